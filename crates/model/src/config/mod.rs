@@ -1,0 +1,219 @@
+//! The parsed `switchover.toml`. A value of [`AppConfig`] has passed every rule of the file.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::name::{AppName, Host, ProcessName};
+use crate::release::Stage;
+use crate::time::Span;
+
+/// One app's file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppConfig {
+    /// `name`.
+    pub name: AppName,
+    /// `[build]`.
+    pub build: Option<Build>,
+    /// `[env]`: part of the revision.
+    pub env: BTreeMap<String, String>,
+    /// `[secrets] file`: absolute after parsing. Part of the revision; only its digest is journaled.
+    pub secrets_file: Option<PathBuf>,
+    /// `[process.NAME]`: at least one.
+    pub processes: BTreeMap<ProcessName, Process>,
+    /// `[shared] paths`: relative, inside the revision's directory; writable, outlive revisions, seen by both slots.
+    pub shared: Vec<PathBuf>,
+    /// `[route]`.
+    pub route: Route,
+    /// `[release]`.
+    pub release: ReleasePolicy,
+    /// `drift`: what to do about changes made behind the tool's back.
+    pub drift: Drift,
+}
+
+/// `[build]`: how a source becomes an artifact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Build {
+    /// Run by `/bin/sh -c` in the revision's final directory, on a copy of the source.
+    pub command: Option<String>,
+    /// What is copied, relative to the file's directory; default: the git-tracked files, or the whole directory where there is no git.
+    pub source: Option<PathBuf>,
+    /// How long the command may take; default 15m.
+    pub timeout: Span,
+    /// What a build lost in a crash of the controller means.
+    pub on_crash: OnCrash,
+}
+
+/// What a lost attempt (a hook or build whose end nobody saw) means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnCrash {
+    /// It may run again.
+    Rerun,
+    /// It counts as failed.
+    Fail,
+}
+
+/// `[process.NAME]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Process {
+    /// Run by `/bin/sh -c` in the revision's directory.
+    pub command: String,
+    /// How many run in a slot. Policy: follows `apply`.
+    pub instances: u32,
+    /// Whether it takes requests or works in the background.
+    pub kind: ProcessKind,
+    /// How it is stopped.
+    pub stop: Stop,
+}
+
+/// What a process type does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum ProcessKind {
+    /// Takes requests on `$PORT`, for these path prefixes (`/` when the file says nothing).
+    Routed {
+        /// Path prefixes, each beginning with `/`.
+        paths: Vec<String>,
+        /// How it is asked whether it is healthy.
+        health: Health,
+    },
+    /// Works in the background.
+    Worker {
+        /// How its work moves with the switch.
+        handover: Handover,
+    },
+}
+
+/// `health`: asked over HTTP with the app's first host and the public scheme.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    /// Path and query; default `/` (healthy below 500), otherwise healthy is 2xx.
+    pub path: String,
+    /// Whether any answer below 500 is healthy (no `health` was written) rather than 2xx alone.
+    pub any_below_500: bool,
+    /// Time between two questions once it is healthy; while it boots it is asked more often.
+    pub interval: Span,
+    /// How long one answer may take.
+    pub timeout: Span,
+    /// How long it may take from start to the first healthy answer.
+    pub deadline: Span,
+}
+
+/// `stop`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stop {
+    /// Sent to the main process.
+    pub signal: StopSignal,
+    /// After it the whole process group is killed.
+    pub grace: Span,
+}
+
+/// The signals an app may be stopped with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StopSignal {
+    /// The default.
+    #[serde(rename = "SIGTERM")]
+    Term,
+    /// What a terminal's Ctrl-C sends.
+    #[serde(rename = "SIGINT")]
+    Int,
+    /// Graceful stop of several servers.
+    #[serde(rename = "SIGQUIT")]
+    Quit,
+    /// Used by some job runners.
+    #[serde(rename = "SIGUSR1")]
+    Usr1,
+    /// Used by some servers.
+    #[serde(rename = "SIGUSR2")]
+    Usr2,
+    /// Hang up.
+    #[serde(rename = "SIGHUP")]
+    Hup,
+}
+
+/// How a worker's work moves with the switch, both ways.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Handover {
+    /// The old one has stopped before the new one starts: never two at once.
+    StopFirst,
+    /// The new one runs before the old one stops: never none.
+    StartFirst,
+    /// The old one is told to stop and finishes what it has while the new one starts at once.
+    Drain,
+    /// Both run; a lease tells which one works: the old one has let go of it before the new one gets it.
+    Lease,
+}
+
+/// `[route]`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Route {
+    /// Hosts it answers for; none means every host that no other app names.
+    pub hosts: Vec<Host>,
+    /// `preview`: the address of the idle slot.
+    pub preview: Option<PreviewRule>,
+    /// How long requests on the old slot may go on after a switch, then upgrades are closed; default 30s.
+    pub drain: Span,
+}
+
+/// `[route] preview`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PreviewRule {
+    /// Host of the idle slot; default `preview.` and the app's first host, or `<app>.preview.localhost`.
+    pub host: Host,
+    /// Networks (CIDR) that need no token.
+    pub networks: Vec<String>,
+}
+
+/// `[release]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleasePolicy {
+    /// How traffic moves.
+    pub strategy: Strategy,
+    /// Whether a person opens the gate before the shift.
+    pub approve: bool,
+    /// How long an approval is waited for, then the release is undone; default 24h.
+    pub approve_timeout: Span,
+    /// How long full traffic on the new slot is watched; default 10m.
+    pub bake: Span,
+    /// How long the old slot stays at full scale after the bake; default 1h.
+    pub keep_warm: Span,
+    /// How many revisions stay on disk; default 5. A revision in a slot or of an unsettled release always stays.
+    pub keep_revisions: u32,
+    /// `[[release.hook]]`.
+    pub hooks: Vec<Hook>,
+}
+
+/// `strategy`. Others of the design are refused as not carried out yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strategy {
+    /// All at once.
+    BlueGreen,
+}
+
+/// `[[release.hook]]`: the user's own command at a stage.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hook {
+    /// When it runs: as the last step of this stage.
+    pub stage: Stage,
+    /// Run by `/bin/sh -c` in the revision's directory with its environment and `SWITCHOVER_URL`, `_SLOT`, `_REVISION`, `_RELEASE`.
+    pub command: String,
+    /// After it the hook's process group is killed and it counts as failed; default 1m.
+    pub timeout: Span,
+    /// What a hook lost in a crash of the controller means; default `fail`.
+    pub on_crash: OnCrash,
+}
+
+/// `drift`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Drift {
+    /// Put right and recorded.
+    #[default]
+    Correct,
+    /// Recorded only.
+    Report,
+}

@@ -1,0 +1,23 @@
+//! The words of Switchover as types, its file, and the seams between its rooms.
+//!
+//! What it is: names, slots, revisions, stages, records, receipts, the parsed `switchover.toml`, and the traits
+//! (`seam`) through which the controller reaches a platform, a router or a journal.
+//! Promises: a value that exists is valid (parsed once, at the edge); every type that is journaled or sent over a wire
+//! keeps understanding what older versions wrote.
+//! Must never: do I/O, read a clock, know an async runtime, or depend on another room of this house.
+//! Begin reading at `name`, then `record` (what can happen to an app) and `seam` (what can be asked of the world).
+
+pub mod config;
+pub mod name;
+pub mod problem;
+pub mod receipt;
+pub mod record;
+pub mod release;
+pub mod revision;
+pub mod seam;
+pub mod time;
+pub mod view;
+
+pub use name::{AppName, Host, InstanceId, ProcessName, ReleaseId, RevisionId, Share, Slot};
+pub use problem::Problem;
+pub use time::{Span, Timestamp};

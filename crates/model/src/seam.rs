@@ -1,0 +1,387 @@
+//! The seams: what the controller may ask of the world, and what it sees there.
+//!
+//! `Seen` is what `rollout::decide` reads; an [`Action`] is what it asks for. An action says what shall be true, never
+//! "do this once more"; acting twice is acting once. Whatever could not be observed is `None`: unknown, neither good nor bad.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::config::AppConfig;
+use crate::name::{AppName, Host, InstanceId, ProcessName, ReleaseId, RevisionId, Share, Slot};
+use crate::problem::Problem;
+use crate::receipt::Ledger;
+use crate::record::AttemptId;
+use crate::release::Stage;
+use crate::revision::{Revision, Source};
+use crate::time::Timestamp;
+
+// === What shall be true ===
+
+/// What a slot shall run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlotSpec {
+    /// The app.
+    pub app: AppName,
+    /// The slot.
+    pub slot: Slot,
+    /// The sealed revision it runs.
+    pub revision: Revision,
+    /// How many of each process type, and whether they work or stand by.
+    pub processes: BTreeMap<ProcessName, ProcessGoal>,
+}
+
+/// What one process type of a slot shall be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessGoal {
+    /// Instances wanted.
+    pub count: u32,
+    /// Working or standing by. Routed processes are always active.
+    pub role: Role,
+}
+
+/// Whether a worker does its work.
+///
+/// Standing by means, for `handover = "lease"`: running, its role file says `standby`, the lease is not held; for every
+/// other handover: not running (a standing-by instance that runs is told to stop and given its grace).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// It works.
+    Active,
+    /// It does not.
+    Standby,
+}
+
+/// An app's part of the routing table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Routes {
+    /// The app.
+    pub app: AppName,
+    /// Number of this setting, per app, rising with each change decided: the same number twice is the same content.
+    pub version: u64,
+    /// Hosts it answers for; none means every host that no other app names.
+    pub hosts: Vec<Host>,
+    /// Who gets the traffic. Shares sum to all; a slot may stand here with no share (kept warm). Empty: 503 for all.
+    pub arms: Vec<Arm>,
+    /// The address of the idle slot.
+    pub preview: Option<Preview>,
+    /// How long requests on a slot that lost its share may go on, in milliseconds; then its upgrades are closed.
+    pub drain_ms: u64,
+}
+
+/// One slot's part in the traffic.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Arm {
+    /// The slot.
+    pub slot: Slot,
+    /// The revision it runs; requests are counted by it.
+    pub revision: RevisionId,
+    /// Its share of the requests.
+    pub share: Share,
+    /// Its routed process types. The longest matching path prefix wins.
+    pub processes: Vec<RoutedProcess>,
+}
+
+/// One process type that takes requests.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoutedProcess {
+    /// Its name.
+    pub process: ProcessName,
+    /// Path prefixes, each beginning with `/`; matched at segment boundaries.
+    pub paths: Vec<String>,
+    /// Its healthy instances.
+    pub endpoints: Vec<Endpoint>,
+}
+
+/// Where an instance listens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// Who it is.
+    pub instance: InstanceId,
+    /// Where it listens.
+    pub address: SocketAddr,
+}
+
+/// The preview of the idle slot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Preview {
+    /// Host that leads to it.
+    pub host: Host,
+    /// Its arm (the share is not used).
+    pub arm: Arm,
+    /// SHA-256 of the token, in hexadecimal; asked for in `X-Switchover-Preview`, as a bearer token or in a cookie.
+    pub token_digest: String,
+    /// Networks (CIDR) that need no token.
+    pub networks: Vec<String>,
+}
+
+/// Something that shall be true or be attempted. Repeating one changes nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "action", rename_all = "kebab-case")]
+pub enum Action {
+    /// Build (or unpack) and seal a revision. An attempt: journaled before, its end is a record.
+    Build {
+        /// The attempt.
+        attempt: AttemptId,
+        /// The revision to make.
+        revision: RevisionId,
+        /// From where.
+        source: Source,
+    },
+    /// Run one of the app's hooks. An attempt.
+    Hook {
+        /// The attempt.
+        attempt: AttemptId,
+        /// The release it belongs to.
+        release: ReleaseId,
+        /// The stage and the hook's place among the hooks of that stage.
+        stage: Stage,
+        /// Index in `AppConfig::release.hooks`.
+        hook: usize,
+        /// Slot that is looked at.
+        slot: Slot,
+        /// Revision in it.
+        revision: RevisionId,
+    },
+    /// Stop an attempt that nobody needs any more (superseded, aborted).
+    CancelAttempt {
+        /// The attempt.
+        attempt: AttemptId,
+    },
+    /// The slot runs this.
+    Ensure(Box<SlotSpec>),
+    /// The slot runs nothing.
+    Stop {
+        /// The slot.
+        slot: Slot,
+    },
+    /// The traffic goes like this.
+    Route(Box<RoutesGoal>),
+    /// Revisions not named here are no longer needed on disk.
+    KeepRevisions {
+        /// The ones to keep.
+        keep: Vec<RevisionId>,
+    },
+}
+
+/// [`Routes`] as decided: which slots, in which share. The controller fills in the endpoints that are healthy now, the
+/// hosts and the preview token, so that a dead instance leaves the table without a decision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoutesGoal {
+    /// The slots that get traffic and their shares; none: 503 for all.
+    pub arms: Vec<ArmGoal>,
+    /// The slot shown at the preview address.
+    pub preview: Option<ArmGoal>,
+}
+
+/// A slot's share as decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArmGoal {
+    /// The slot.
+    pub slot: Slot,
+    /// The revision that must be in it: endpoints of another revision are never used.
+    pub revision: RevisionId,
+    /// Its share.
+    pub share: Share,
+}
+
+// === What is seen ===
+
+/// One look at the world, for one app.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Seen {
+    /// The platform's answer; nothing when it could not be asked.
+    pub platform: Option<PlatformSeen>,
+    /// The traffic's answer; nothing when it could not be asked.
+    pub traffic: Option<TrafficSeen>,
+}
+
+/// What a platform runs for an app.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct PlatformSeen {
+    /// When this was seen.
+    pub at: Timestamp,
+    /// Every instance of the app that exists, also those that are ending or have ended and were not cleared yet.
+    pub instances: Vec<InstanceSeen>,
+    /// What stands in the way of starting a second environment (memory, disk, ports), measured now; nothing is good.
+    pub headroom: Option<Problem>,
+}
+
+/// One instance as seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstanceSeen {
+    /// Who it is.
+    pub id: InstanceId,
+    /// Its slot.
+    pub slot: Slot,
+    /// The revision it runs.
+    pub revision: RevisionId,
+    /// Its process type.
+    pub process: ProcessName,
+    /// Working or standing by, as seen (a lease that is still held is `Active`).
+    pub role: Role,
+    /// Where it listens, for a routed process.
+    pub address: Option<SocketAddr>,
+    /// How it is.
+    pub phase: Phase,
+    /// How often it was started anew in this place because the one before ended by itself.
+    pub restarts: u32,
+}
+
+/// How an instance is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "phase", rename_all = "kebab-case")]
+pub enum Phase {
+    /// Started, not healthy yet.
+    Starting {
+        /// Since when.
+        since: Timestamp,
+        /// The last reason why it is not healthy yet, for people.
+        last: Option<String>,
+    },
+    /// Healthy.
+    Healthy {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// Was healthy, is no longer; or never was within its deadline.
+    Unhealthy {
+        /// Since when.
+        since: Timestamp,
+        /// Why, with the app's last lines.
+        cause: Problem,
+    },
+    /// Told to stop; within its grace.
+    Stopping {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// Ended by itself, is started again after `retry_at`.
+    Crashed {
+        /// Why, with the app's last lines.
+        cause: Problem,
+        /// When it is started again (back-off).
+        retry_at: Timestamp,
+    },
+}
+
+/// What the traffic does for an app.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct TrafficSeen {
+    /// When this was seen.
+    pub at: Timestamp,
+    /// The routes in force in every lane, as set; nothing before the first.
+    pub routes: Option<Routes>,
+    /// When they came into force (the flip).
+    pub in_force_since: Option<Timestamp>,
+    /// Requests in flight on each revision, asked after the flip. A revision that is not named has none.
+    pub in_flight: BTreeMap<RevisionId, u64>,
+    /// Upgraded connections (WebSockets and other tunnels) open on each revision.
+    pub upgrades: BTreeMap<RevisionId, u64>,
+    /// Counters since the app was first routed.
+    pub ledger: Ledger,
+}
+
+/// What a traffic implementation can observe: what a receipt's numbers rest on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Evidence {
+    /// It counts every request.
+    EveryRequest,
+    /// It reports sampled or delayed metrics.
+    SampledMetrics,
+    /// It sees its own setting alone.
+    SettingOnly,
+}
+
+// === The traits ===
+
+/// Why a seam could not do or see what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SeamError {
+    /// It could not be reached or did not answer in time: unknown, try again.
+    #[error("{0}")]
+    Unreachable(String),
+    /// It says no, and will say no again: the problem tells why.
+    #[error("{0}")]
+    Refused(Problem),
+}
+
+/// What runs a slot's instances.
+#[async_trait]
+pub trait Platform: Send + Sync {
+    /// Everything of `app` that exists.
+    ///
+    /// Flow: called before each decision. Guarantees: includes instances started by an earlier controller.
+    /// Assumes: bounded by the caller's time-out.
+    async fn observe(&self, app: &AppName) -> Result<PlatformSeen, SeamError>;
+
+    /// Makes the slot run `spec`, and returns when that has begun, not when it is done.
+    ///
+    /// Flow: called for each [`Action::Ensure`]. Guarantees: repeating it changes nothing; instances of another revision
+    /// in the slot are stopped; surplus ones are stopped; missing ones are started.
+    async fn ensure(&self, spec: &SlotSpec) -> Result<(), SeamError>;
+
+    /// Makes the slot run nothing: stop signals go out, graces run. Returns when that has begun.
+    async fn stop(&self, app: &AppName, slot: Slot) -> Result<(), SeamError>;
+}
+
+/// What splits the traffic between slots.
+#[async_trait]
+pub trait Traffic: Send + Sync {
+    /// What is seen to be in force.
+    async fn observe(&self, app: &AppName) -> Result<TrafficSeen, SeamError>;
+
+    /// Puts `routes` in force and returns when every lane serves them.
+    ///
+    /// Guarantees: repeating it changes nothing; no client sees new, then old; a `version` older than the one in force is refused.
+    async fn ensure(&self, routes: &Routes) -> Result<(), SeamError>;
+
+    /// Takes the app out of the table.
+    async fn remove(&self, app: &AppName) -> Result<(), SeamError>;
+
+    /// What its numbers rest on.
+    fn evidence(&self) -> Evidence;
+}
+
+/// What makes a revision: build or unpack, digest, seal.
+#[async_trait]
+pub trait Builder: Send + Sync {
+    /// Makes revision `id` of `config` from `source` and seals it; `output` gets the build's lines as they come.
+    ///
+    /// Flow: called for each [`Action::Build`]. Guarantees: a half-made directory of an earlier attempt is cleared first;
+    /// dropping the future stops the build's process group. Errors: the build failed, with its last lines.
+    async fn build(
+        &self,
+        config: &AppConfig,
+        id: RevisionId,
+        source: &Source,
+        env: &BTreeMap<String, String>,
+    ) -> Result<Revision, Problem>;
+
+    /// Runs hook number `hook` of `config` in the revision's directory and environment.
+    async fn hook(&self, config: &AppConfig, revision: &Revision, call: &HookCall) -> Result<Vec<String>, Problem>;
+
+    /// Removes sealed revisions of `app` that are not in `keep`.
+    async fn keep(&self, app: &AppName, keep: &[RevisionId]) -> Result<(), SeamError>;
+}
+
+/// One call of a hook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HookCall {
+    /// Index in `AppConfig::release.hooks`.
+    pub hook: usize,
+    /// The release it belongs to.
+    pub release: ReleaseId,
+    /// The slot looked at.
+    pub slot: Slot,
+    /// `SWITCHOVER_URL`: where the slot under test answers.
+    pub url: String,
+    /// The preview token, given as `SWITCHOVER_PREVIEW_TOKEN`.
+    pub preview_token: String,
+    /// What goes into `Host` for the preview address: `SWITCHOVER_PREVIEW_HOST`.
+    pub preview_host: Option<Host>,
+}

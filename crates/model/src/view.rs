@@ -1,0 +1,161 @@
+//! What is shown of an app: the answers of the control API, computed from the journal and what is seen now.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::name::{AppName, Host, ReleaseId, RevisionId, Share, Slot};
+use crate::problem::Problem;
+use crate::release::{Outcome, ReleaseKind, Stage};
+use crate::revision::Digest;
+use crate::seam::InstanceSeen;
+use crate::time::{Span, Timestamp};
+
+/// Version of the field names in every `--json` output and API answer.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// `switchover status`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusView {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// The app.
+    pub app: AppName,
+    /// Last sequence of its journal that this view knows.
+    pub sequence: u64,
+    /// The slot with the traffic.
+    pub live: Option<Slot>,
+    /// Both slots.
+    pub slots: BTreeMap<Slot, SlotView>,
+    /// The releases that are not settled, oldest first.
+    pub releases: Vec<ReleaseView>,
+    /// What a rollback would do right now.
+    pub way_back: WayBack,
+    /// Hosts it answers for.
+    pub hosts: Vec<Host>,
+    /// Where requests are taken, such as `http://127.0.0.1:8080`.
+    pub url: Option<String>,
+    /// The preview address and its token.
+    pub preview: Option<PreviewView>,
+    /// Problems that are there now.
+    pub problems: Vec<Problem>,
+    /// What could not be asked: unknown, neither good nor bad.
+    pub unknown: Vec<String>,
+}
+
+/// One slot in a status.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct SlotView {
+    /// What it runs.
+    pub revision: Option<RevisionId>,
+    /// Digest of that revision.
+    pub artifact: Option<Digest>,
+    /// Its share of the requests, as seen in force.
+    pub share: Option<Share>,
+    /// Its instances.
+    pub instances: Vec<InstanceSeen>,
+    /// Requests in flight.
+    pub in_flight: u64,
+    /// Upgrades open.
+    pub upgrades: u64,
+}
+
+/// One release, in a status or the history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleaseView {
+    /// Its number.
+    pub release: ReleaseId,
+    /// Why it exists.
+    pub kind: ReleaseKind,
+    /// The revision it brings.
+    pub revision: RevisionId,
+    /// The revision it moves from.
+    pub from: Option<RevisionId>,
+    /// The slot it goes to.
+    pub slot: Option<Slot>,
+    /// Who asked for it.
+    pub by: String,
+    /// When it was asked for.
+    pub opened_at: Timestamp,
+    /// The stages gone through, in order.
+    pub stages: Vec<StageView>,
+    /// What it waits for now.
+    pub waiting: Option<String>,
+    /// Whether it is held.
+    pub paused: bool,
+    /// Whether it is being undone.
+    pub undoing: bool,
+    /// When it had all the traffic and workers.
+    pub switched_at: Option<Timestamp>,
+    /// Its outcome.
+    pub outcome: Option<Outcome>,
+    /// When nothing of it was left to do.
+    pub settled_at: Option<Timestamp>,
+}
+
+/// One stage of a release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StageView {
+    /// Which.
+    pub stage: Stage,
+    /// When it was entered.
+    pub entered_at: Timestamp,
+    /// When it was left.
+    pub left_at: Option<Timestamp>,
+    /// How it stands.
+    pub state: StageState,
+    /// A line about it for people: `2/2 web healthy`, `hook ./smoke.sh passed in 1.2 s`.
+    pub note: Option<String>,
+}
+
+/// How a stage stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StageState {
+    /// Going on.
+    Running,
+    /// Done.
+    Done,
+    /// Failed, or broken off.
+    Failed,
+    /// Undone after it was done.
+    Undone,
+}
+
+/// What a rollback would do, right now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "way", rename_all = "kebab-case")]
+pub enum WayBack {
+    /// One switch: the old slot is warm and healthy.
+    Instant {
+        /// To which revision.
+        to: RevisionId,
+        /// Until when the old slot is kept warm; nothing while the release is still in its bake.
+        until: Option<Timestamp>,
+    },
+    /// The old revision has to be started first.
+    Start {
+        /// To which revision.
+        to: RevisionId,
+        /// How long its last boot took; nothing when never measured.
+        estimate: Option<Span>,
+        /// Why it is not instant.
+        why: String,
+    },
+    /// There is nothing to go back to.
+    None {
+        /// Why.
+        why: String,
+    },
+}
+
+/// The preview address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PreviewView {
+    /// The host that leads to it.
+    pub host: Host,
+    /// The token it asks for.
+    pub token: String,
+    /// The slot it shows.
+    pub slot: Option<Slot>,
+}
