@@ -1,0 +1,12 @@
+//! What tests and the demo need around a release: an app to release, and users who notice everything.
+//!
+//! [`sample`] is a small web app with a worker, whose sickness can be ordered; [`load`] drives users' requests over its
+//! own HTTP/1.1 client and accounts for each one it sent.
+//!
+//! Promises: every request the load driver sent ends in exactly one of answered, failed or aborted by itself, and no
+//! request is ever sent a second time on the quiet. The sample app speaks HTTP through a library that the product's data
+//! plane does not use, so that the two cannot be wrong in the same way.
+//! Never: decides anything about a release, or is needed by the product beyond its demo.
+//! Begin reading in `load/ledger.rs` for the accounting, in `sample/routes.rs` for what the app answers.
+
+pub mod sample;
