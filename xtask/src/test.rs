@@ -1,0 +1,45 @@
+//! `cargo xtask test` and `cargo xtask tidy`.
+
+use crate::step::{StepError, run, run_with, works};
+
+/// What the tests need besides Rust, as: how to see that it is there, and the Debian packages that bring it.
+const NEEDED: &[(&str, &[&str], &[&str])] = &[
+    ("cc", &["--version"], &["gcc", "libc6-dev"]),
+    ("git", &["--version"], &["git"]),
+    ("python3", &["-c", "import venv, ensurepip"], &["python3", "python3-venv"]),
+];
+
+/// Sets up what the tests need, then format, clippy, docs, tidy and all tests.
+pub(crate) fn all() -> Result<(), StepError> {
+    set_up()?;
+    run_cargo(&["fmt", "--all", "--check"])?;
+    run_cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])?;
+    run_with("cargo", &["doc", "--workspace", "--no-deps", "--locked"], &[("RUSTDOCFLAGS", "-D warnings")])?;
+    tidy()?;
+    run_cargo(&["test", "--workspace", "--locked", "--exclude", "xtask"])?;
+    run_cargo(&["test", "--package", "switchover-rollout", "--features", "planted-bugs", "--locked", "planted"])
+}
+
+/// The invariants of the house, as tests.
+pub(crate) fn tidy() -> Result<(), StepError> {
+    run_cargo(&["test", "--package", "xtask", "--locked"])
+}
+
+fn run_cargo(arguments: &[&str]) -> Result<(), StepError> {
+    run("cargo", arguments)
+}
+
+fn set_up() -> Result<(), StepError> {
+    let missing: Vec<&str> = NEEDED
+        .iter()
+        .filter(|(program, arguments, _)| !works(program, arguments))
+        .flat_map(|(_, _, packages)| packages.iter().copied())
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    println!("missing here: {}", missing.join(" "));
+    run("apt-get", &["update", "-qq"])?;
+    let install = [&["install", "-y", "-qq", "--no-install-recommends"], missing.as_slice()].concat();
+    run_with("apt-get", &install, &[("DEBIAN_FRONTEND", "noninteractive")])
+}
