@@ -1,0 +1,135 @@
+//! Field names that change how a message is handled on its way.
+
+/// What a field's name means to someone who passes the message on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the variants are the fields' own names")]
+pub enum Name {
+    Host,
+    ContentLength,
+    TransferEncoding,
+    Connection,
+    KeepAlive,
+    ProxyConnection,
+    ProxyAuthenticate,
+    ProxyAuthorization,
+    Te,
+    Trailer,
+    Upgrade,
+    Http2Settings,
+    Expect,
+    Cookie,
+    Forwarded,
+    XForwardedFor,
+    XForwardedProto,
+    XForwardedHost,
+    XRequestId,
+    /// Any other `X-Forwarded-` field, or one that an application behind CGI rules (`_` for `-`) would take for one.
+    ForwardedLike,
+    Other,
+}
+
+impl Name {
+    pub(crate) fn of(name: &[u8]) -> Self {
+        let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
+        match name.len() {
+            2 if is("te") => Self::Te,
+            4 if is("host") => Self::Host,
+            6 if is("expect") => Self::Expect,
+            6 if is("cookie") => Self::Cookie,
+            7 if is("upgrade") => Self::Upgrade,
+            7 if is("trailer") => Self::Trailer,
+            9 if is("forwarded") => Self::Forwarded,
+            9 => Self::forwarded_like(name),
+            10 if is("connection") => Self::Connection,
+            10 if is("keep-alive") => Self::KeepAlive,
+            12 if is("x-request-id") => Self::XRequestId,
+            14 if is("content-length") => Self::ContentLength,
+            14 if is("http2-settings") => Self::Http2Settings,
+            15 if is("x-forwarded-for") => Self::XForwardedFor,
+            16 if is("x-forwarded-host") => Self::XForwardedHost,
+            16 if is("proxy-connection") => Self::ProxyConnection,
+            17 if is("x-forwarded-proto") => Self::XForwardedProto,
+            17 if is("transfer-encoding") => Self::TransferEncoding,
+            18 if is("proxy-authenticate") => Self::ProxyAuthenticate,
+            19 if is("proxy-authorization") => Self::ProxyAuthorization,
+            12.. => Self::forwarded_like(name),
+            _ => Self::Other,
+        }
+    }
+
+    /// `X-Forwarded-*`, `X-Real-IP` and `X-Request-ID` in the spellings that CGI-like interfaces fold into one.
+    fn forwarded_like(name: &[u8]) -> Self {
+        if !matches!(name.first(), Some(b'x' | b'X')) {
+            return Self::Other;
+        }
+        let folds_to = |known: &[u8]| {
+            name.len() >= known.len()
+                && name
+                    .iter()
+                    .zip(known)
+                    .all(|(byte, want)| byte.to_ascii_lowercase() == *want || (*want == b'-' && *byte == b'_'))
+        };
+        let same = |known: &[u8]| name.len() == known.len() && folds_to(known);
+        if folds_to(b"x-forwarded-") || same(b"x-real-ip") || same(b"x-request-id") {
+            Self::ForwardedLike
+        } else {
+            Self::Other
+        }
+    }
+
+    /// True for the fields that speak of one connection alone and are never passed on (RFC 9110 7.6.1).
+    #[must_use]
+    pub fn is_hop_by_hop(self) -> bool {
+        match self {
+            Self::Connection
+            | Self::KeepAlive
+            | Self::ProxyConnection
+            | Self::ProxyAuthenticate
+            | Self::ProxyAuthorization
+            | Self::Te
+            | Self::TransferEncoding
+            | Self::Upgrade
+            | Self::Http2Settings => true,
+            // `Trailer` only announces; it stays as long as the trailers do (RFC 9110 6.6.2).
+            Self::Trailer
+            | Self::Host
+            | Self::ContentLength
+            | Self::Expect
+            | Self::Cookie
+            | Self::Forwarded
+            | Self::XForwardedFor
+            | Self::XForwardedProto
+            | Self::XForwardedHost
+            | Self::XRequestId
+            | Self::ForwardedLike
+            | Self::Other => false,
+        }
+    }
+
+    /// True for the fields that may not stand in a trailer section (RFC 9110 6.5.1) because they frame or route the message.
+    pub(crate) fn is_forbidden_in_trailers(self) -> bool {
+        match self {
+            Self::Host
+            | Self::ContentLength
+            | Self::TransferEncoding
+            | Self::Connection
+            | Self::KeepAlive
+            | Self::ProxyConnection
+            | Self::ProxyAuthenticate
+            | Self::ProxyAuthorization
+            | Self::Te
+            | Self::Trailer
+            | Self::Upgrade
+            | Self::Http2Settings
+            | Self::Expect
+            | Self::Cookie
+            | Self::Forwarded
+            | Self::XForwardedFor
+            | Self::XForwardedProto
+            | Self::XForwardedHost
+            | Self::XRequestId
+            | Self::ForwardedLike => true,
+            Self::Other => false,
+        }
+    }
+}

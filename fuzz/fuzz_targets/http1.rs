@@ -1,0 +1,7 @@
+//! `cargo +nightly fuzz run http1`: the codec's promises on whatever bytes the fuzzer finds.
+#![no_main]
+
+#[path = "../bodies/http1.rs"]
+mod body;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| body::any_bytes(data));
