@@ -9,4 +9,5 @@
 //! Never: decides anything about a release, or is needed by the product beyond its demo.
 //! Begin reading in `load/ledger.rs` for the accounting, in `sample/routes.rs` for what the app answers.
 
+pub mod load;
 pub mod sample;

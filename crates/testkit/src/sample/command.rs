@@ -100,6 +100,7 @@ fn run(arguments: impl Iterator<Item = String>) -> Result<ExitCode, CommandError
                 let listener = TcpListener::bind(("127.0.0.1", port))
                     .await
                     .map_err(|error| CommandError::Io { what: format!("cannot listen on port {port}"), error })?;
+                let port = listener.local_addr().map_or(port, |address| address.port());
                 say(&format!("sample-app {} ({}) listens on 127.0.0.1:{port}", settings.version, settings.revision));
                 Ok(match serve(settings, listener, stop).await {
                     Ending::Finished => {
