@@ -176,8 +176,13 @@ pub enum Event {
         /// Requests and upgrades that were still there at the deadline.
         left: u64,
     },
-    /// A slot was emptied: its instances were told to stop.
+    /// A slot shall run nothing: its instances are told to stop.
     Stopped {
+        /// The slot.
+        slot: Slot,
+    },
+    /// A slot that was told to stop was seen with no instance left.
+    Emptied {
         /// The slot.
         slot: Slot,
     },

@@ -1,4 +1,25 @@
 //! The parsed `switchover.toml`. A value of [`AppConfig`] has passed every rule of the file.
+//!
+//! `keys` holds the one table of keys; `check` holds a document against it; `parse` makes the types of this file from
+//! what is left and finds the contradictions; `schema`, `reference` and `diff` show the same keys to others.
+
+mod check;
+mod diff;
+mod keys;
+mod mistake;
+mod names;
+mod parse;
+mod reference;
+mod schema;
+#[cfg(test)]
+mod tests;
+
+pub use diff::{Change, diff};
+pub use keys::{MAX_INSTANCES, MAX_KEPT_REVISIONS, breaks_env_name, nearest};
+pub use mistake::Mistake;
+pub use parse::{LONGEST_FILE, parse};
+pub use reference::reference;
+pub use schema::schema;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -91,7 +112,7 @@ pub enum ProcessKind {
 pub struct Health {
     /// Path and query; default `/` (healthy below 500), otherwise healthy is 2xx.
     pub path: String,
-    /// Whether any answer below 500 is healthy (no `health` was written) rather than 2xx alone.
+    /// Whether any answer below 500 is healthy (no `health.path` was written) rather than 2xx alone.
     pub any_below_500: bool,
     /// Time between two questions once it is healthy; while it boots it is asked more often.
     pub interval: Span,
@@ -152,7 +173,7 @@ pub enum Handover {
 pub struct Route {
     /// Hosts it answers for; none means every host that no other app names.
     pub hosts: Vec<Host>,
-    /// `preview`: the address of the idle slot.
+    /// `preview`: the address of the idle slot. The parser always fills it in.
     pub preview: Option<PreviewRule>,
     /// How long requests on the old slot may go on after a switch, then upgrades are closed; default 30s.
     pub drain: Span,
@@ -216,4 +237,18 @@ pub enum Drift {
     Correct,
     /// Recorded only.
     Report,
+}
+
+/// What a key of the file belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Part {
+    /// Tells apps apart.
+    Identity,
+    /// Shapes the making of the next revision.
+    Build,
+    /// Shapes instances: it is sealed into a revision and comes back with it.
+    Revision,
+    /// Steers the app: it follows `apply` and is not rolled back.
+    Policy,
 }

@@ -1,0 +1,165 @@
+//! What differs between two files of an app: the answer to "what would `apply` or `deploy` change?".
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::names::Word;
+use super::{AppConfig, Hook, Part, Process, ProcessKind};
+
+/// One setting that differs. Values of environment variables are never in it, only their names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// The key, such as `process.web.instances`.
+    pub key: String,
+    /// What it belongs to: policy changes with `apply`, the rest with the next revision.
+    pub part: Part,
+    /// What holds now; nothing when it is not set.
+    pub old: Option<String>,
+    /// What would hold; nothing when it is no longer set.
+    pub new: Option<String>,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.old, &self.new) {
+            (Some(old), Some(new)) if old == new => write!(f, "~ {}: another value (not shown)", self.key),
+            (Some(old), Some(new)) => write!(f, "~ {}: {old} -> {new}", self.key),
+            (None, Some(new)) => write!(f, "+ {}: {new}", self.key),
+            (Some(old), None) => write!(f, "- {}: {old}", self.key),
+            (None, None) => write!(f, "  {}", self.key),
+        }
+    }
+}
+
+/// Every setting in which `new` differs from `old`, by key. With nothing before, every setting is new.
+#[must_use]
+pub fn diff(old: Option<&AppConfig>, new: &AppConfig) -> Vec<Change> {
+    let before = old.map(settings).unwrap_or_default();
+    let after = settings(new);
+    let keys: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    keys.into_iter()
+        .filter(|key| before.get(*key) != after.get(*key))
+        .map(|key| Change {
+            key: key.clone(),
+            part: after.get(key).or_else(|| before.get(key)).map_or(Part::Policy, |setting| setting.part),
+            old: before.get(key).map(Setting::shown),
+            new: after.get(key).map(Setting::shown),
+        })
+        .collect()
+}
+
+/// One setting, comparable, and how it is shown.
+#[derive(Debug, PartialEq, Eq)]
+struct Setting {
+    part: Part,
+    value: String,
+    hidden: bool,
+}
+
+impl Setting {
+    fn shown(&self) -> String {
+        if self.hidden { "(not shown)".to_owned() } else { self.value.clone() }
+    }
+}
+
+struct Settings(BTreeMap<String, Setting>);
+
+impl Settings {
+    fn put(&mut self, key: impl Into<String>, part: Part, value: impl fmt::Display) {
+        self.0.insert(key.into(), Setting { part, value: value.to_string(), hidden: false });
+    }
+
+    fn put_text(&mut self, key: impl Into<String>, part: Part, value: &str) {
+        self.put(key, part, format_args!("{value:?}"));
+    }
+
+    fn put_list<T: fmt::Display>(&mut self, key: impl Into<String>, part: Part, values: impl Iterator<Item = T>) {
+        let values: Vec<String> = values.map(|value| value.to_string()).collect();
+        if !values.is_empty() {
+            self.put(key, part, values.join(", "));
+        }
+    }
+}
+
+/// Every setting of a file by its key.
+fn settings(config: &AppConfig) -> BTreeMap<String, Setting> {
+    let AppConfig { name, build, env, secrets_file, processes, shared, route, release, drift } = config;
+    let mut all = Settings(BTreeMap::new());
+    all.put("name", Part::Identity, name);
+    all.put("drift", Part::Policy, drift.word());
+    if let Some(build) = build {
+        if let Some(command) = &build.command {
+            all.put_text("build.command", Part::Build, command);
+        }
+        if let Some(source) = &build.source {
+            all.put("build.source", Part::Build, source.display());
+        }
+        all.put("build.timeout", Part::Build, build.timeout);
+        all.put("build.on_crash", Part::Build, build.on_crash.word());
+    }
+    for (name, value) in env {
+        let setting = Setting { part: Part::Revision, value: value.clone(), hidden: true };
+        all.0.insert(format!("env.{name}"), setting);
+    }
+    if let Some(file) = secrets_file {
+        all.put("secrets.file", Part::Revision, file.display());
+    }
+    for (name, process) in processes {
+        put_process(&mut all, &format!("process.{name}"), process);
+    }
+    all.put_list("shared.paths", Part::Revision, shared.iter().map(|path| path.display()));
+    all.put_list("route.hosts", Part::Policy, route.hosts.iter());
+    if let Some(preview) = &route.preview {
+        all.put("route.preview.host", Part::Policy, &preview.host);
+        all.put_list("route.preview.networks", Part::Policy, preview.networks.iter());
+    }
+    all.put("route.drain", Part::Policy, route.drain);
+    all.put("release.strategy", Part::Policy, release.strategy.word());
+    all.put("release.approve", Part::Policy, release.approve);
+    if release.approve {
+        all.put("release.approve_timeout", Part::Policy, release.approve_timeout);
+    }
+    all.put("release.bake", Part::Policy, release.bake);
+    all.put("release.keep_warm", Part::Policy, release.keep_warm);
+    all.put("release.keep_revisions", Part::Policy, release.keep_revisions);
+    for (at, hook) in release.hooks.iter().enumerate() {
+        put_hook(&mut all, &format!("release.hook.{}", at + 1), hook);
+    }
+    all.0
+}
+
+fn put_process(all: &mut Settings, key: &str, process: &Process) {
+    let Process { command, instances, kind, stop } = process;
+    all.put_text(format!("{key}.command"), Part::Revision, command);
+    all.put(format!("{key}.instances"), Part::Policy, instances);
+    match kind {
+        ProcessKind::Routed { paths, health } => {
+            all.put_list(format!("{key}.route"), Part::Policy, paths.iter());
+            if health.any_below_500 {
+                all.put(
+                    format!("{key}.health.path"),
+                    Part::Revision,
+                    format_args!("{} (any answer below 500)", health.path),
+                );
+            } else {
+                all.put(format!("{key}.health.path"), Part::Revision, &health.path);
+            }
+            all.put(format!("{key}.health.interval"), Part::Revision, health.interval);
+            all.put(format!("{key}.health.timeout"), Part::Revision, health.timeout);
+            all.put(format!("{key}.health.deadline"), Part::Revision, health.deadline);
+        }
+        ProcessKind::Worker { handover } => all.put(format!("{key}.handover"), Part::Revision, handover.word()),
+    }
+    all.put(format!("{key}.stop.signal"), Part::Revision, stop.signal.word());
+    all.put(format!("{key}.stop.grace"), Part::Revision, stop.grace);
+}
+
+fn put_hook(all: &mut Settings, key: &str, hook: &Hook) {
+    let Hook { stage, command, timeout, on_crash } = hook;
+    all.put(format!("{key}.stage"), Part::Policy, stage);
+    all.put_text(format!("{key}.command"), Part::Policy, command);
+    all.put(format!("{key}.timeout"), Part::Policy, timeout);
+    all.put(format!("{key}.on_crash"), Part::Policy, on_crash.word());
+}

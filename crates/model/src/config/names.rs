@@ -1,0 +1,59 @@
+//! The words that stand for a choice in the file, each with the value it means.
+
+use crate::release::Stage;
+
+use super::{Drift, Handover, OnCrash, StopSignal, Strategy};
+
+/// A choice that is written as one of a few words.
+pub(super) trait Word: Copy + PartialEq + 'static {
+    /// Every value that may be written, beside its word.
+    const ALL: &'static [(&'static str, Self)];
+
+    /// The value that `word` stands for.
+    fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(known, _)| *known == word).map(|(_, value)| *value)
+    }
+
+    /// The word that stands for this value.
+    fn word(self) -> &'static str {
+        Self::ALL.iter().find(|(_, value)| *value == self).map_or("?", |(word, _)| word)
+    }
+}
+
+macro_rules! words {
+    ($list:ident: $type:ty { $($word:literal => $value:expr),+ $(,)? }) => {
+        pub(super) const $list: &[&str] = &[$($word),+];
+        impl Word for $type {
+            const ALL: &'static [(&'static str, Self)] = &[$(($word, $value)),+];
+        }
+    };
+}
+
+words!(DRIFT: Drift { "correct" => Drift::Correct, "report" => Drift::Report });
+words!(ON_CRASH: OnCrash { "rerun" => OnCrash::Rerun, "fail" => OnCrash::Fail });
+words!(HANDOVER: Handover {
+    "stop-first" => Handover::StopFirst,
+    "start-first" => Handover::StartFirst,
+    "drain" => Handover::Drain,
+    "lease" => Handover::Lease,
+});
+words!(STOP_SIGNAL: StopSignal {
+    "SIGTERM" => StopSignal::Term,
+    "SIGINT" => StopSignal::Int,
+    "SIGQUIT" => StopSignal::Quit,
+    "SIGUSR1" => StopSignal::Usr1,
+    "SIGUSR2" => StopSignal::Usr2,
+    "SIGHUP" => StopSignal::Hup,
+});
+words!(STRATEGY: Strategy { "blue-green" => Strategy::BlueGreen });
+words!(HOOK_STAGE: Stage {
+    "provision" => Stage::Provision,
+    "verify" => Stage::Verify,
+    "shift" => Stage::Shift,
+    "bake" => Stage::Bake,
+});
+
+/// Strategies of the design that are not carried out yet.
+pub(super) const LATER_STRATEGIES: &[&str] = &["canary", "linear", "rolling", "ab", "shadow"];
+/// Stages of the design at which no hook runs yet.
+pub(super) const LATER_HOOK_STAGES: &[&str] = &["build", "expand", "approve", "retire", "contract"];

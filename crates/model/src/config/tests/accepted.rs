@@ -1,0 +1,187 @@
+use std::path::PathBuf;
+
+use crate::config::*;
+use crate::release::Stage;
+use crate::time::Span;
+
+use super::good;
+
+#[test]
+fn three_lines_are_a_whole_file() {
+    let config = good("name = \"shop\"\n[process.web]\ncommand = \"bin/shop\"\n");
+
+    let web = &config.processes[&"web".parse().unwrap()];
+    assert_eq!(web.instances, 1);
+    let ProcessKind::Routed { paths, health } = &web.kind else { panic!("{:?}", web.kind) };
+    assert_eq!(paths, &["/"]);
+    assert_eq!((health.path.as_str(), health.any_below_500), ("/", true));
+    assert_eq!(web.stop, Stop { signal: StopSignal::Term, grace: Span::from_secs(30) });
+    assert!(config.route.hosts.is_empty());
+    assert_eq!(config.route.preview.unwrap().host.as_str(), "shop.preview.localhost");
+    assert_eq!(config.release.bake, Span::from_secs(600));
+    assert_eq!(config.release.keep_warm, Span::from_secs(3600));
+    assert_eq!(config.build, None);
+}
+
+#[test]
+fn every_key_is_read() {
+    let config = good(FULL);
+    assert_eq!(config.secrets_file, Some(PathBuf::from("/srv/secrets.env")));
+    assert_eq!(config.env["RAILS_ENV"], "production");
+    let build = config.build.unwrap();
+    assert_eq!(build.command.as_deref(), Some("./build.sh"));
+    assert_eq!(build.source, Some(PathBuf::from("app")));
+    assert_eq!((build.timeout, build.on_crash), (Span::from_secs(300), OnCrash::Fail));
+    let web = &config.processes[&"web".parse().unwrap()];
+    assert_eq!(web.instances, 2);
+    let ProcessKind::Routed { paths, health } = &web.kind else { panic!("{:?}", web.kind) };
+    assert_eq!(paths, &["/api", "/feed"]);
+    assert_eq!(
+        health,
+        &Health {
+            path: "/up?deep=1".into(),
+            any_below_500: false,
+            interval: Span::from_millis(250),
+            timeout: Span::from_secs(1),
+            deadline: Span::from_secs(90)
+        }
+    );
+    assert_eq!(web.stop, Stop { signal: StopSignal::Int, grace: Span::from_secs(5) });
+    let mailer = &config.processes[&"mailer".parse().unwrap()];
+    assert_eq!(mailer.kind, ProcessKind::Worker { handover: Handover::Lease });
+    assert_eq!(config.shared, [PathBuf::from("media"), PathBuf::from("var/spool")]);
+    assert_eq!(config.route.hosts.len(), 2);
+    let preview = config.route.preview.unwrap();
+    assert_eq!(preview.host.as_str(), "idle.shop.example.com");
+    assert_eq!(preview.networks, ["10.0.0.0/8", "::1/128"]);
+    assert_eq!(config.route.drain, Span::from_secs(20));
+    let release = config.release;
+    assert!(release.approve);
+    assert_eq!(release.approve_timeout, Span::from_secs(7200));
+    assert_eq!((release.bake, release.keep_warm), (Span::from_secs(60), Span::ZERO));
+    assert_eq!(release.keep_revisions, 3);
+    assert_eq!(
+        release.hooks,
+        [Hook {
+            stage: Stage::Verify,
+            command: "./smoke.sh".into(),
+            timeout: Span::from_secs(120),
+            on_crash: OnCrash::Rerun
+        }]
+    );
+    assert_eq!(config.drift, Drift::Report);
+}
+
+/// A file with every key that is carried out.
+pub(super) const FULL: &str = r#"
+name = "shop"
+drift = "report"
+
+[build]
+command = "./build.sh"
+source = "app"
+timeout = "5m"
+on_crash = "fail"
+
+[env]
+RAILS_ENV = "production"
+
+[secrets]
+file = "../secrets.env"
+
+[process.web]
+command = "bin/shop --port $PORT"
+instances = 2
+route = ["/api/", "/feed"]
+health = { path = "/up?deep=1", interval = "250ms", timeout = "1s", deadline = "90s" }
+stop = { signal = "SIGINT", grace = "5s" }
+
+[process.mailer]
+command = "bin/shop work mail"
+handover = "lease"
+
+[shared]
+paths = ["media", "./var/spool"]
+
+[route]
+hosts = ["shop.example.com", "www.shop.example.com"]
+preview = { host = "idle.shop.example.com", networks = ["10.0.0.0/8", "::1/128"] }
+drain = "20s"
+
+[release]
+strategy = "blue-green"
+approve = true
+approve_timeout = "2h"
+bake = "1m"
+keep_warm = "0s"
+keep_revisions = 3
+
+[[release.hook]]
+stage = "verify"
+command = "./smoke.sh"
+timeout = "2m"
+on_crash = "rerun"
+"#;
+
+#[test]
+fn who_takes_requests_follows_from_name_number_and_keys() {
+    let kinds = |text: &str| {
+        good(&format!("name = \"shop\"\n{text}"))
+            .processes
+            .iter()
+            .map(|(name, process)| match &process.kind {
+                ProcessKind::Routed { paths, .. } => format!("{name} takes {}", paths.join(" ")),
+                ProcessKind::Worker { handover } => format!("{name} works {handover:?}"),
+            })
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(kinds("[process.api]\ncommand = \"a\""), ["api takes /"]);
+    assert_eq!(kinds("[process.queue]\ncommand = \"a\"\nhandover = \"drain\""), ["queue works Drain"]);
+    assert_eq!(
+        kinds("[process.web]\ncommand = \"a\"\n[process.queue]\ncommand = \"b\""),
+        ["queue works StopFirst", "web takes /"]
+    );
+    assert_eq!(
+        kinds("[process.api]\ncommand = \"a\"\nhealth = { path = \"/up\" }\n[process.queue]\ncommand = \"b\""),
+        ["api takes /", "queue works StopFirst"]
+    );
+    assert_eq!(
+        kinds(
+            "[process.web]\ncommand = \"a\"\nroute = \"/\"\n[process.api]\ncommand = \"b\"\nroute = [\"/api\", \"/v1/\"]"
+        ),
+        ["api takes /api /v1", "web takes /"]
+    );
+}
+
+#[test]
+fn the_default_preview_host_follows_the_first_host() {
+    let config =
+        good("name = \"shop\"\n[process.web]\ncommand = \"a\"\n[route]\nhosts = [\"shop.example.com\", \"b.example\"]");
+    assert_eq!(config.route.preview.unwrap().host.as_str(), "preview.shop.example.com");
+}
+
+#[test]
+fn a_parsed_file_survives_its_journey_as_json() {
+    let config = good(FULL);
+    let json = serde_json::to_string(&config).unwrap();
+    assert_eq!(serde_json::from_str::<AppConfig>(&json).unwrap(), config);
+}
+
+#[test]
+fn a_diff_names_what_changes_and_hides_environment_values() {
+    let old = good(FULL);
+    let text = FULL
+        .replace("\"production\"", "\"topsecret\"")
+        .replace("instances = 2", "instances = 3")
+        .replace("hosts = [\"shop.example.com\", \"www.shop.example.com\"]", "hosts = [\"shop.example.com\"]")
+        .replace("bin/shop work mail", "bin/shop work post");
+    let shown = diff(Some(&old), &good(&text)).iter().map(Change::to_string).collect::<Vec<_>>().join("\n");
+    expect_test::expect![[r#"
+        ~ env.RAILS_ENV: another value (not shown)
+        ~ process.mailer.command: "bin/shop work mail" -> "bin/shop work post"
+        ~ process.web.instances: 2 -> 3
+        ~ route.hosts: shop.example.com, www.shop.example.com -> shop.example.com"#]]
+    .assert_eq(&shown);
+    assert!(diff(Some(&old), &old).is_empty());
+    assert!(!serde_json::to_string(&diff(None, &good(&text))).unwrap().contains("topsecret"));
+}

@@ -1,0 +1,144 @@
+//! The table of keys, the parser, the schema, the diff and the reference say the same.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::config::keys::{FILE_KEYS, Key, Kind};
+use crate::config::*;
+
+use super::accepted::FULL;
+use super::{bad, good};
+
+/// Calls `visit` with the path of every key, those of process types under `process.*`.
+fn walk(keys: &'static [Key], path: &str, visit: &mut dyn FnMut(&str, &'static Key)) {
+    for key in keys {
+        let path = if path.is_empty() { key.name.to_owned() } else { format!("{path}.{}", key.name) };
+        visit(&path, key);
+        match &key.kind {
+            Kind::Table(keys) | Kind::Tables(keys) => walk(keys, &path, visit),
+            Kind::Processes(keys) => walk(keys, &format!("{path}.*"), visit),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn every_default_keeps_the_rule_of_its_own_key() {
+    walk(FILE_KEYS, "", &mut |path, key| {
+        let Some(default) = key.default else { return };
+        let kept = match &key.kind {
+            Kind::Flag => default.parse::<bool>().is_ok(),
+            Kind::Whole { least, most } => (*least..=*most).contains(&default.parse().unwrap()),
+            Kind::Duration { least } => default.parse::<Span>().unwrap() >= *least,
+            Kind::Choice { known, .. } => known.contains(&default),
+            other => panic!("{path} has a default and is {other:?}"),
+        };
+        assert!(kept, "{path} = {default}");
+    });
+}
+
+#[test]
+fn every_example_is_accepted_where_it_stands() {
+    walk(FILE_KEYS, "", &mut |path, key| {
+        let name = "name = \"shop\"\n";
+        let web = "[process.web]\ncommand = \"a\"\n";
+        let example = key.example;
+        let hook = "[[release.hook]]\nstage = \"verify\"\ncommand = \"a\"\n";
+        let text = match path.rsplit_once('.').map_or("", |(parent, _)| parent) {
+            "" if path == "name" => format!("{example}\n{web}"),
+            "" if matches!(key.kind, Kind::Choice { .. }) => format!("{name}{example}\n{web}"),
+            // These tables need a key of their own, which has its own example.
+            "" if ["process", "secrets", "shared"].contains(&path) => return,
+            "" => format!("{name}{web}{example}\n"),
+            "process.*" if path.ends_with("handover") => {
+                format!("{name}[process.queue]\ncommand = \"a\"\n{example}\n")
+            }
+            "process.*" if path.ends_with("command") => format!("{name}[process.web]\n{example}\n"),
+            "process.*" => format!("{name}{web}{example}\n"),
+            "process.*.health" => format!("{name}{web}[process.web.health]\n{example}\n"),
+            "process.*.stop" => format!("{name}{web}[process.web.stop]\n{example}\n"),
+            "release.hook" if path.ends_with("stage") => {
+                format!("{name}{web}[[release.hook]]\ncommand = \"a\"\n{example}\n")
+            }
+            "release.hook" if path.ends_with("command") => {
+                format!("{name}{web}[[release.hook]]\nstage = \"verify\"\n{example}\n")
+            }
+            "release.hook" => format!("{name}{web}{hook}{example}\n"),
+            "release" if path.ends_with("approve_timeout") => {
+                format!("{name}{web}[release]\napprove = true\n{example}\n")
+            }
+            "release" if path.ends_with("hook") => return,
+            "release" if example.starts_with("[[") => format!("{name}{web}{example}\n"),
+            table => format!("{name}{web}[{table}]\n{example}\n"),
+        };
+        if matches!(key.kind, Kind::Later { .. }) {
+            assert!(bad(&text).contains("is not carried out yet"), "{path}: {text}");
+        } else {
+            good(&text);
+        }
+    });
+}
+
+#[test]
+fn the_full_example_writes_every_key_and_the_diff_shows_each() {
+    let shown: BTreeSet<String> = diff(None, &good(FULL))
+        .into_iter()
+        .map(|change| {
+            let key = change.key.replace(".web.", ".*.").replace(".mailer.", ".*.").replace("hook.1", "hook");
+            if key.starts_with("env.") { "env".to_owned() } else { key }
+        })
+        .collect();
+    let mut leaves = BTreeSet::new();
+    walk(FILE_KEYS, "", &mut |path, key| match key.kind {
+        Kind::Table(_) | Kind::Tables(_) | Kind::Processes(_) | Kind::Later { .. } => {}
+        _ => {
+            leaves.insert(path.to_owned());
+        }
+    });
+    assert_eq!(leaves, shown);
+}
+
+#[test]
+fn a_change_belongs_to_what_the_table_of_keys_says() {
+    let mut parts = BTreeMap::new();
+    walk(FILE_KEYS, "", &mut |path, key| {
+        parts.insert(path.to_owned(), key.part);
+    });
+    for change in diff(None, &good(FULL)) {
+        let key = change.key.replace(".web.", ".*.").replace(".mailer.", ".*.").replace("hook.1", "hook");
+        let key = if key.starts_with("env.") { "env".to_owned() } else { key };
+        assert_eq!(parts[&key], change.part, "{key}");
+    }
+}
+
+#[test]
+fn the_schema_has_every_key_that_is_carried_out_and_no_other() {
+    let schema = schema();
+    walk(FILE_KEYS, "", &mut |path, key| {
+        let pointer = path
+            .split('.')
+            .map(|name| if name == "*" { "/additionalProperties".to_owned() } else { format!("/properties/{name}") })
+            .collect::<String>()
+            .replace("/properties/hook/properties", "/properties/hook/items/properties");
+        let there = schema.pointer(&pointer).is_some();
+        assert_eq!(there, !matches!(key.kind, Kind::Later { .. }), "{pointer}");
+    });
+    assert_eq!(schema["additionalProperties"], false);
+    assert_eq!(schema["required"], serde_json::json!(["name", "process"]));
+}
+
+#[test]
+fn the_configuration_page_holds_the_reference_and_files_that_are_right() {
+    let begin = "<!-- reference: begin -->\n";
+    let end = "<!-- reference: end -->";
+    let page = include_str!("../../../../../docs/configuration.md");
+    let (before, rest) = page.split_once(begin).expect("the page has the begin mark");
+    let (_, after) = rest.split_once(end).expect("the page has the end mark");
+    expect_test::expect_file!["../../../../../docs/configuration.md"]
+        .assert_eq(&format!("{before}{begin}\n{}\n{end}{after}", reference()));
+
+    let files: Vec<&str> = before.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(files.len() >= 2, "the page shows whole files");
+    for file in files {
+        good(file);
+    }
+}
