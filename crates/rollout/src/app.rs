@@ -1,0 +1,330 @@
+//! The fold of an app's records: everything a decision rests on besides what is seen now. Also its snapshot.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde::{Deserialize, Serialize};
+use switchover_model::config::AppConfig;
+use switchover_model::record::IdempotencyKey;
+use switchover_model::release::Stage;
+use switchover_model::revision::Revision;
+use switchover_model::seam::{ArmGoal, RoutesGoal};
+use switchover_model::{AppName, Problem, ReleaseId, RevisionId, Share, Slot, Span, Timestamp};
+
+use crate::limits;
+use crate::release::Release;
+
+/// One app as its journal tells it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct App {
+    /// Its name.
+    pub name: AppName,
+    /// Sequence of the last record in it.
+    pub sequence: u64,
+    /// The policy in force: the last file that was applied or deployed.
+    pub config: Option<AppConfig>,
+    /// Sealed revisions that are still on disk.
+    pub revisions: BTreeMap<RevisionId, RevisionState>,
+    /// What each slot shall run.
+    pub slots: BTreeMap<Slot, SlotState>,
+    /// Where the traffic shall go.
+    pub routes: Option<RoutesState>,
+    /// Where the traffic was last seen to go.
+    pub in_force: Option<RoutesGoal>,
+    /// Whose workers shall work.
+    pub working: Option<Working>,
+    /// A slot that lost the traffic and still has requests.
+    pub draining: Option<Draining>,
+    /// Releases that are not settled, oldest first.
+    pub releases: Vec<Release>,
+    /// The last [`limits::ARCHIVED_RELEASES`] settled releases, oldest first.
+    pub archive: Vec<Release>,
+    /// The last [`limits::REMEMBERED_KEYS`] commands, oldest first.
+    pub keys: VecDeque<KnownKey>,
+    /// Changes behind our back, the last time each was recorded.
+    pub drifts: Vec<KnownDrift>,
+    /// The last [`limits::REMEMBERED_NOTES`] notes, oldest first.
+    pub notes: VecDeque<Note>,
+    /// Number of the next release.
+    pub next_release: u32,
+    /// Number of the next revision.
+    pub next_revision: u32,
+    /// Number of the next attempt.
+    pub next_attempt: u64,
+    /// `--env` of the deploy that was admitted last.
+    pub(crate) deploy_env: BTreeMap<String, String>,
+    /// Sequence of the last command's record, with the actor's name: who opened the release that follows.
+    pub(crate) commanded_by: Option<String>,
+}
+
+/// A sealed revision.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RevisionState {
+    /// What it is.
+    pub revision: Revision,
+    /// The file that shaped it; its policy part is used only where the policy in force says nothing.
+    pub config: AppConfig,
+    /// How long its last provision took.
+    pub boot: Option<Span>,
+}
+
+/// What a slot shall run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct SlotState {
+    /// The revision; nothing: the slot shall be empty.
+    pub revision: Option<RevisionId>,
+    /// The release that put it there.
+    pub release: Option<ReleaseId>,
+    /// It was told to stop and not yet seen empty.
+    pub stopping: Option<Stopping>,
+}
+
+/// A slot on its way to empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stopping {
+    /// Since when.
+    pub since: Timestamp,
+    /// What it ran.
+    pub revision: Option<RevisionId>,
+    /// The release that had put it there.
+    pub release: Option<ReleaseId>,
+}
+
+/// Where the traffic shall go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoutesState {
+    /// Number of this setting: what `Routes::version` shall be.
+    pub version: u64,
+    /// The goal.
+    pub goal: RoutesGoal,
+    /// The release that wanted it.
+    pub release: Option<ReleaseId>,
+    /// When it was decided.
+    pub decided_at: Timestamp,
+    /// When it came into force; nothing when not seen yet.
+    pub flipped_at: Option<Timestamp>,
+    /// The arm that loses the traffic by it.
+    pub loser: Option<ArmGoal>,
+    /// Hosts, preview or drain time changed since: it needs a new number.
+    pub outdated: bool,
+}
+
+/// Whose workers shall work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Working {
+    /// The slot.
+    pub slot: Slot,
+    /// Since when.
+    pub since: Timestamp,
+    /// The release that wanted it.
+    pub release: ReleaseId,
+}
+
+/// A slot that lost the traffic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Draining {
+    /// The release that took it.
+    pub release: ReleaseId,
+    /// The slot.
+    pub slot: Slot,
+    /// What it runs.
+    pub revision: RevisionId,
+    /// The flip.
+    pub since: Timestamp,
+}
+
+/// A command that was admitted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownKey {
+    /// Its key.
+    pub key: IdempotencyKey,
+    /// Its name.
+    pub command: String,
+    /// Sequence of its record.
+    pub sequence: u64,
+    /// The release it opened or was about.
+    pub release: Option<ReleaseId>,
+}
+
+/// A change behind our back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownDrift {
+    /// What was found.
+    pub what: String,
+    /// When it was last recorded.
+    pub at: Timestamp,
+    /// Whether it was put right.
+    pub corrected: bool,
+}
+
+/// Something a person should know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// When.
+    pub at: Timestamp,
+    /// The release it belongs to.
+    pub release: Option<ReleaseId>,
+    /// What.
+    pub problem: Problem,
+}
+
+impl App {
+    /// An app of which nothing is known.
+    #[must_use]
+    pub fn new(name: AppName) -> Self {
+        Self {
+            name,
+            sequence: 0,
+            config: None,
+            revisions: BTreeMap::new(),
+            slots: Slot::BOTH.into_iter().map(|slot| (slot, SlotState::default())).collect(),
+            routes: None,
+            in_force: None,
+            working: None,
+            draining: None,
+            releases: Vec::new(),
+            archive: Vec::new(),
+            keys: VecDeque::new(),
+            drifts: Vec::new(),
+            notes: VecDeque::new(),
+            next_release: 1,
+            next_revision: 1,
+            next_attempt: 1,
+            deploy_env: BTreeMap::new(),
+            commanded_by: None,
+        }
+    }
+
+    /// The same without what no decision reads: settled releases, remembered keys, notes.
+    pub(crate) fn working_copy(&self) -> Self {
+        Self {
+            name: self.name.clone(),
+            sequence: self.sequence,
+            config: self.config.clone(),
+            revisions: self.revisions.clone(),
+            slots: self.slots.clone(),
+            routes: self.routes.clone(),
+            in_force: self.in_force.clone(),
+            working: self.working,
+            draining: self.draining,
+            releases: self.releases.clone(),
+            archive: Vec::new(),
+            keys: VecDeque::new(),
+            drifts: self.drifts.clone(),
+            notes: VecDeque::new(),
+            next_release: self.next_release,
+            next_revision: self.next_revision,
+            next_attempt: self.next_attempt,
+            deploy_env: self.deploy_env.clone(),
+            commanded_by: self.commanded_by.clone(),
+        }
+    }
+
+    /// What `slot` shall run.
+    #[must_use]
+    pub fn slot(&self, slot: Slot) -> SlotState {
+        self.slots.get(&slot).copied().unwrap_or_default()
+    }
+
+    /// The slot and revision that were last seen to have all the traffic.
+    #[must_use]
+    pub fn live(&self) -> Option<ArmGoal> {
+        self.in_force.as_ref().and_then(full_arm)
+    }
+
+    /// The slot and revision that shall have all the traffic.
+    #[must_use]
+    pub fn heading(&self) -> Option<ArmGoal> {
+        self.routes.as_ref().and_then(|routes| full_arm(&routes.goal))
+    }
+
+    /// Number of the routes that shall be in force; 0 before the first.
+    #[must_use]
+    pub fn routes_version(&self) -> u64 {
+        self.routes.as_ref().map_or(0, |routes| routes.version)
+    }
+
+    /// A release that is not settled.
+    #[must_use]
+    pub fn release(&self, id: ReleaseId) -> Option<&Release> {
+        self.releases.iter().find(|release| release.id == id)
+    }
+
+    /// A release, settled or not, as far back as they are remembered.
+    #[must_use]
+    pub fn any_release(&self, id: ReleaseId) -> Option<&Release> {
+        self.all_releases().find(|release| release.id == id)
+    }
+
+    /// Every remembered release, oldest first.
+    pub fn all_releases(&self) -> impl DoubleEndedIterator<Item = &Release> {
+        let mut all: Vec<&Release> = self.archive.iter().chain(&self.releases).collect();
+        all.sort_by_key(|release| release.id);
+        all.into_iter()
+    }
+
+    /// The newest release without an outcome: the one that commands mean.
+    #[must_use]
+    pub fn moving(&self) -> Option<&Release> {
+        self.releases.iter().rev().find(|release| release.is_open())
+    }
+
+    /// The file a release is carried out by: the one it was opened with.
+    #[must_use]
+    pub fn config_of(&self, release: ReleaseId) -> Option<&AppConfig> {
+        self.release(release).and_then(|release| release.config.as_ref()).or(self.config.as_ref())
+    }
+
+    /// How many instances of each process type `revision` shall have: the policy in force, else its own file.
+    #[must_use]
+    pub fn scale(&self, revision: RevisionId) -> BTreeMap<switchover_model::ProcessName, u32> {
+        let Some(state) = self.revisions.get(&revision) else { return BTreeMap::new() };
+        let instances = |config: &AppConfig, name| config.processes.get(name).map(|process| process.instances);
+        let counts = state.revision.processes.keys().map(|name| {
+            let policy = self.config.as_ref().and_then(|config| instances(config, name));
+            (name.clone(), policy.or_else(|| instances(&state.config, name)).unwrap_or(1))
+        });
+        counts.collect()
+    }
+
+    /// The revisions that stay on disk: in a slot, of a release that is not settled, sealed and remembered.
+    #[must_use]
+    pub fn kept_revisions(&self) -> Vec<RevisionId> {
+        let mut keep: Vec<RevisionId> = self.revisions.keys().copied().collect();
+        keep.extend(self.releases.iter().map(|release| release.revision));
+        keep.sort_unstable();
+        keep.dedup();
+        keep
+    }
+
+    /// Forgets sealed revisions beyond the policy's number that nothing needs any more.
+    pub(crate) fn forget_old_revisions(&mut self) {
+        let newest = self.config.as_ref().map_or(limits::KEEP_REVISIONS, |config| config.release.keep_revisions);
+        let mut needed: Vec<RevisionId> = self.revisions.keys().rev().take(newest as usize).copied().collect();
+        for slot in self.slots.values() {
+            needed.extend(slot.revision);
+            needed.extend(slot.stopping.and_then(|stopping| stopping.revision));
+        }
+        for release in &self.releases {
+            needed.push(release.revision);
+            needed.extend(release.from);
+        }
+        needed.extend(self.live().map(|arm| arm.revision));
+        needed.extend(self.draining.map(|draining| draining.revision));
+        self.revisions.retain(|id, _| needed.contains(id));
+    }
+
+    /// How long requests on the slot that lost the traffic may go on.
+    pub(crate) fn drain_limit(&self) -> Span {
+        self.config.as_ref().map_or(limits::DRAIN, |config| config.route.drain)
+    }
+
+    /// Whether a stage's hooks in the file of `release` ask for anything.
+    pub(crate) fn has_hooks(&self, release: ReleaseId, stage: Stage) -> bool {
+        self.config_of(release).is_some_and(|config| config.release.hooks.iter().any(|hook| hook.stage == stage))
+    }
+}
+
+/// The arm with all the traffic.
+pub(crate) fn full_arm(goal: &RoutesGoal) -> Option<ArmGoal> {
+    goal.arms.iter().find(|arm| arm.share == Share::ALL).copied()
+}

@@ -1,0 +1,422 @@
+//! What each record makes of an app. Total: a record that does not fit (which only a foreign hand could have written)
+//! changes as little as it can, and never fails.
+
+use switchover_model::config::AppConfig;
+use switchover_model::record::{Actor, AttemptResult, Event, Record};
+use switchover_model::release::{Command, Outcome, Stage};
+use switchover_model::seam::RoutesGoal;
+use switchover_model::view::StageState;
+use switchover_model::{AppName, ReleaseId, RevisionId, Slot, Timestamp};
+
+use crate::app::{
+    App, Draining, KnownDrift, KnownKey, Note, RevisionState, RoutesState, SlotState, Stopping, Working, full_arm,
+};
+use crate::limits;
+use crate::release::{AttemptState, Release, StageRecord, Switch, Undoing, WaitingFor};
+use crate::wait;
+
+/// The app `name` after `records`, from the first on.
+#[must_use]
+pub fn fold(name: &AppName, records: &[Record]) -> App {
+    let mut app = App::new(name.clone());
+    for record in records {
+        app.apply(record);
+    }
+    app
+}
+
+impl App {
+    /// The app after one more record.
+    ///
+    /// Guarantees: the same records in the same order give the same app, whether folded at once, one by one or on from
+    /// a snapshot. Assumes: `record.sequence` follows [`App::sequence`].
+    pub fn apply(&mut self, record: &Record) {
+        self.sequence = record.sequence;
+        let at = record.at;
+        match &record.event {
+            Event::Commanded { key, command } => {
+                let known = KnownKey {
+                    key: key.clone(),
+                    command: command.as_str().to_owned(),
+                    sequence: record.sequence,
+                    release: command_release(command),
+                };
+                self.keys.push_back(known);
+                while self.keys.len() > limits::REMEMBERED_KEYS {
+                    self.keys.pop_front();
+                }
+                self.commanded_by = Some(actor_name(&record.actor));
+                self.apply_command(command, at);
+            }
+            Event::Opened { release, kind, revision, from, source, ledger } => {
+                self.next_release = self.next_release.max(release.0 + 1);
+                self.next_revision = self.next_revision.max(revision.0 + 1);
+                if let Some(known) = self.keys.back_mut() {
+                    known.release = Some(*release);
+                }
+                self.releases.push(Release {
+                    id: *release,
+                    kind: kind.clone(),
+                    revision: *revision,
+                    from: *from,
+                    source: source.clone(),
+                    by: self.commanded_by.clone().unwrap_or_else(|| actor_name(&record.actor)),
+                    opened_at: at,
+                    opened_ledger: ledger.clone(),
+                    config: self.config.clone(),
+                    env: std::mem::take(&mut self.deploy_env),
+                    slot: None,
+                    stages: Vec::new(),
+                    waiting: None,
+                    paused: None,
+                    promoted: None,
+                    undoing: None,
+                    switches: Vec::new(),
+                    switched_at: None,
+                    switched_ledger: None,
+                    attempts: Vec::new(),
+                    dips: 0,
+                    blind: switchover_model::Span::ZERO,
+                    outcome: None,
+                    concluded_at: None,
+                    settled_at: None,
+                    settled_ledger: None,
+                });
+            }
+            Event::Entered { release, stage, slot } => self.enter(*release, *stage, *slot, at),
+            Event::Waiting { release, reason } => {
+                let reason = reason.clone();
+                self.with(*release, |release| release.wait_for(Some(reason), at));
+            }
+            Event::AttemptStarted { attempt, release, what } => {
+                self.next_attempt = self.next_attempt.max(attempt.0 + 1);
+                let state =
+                    AttemptState { id: *attempt, what: what.clone(), started_at: at, ended_at: None, result: None };
+                self.with(*release, |release| release.attempts.push(state));
+            }
+            Event::AttemptEnded { attempt, result, took } => {
+                for release in &mut self.releases {
+                    if let Some(state) = release.attempts.iter_mut().find(|state| state.id == *attempt)
+                        && state.result.is_none()
+                    {
+                        state.ended_at = Some(at);
+                        state.result = Some(without_output(result));
+                        let note = attempt_note(&state.what, result, *took);
+                        release.note(note);
+                    }
+                }
+            }
+            Event::Sealed { revision } => {
+                let opened = self.releases.iter().find(|release| release.revision == revision.id);
+                if let Some(config) = opened.and_then(|release| release.config.clone()).or_else(|| self.config.clone())
+                {
+                    let state = RevisionState { revision: (**revision).clone(), config, boot: None };
+                    self.revisions.insert(revision.id, state);
+                }
+            }
+            Event::Routed { release, version, goal } => self.route(*release, *version, goal, at),
+            Event::InForce { version, flipped_at } => self.come_into_force(*version, *flipped_at),
+            Event::HandedOver { release, to } => {
+                self.working = Some(Working { slot: *to, since: at, release: *release });
+                self.with(*release, |release| release.wait_for(None, at));
+            }
+            Event::Switched { release, ledger } => {
+                let ledger = ledger.clone();
+                self.with(*release, |release| {
+                    release.switched_at = Some(at);
+                    release.switched_ledger = ledger;
+                    release.wait_for(None, at);
+                });
+            }
+            Event::Undoing { release, cause } => {
+                let cause = cause.clone();
+                self.with(*release, |release| {
+                    let note = cause.as_ref().map(|problem| problem.cause.clone());
+                    release.leave(at, StageState::Failed, note);
+                    release.outcome = None;
+                    release.concluded_at = None;
+                    release.undoing = Some(Undoing { at, cause });
+                    release.paused = None;
+                    release.wait_for(None, at);
+                });
+            }
+            Event::Drained { release, slot, left } => {
+                if self.draining.is_some_and(|draining| draining.slot == *slot) {
+                    self.draining = None;
+                }
+                self.with(*release, |release| {
+                    if let Some(switch) = release.switches.iter_mut().rev().find(|switch| switch.flipped_at.is_some()) {
+                        switch.drained_at = Some(at);
+                        switch.left = *left;
+                    }
+                });
+            }
+            Event::Stopped { slot } => {
+                let state = self.slot(*slot);
+                let stopping = Stopping { since: at, revision: state.revision, release: state.release };
+                self.slots.insert(*slot, SlotState { revision: None, release: None, stopping: Some(stopping) });
+            }
+            Event::Emptied { slot } => {
+                let mut state = self.slot(*slot);
+                state.stopping = None;
+                self.slots.insert(*slot, state);
+            }
+            Event::Concluded { release, outcome } => {
+                let outcome = outcome.clone();
+                self.with(*release, |release| release.conclude(at, outcome));
+            }
+            Event::Settled { release, ledger } => self.settle(*release, ledger.clone(), at),
+            Event::Drifted { what, corrected } => {
+                self.drifts.retain(|drift| drift.what != *what);
+                self.drifts.push(KnownDrift { what: what.clone(), at, corrected: *corrected });
+                let surplus = self.drifts.len().saturating_sub(limits::REMEMBERED_DRIFTS);
+                self.drifts.drain(..surplus);
+            }
+            Event::Noted { release, problem } => {
+                self.notes.push_back(Note { at, release: *release, problem: problem.clone() });
+                while self.notes.len() > limits::REMEMBERED_NOTES {
+                    self.notes.pop_front();
+                }
+            }
+            Event::RouterRestarted { .. } => {}
+        }
+    }
+
+    fn apply_command(&mut self, command: &Command, at: Timestamp) {
+        match command {
+            Command::Apply { config } => self.set_policy(config),
+            Command::Deploy { config, env, .. } => {
+                self.set_policy(config);
+                self.deploy_env = env.clone();
+            }
+            Command::Promote { release, .. } => self.with(*release, |release| release.promoted = Some(at)),
+            Command::Pause { release } => self.with(*release, |release| release.paused = Some(at)),
+            Command::Resume { release } => self.with(*release, |release| release.paused = None),
+            // What these start is written beside them: `Undoing`, `Opened`.
+            Command::Abort { .. } | Command::Rollback { .. } => {}
+        }
+    }
+
+    fn set_policy(&mut self, config: &AppConfig) {
+        let same = self.config.as_ref().is_none_or(|before| before.route == config.route);
+        if let Some(routes) = &mut self.routes
+            && !same
+        {
+            routes.outdated = true;
+        }
+        self.config = Some(config.clone());
+    }
+
+    fn enter(&mut self, id: ReleaseId, stage: Stage, slot: Option<Slot>, at: Timestamp) {
+        let mut revision = None;
+        let mut boot = None;
+        self.with(id, |release| {
+            if release.stage() == Some(Stage::Provision) && stage > Stage::Provision {
+                boot = Some(at.since(release.entered_at()));
+            }
+            release.leave(at, StageState::Done, None);
+            release.stages.push(StageRecord {
+                stage,
+                entered_at: at,
+                left_at: None,
+                state: StageState::Running,
+                note: None,
+            });
+            release.slot = slot.or(release.slot);
+            release.wait_for(None, at);
+            revision = Some(release.revision);
+        });
+        if let (Stage::Provision, Some(slot)) = (stage, slot) {
+            self.slots.insert(slot, SlotState { revision, release: Some(id), stopping: None });
+        }
+        if let (Some(boot), Some(state)) = (boot, revision.and_then(|revision| self.revisions.get_mut(&revision))) {
+            state.boot = Some(boot);
+        }
+    }
+
+    fn route(&mut self, id: Option<ReleaseId>, version: u64, goal: &RoutesGoal, at: Timestamp) {
+        let before = self.heading();
+        let after = full_arm(goal);
+        let is_switch = before.map(arm_place) != after.map(arm_place);
+        let carried = self.routes.as_ref().and_then(|routes| routes.loser);
+        self.routes = Some(RoutesState {
+            version,
+            goal: goal.clone(),
+            release: id,
+            decided_at: at,
+            flipped_at: None,
+            loser: if is_switch { before } else { carried },
+            outdated: false,
+        });
+        if let (Some(id), true) = (id, is_switch) {
+            self.with(id, |release| {
+                let back = release.undoing.is_some();
+                if !back {
+                    release.from = before.map(|arm| arm.revision);
+                }
+                release.switches.push(Switch {
+                    version,
+                    from: before.map(|arm| arm.revision),
+                    to: after.map(|arm| arm.revision),
+                    slot: after.map(|arm| arm.slot),
+                    back,
+                    decided_at: at,
+                    flipped_at: None,
+                    drained_at: None,
+                    left: 0,
+                });
+                release.wait_for(None, at);
+            });
+        }
+    }
+
+    fn come_into_force(&mut self, version: u64, flipped_at: Timestamp) {
+        let Some(routes) = self.routes.as_mut().filter(|routes| routes.version == version) else { return };
+        routes.flipped_at = Some(flipped_at);
+        let loser = routes.loser.take();
+        let goal = routes.goal.clone();
+        let to = full_arm(&goal).map(arm_place);
+        self.in_force = Some(goal);
+        for release in &mut self.releases {
+            let Some(switch) = release.switches.last_mut() else { continue };
+            if switch.flipped_at.is_none() && switch.slot.zip(switch.to) == to {
+                switch.flipped_at = Some(flipped_at);
+                if let Some(loser) = loser {
+                    self.draining = Some(Draining {
+                        release: release.id,
+                        slot: loser.slot,
+                        revision: loser.revision,
+                        since: flipped_at,
+                    });
+                }
+                release.wait_for(None, flipped_at);
+            }
+        }
+    }
+
+    fn settle(&mut self, id: ReleaseId, ledger: Option<Box<switchover_model::receipt::Ledger>>, at: Timestamp) {
+        let Some(place) = self.releases.iter().position(|release| release.id == id) else { return };
+        let mut release = self.releases.remove(place);
+        release.leave(at, StageState::Done, None);
+        release.settled_at = Some(at);
+        release.settled_ledger = ledger;
+        release.waiting = None;
+        release.config = None;
+        release.env.clear();
+        release.attempts.clear();
+        self.archive.push(release);
+        let surplus = self.archive.len().saturating_sub(limits::ARCHIVED_RELEASES);
+        self.archive.drain(..surplus);
+        self.forget_old_revisions();
+    }
+
+    fn with(&mut self, id: ReleaseId, change: impl FnOnce(&mut Release)) {
+        if let Some(release) = self.releases.iter_mut().find(|release| release.id == id) {
+            change(release);
+        }
+    }
+}
+
+// === impl Release ===
+
+impl Release {
+    fn leave(&mut self, at: Timestamp, state: StageState, note: Option<String>) {
+        if let Some(stage) = self.stages.last_mut().filter(|stage| stage.left_at.is_none()) {
+            stage.left_at = Some(at);
+            stage.state = state;
+            stage.note = note.or_else(|| stage.note.take());
+        }
+    }
+
+    fn note(&mut self, note: String) {
+        if let Some(stage) = self.stages.last_mut() {
+            stage.note = Some(note);
+        }
+    }
+
+    fn wait_for(&mut self, reason: Option<String>, at: Timestamp) {
+        let before = self.waiting.take();
+        if let Some(before) = before.filter(|before| before.reason == wait::EVIDENCE) {
+            self.blind = switchover_model::Span::from_micros(
+                self.blind.as_micros().saturating_add(at.since(before.since).as_micros()),
+            );
+        }
+        if reason.as_deref() == Some(wait::RECOVERY) {
+            self.dips += 1;
+        }
+        self.waiting = reason.map(|reason| WaitingFor { reason, since: at });
+    }
+
+    fn conclude(&mut self, at: Timestamp, outcome: Outcome) {
+        let (ended, note) = match &outcome {
+            Outcome::Succeeded { .. } => (StageState::Done, None),
+            Outcome::RolledBack { cause } | Outcome::Aborted { cause } => {
+                (StageState::Failed, cause.as_ref().map(|problem| problem.cause.clone()))
+            }
+            Outcome::Superseded { by } => (StageState::Failed, Some(format!("release {by} took its place"))),
+            Outcome::Failed { cause } => (StageState::Failed, Some(cause.cause.clone())),
+        };
+        self.leave(at, ended, note);
+        if matches!(outcome, Outcome::RolledBack { .. }) {
+            for stage in &mut self.stages {
+                if stage.stage >= Stage::Shift && stage.state == StageState::Done {
+                    stage.state = StageState::Undone;
+                }
+            }
+        }
+        self.outcome = Some(outcome);
+        self.concluded_at = Some(at);
+        self.paused = None;
+        self.wait_for(None, at);
+    }
+}
+
+fn arm_place(arm: switchover_model::seam::ArmGoal) -> (Slot, RevisionId) {
+    (arm.slot, arm.revision)
+}
+
+fn command_release(command: &Command) -> Option<ReleaseId> {
+    match command {
+        Command::Apply { .. } | Command::Deploy { .. } | Command::Rollback { .. } => None,
+        Command::Promote { release, .. }
+        | Command::Pause { release }
+        | Command::Resume { release }
+        | Command::Abort { release } => Some(*release),
+    }
+}
+
+fn actor_name(actor: &Actor) -> String {
+    match actor {
+        Actor::Controller => "controller".to_owned(),
+        Actor::Operator { name: Some(name), .. } => name.clone(),
+        Actor::Operator { uid, name: None } => format!("uid {uid}"),
+    }
+}
+
+/// Output is in the journal; the fold keeps only how it ended and, for a failure, why.
+fn without_output(result: &AttemptResult) -> AttemptResult {
+    match result {
+        AttemptResult::Passed { .. } => AttemptResult::Passed { output: Vec::new() },
+        AttemptResult::Failed { cause } => AttemptResult::Failed { cause: cause.clone() },
+        AttemptResult::Cancelled => AttemptResult::Cancelled,
+        AttemptResult::Lost => AttemptResult::Lost,
+    }
+}
+
+fn attempt_note(
+    what: &switchover_model::record::Attempt,
+    result: &AttemptResult,
+    took: switchover_model::Span,
+) -> String {
+    use switchover_model::record::Attempt;
+    let what = match what {
+        Attempt::Build { revision } => format!("build of {revision}"),
+        Attempt::Hook { hook, .. } => format!("hook {hook}"),
+    };
+    match result {
+        AttemptResult::Passed { .. } => format!("{what} passed in {} ms", took.as_micros() / 1_000),
+        AttemptResult::Failed { .. } => format!("{what} failed after {} ms", took.as_micros() / 1_000),
+        AttemptResult::Cancelled => format!("{what} was cancelled"),
+        AttemptResult::Lost => format!("{what} was lost with the controller"),
+    }
+}

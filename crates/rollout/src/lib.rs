@@ -1,0 +1,31 @@
+//! What to do next for an app, decided from its journal and what is seen: a pure room.
+//!
+//! What it is: [`App`] (the fold of an app's records), [`decide`] (records to append and what shall be true now),
+//! [`admit`] (what a command becomes, or why it is refused), and what is shown of an app ([`view`], [`receipt`]).
+//! Promises: the same values give the same answer; every action may be repeated; traffic is never led to a slot that
+//! was not seen healthy while a healthy one is there; every wait has a bound and ends in an outcome.
+//! Must never: do I/O, read a clock, use randomness or an async runtime, or know how a platform or a router does its work.
+//! Begin reading at `decide` (the order of the rules), then the stages (`build`, `provision`, `verify`, `approve`,
+//! `shift`, `bake`, `retire`), `undo` (the way back), and `admit` (commands, also at the wrong moment).
+
+mod admit;
+mod app;
+mod decide;
+mod fold;
+pub mod limits;
+#[cfg(feature = "planted-bugs")]
+pub mod planted;
+pub mod receipt;
+mod release;
+pub mod view;
+mod wait;
+
+#[cfg(feature = "planted-bugs")]
+pub use admit::admit_with;
+pub use admit::{Admission, admit};
+pub use app::{App, Draining, KnownDrift, KnownKey, Note, RevisionState, RoutesState, SlotState, Stopping, Working};
+#[cfg(feature = "planted-bugs")]
+pub use decide::decide_with;
+pub use decide::{Decision, decide};
+pub use fold::fold;
+pub use release::{AttemptState, Release, StageRecord, Switch, Undoing, WaitingFor};

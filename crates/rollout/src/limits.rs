@@ -1,0 +1,65 @@
+//! The bounds of every wait and every memory in this room.
+
+use switchover_model::Span;
+
+/// Settled releases that an app remembers.
+pub const ARCHIVED_RELEASES: usize = 400;
+/// Commands whose keys an app remembers.
+pub const REMEMBERED_KEYS: usize = 256;
+/// Notes that an app remembers.
+pub const REMEMBERED_NOTES: usize = 32;
+/// Changes behind our back that an app remembers.
+pub const REMEMBERED_DRIFTS: usize = 32;
+/// Revisions kept where no file says how many.
+pub const KEEP_REVISIONS: u32 = 5;
+/// Drain time where no file says how long.
+pub const DRAIN: Span = Span::from_secs(30);
+
+/// An observation older than this is no observation.
+pub const SEEN_MAX_AGE: Span = Span::from_secs(10);
+/// How long a stage waits for an observation before traffic moved.
+pub const UNKNOWN: Span = Span::from_secs(120);
+/// Build time where no file says how long.
+pub const BUILD: Span = Span::from_secs(15 * 60);
+/// What an attempt may take beyond its own time-out before it is given up.
+pub const ATTEMPT_ALLOWANCE: Span = Span::from_secs(30);
+/// How long a revision may be unsealed after its build passed.
+pub const SEAL: Span = Span::from_secs(10);
+/// How long a cancelled attempt may go on before it is no longer waited for.
+pub const CANCEL: Span = Span::from_secs(60);
+/// How often a lost attempt is started anew.
+pub const RERUNS: usize = 3;
+/// What provision may take beyond the longest health deadline: starting, noticing.
+pub const PROVISION_ALLOWANCE: Span = Span::from_secs(10);
+/// How long a worker may take to be up.
+pub const WORKER_DEADLINE: Span = Span::from_secs(60);
+/// How often an instance may end by itself before it counts as a crash loop.
+pub const CRASHES: u32 = 3;
+/// How long a ready slot that fell ill before the shift may take to be healthy again.
+pub const READY: Span = Span::from_secs(60);
+/// How long a preview may take to be seen in force.
+pub const PREVIEW: Span = Span::from_secs(30);
+/// How long a switch may take to be seen in force.
+pub const ROUTE: Span = Span::from_secs(30);
+/// What a handover may take beyond the grace of the old workers and the start of the new ones.
+pub const HANDOVER_ALLOWANCE: Span = Span::from_secs(10);
+/// What a drain may take beyond the app's drain time.
+pub const DRAIN_ALLOWANCE: Span = Span::from_secs(2);
+/// How long an unseen drain is waited for beyond that.
+pub const DRAIN_UNSEEN: Span = Span::from_secs(60);
+/// What a slot may take to be empty beyond the longest grace in it.
+pub const EMPTY_ALLOWANCE: Span = Span::from_secs(30);
+/// How long a new slot in its bake may have some, but not all, instances healthy.
+pub const DIP: Span = Span::from_secs(10);
+/// How many such dips a bake bears.
+pub const DIPS: u32 = 5;
+/// How long a bake that has no way back waits for a slot to recover.
+pub const RECOVERY: Span = Span::from_secs(120);
+/// A bake is proven when it could not be watched for at most one part in this many of its time.
+pub const BLIND_PART: u64 = 10;
+/// How long a person may hold a release.
+pub const PAUSE: Span = Span::from_secs(7 * 24 * 3600);
+/// How long the same change behind our back is not recorded again.
+pub const DRIFT_QUIET: Span = Span::from_secs(600);
+/// How many steps one decision takes at most.
+pub const PASSES: usize = 64;

@@ -1,0 +1,100 @@
+//! Mistakes planted in the decisions, one at a time, to prove that the simulated world finds them. Compiled only with
+//! the feature `planted-bugs`; never part of the product.
+
+/// One planted mistake; each breaks a promise that can be checked from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Bug {
+    /// The shift does not wait for the new slot to be healthy.
+    RouteBeforeHealthy,
+    /// One healthy instance of each process is enough to provision.
+    HalfScale,
+    /// A slot that could not be asked counts as healthy.
+    UnknownIsHealthy,
+    /// A slot is stopped while requests on it go on.
+    SkipDrain,
+    /// A release is settled and its old slot runs on.
+    ForgetToStop,
+    /// A release counts as switched before its routes were seen in force.
+    SwitchedBeforeInForce,
+    /// A gate opens for a promote that names another release.
+    PromoteIgnoresStaleness,
+    /// A release goes through its approve stage without a person.
+    ApprovalSkipped,
+    /// A rollback leads the traffic to the slot that is being undone.
+    RollbackToWrongSlot,
+    /// A rollback leads the traffic to the old slot without looking at its health.
+    RollbackToDeadSlot,
+    /// A stop-first worker starts while the old one runs.
+    BothWorkersInStopFirst,
+    /// A lease is given before the old worker let go of it.
+    LeaseGivenEarly,
+    /// Workers are not handed back with the traffic.
+    WorkersStayBehind,
+    /// A lost hook is run again though it must count as failed.
+    RerunDespiteFail,
+    /// A failed hook counts as passed.
+    FailedHookPasses,
+    /// A command is carried out again when its key comes again.
+    KeyForgotten,
+    /// A switch back keeps the number of the routes it replaces.
+    VersionNotRaised,
+    /// A slot that never gets healthy is waited for without end.
+    NoProvisionDeadline,
+    /// A breach in the bake is not acted on.
+    BakeLooksAway,
+    /// A bake that nobody could watch counts as proven.
+    UnprovenIsProven,
+    /// A slot is reused before it was seen empty.
+    ReuseSlotNotEmpty,
+    /// Undoing a release stops the live slot.
+    StopLiveSlot,
+    /// A release is settled before its slot was seen empty.
+    SettledEarly,
+    /// A deploy takes the place of a release in its shift.
+    SupersedeDuringShift,
+    /// The revision in the warm slot is cleared from disk.
+    WarmRevisionCleared,
+    /// An undone release's build or hook runs on.
+    AttemptRunsOn,
+    /// A deploy of what is live already goes through all stages.
+    IdenticalDeployed,
+    /// A paused release goes on.
+    PausedGoesOn,
+    /// The warm slot is not kept at the live scale.
+    WarmSlotShrinks,
+}
+
+impl Bug {
+    /// Every planted mistake.
+    pub const ALL: [Self; 29] = [
+        Self::RouteBeforeHealthy,
+        Self::HalfScale,
+        Self::UnknownIsHealthy,
+        Self::SkipDrain,
+        Self::ForgetToStop,
+        Self::SwitchedBeforeInForce,
+        Self::PromoteIgnoresStaleness,
+        Self::ApprovalSkipped,
+        Self::RollbackToWrongSlot,
+        Self::RollbackToDeadSlot,
+        Self::BothWorkersInStopFirst,
+        Self::LeaseGivenEarly,
+        Self::WorkersStayBehind,
+        Self::RerunDespiteFail,
+        Self::FailedHookPasses,
+        Self::KeyForgotten,
+        Self::VersionNotRaised,
+        Self::NoProvisionDeadline,
+        Self::BakeLooksAway,
+        Self::UnprovenIsProven,
+        Self::ReuseSlotNotEmpty,
+        Self::StopLiveSlot,
+        Self::SettledEarly,
+        Self::SupersedeDuringShift,
+        Self::WarmRevisionCleared,
+        Self::AttemptRunsOn,
+        Self::IdenticalDeployed,
+        Self::PausedGoesOn,
+        Self::WarmSlotShrinks,
+    ];
+}

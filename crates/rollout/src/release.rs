@@ -1,0 +1,177 @@
+//! One release as its records tell it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use switchover_model::config::AppConfig;
+use switchover_model::receipt::Ledger;
+use switchover_model::record::{Attempt, AttemptId, AttemptResult};
+use switchover_model::release::{Outcome, ReleaseKind, Stage};
+use switchover_model::revision::Source;
+use switchover_model::view::StageState;
+use switchover_model::{Problem, ReleaseId, RevisionId, Slot, Span, Timestamp};
+
+/// One release.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Release {
+    /// Its number.
+    pub id: ReleaseId,
+    /// Why it exists.
+    pub kind: ReleaseKind,
+    /// The revision it brings.
+    pub revision: RevisionId,
+    /// The live revision it moves from.
+    pub from: Option<RevisionId>,
+    /// From where its revision is made.
+    pub source: Source,
+    /// Who asked for it.
+    pub by: String,
+    /// When.
+    pub opened_at: Timestamp,
+    /// Counters then.
+    pub opened_ledger: Option<Box<Ledger>>,
+    /// The file it was opened with; dropped when it is settled.
+    pub config: Option<AppConfig>,
+    /// `--env` of its deploy.
+    pub env: BTreeMap<String, String>,
+    /// The slot it goes to, from provision on.
+    pub slot: Option<Slot>,
+    /// The stages gone through.
+    pub stages: Vec<StageRecord>,
+    /// What it waits for.
+    pub waiting: Option<WaitingFor>,
+    /// Since when it is held.
+    pub paused: Option<Timestamp>,
+    /// When a person opened its gate.
+    pub promoted: Option<Timestamp>,
+    /// Being undone, and why.
+    pub undoing: Option<Undoing>,
+    /// Its switches, forward and back.
+    pub switches: Vec<Switch>,
+    /// When it had all the traffic and the workers.
+    pub switched_at: Option<Timestamp>,
+    /// Counters then.
+    pub switched_ledger: Option<Box<Ledger>>,
+    /// Its attempts.
+    pub attempts: Vec<AttemptState>,
+    /// How often its bake saw it less than wholly healthy.
+    pub dips: u32,
+    /// How long its bake could not be watched.
+    pub blind: Span,
+    /// Its outcome.
+    pub outcome: Option<Outcome>,
+    /// When it got it.
+    pub concluded_at: Option<Timestamp>,
+    /// When nothing of it was left to do.
+    pub settled_at: Option<Timestamp>,
+    /// Counters then.
+    pub settled_ledger: Option<Box<Ledger>>,
+}
+
+/// One stage gone through.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StageRecord {
+    /// Which.
+    pub stage: Stage,
+    /// When it was entered.
+    pub entered_at: Timestamp,
+    /// When it was left.
+    pub left_at: Option<Timestamp>,
+    /// How it stands.
+    pub state: StageState,
+    /// A line for people.
+    pub note: Option<String>,
+}
+
+/// What a release waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaitingFor {
+    /// For what.
+    pub reason: String,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// Why a release is undone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Undoing {
+    /// Since when.
+    pub at: Timestamp,
+    /// Why; nothing when an operator asked.
+    pub cause: Option<Problem>,
+}
+
+/// One change of where the traffic goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Switch {
+    /// The routes' version.
+    pub version: u64,
+    /// From which revision.
+    pub from: Option<RevisionId>,
+    /// To which; nothing when a first release is undone.
+    pub to: Option<RevisionId>,
+    /// The slot that gets the traffic.
+    pub slot: Option<Slot>,
+    /// Whether it undoes.
+    pub back: bool,
+    /// When it was decided.
+    pub decided_at: Timestamp,
+    /// The flip, when it was seen.
+    pub flipped_at: Option<Timestamp>,
+    /// When the slot that lost was drained.
+    pub drained_at: Option<Timestamp>,
+    /// What was left there at the drain's deadline.
+    pub left: u64,
+}
+
+/// One attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttemptState {
+    /// Its number.
+    pub id: AttemptId,
+    /// At what.
+    pub what: Attempt,
+    /// When it was journaled, before it started.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// How.
+    pub result: Option<AttemptResult>,
+}
+
+impl Release {
+    /// The stage it is in, or was in when its undoing began; nothing before the first.
+    #[must_use]
+    pub fn stage(&self) -> Option<Stage> {
+        self.stages.last().map(|stage| stage.stage)
+    }
+
+    /// When it entered the stage it is in.
+    #[must_use]
+    pub fn entered_at(&self) -> Timestamp {
+        self.stages.last().map_or(self.opened_at, |stage| stage.entered_at)
+    }
+
+    /// It has no outcome yet.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.outcome.is_none()
+    }
+
+    /// It is being undone.
+    #[must_use]
+    pub fn is_undoing(&self) -> bool {
+        self.undoing.is_some() && self.is_open()
+    }
+
+    /// Its traffic was told to move (seen to be so or not).
+    #[must_use]
+    pub fn has_shifted(&self) -> bool {
+        self.switches.iter().any(|switch| !switch.back)
+    }
+
+    /// Attempts whose end was not recorded.
+    pub fn running_attempts(&self) -> impl Iterator<Item = &AttemptState> {
+        self.attempts.iter().filter(|attempt| attempt.result.is_none())
+    }
+}
