@@ -17,7 +17,7 @@ load ADDRESS [FLAG VALUE]...
   --path PATH             what quick users ask for (default: /version)
   users:  --quick N --single N --slow N --streams N --events N --uploads N --websockets N --aborts N
           --every-kind    32 quick, 8 slow, 4 streams, 4 uploads of 1 MiB, 20 WebSockets
-  paces:  --think TIME --slow-takes TIME --stream-takes TIME --stream-every TIME --rest TIME
+  paces:  --think TIME (on average) --slow-takes TIME --stream-takes TIME --stream-every TIME --rest TIME
           --websocket-every TIME --abort-after TIME --upload-bytes N
   ends:   --lasts TIME --requests N --timeout TIME
 TIME is a number with ms, s or m, such as 250ms.";

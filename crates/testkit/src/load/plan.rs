@@ -20,7 +20,7 @@ pub struct Plan {
     pub quick: usize,
     /// What they ask for.
     pub quick_path: String,
-    /// Their pause after each answer; zero asks again at once.
+    /// Their pause after each answer, on average; zero asks again at once.
     pub think: Duration,
     /// Users that open a connection for every request, with `Connection: close`, with the same pause.
     pub single: usize,
@@ -40,7 +40,7 @@ pub struct Plan {
     pub uploads: usize,
     /// The size of those bodies, at least 16.
     pub upload_bytes: usize,
-    /// The pause of streams and uploads between two requests.
+    /// The pause of all others between two requests, on average.
     pub rest: Duration,
     /// WebSocket sessions on `/ws`.
     pub websockets: usize,

@@ -55,7 +55,9 @@ pub(super) async fn run(mut user: User) {
         let (failure, answer) = match outcome {
             Some(Ok(Ok(answer))) => {
                 ticket.answered(&answer);
-                user.until.pause(pause).await;
+                // Half of it to one and a half, so that users do not fall into step and wait for one another.
+                let unsteady = pause / 2 + user.jitter.up_to(pause);
+                user.until.pause(unsteady).await;
                 continue;
             }
             None => {

@@ -3,5 +3,6 @@
 
 mod honest;
 mod lies;
+mod program;
 mod server;
 mod sessions;
