@@ -140,7 +140,9 @@ impl Refusal {
         }
     }
 
-    fn words(self) -> &'static str {
+    /// What is wrong, in a few words without the section.
+    #[must_use]
+    pub fn words(self) -> &'static str {
         match self {
             Self::LeadingJunk => "the first byte can not begin a start line",
             Self::BareLf => "a line ends in LF without CR",

@@ -186,6 +186,12 @@ pub struct ResponseHead<'a> {
 }
 
 impl<'a> ResponseHead<'a> {
+    /// Length of the head, its closing empty line included.
+    #[must_use]
+    pub fn head_bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// The version.
     #[must_use]
     pub fn version(&self) -> Version {

@@ -1,0 +1,424 @@
+//! A client's connection: request after request, in order.
+
+use std::net::SocketAddr;
+use std::ops::{Deref, DerefMut};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::Poll;
+
+use switchover_http1::{Framing, Method, Progress, Refusal, Version};
+use tokio::io::AsyncWrite;
+use tokio::net::TcpStream;
+
+use super::bounds::{HEAD_TIME, IDLE_TIME, LINGER_BYTES_MAX, LINGER_TIME, OWN_ANSWER_TIME};
+use super::buffers::Inbound;
+use super::connect::Tries;
+use super::exchange::{Ended, Exchange, Facts};
+use super::flow::Coding;
+use super::lane_io::LaneIo;
+use super::own_answer::{self, Words};
+use super::request_head::{self, Sender};
+use super::response_head;
+use super::roster::Seat;
+use super::tunnel::Tunnel;
+use super::workbench::Workbench;
+use super::{Asked, Listener};
+use crate::lane::{Lane, Outcome, OwnAnswer, OwnCause, Routed, Ticket};
+
+/// Serves one client connection to its end.
+///
+/// Flow: spawned by the acceptor on the lane's own runtime, one task for each connection.
+/// Guarantees: every request whose head came whole, or was refused, is counted once with one outcome; requests are
+/// answered in their order; an idle connection holds no buffer; every wait has a bound.
+/// Assumes: `lane.io().tick()` is called regularly.
+pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, lane: Rc<Lane>, listener: Rc<Listener>) {
+    // Without it the connection is slower, not wrong.
+    let _ = stream.set_nodelay(true);
+    let seat = lane.io().sit();
+    let address = peer.ip().to_canonical().to_string();
+    let mut client = Client { stream, peer, address, inbound: Inbound::default(), lane: &lane, listener: &listener };
+    match seat {
+        Some(seat) => client.run(&seat).await,
+        None => client.turn_away(),
+    }
+    client.inbound.clear(&lane.io().buffers);
+}
+
+/// What comes after a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// Another one may.
+    Request,
+    /// The end, but the client may still be sending: its answer must not be lost to a reset.
+    Linger,
+    /// The end.
+    Close,
+}
+
+struct Client<'a> {
+    stream: TcpStream,
+    peer: SocketAddr,
+    address: String,
+    inbound: Inbound,
+    lane: &'a Rc<Lane>,
+    listener: &'a Listener,
+}
+
+/// A workbench that goes back to the lane when dropped.
+struct Bench<'a> {
+    io: &'a LaneIo,
+    /// `Some` until dropped.
+    bench: Option<Box<Workbench>>,
+}
+
+impl<'a> Bench<'a> {
+    fn take(io: &'a LaneIo) -> Self {
+        Self { io, bench: Some(io.take_workbench()) }
+    }
+}
+
+impl Deref for Bench<'_> {
+    type Target = Workbench;
+
+    fn deref(&self) -> &Workbench {
+        self.bench.as_ref().expect("it is there until the drop")
+    }
+}
+
+impl DerefMut for Bench<'_> {
+    fn deref_mut(&mut self) -> &mut Workbench {
+        self.bench.as_mut().expect("it is there until the drop")
+    }
+}
+
+impl Drop for Bench<'_> {
+    fn drop(&mut self) {
+        if let Some(bench) = self.bench.take() {
+            self.io.give_workbench(bench);
+        }
+    }
+}
+
+impl<'a> Client<'a> {
+    fn io(&self) -> &'a LaneIo {
+        self.lane.io()
+    }
+
+    async fn run(&mut self, seat: &Seat) {
+        let mut is_first = true;
+        loop {
+            if !self.wait_for_request(seat, is_first).await {
+                return;
+            }
+            is_first = false;
+            let mut bench = Bench::take(self.io());
+            let next = match self.read_head(seat, &mut bench).await {
+                Ok(Some(head_bytes)) => self.serve_request(seat, &mut bench, head_bytes).await,
+                Ok(None) => Next::Close,
+                Err(words) => {
+                    self.lane.count_refused(OwnCause::Refused);
+                    self.say(seat, &mut bench, words, Method::Get, Version::Http11, false).await;
+                    Next::Linger
+                }
+            };
+            drop(bench);
+            match next {
+                Next::Request => {}
+                Next::Linger => return self.linger(seat).await,
+                Next::Close if !self.inbound.held().is_empty() => return self.linger(seat).await,
+                Next::Close => return,
+            }
+        }
+    }
+
+    /// Waits without a buffer for the first byte of a request; false when the connection is over.
+    async fn wait_for_request(&mut self, seat: &Seat, is_first: bool) -> bool {
+        if !self.inbound.held().is_empty() {
+            return true;
+        }
+        let io = self.io();
+        seat.allow(if is_first { HEAD_TIME } else { IDLE_TIME });
+        let (stream, inbound) = (&mut self.stream, &mut self.inbound);
+        let came = seat.wait(|cx| match inbound.poll_fill(cx, stream, &io.buffers) {
+            // A client that has just come in has its request on the way.
+            Poll::Pending if io.is_closing() && !is_first => Poll::Ready(false),
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(count)) => Poll::Ready(count > 0),
+            Poll::Ready(Err(_)) => Poll::Ready(false),
+        });
+        came.await.unwrap_or(false)
+    }
+
+    /// Length of the head, `None` when the client went away, or what to answer.
+    async fn read_head(&mut self, seat: &Seat, bench: &mut Workbench) -> Result<Option<usize>, Words> {
+        let io = self.io();
+        seat.allow(HEAD_TIME);
+        loop {
+            match bench.request.parse(self.inbound.held()) {
+                Ok(Progress::Complete { head_bytes }) => return Ok(Some(head_bytes)),
+                Ok(Progress::Partial) => {}
+                Err(refusal) => return Err(words_of_refusal(refusal)),
+            }
+            let (stream, inbound) = (&mut self.stream, &mut self.inbound);
+            match seat.wait(|cx| inbound.poll_fill(cx, stream, &io.buffers)).await {
+                Ok(Ok(0) | Err(_)) => return Ok(None),
+                Ok(Ok(_)) => {}
+                Err(_) => {
+                    let text = "the request's head did not come in time";
+                    return Err(Words { status: 408, text, retry_after_seconds: None });
+                }
+            }
+        }
+    }
+
+    async fn serve_request(&mut self, seat: &Seat, bench: &mut Workbench, head_bytes: usize) -> Next {
+        let Workbench { request, upload, .. } = &mut *bench;
+        let head = request.head(self.inbound.held());
+        let upgrade = request_head::upgrade_passed_on(&head);
+        let facts = Facts {
+            method: head.method(),
+            version: head.version(),
+            is_persistent: head.is_persistent() && !self.io().is_closing(),
+            asks_upgrade: upgrade.is_some(),
+        };
+        let framing = head.framing();
+        if facts.method == Method::Connect {
+            self.lane.count_refused(OwnCause::Refused);
+            let text = "CONNECT is not served here";
+            let words = Words { status: 501, text, retry_after_seconds: None };
+            self.say(seat, bench, words, facts.method, facts.version, false).await;
+            return Next::Linger;
+        }
+        let asked = Asked { listener: self.listener, peer: self.peer, head: &head };
+        let ticket = match self.lane.route(&asked) {
+            Routed::Forward(ticket) => ticket,
+            Routed::Own(answer) => {
+                self.inbound.consume(head_bytes);
+                let stays = facts.is_persistent && framing == Framing::Empty;
+                let words = words_of_answer(&answer);
+                let said = self.say(seat, bench, words, facts.method, facts.version, stays).await;
+                return after_own(said, stays);
+            }
+        };
+        let is_websocket = upgrade.is_some_and(|protocol| protocol.eq_ignore_ascii_case(b"websocket"));
+        let sender = Sender {
+            address: &self.address,
+            scheme: self.listener.scheme(),
+            is_trusted: self.listener.trusts_forwarded(self.peer),
+        };
+        request_head::write(&mut upload.out.lead, &head, sender, upgrade, || self.lane.io().request_ids.make());
+        self.inbound.consume(head_bytes);
+        let coding = if framing == Framing::Chunked { Coding::Chunked } else { Coding::Plain };
+        if let Err(refusal) = upload.begin(framing, coding, &mut self.inbound) {
+            let words = words_of_refusal(refusal);
+            return self.answer_own(seat, bench, ticket, OwnCause::Refused, words, facts).await;
+        }
+        self.forward(seat, bench, ticket, facts, is_websocket).await
+    }
+
+    /// Sends the request to an instance and the answer back; counts the outcome.
+    async fn forward(
+        &mut self,
+        seat: &Seat,
+        bench: &mut Workbench,
+        mut ticket: Ticket,
+        facts: Facts,
+        is_websocket: bool,
+    ) -> Next {
+        let io = self.io();
+        let mut tries = Tries::default();
+        let mut sent_before = false;
+        let once = !facts.method.is_idempotent();
+        loop {
+            let mut reached = match tries.reach(io, seat, &mut ticket, sent_before, once).await {
+                Ok(reached) => reached,
+                Err(cause) => {
+                    return self.answer_own(seat, bench, ticket, cause, words_of_cause(cause), facts).await;
+                }
+            };
+            let client = (&mut self.stream, &mut self.inbound);
+            let ended = Exchange::new(io, seat, client, &mut reached.stream, bench, facts).run().await;
+            let (cause, words) = match ended {
+                Ended::Answered { status, client_stays, upstream_stays } => {
+                    ticket.finish(Outcome::Answered { status });
+                    if upstream_stays {
+                        io.upstreams.give(reached.endpoint, reached.stream, io.now_ms());
+                    }
+                    return match client_stays {
+                        true => Next::Request,
+                        false if bench.upload.is_over() => Next::Close,
+                        false => Next::Linger,
+                    };
+                }
+                Ended::Switched => {
+                    self.tunnel(seat, bench, ticket, reached.stream, is_websocket).await;
+                    return Next::Close;
+                }
+                Ended::ClientGone => {
+                    ticket.finish(Outcome::ClientAborted);
+                    return Next::Close;
+                }
+                Ended::Broken { status } => {
+                    ticket.finish(Outcome::Broken { status });
+                    self.break_off(bench);
+                    return Next::Close;
+                }
+                Ended::NoAnswer { cause: OwnCause::UpstreamClosed, untouched: true }
+                    if reached.is_reused
+                        && bench.upload.is_repeatable()
+                        && (facts.method.is_idempotent() || bench.upload.out.sent() == 0) =>
+                {
+                    // RFC 9112 9.3.1: the instance may close an idle connection at any time; sent again once.
+                    sent_before = true;
+                    bench.upload.out.rewind();
+                    bench.answered.clear(&io.buffers);
+                    bench.response.reset();
+                    continue;
+                }
+                Ended::NoAnswer { cause, .. } => (cause, words_of_cause(cause)),
+                Ended::BodyRefused(refusal) => (OwnCause::Refused, words_of_refusal(refusal)),
+                Ended::BodyTimedOut => (OwnCause::RequestTimeout, words_of_cause(OwnCause::RequestTimeout)),
+            };
+            return self.answer_own(seat, bench, ticket, cause, words, facts).await;
+        }
+    }
+
+    /// Answers a counted request with an error of the router's own.
+    async fn answer_own(
+        &mut self,
+        seat: &Seat,
+        bench: &mut Workbench,
+        ticket: Ticket,
+        cause: OwnCause,
+        words: Words,
+        facts: Facts,
+    ) -> Next {
+        // When nothing of the request is left on its way, the next one can follow.
+        let stays = facts.is_persistent && bench.upload.is_read();
+        let said = self.say(seat, bench, words, facts.method, facts.version, stays).await;
+        ticket.finish(if said { Outcome::Own(cause) } else { Outcome::ClientAborted });
+        after_own(said, stays)
+    }
+
+    async fn tunnel(
+        &mut self,
+        seat: &Seat,
+        bench: &mut Workbench,
+        ticket: Ticket,
+        mut upstream: TcpStream,
+        is_websocket: bool,
+    ) {
+        let Workbench { response, answered, upload, download, .. } = bench;
+        let head = response.head(answered.held());
+        upload.clear();
+        download.clear();
+        response_head::write_switching(&mut download.out.lead, &head, head.upgrade().unwrap_or_default());
+        let head_bytes = head.head_bytes();
+        answered.consume(head_bytes);
+        let tunnel = Tunnel {
+            io: self.lane.io(),
+            seat,
+            client: &mut self.stream,
+            from_client: &mut self.inbound,
+            to_client: &mut download.out,
+            upstream: &mut upstream,
+            from_upstream: answered,
+            to_upstream: &mut upload.out,
+            is_websocket,
+        };
+        tunnel.run(ticket.open_tunnel()).await;
+    }
+
+    /// Writes an answer of the router's own; false when the client did not take it.
+    async fn say(
+        &mut self,
+        seat: &Seat,
+        bench: &mut Workbench,
+        words: Words,
+        asked_by: Method,
+        version: Version,
+        stays: bool,
+    ) -> bool {
+        let out = &mut bench.download.out;
+        out.clear();
+        own_answer::write(&mut out.lead, words, asked_by, version, stays);
+        seat.allow(OWN_ANSWER_TIME);
+        let (stream, inbound) = (&mut self.stream, &self.inbound);
+        matches!(seat.wait(|cx| out.poll_flush(cx, stream, inbound)).await, Ok(Ok(())))
+    }
+
+    /// All seats are taken: says so without waiting for anything, and counts it.
+    fn turn_away(&mut self) {
+        self.lane.count_refused(OwnCause::TooManyConnections);
+        let mut out = Vec::new();
+        let words = words_of_cause(OwnCause::TooManyConnections);
+        own_answer::write(&mut out, words, Method::Get, Version::Http11, false);
+        // Best effort: a new socket's send buffer has room for it.
+        let _ = socket2::SockRef::from(&self.stream).send(&out);
+    }
+
+    /// The client can not see from the framing alone that an answer up to the end of the connection was cut: a reset
+    /// tells it.
+    fn break_off(&self, bench: &Workbench) {
+        if bench.download.coding() == Coding::Plain {
+            // When it can not be set the client sees a plain end, as without it.
+            let _ = socket2::SockRef::from(&self.stream).set_linger(Some(std::time::Duration::ZERO));
+        }
+    }
+
+    /// Ends our side, then reads on for a while and throws it away, so that the answer arrives (RFC 9112 9.6).
+    async fn linger(&mut self, seat: &Seat) {
+        let io = self.io();
+        seat.allow(LINGER_TIME);
+        let stream = &mut self.stream;
+        if !matches!(seat.wait(|cx| Pin::new(&mut *stream).poll_shutdown(cx)).await, Ok(Ok(()))) {
+            return;
+        }
+        let mut left = LINGER_BYTES_MAX;
+        while left > 0 {
+            let held = self.inbound.held().len();
+            self.inbound.consume(held);
+            let (stream, inbound) = (&mut self.stream, &mut self.inbound);
+            match seat.wait(|cx| inbound.poll_fill(cx, stream, &io.buffers)).await {
+                Ok(Ok(count)) if count > 0 => left = left.saturating_sub(count as u64),
+                Ok(Ok(_) | Err(_)) | Err(_) => return,
+            }
+        }
+    }
+}
+
+fn after_own(said: bool, stays: bool) -> Next {
+    match (said, stays) {
+        (true, true) => Next::Request,
+        (true, false) => Next::Linger,
+        (false, _) => Next::Close,
+    }
+}
+
+fn words_of_refusal(refusal: Refusal) -> Words {
+    Words { status: refusal.status(), text: refusal.words(), retry_after_seconds: None }
+}
+
+fn words_of_answer(answer: &OwnAnswer) -> Words {
+    Words { status: answer.status, text: answer.text, retry_after_seconds: answer.retry_after_seconds }
+}
+
+/// Seconds after which a client may come again when no instance is there.
+const RETRY_AFTER_SECONDS: u32 = 1;
+
+fn words_of_cause(cause: OwnCause) -> Words {
+    let (status, text, retry_after_seconds) = match cause {
+        OwnCause::Refused => (400, "the request was refused", None),
+        OwnCause::RequestTimeout => (408, "the request's body did not come in time", None),
+        OwnCause::UnknownHost => (404, "no app is served under this host", None),
+        OwnCause::PreviewForbidden => (401, "the preview asks for its token", None),
+        OwnCause::NoInstance => (503, "no instance is healthy", Some(RETRY_AFTER_SECONDS)),
+        OwnCause::TooManyConnections => (503, "too many connections", Some(RETRY_AFTER_SECONDS)),
+        OwnCause::ConnectFailed => (502, "no instance took the connection", None),
+        OwnCause::ConnectTimeout => (504, "no instance took the connection in time", None),
+        OwnCause::UpstreamClosed => (502, "the instance closed the connection before it answered", None),
+        OwnCause::UpstreamInvalid => (502, "the instance's answer is not valid HTTP/1.1", None),
+        OwnCause::UpstreamTimeout => (504, "the instance did not answer in time", None),
+    };
+    Words { status, text, retry_after_seconds }
+}

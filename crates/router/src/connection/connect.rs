@@ -1,0 +1,69 @@
+//! Getting a connection to an instance for a request.
+
+use smallvec::SmallVec;
+use tokio::net::TcpStream;
+
+use super::bounds::{CONNECT_TIME, CONNECT_TRIES_MAX};
+use super::lane_io::LaneIo;
+use super::roster::Seat;
+use crate::lane::{Endpoint, OwnCause, Ticket};
+
+/// A connection to the instance that the ticket now counts the request on.
+#[derive(Debug)]
+pub(super) struct Reached {
+    pub(super) stream: TcpStream,
+    pub(super) endpoint: Endpoint,
+    /// It has carried a request before, so the instance may have closed it meanwhile.
+    pub(super) is_reused: bool,
+}
+
+/// Which instances were tried for one request, and why the last one failed.
+#[derive(Debug)]
+pub(super) struct Tries {
+    failed: SmallVec<[Endpoint; CONNECT_TRIES_MAX]>,
+    last: OwnCause,
+}
+
+impl Default for Tries {
+    fn default() -> Self {
+        Self { failed: SmallVec::new(), last: OwnCause::NoInstance }
+    }
+}
+
+impl Tries {
+    /// Goes from instance to instance until one takes the connection; not a byte of the request is sent meanwhile.
+    ///
+    /// # Errors
+    /// Nobody took it: the cause of the last failure.
+    pub(super) async fn reach(
+        &mut self,
+        io: &LaneIo,
+        seat: &Seat,
+        ticket: &mut Ticket,
+        fresh: bool,
+        once: bool,
+    ) -> Result<Reached, OwnCause> {
+        while self.failed.len() < CONNECT_TRIES_MAX {
+            let Some(endpoint) = ticket.pick(&self.failed) else { break };
+            if !fresh && let Some(stream) = io.upstreams.take(&endpoint, once, io.now_ms()) {
+                return Ok(Reached { stream, endpoint, is_reused: true });
+            }
+            seat.allow(CONNECT_TIME);
+            let mut connecting = std::pin::pin!(TcpStream::connect(endpoint.address));
+            self.last = match seat.wait(|cx| connecting.as_mut().poll(cx)).await {
+                Ok(Ok(stream)) => {
+                    // Heads and bodies leave in one write each; waiting for more would only delay them. Without it the
+                    // connection is slower, not wrong.
+                    let _ = stream.set_nodelay(true);
+                    return Ok(Reached { stream, endpoint, is_reused: false });
+                }
+                Ok(Err(_)) => OwnCause::ConnectFailed,
+                Err(_) => OwnCause::ConnectTimeout,
+            };
+            ticket.connect_failed(endpoint);
+            io.forget(&endpoint);
+            self.failed.push(endpoint);
+        }
+        Err(self.last)
+    }
+}

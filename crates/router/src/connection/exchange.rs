@@ -1,0 +1,327 @@
+//! One request and its answer, both moving at once.
+
+use std::future::poll_fn;
+use std::io;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use switchover_http1::{Framing, Method, Progress, Refusal, Version};
+use tokio::io::ReadBuf;
+use tokio::net::TcpStream;
+
+use super::bounds::{ANSWER_HEAD_TIME, HALF_CLOSED_TIME, STREAM_IDLE_TIME};
+use super::buffers::Inbound;
+use super::flow::FlowError;
+use super::lane_io::LaneIo;
+use super::response_head::{self, BodyOut};
+use super::roster::Seat;
+use super::workbench::Workbench;
+use crate::lane::OwnCause;
+
+/// What of a request decides how its answer is handled.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Facts {
+    pub(super) method: Method,
+    pub(super) version: Version,
+    pub(super) is_persistent: bool,
+    /// The instance was asked to change the protocol.
+    pub(super) asks_upgrade: bool,
+}
+
+/// How an exchange ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// The answer went to the client whole.
+    Answered { status: u16, client_stays: bool, upstream_stays: bool },
+    /// The instance answered 101; its head is read and not yet passed on.
+    Switched,
+    /// The client is gone, or stands still.
+    ClientGone,
+    /// The client broke the framing of its own request body.
+    BodyRefused(Refusal),
+    /// The client's body did not come in time.
+    BodyTimedOut,
+    /// No final answer came, and nothing of one was passed on. `untouched`: not a byte came from the instance.
+    NoAnswer { cause: OwnCause, untouched: bool },
+    /// The answer broke off after its head was passed on.
+    Broken { status: u16 },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// The answer's head has not come whole.
+    Head,
+    /// A 1xx is on its way to the client.
+    Informational,
+    Body {
+        status: u16,
+        client_stays: bool,
+        upstream_stays: bool,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ClientSide {
+    /// Watched, so that it is noticed when it goes.
+    Open,
+    /// It has sent everything; it may be waiting for the answer, or be gone.
+    HalfClosed,
+    /// It sends on (pipelining); nothing can be seen behind that.
+    Busy,
+}
+
+/// One exchange between a client and an instance over connections that are there.
+#[derive(Debug)]
+pub(super) struct Exchange<'a> {
+    io: &'a LaneIo,
+    seat: &'a Seat,
+    client: &'a mut TcpStream,
+    inbound: &'a mut Inbound,
+    upstream: &'a mut TcpStream,
+    bench: &'a mut Workbench,
+    facts: Facts,
+    phase: Phase,
+    upload_failed: bool,
+    answer_began: bool,
+    client_side: ClientSide,
+}
+
+impl<'a> Exchange<'a> {
+    /// `bench.upload` holds the request's head and knows its body.
+    pub(super) fn new(
+        io: &'a LaneIo,
+        seat: &'a Seat,
+        (client, inbound): (&'a mut TcpStream, &'a mut Inbound),
+        upstream: &'a mut TcpStream,
+        bench: &'a mut Workbench,
+        facts: Facts,
+    ) -> Self {
+        Self {
+            io,
+            seat,
+            client,
+            inbound,
+            upstream,
+            bench,
+            facts,
+            phase: Phase::Head,
+            upload_failed: false,
+            answer_began: false,
+            client_side: ClientSide::Open,
+        }
+    }
+
+    /// Runs it to its end. Every wait in it has a deadline, moved by every progress.
+    ///
+    /// Dropping the future half-way leaves both connections in an unknown state: they must be closed.
+    pub(super) async fn run(mut self) -> Ended {
+        self.seat.allow(self.time_to_wait());
+        poll_fn(|cx| {
+            let before = (self.progress(), self.waits_for_head());
+            if let Poll::Ready(ended) = self.poll(cx) {
+                return Poll::Ready(ended);
+            }
+            if before != (self.progress(), self.waits_for_head()) {
+                self.seat.allow(self.time_to_wait());
+            } else if self.seat.is_over() {
+                return Poll::Ready(self.timed_out());
+            }
+            self.seat.remember(cx);
+            Poll::Pending
+        })
+        .await
+    }
+
+    fn progress(&self) -> (u32, u32, ClientSide) {
+        (self.bench.upload.steps, self.bench.download.steps, self.client_side)
+    }
+
+    fn request_is_sent(&self) -> bool {
+        self.upload_failed || self.bench.upload.is_over()
+    }
+
+    fn waits_for_head(&self) -> bool {
+        self.phase == Phase::Head && self.request_is_sent()
+    }
+
+    fn time_to_wait(&self) -> Duration {
+        match self.phase {
+            Phase::Head if self.request_is_sent() => ANSWER_HEAD_TIME,
+            Phase::Head | Phase::Informational => STREAM_IDLE_TIME,
+            Phase::Body { .. } if self.client_side == ClientSide::HalfClosed => HALF_CLOSED_TIME,
+            Phase::Body { .. } => STREAM_IDLE_TIME,
+        }
+    }
+
+    fn timed_out(&self) -> Ended {
+        match self.phase {
+            // It waits for the client's body, not for the instance.
+            Phase::Head if !self.request_is_sent() && self.bench.upload.out.is_flushed() => Ended::BodyTimedOut,
+            Phase::Head => Ended::NoAnswer { cause: OwnCause::UpstreamTimeout, untouched: false },
+            Phase::Informational => Ended::ClientGone,
+            Phase::Body { .. }
+                if !self.bench.download.out.is_flushed() || self.client_side == ClientSide::HalfClosed =>
+            {
+                Ended::ClientGone
+            }
+            Phase::Body { status, .. } => Ended::Broken { status },
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
+        if !self.request_is_sent()
+            && let Poll::Ready(ended) = self.poll_upload(cx)
+        {
+            return Poll::Ready(ended);
+        }
+        if let Poll::Ready(ended) = self.poll_download(cx) {
+            return Poll::Ready(ended);
+        }
+        if self.client_side == ClientSide::Open && self.request_is_sent() {
+            return self.watch_client(cx);
+        }
+        Poll::Pending
+    }
+
+    fn poll_upload(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
+        let result = self.bench.upload.poll(cx, self.client, self.inbound, self.upstream, &self.io.buffers);
+        match result {
+            Poll::Pending | Poll::Ready(Ok(())) => Poll::Pending,
+            // The instance may have answered before it stopped listening: the answer decides.
+            Poll::Ready(Err(FlowError::Sink(_))) => {
+                self.upload_failed = true;
+                Poll::Pending
+            }
+            Poll::Ready(Err(FlowError::Source(_))) => Poll::Ready(Ended::ClientGone),
+            Poll::Ready(Err(FlowError::Refused(refusal))) => Poll::Ready(match self.phase {
+                Phase::Head => Ended::BodyRefused(refusal),
+                Phase::Informational | Phase::Body { .. } => Ended::ClientGone,
+            }),
+        }
+    }
+
+    fn poll_download(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
+        loop {
+            let next = match self.phase {
+                Phase::Head => self.poll_head(cx),
+                Phase::Informational => self.poll_informational(cx),
+                Phase::Body { status, client_stays, upstream_stays } => {
+                    return self.poll_body(cx, status, client_stays, upstream_stays);
+                }
+            };
+            match next {
+                Poll::Ready(Ok(phase)) => self.phase = phase,
+                Poll::Ready(Err(ended)) => return Poll::Ready(ended),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<Phase, Ended>> {
+        loop {
+            let answered = &mut self.bench.answered;
+            if !answered.held().is_empty() {
+                self.answer_began = true;
+                match self.bench.response.parse(answered.held()) {
+                    Ok(Progress::Complete { head_bytes }) => return Poll::Ready(self.pass_head_on(head_bytes)),
+                    Ok(Progress::Partial) => {}
+                    Err(_) => return Poll::Ready(Err(self.no_answer(OwnCause::UpstreamInvalid))),
+                }
+            }
+            match answered.poll_fill(cx, self.upstream, &self.io.buffers) {
+                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Err(self.no_answer(OwnCause::UpstreamClosed))),
+                Poll::Ready(Ok(_)) => self.bench.download.steps = self.bench.download.steps.wrapping_add(1),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    fn no_answer(&self, cause: OwnCause) -> Ended {
+        Ended::NoAnswer { cause, untouched: !self.answer_began }
+    }
+
+    fn pass_head_on(&mut self, head_bytes: usize) -> Result<Phase, Ended> {
+        let request_is_sent = self.bench.upload.is_over();
+        let Workbench { response, answered, download, .. } = &mut *self.bench;
+        let head = response.head(answered.held());
+        let status = head.status();
+        download.out.clear();
+        if status == 101 {
+            return if self.facts.asks_upgrade && request_is_sent && head.upgrade().is_some() {
+                Err(Ended::Switched)
+            } else {
+                Err(self.no_answer(OwnCause::UpstreamInvalid))
+            };
+        }
+        if status < 200 {
+            // RFC 9110 15.2: no 1xx for an HTTP/1.0 client.
+            if self.facts.version == Version::Http11 {
+                response_head::write_informational(&mut download.out.lead, &head);
+            }
+            answered.consume(head_bytes);
+            response.reset();
+            return Ok(Phase::Informational);
+        }
+        let framing = head.framing(self.facts.method);
+        if framing == Framing::Tunnel {
+            return Err(self.no_answer(OwnCause::UpstreamInvalid));
+        }
+        let body @ BodyOut { coding, ends_with_connection } = response_head::body_out(framing, self.facts.version);
+        let client_stays =
+            self.facts.is_persistent && request_is_sent && !ends_with_connection && !self.io.is_closing();
+        let upstream_stays = head.is_persistent() && framing != Framing::UntilClose;
+        response_head::write(&mut download.out.lead, &head, self.facts.version, body, client_stays);
+        answered.consume(head_bytes);
+        match download.begin(framing, coding, answered) {
+            Ok(()) => Ok(Phase::Body { status, client_stays, upstream_stays }),
+            Err(_) => Err(self.no_answer(OwnCause::UpstreamInvalid)),
+        }
+    }
+
+    fn poll_informational(&mut self, cx: &mut Context<'_>) -> Poll<Result<Phase, Ended>> {
+        match self.bench.download.out.poll_flush(cx, self.client, &self.bench.answered) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(())) => Poll::Ready(Ok(Phase::Head)),
+            Poll::Ready(Err(_)) => Poll::Ready(Err(Ended::ClientGone)),
+        }
+    }
+
+    fn poll_body(
+        &mut self,
+        cx: &mut Context<'_>,
+        status: u16,
+        client_stays: bool,
+        upstream_stays: bool,
+    ) -> Poll<Ended> {
+        let Workbench { answered, download, upload, .. } = &mut *self.bench;
+        match download.poll(cx, self.upstream, answered, self.client, &self.io.buffers) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(())) => {
+                // Bytes behind the answer belong to no request of ours.
+                let upstream_stays =
+                    upstream_stays && !self.upload_failed && upload.is_over() && answered.held().is_empty();
+                Poll::Ready(Ended::Answered { status, client_stays, upstream_stays })
+            }
+            Poll::Ready(Err(FlowError::Sink(_))) => Poll::Ready(Ended::ClientGone),
+            Poll::Ready(Err(FlowError::Source(_) | FlowError::Refused(_))) => Poll::Ready(Ended::Broken { status }),
+        }
+    }
+
+    /// Notices that the client goes away while nothing is read from it.
+    fn watch_client(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
+        match self.client.poll_read_ready(cx) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(_)) => return Poll::Ready(Ended::ClientGone),
+        }
+        let mut byte = [0];
+        let peeked: Poll<io::Result<usize>> = self.client.poll_peek(cx, &mut ReadBuf::new(&mut byte));
+        match peeked {
+            Poll::Pending => {}
+            Poll::Ready(Ok(0)) => self.client_side = ClientSide::HalfClosed,
+            Poll::Ready(Ok(_)) => self.client_side = ClientSide::Busy,
+            Poll::Ready(Err(_)) => return Poll::Ready(Ended::ClientGone),
+        }
+        Poll::Pending
+    }
+}

@@ -1,0 +1,99 @@
+//! What the connections of one lane share.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use super::bounds::WORKBENCHES_KEPT_MAX;
+use super::buffers::BufferPool;
+use super::request_id::RequestIds;
+use super::roster::{Roster, Seat};
+use super::upstream_pool::UpstreamPool;
+use super::workbench::Workbench;
+use crate::lane::Endpoint;
+
+/// Between two sweeps of the upstream pool (milliseconds).
+const SWEEP_MS: u64 = 500;
+
+/// The byte path's state of one lane: read buffers, upstream connections, the roster of connections, the coarse clock.
+#[derive(Debug)]
+pub(crate) struct LaneIo {
+    pub(super) buffers: BufferPool,
+    pub(super) upstreams: UpstreamPool,
+    roster: Rc<Roster>,
+    pub(super) request_ids: RequestIds,
+    workbenches: RefCell<Vec<Box<Workbench>>>,
+    closing: Cell<bool>,
+    swept_ms: Cell<u64>,
+}
+
+impl LaneIo {
+    /// `connections_max`: client connections that this lane serves at once. `secret`: random bytes, for request ids.
+    pub(crate) fn new(connections_max: usize, secret: [u8; 16]) -> Self {
+        Self {
+            buffers: BufferPool::default(),
+            upstreams: UpstreamPool::default(),
+            roster: Rc::new(Roster::new(connections_max)),
+            request_ids: RequestIds::new(secret),
+            workbenches: RefCell::default(),
+            closing: Cell::new(false),
+            swept_ms: Cell::new(0),
+        }
+    }
+
+    /// To be called every [`TICK`](super::TICK): moves the clock, wakes what is over its deadline, closes upstream
+    /// connections that are idle too long.
+    pub(crate) fn tick(&self) {
+        self.roster.tick();
+        let now = self.roster.now_ms();
+        if now.saturating_sub(self.swept_ms.get()) >= SWEEP_MS {
+            self.swept_ms.set(now);
+            self.upstreams.sweep(now);
+        }
+    }
+
+    /// Milliseconds since the lane began, as of the last tick.
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.roster.now_ms()
+    }
+
+    /// From now on connections end after their present request, idle ones at once.
+    pub(crate) fn begin_closing(&self) {
+        self.closing.set(true);
+        self.roster.wake_all();
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing.get()
+    }
+
+    /// Lets every tunnel ask again whether it must close.
+    pub(crate) fn wake_tunnels(&self) {
+        self.roster.wake_all();
+    }
+
+    /// Closes the idle connections to an instance that left the table.
+    pub(crate) fn forget(&self, endpoint: &Endpoint) {
+        self.upstreams.forget(endpoint);
+    }
+
+    /// Client connections open now.
+    pub(crate) fn open_connections(&self) -> usize {
+        self.roster.taken()
+    }
+
+    pub(super) fn sit(&self) -> Option<Seat> {
+        self.roster.sit()
+    }
+
+    pub(super) fn take_workbench(&self) -> Box<Workbench> {
+        self.workbenches.borrow_mut().pop().unwrap_or_default()
+    }
+
+    pub(super) fn give_workbench(&self, mut bench: Box<Workbench>) {
+        bench.clear(&self.buffers);
+        let mut kept = self.workbenches.borrow_mut();
+        if kept.len() < WORKBENCHES_KEPT_MAX {
+            kept.push(bench);
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! The request head as an instance gets it.
+
+use switchover_http1::{Framing, HeadWriter, Name, RequestHead, Version};
+
+use super::request_id::{self, RequestId};
+
+/// What is known of the sender apart from the request.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sender<'a> {
+    /// The peer's address without port, as text.
+    pub(super) address: &'a str,
+    /// `http` or `https`.
+    pub(super) scheme: &'static str,
+    /// What it says about who it speaks for is believed: a load balancer before us.
+    pub(super) is_trusted: bool,
+}
+
+/// Writes the head that is passed on: the client's fields without those that speak of its connection alone (RFC 9110
+/// 7.6.1), plus who it is and a request id. `Forwarded` and its like are taken over from trusted senders alone.
+pub(super) fn write(
+    out: &mut Vec<u8>,
+    head: &RequestHead<'_>,
+    sender: Sender<'_>,
+    upgrade: Option<&[u8]>,
+    make_id: impl FnOnce() -> RequestId,
+) {
+    let fields = head.fields();
+    let trusted = |name: Name| if sender.is_trusted { fields.first_known(name) } else { None };
+    let mut writer = HeadWriter::request(out, head.method_bytes(), head.path_and_query());
+    writer.kept(fields, |field| match field.name() {
+        Name::XForwardedFor | Name::XForwardedProto | Name::XForwardedHost | Name::XRequestId => false,
+        Name::Forwarded | Name::ForwardedLike => sender.is_trusted,
+        // RFC 9110 10.1.1: an HTTP/1.0 client can not mean it.
+        Name::Expect => head.version() == Version::Http11,
+        _ => true,
+    });
+    if fields.first_known(Name::Host).is_none() {
+        // HTTP/1.0 alone; a 1.1 request needs one (RFC 9112 3.2).
+        writer.field("Host", head.host().unwrap_or(b"localhost"));
+    }
+    if head.framing() == Framing::Chunked {
+        writer.field("Transfer-Encoding", b"chunked");
+    }
+    if let Some(protocol) = upgrade {
+        writer.field("Connection", b"upgrade").field("Upgrade", protocol);
+    }
+    if sender.is_trusted && fields.first_known(Name::XForwardedFor).is_some() {
+        let mut value = Vec::new();
+        for field in fields.into_iter().filter(|field| field.name() == Name::XForwardedFor) {
+            value.extend_from_slice(field.value());
+            value.extend_from_slice(b", ");
+        }
+        writer.field_of("X-Forwarded-For", &[&value, sender.address.as_bytes()]);
+    } else {
+        writer.field("X-Forwarded-For", sender.address.as_bytes());
+    }
+    writer.field("X-Forwarded-Proto", trusted(Name::XForwardedProto).unwrap_or(sender.scheme.as_bytes()));
+    if let Some(host) = trusted(Name::XForwardedHost).or(head.host()) {
+        writer.field("X-Forwarded-Host", host);
+    }
+    match trusted(Name::XRequestId).filter(|id| request_id::is_acceptable(id)) {
+        Some(id) => writer.field("X-Request-Id", id),
+        None => writer.field("X-Request-Id", &make_id()),
+    };
+    writer.end();
+}
+
+/// The protocol to ask the instance for. `h2c` and its like would turn the connection into one whose requests nobody
+/// here looks at; they are left out, which a server may do (RFC 9110 7.8).
+pub(super) fn upgrade_passed_on<'a>(head: &RequestHead<'a>) -> Option<&'a [u8]> {
+    let begins =
+        |value: &[u8], with: &[u8]| value.get(..with.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(with));
+    head.upgrade().filter(|value| {
+        !value.is_empty()
+            && !value.contains(&b',')
+            && !begins(value, b"h2")
+            && !begins(value, b"http/")
+            && !begins(value, b"tls/")
+    })
+}
