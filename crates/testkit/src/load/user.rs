@@ -117,10 +117,10 @@ async fn exchange(
     if let Some(revision) = &answer.revision {
         remember(user, &mut open.history, revision);
     }
-    if !head.keep_alive {
-        if user.kind != Kind::Single {
-            user.ledger.connection(|count| count.closed_announced += 1);
-        }
+    if user.kind == Kind::Single {
+        *connection = None;
+    } else if !head.keep_alive {
+        user.ledger.connection(|count| count.closed_announced += 1);
         *connection = None;
     }
     let verdict = check_status(plan.expects, answer.status)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use switchover_testkit::load::{Expect, Kind, Plan, Report, start};
+use switchover_testkit::load::{Cause, Expect, Kind, Plan, Report, Snapshot, start};
 
 use crate::server::{Server, answer, good_answer};
 
@@ -207,4 +207,32 @@ async fn the_report_is_the_same_after_json() {
     let read: Report = serde_json::from_str(&json).unwrap();
     assert_eq!(serde_json::to_string(&read).unwrap(), json);
     assert!(json.starts_with("{\"schema_version\":1,"));
+}
+
+#[tokio::test]
+async fn a_single_request_leaves_its_connection_whatever_the_server_says() {
+    let server = Server::answering(|id, _| good_answer(id, "r1")).await;
+    let report = start(Plan { single: 1, requests: Some(10), think: Duration::ZERO, ..server.plan() }).finish().await;
+    assert_content(&report);
+    let connections = &report.connections;
+    assert_eq!((connections.opened, connections.reused, connections.closed_idle), (10, 0, 0));
+}
+
+#[tokio::test]
+async fn a_server_that_dies_under_load_is_lost_requests_and_cut_sessions() {
+    let server = Server::sample("r1").await;
+    let plan = Plan { quick: 4, slow: 2, websockets: 2, think: Duration::from_millis(1), ..server.plan() };
+    let running = start(plan);
+    let is_busy = |seen: &Snapshot| seen.answered > 50 && seen.open_websockets == 2;
+    running.wait_until(LIMIT, is_busy).await.expect("it answers");
+    drop(server);
+    running.wait_until(LIMIT, |seen| seen.complaints >= 10).await.expect("it is noticed");
+    let report = running.stop().await;
+    assert!(report.sum_closes());
+    assert_eq!(report.by_kind[&Kind::Slow].answered, 0, "both were on when it died");
+    let of_a_death = [Cause::Connect, Cause::Reset, Cause::EofBeforeHead, Cause::TruncatedBody];
+    assert!(report.failures.keys().all(|cause| of_a_death.contains(cause)), "{:?}", report.failures);
+    assert!(report.failures[&Cause::Connect] > 0);
+    let cut: u64 = ["eof", "reset"].iter().filter_map(|how| report.websockets.ended.get(*how)).sum();
+    assert_eq!(cut, 2);
 }
