@@ -1,12 +1,15 @@
-//! What an operator's command becomes, or why it is refused.
+//! What an operator's command becomes, or why it is refused: also at the wrong moment, which is part of the state
+//! machine and not an error of the shell.
 
 use switchover_model::receipt::Ledger;
-use switchover_model::record::Event;
-use switchover_model::record::{Actor, Draft, IdempotencyKey};
-use switchover_model::release::Command;
+use switchover_model::record::{Actor, Draft, Event, IdempotencyKey};
+use switchover_model::release::{Command, Outcome, Stage};
 use switchover_model::{Problem, ReleaseId, Timestamp};
 
 use crate::app::App;
+use crate::release::Release;
+use crate::turn::planted;
+use crate::{opening, policy, refusal};
 
 /// What a command became.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,13 +59,7 @@ pub fn admit(
     actor: &Actor,
     now: Timestamp,
 ) -> Result<Admission, Problem> {
-    let drafts = vec![Draft {
-        at: now,
-        actor: actor.clone(),
-        event: Event::Commanded { key: key.clone(), command: command.clone() },
-    }];
-    let _ = app;
-    Ok(Admission::New { drafts, release: None, notices: Vec::new() })
+    Desk::new(app, actor, now).admit(command, key)
 }
 
 /// [`admit`] with one planted mistake.
@@ -75,6 +72,177 @@ pub fn admit_with(
     actor: &Actor,
     now: Timestamp,
 ) -> Result<Admission, Problem> {
-    let _ = bug;
-    admit(app, command, key, actor, now)
+    let mut desk = Desk::new(app, actor, now);
+    desk.bug = bug;
+    desk.admit(command, key)
+}
+
+/// One command being looked at.
+pub(crate) struct Desk<'a> {
+    pub(crate) app: &'a App,
+    actor: &'a Actor,
+    now: Timestamp,
+    drafts: Vec<Draft>,
+    notices: Vec<Problem>,
+    #[cfg(feature = "planted-bugs")]
+    pub(crate) bug: Option<crate::planted::Bug>,
+}
+
+impl<'a> Desk<'a> {
+    fn new(app: &'a App, actor: &'a Actor, now: Timestamp) -> Self {
+        Self {
+            app,
+            actor,
+            now,
+            drafts: Vec::new(),
+            notices: Vec::new(),
+            #[cfg(feature = "planted-bugs")]
+            bug: None,
+        }
+    }
+
+    fn admit(mut self, command: &Command, key: &IdempotencyKey) -> Result<Admission, Problem> {
+        let known = self.app.keys.iter().find(|known| known.key == *key);
+        if let (Some(known), false) = (known, planted!(self, KeyForgotten)) {
+            if known.command != command.as_str() {
+                return Err(refusal::key_reused(known, command));
+            }
+            return Ok(Admission::Repeated { sequence: known.sequence, release: known.release });
+        }
+        self.write(Event::Commanded { key: key.clone(), command: command.clone() });
+        let release = self.carry_out(command)?;
+        Ok(Admission::New { drafts: self.drafts, release, notices: self.notices })
+    }
+
+    pub(crate) fn write(&mut self, event: Event) {
+        self.drafts.push(Draft { at: self.now, actor: self.actor.clone(), event });
+    }
+
+    /// Tells the operator, and the journal.
+    pub(crate) fn notice(&mut self, release: Option<ReleaseId>, problem: Problem) {
+        self.notices.push(problem.clone());
+        self.write(Event::Noted { release, problem });
+    }
+
+    fn carry_out(&mut self, command: &Command) -> Result<Option<ReleaseId>, Problem> {
+        match command {
+            Command::Apply { config } => {
+                refusal::if_of_another_app(self.app, config)?;
+                for note in policy::changes(self.app.config.as_ref(), config) {
+                    self.notice(None, note);
+                }
+                Ok(None)
+            }
+            Command::Deploy { config, source, replace, .. } => {
+                refusal::if_of_another_app(self.app, config)?;
+                if let Some(note) = policy::changed_policy(self.app.config.as_ref(), config) {
+                    self.notice(None, note);
+                }
+                Ok(Some(opening::deploy(self, source.clone(), *replace)))
+            }
+            Command::Promote { release, stage } => self.promote(*release, *stage).map(Some),
+            Command::Pause { release } => {
+                let found = self.steerable(*release)?;
+                let is_tail = found.stage() == Some(Stage::Retire) && !is_undoable(found);
+                if found.is_undoing() || is_tail {
+                    return Err(refusal::stale(self.app, *release, "is past the point where it could be held"));
+                }
+                Ok(Some(*release))
+            }
+            Command::Resume { release } => {
+                let found = self.steerable(*release)?;
+                if found.paused.is_none() {
+                    let cause = format!("release {release} is not paused.");
+                    return Err(Problem::new("NOT-PAUSED", cause, "Nothing to do; see `switchover status`."));
+                }
+                Ok(Some(*release))
+            }
+            Command::Abort { release } => {
+                let found = self.steerable(*release)?;
+                self.undo(found).map(Some)
+            }
+            Command::Rollback { to: None } => self.go_back().map(Some),
+            Command::Rollback { to: Some(to) } => opening::return_to(self, *to).map(Some),
+        }
+    }
+
+    fn promote(&mut self, mut release: ReleaseId, stage: Stage) -> Result<ReleaseId, Problem> {
+        if let (Some(moving), true) = (self.app.moving(), planted!(self, PromoteIgnoresStaleness)) {
+            release = moving.id;
+            if let Some(Event::Commanded { command, .. }) = self.drafts.first_mut().map(|draft| &mut draft.event) {
+                *command = Command::Promote { release, stage };
+            }
+            return Ok(release);
+        }
+        let found = self.steerable(release)?;
+        if found.is_undoing() || found.stage() != Some(stage) || stage != Stage::Approve || found.promoted.is_some() {
+            return Err(refusal::stale(self.app, release, &format!("does not wait at a gate of stage {stage}")));
+        }
+        Ok(release)
+    }
+
+    /// The release a command names, if it is still going on.
+    fn steerable(&self, id: ReleaseId) -> Result<&'a Release, Problem> {
+        let found = self.app.release(id).filter(|release| release.is_open() || is_undoable(release));
+        found.ok_or_else(|| refusal::stale(self.app, id, "is not going on"))
+    }
+
+    /// `rollback` without a revision: undoes what is moving or was moved last; else goes to the revision before.
+    fn go_back(&mut self) -> Result<ReleaseId, Problem> {
+        let app = self.app;
+        if let Some(moving) = app.moving() {
+            let ahead = app.releases.iter().rev().find(|release| release.is_open() && release.has_shifted());
+            if moving.stage().is_none()
+                && let Some(ahead) = ahead.filter(|ahead| ahead.stage() == Some(Stage::Shift))
+            {
+                // What waited behind the shift would go on in the opposite direction.
+                self.write(Event::Concluded { release: moving.id, outcome: Outcome::Aborted { cause: None } });
+                return self.undo(ahead);
+            }
+            return self.undo(moving);
+        }
+        if let Some(last) = app.releases.iter().rev().find(|release| is_undoable(release) && is_live(app, release))
+            && has_old_slot(app, last)
+        {
+            return self.undo(last);
+        }
+        let Some(live) = app.heading() else { return Err(refusal::nothing_to_roll_back(app)) };
+        let brought = app
+            .all_releases()
+            .rev()
+            .find(|release| release.revision == live.revision && release.has_shifted() && release.undoing.is_none());
+        match brought.and_then(|release| release.from).filter(|from| app.revisions.contains_key(from)) {
+            Some(from) => opening::return_to(self, from),
+            None => Err(refusal::nothing_to_roll_back(app)),
+        }
+    }
+
+    /// Undoes a release: before its shift an abort, afterwards a switch back.
+    pub(crate) fn undo(&mut self, release: &Release) -> Result<ReleaseId, Problem> {
+        if release.is_undoing() {
+            let cause = format!("release {} is being undone already.", release.id);
+            self.notices.push(Problem::new("ALREADY-UNDOING", cause, "Wait for it: `switchover status --watch`."));
+            return Ok(release.id);
+        }
+        let moved_on = release.switched_at.is_some();
+        if moved_on && !(is_live(self.app, release) && has_old_slot(self.app, release)) {
+            return Err(refusal::nothing_to_roll_back(self.app));
+        }
+        self.write(Event::Undoing { release: release.id, cause: None });
+        Ok(release.id)
+    }
+}
+
+/// It succeeded, and its old slot may still be warm.
+fn is_undoable(release: &Release) -> bool {
+    matches!(release.outcome, Some(Outcome::Succeeded { .. }))
+}
+
+pub(crate) fn is_live(app: &App, release: &Release) -> bool {
+    app.heading().is_some_and(|live| Some(live.slot) == release.slot && live.revision == release.revision)
+}
+
+/// The slot it moved from still runs what it ran.
+pub(crate) fn has_old_slot(app: &App, release: &Release) -> bool {
+    release.slot.is_some_and(|slot| app.slot(slot.other()).revision.is_some())
 }

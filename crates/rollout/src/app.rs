@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 use switchover_model::config::AppConfig;
-use switchover_model::record::IdempotencyKey;
+use switchover_model::record::{Attempt, AttemptId, IdempotencyKey};
 use switchover_model::release::Stage;
 use switchover_model::revision::Revision;
 use switchover_model::seam::{ArmGoal, RoutesGoal};
@@ -268,7 +268,37 @@ impl App {
         self.releases.iter().rev().find(|release| release.is_open())
     }
 
-    /// The file a release is carried out by: the one it was opened with.
+    /// A sealed revision that is still on disk.
+    #[must_use]
+    pub fn revision(&self, id: RevisionId) -> Option<&Revision> {
+        self.revisions.get(&id).map(|state| &state.revision)
+    }
+
+    /// The file and `--env` of a revision that is to be built: of the release that brings it.
+    #[must_use]
+    pub fn making(&self, revision: RevisionId) -> Option<(&AppConfig, &BTreeMap<String, String>)> {
+        let release = self.releases.iter().find(|release| release.revision == revision)?;
+        Some((release.config.as_ref()?, &release.env))
+    }
+
+    /// The routes that shall be in force, with their number ([`switchover_model::seam::Routes::version`]).
+    #[must_use]
+    pub fn routes(&self) -> Option<(u64, &RoutesGoal)> {
+        self.routes.as_ref().map(|routes| (routes.version, &routes.goal))
+    }
+
+    /// Attempts whose start was recorded and whose end was not.
+    pub fn open_attempts(&self) -> impl Iterator<Item = (AttemptId, &Attempt)> {
+        self.releases.iter().flat_map(Release::running_attempts).map(|state| (state.id, &state.what))
+    }
+
+    /// The release that a remembered command opened or was about; nothing inside when there was none.
+    #[must_use]
+    pub fn release_of(&self, key: &IdempotencyKey) -> Option<Option<ReleaseId>> {
+        self.keys.iter().find(|known| known.key == *key).map(|known| known.release)
+    }
+
+    /// The file a release is carried out by: the one it was opened with. `Action::Hook` counts its hooks.
     #[must_use]
     pub fn config_of(&self, release: ReleaseId) -> Option<&AppConfig> {
         self.release(release).and_then(|release| release.config.as_ref()).or(self.config.as_ref())

@@ -1,10 +1,15 @@
 //! The decision: the order in which the rules are asked.
 
-use switchover_model::Timestamp;
-use switchover_model::record::Draft;
+use switchover_model::record::{Draft, Event};
+use switchover_model::release::Stage;
 use switchover_model::seam::{Action, Seen};
+use switchover_model::{ReleaseId, Timestamp};
 
 use crate::app::App;
+use crate::turn::Turn;
+use crate::{
+    actions, approve, bake, build, drift, limits, provision, retire, routes, shift, slots, undo, verify, wait,
+};
 
 /// What to append, what shall be true, and when to look again.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -23,18 +28,87 @@ pub struct Decision {
 /// are appended first (expecting [`App::sequence`]); only then is anything done about the actions.
 /// Guarantees: deterministic; the actions follow from the app as it is with the drafts applied, so a crash between any
 /// two steps loses nothing: deciding again gives what is still missing. An attempt is among the actions from the
-/// decision that journals its start until its end is recorded.
-/// Assumes: `seen` was observed after `app`'s last record was appended, by the same controller.
+/// decision that journals its start until its end is recorded. With the platform unknown nothing is asked of it.
+/// Assumes: `seen` was observed after `app`'s last action was carried out, and `seen`'s times are not after `now`.
 #[must_use]
 pub fn decide(app: &App, seen: &Seen, now: Timestamp) -> Decision {
-    let _ = (app, seen, now);
-    Decision::default()
+    conclude(Turn::new(app, seen, now))
 }
 
 /// [`decide`] with one planted mistake.
 #[cfg(feature = "planted-bugs")]
 #[must_use]
 pub fn decide_with(bug: Option<crate::planted::Bug>, app: &App, seen: &Seen, now: Timestamp) -> Decision {
-    let _ = bug;
-    decide(app, seen, now)
+    let mut turn = Turn::new(app, seen, now);
+    turn.bug = bug;
+    conclude(turn)
+}
+
+/// Asks the rules until none has anything to write, then says what shall be true.
+fn conclude(mut turn: Turn<'_>) -> Decision {
+    for _ in 0..limits::PASSES {
+        let before = turn.drafts.len();
+        turn.wake = None;
+        one_pass(&mut turn);
+        if turn.drafts.len() == before {
+            break;
+        }
+    }
+    let actions = actions::wanted(&turn);
+    Decision { drafts: turn.drafts, actions, wake: turn.wake }
+}
+
+fn one_pass(turn: &mut Turn<'_>) {
+    routes::confirm(turn);
+    routes::follow_drain(turn);
+    slots::confirm_empty(turn);
+    drift::look(turn);
+    let ids: Vec<ReleaseId> = turn.app.releases.iter().map(|release| release.id).collect();
+    for id in ids {
+        step(turn, id);
+    }
+    routes::drop_stale_preview(turn);
+}
+
+fn step(turn: &mut Turn<'_>, id: ReleaseId) {
+    let Some(release) = turn.release(id) else { return };
+    if !release.is_open() {
+        return retire::step(turn, id);
+    }
+    if release.is_undoing() {
+        return undo::step(turn, id);
+    }
+    match release.stage() {
+        None => begin(turn, id),
+        Some(Stage::Build) => build::step(turn, id),
+        Some(Stage::Provision) => provision::step(turn, id),
+        Some(Stage::Verify) => verify::step(turn, id),
+        Some(Stage::Approve) => approve::step(turn, id),
+        Some(Stage::Shift) => shift::step(turn, id),
+        Some(Stage::Bake) => bake::step(turn, id),
+        // Entered with the outcome: an open release is never in it.
+        Some(Stage::Retire) => {}
+    }
+}
+
+/// A release that was opened begins as soon as no other one is in its shift or being undone.
+fn begin(turn: &mut Turn<'_>, id: ReleaseId) {
+    let busy =
+        turn.app.releases.iter().any(|other| {
+            other.id < id && other.is_open() && (other.is_undoing() || other.stage() == Some(Stage::Shift))
+        });
+    if busy {
+        // Bounded by the bounds of the other release's own waits.
+        turn.waited_out(id, wait::TURN, limits::PAUSE);
+        return;
+    }
+    if turn.is_held(id) {
+        return;
+    }
+    let builds = turn.release(id).is_some_and(|release| !turn.app.revisions.contains_key(&release.revision));
+    if builds {
+        turn.record(Event::Entered { release: id, stage: Stage::Build, slot: None });
+    } else {
+        slots::claim(turn, id);
+    }
 }

@@ -8,17 +8,36 @@
 //! Begin reading at `decide` (the order of the rules), then the stages (`build`, `provision`, `verify`, `approve`,
 //! `shift`, `bake`, `retire`), `undo` (the way back), and `admit` (commands, also at the wrong moment).
 
+mod actions;
 mod admit;
 mod app;
+mod approve;
+mod attempts;
+mod bake;
+mod build;
 mod decide;
+mod drift;
 mod fold;
 pub mod limits;
+mod opening;
 #[cfg(feature = "planted-bugs")]
 pub mod planted;
+mod policy;
+mod provision;
 pub mod receipt;
+mod refusal;
 mod release;
+mod retire;
+mod routes;
+mod shift;
+mod sight;
+mod slots;
+mod turn;
+mod undo;
+mod verify;
 pub mod view;
 mod wait;
+mod workers;
 
 #[cfg(feature = "planted-bugs")]
 pub use admit::admit_with;

@@ -1,12 +1,27 @@
 //! The receipt of a release: the difference of two readings of the router's counters, and its switches.
+//!
+//! Windows tile: a release's window begins at the reading with which it was opened and ends at the one with which it was
+//! settled, or with which the next one was opened when that came first; so a request is counted in at most one receipt.
 
-use switchover_model::receipt::{Ledger, Receipt};
+use std::collections::BTreeMap;
+
+use switchover_model::receipt::{Ledger, OwnLedger, Receipt, RevisionLedger, SwitchReceipt};
 use switchover_model::seam::Evidence;
-use switchover_model::{ReleaseId, Timestamp};
+use switchover_model::{ReleaseId, RevisionId, Timestamp};
 
 use crate::app::App;
+use crate::release::{Release, Switch};
 
-/// The receipt of `release`, with `current` as the counters now (for a window that is still open).
+/// A reading of the counters, and when it was made.
+#[derive(Clone, Copy)]
+struct Reading<'a> {
+    at: Timestamp,
+    ledger: &'a Ledger,
+}
+
+/// The receipt of `release`; nothing when it is not remembered, or when no reading shows its begin or its end.
+///
+/// `current` is the counters now, used while the window is open. `evidence` is what the traffic can observe.
 #[must_use]
 pub fn receipt(
     app: &App,
@@ -15,6 +30,104 @@ pub fn receipt(
     now: Timestamp,
     evidence: Evidence,
 ) -> Option<Receipt> {
-    let _ = (app, release, current, now, evidence);
-    None
+    let nothing = Ledger::default();
+    let found = app.any_release(release)?;
+    let is_first = !app.all_releases().any(|other| other.id < release) && release.0 <= 1;
+    let begin = begin(found).or(is_first.then_some(Reading { at: found.opened_at, ledger: &nothing }))?;
+    let next = app.all_releases().find(|other| other.id > release);
+    let settled = reading(found.settled_at, found.settled_ledger.as_deref());
+    let end = match next {
+        Some(next) if settled.is_none_or(|settled| next.opened_at < settled.at) => crate::receipt::begin(next),
+        Some(_) | None => settled,
+    };
+    let closed = end.is_some();
+    let end = end.or(current.map(|ledger| Reading { at: now, ledger }))?;
+    Some(difference(found, begin, end, closed, evidence))
+}
+
+/// The first reading of a release: made when it was opened, or as soon after as the traffic could be asked.
+fn begin(release: &Release) -> Option<Reading<'_>> {
+    reading(Some(release.opened_at), release.opened_ledger.as_deref())
+        .or(reading(release.switched_at, release.switched_ledger.as_deref()))
+        .or(reading(release.settled_at, release.settled_ledger.as_deref()))
+}
+
+fn reading(at: Option<Timestamp>, ledger: Option<&Ledger>) -> Option<Reading<'_>> {
+    Some(Reading { at: at?, ledger: ledger? })
+}
+
+fn difference(release: &Release, begin: Reading<'_>, end: Reading<'_>, closed: bool, evidence: Evidence) -> Receipt {
+    let (before, after) = (begin.ledger, end.ledger);
+    let by_revision = answered_between(before, after);
+    let own = own_between(before, after);
+    let accepted = after.accepted.saturating_sub(before.accepted);
+    let aborted = after.aborted.saturating_sub(before.aborted);
+    let lost_with_router = after.lost_with_router.saturating_sub(before.lost_with_router);
+    let answered: u64 = by_revision.values().map(|counted| counted.answered.iter().sum::<u64>()).sum();
+    let own_count: u64 = own.values().map(|counted| counted.count).sum();
+    let ended = answered + own_count + aborted + lost_with_router;
+    Receipt {
+        release: release.id,
+        from: begin.at,
+        to: end.at,
+        closed,
+        evidence,
+        in_flight_before: before.in_flight,
+        accepted,
+        aborted,
+        lost_with_router,
+        in_flight_after: after.in_flight,
+        balanced: before.in_flight + accepted == ended + after.in_flight && before.accepted <= after.accepted,
+        lost: own.values().map(|counted| counted.lost).sum::<u64>() + lost_with_router,
+        switches: release.switches.iter().filter_map(|switch| switch_receipt(switch, before, after)).collect(),
+        by_revision,
+        own,
+    }
+}
+
+fn answered_between(before: &Ledger, after: &Ledger) -> BTreeMap<RevisionId, RevisionLedger> {
+    let nothing = RevisionLedger::default();
+    let counted = after.by_revision.iter().map(|(id, after)| {
+        let before = before.by_revision.get(id).unwrap_or(&nothing);
+        let mut answered = after.answered;
+        for (count, earlier) in answered.iter_mut().zip(before.answered) {
+            *count = count.saturating_sub(earlier);
+        }
+        let upgrades_cut = after.upgrades_cut.saturating_sub(before.upgrades_cut);
+        let first_request = after.first_request;
+        (*id, RevisionLedger { answered, upgrades_cut, first_request, last_request: after.last_request })
+    });
+    counted.filter(|(_, counted)| counted.answered.iter().sum::<u64>() + counted.upgrades_cut > 0).collect()
+}
+
+fn own_between(before: &Ledger, after: &Ledger) -> BTreeMap<String, OwnLedger> {
+    let nothing = OwnLedger::default();
+    let counted = after.own.iter().map(|(cause, after)| {
+        let before = before.own.get(cause).unwrap_or(&nothing);
+        let count = after.count.saturating_sub(before.count);
+        (cause.clone(), OwnLedger { count, lost: after.lost.saturating_sub(before.lost) })
+    });
+    counted.filter(|(_, counted)| counted.count > 0).collect()
+}
+
+/// A switch to nobody, which undoes a first release, is none that a client could see from one revision to another.
+fn switch_receipt(switch: &Switch, before: &Ledger, after: &Ledger) -> Option<SwitchReceipt> {
+    let to = switch.to?;
+    let first_on_new = after.by_revision.get(&to).and_then(|counted| counted.first_request);
+    let old = switch.from.and_then(|from| after.by_revision.get(&from));
+    let cut_before = switch.from.and_then(|from| before.by_revision.get(&from)).map_or(0, |old| old.upgrades_cut);
+    Some(SwitchReceipt {
+        version: switch.version,
+        from: switch.from,
+        to,
+        decided_at: switch.decided_at,
+        flipped_at: switch.flipped_at,
+        decision_to_flip: switch.flipped_at.map(|flipped_at| flipped_at.since(switch.decided_at)),
+        drain: switch.drained_at.zip(switch.flipped_at).map(|(drained, flipped)| drained.since(flipped)),
+        upgrades_cut: old.map_or(0, |old| old.upgrades_cut.saturating_sub(cut_before)),
+        // Counters keep the first and last request of a revision over its life: what lies outside says nothing of
+        // this switch.
+        first_on_new: first_on_new.filter(|first| *first >= switch.decided_at),
+        last_on_old: old.and_then(|old| old.last_request),
+    })
 }

@@ -2,30 +2,33 @@
 
 use std::collections::BTreeMap;
 
-use switchover_model::Timestamp;
-use switchover_model::seam::Seen;
-use switchover_model::view::{ReleaseView, SCHEMA_VERSION, StageView, StatusView, WayBack};
+use switchover_model::release::{Outcome, Stage};
+use switchover_model::seam::{Phase, Seen};
+use switchover_model::view::{ReleaseView, SCHEMA_VERSION, SlotView, StageState, StageView, StatusView, WayBack};
+use switchover_model::{Problem, RevisionId, Share, Slot, Timestamp};
 
+use crate::admit::{has_old_slot, is_live};
 use crate::app::App;
 use crate::release::Release;
+use crate::sight::{Fitness, Sight};
 
-/// The status of `app`. `url` and the preview's token are the controller's to fill in.
+/// The status of `app`. `url` and `preview` are the controller's to fill in.
 #[must_use]
 pub fn status(app: &App, seen: &Seen, now: Timestamp) -> StatusView {
-    let _ = (seen, now);
+    let sight = Sight::new(seen, now);
     StatusView {
         schema_version: SCHEMA_VERSION,
         app: app.name.clone(),
         sequence: app.sequence,
         live: app.live().map(|arm| arm.slot),
-        slots: BTreeMap::new(),
-        releases: app.releases.iter().map(release_view).collect(),
-        way_back: WayBack::None { why: String::new() },
-        hosts: Vec::new(),
+        slots: Slot::BOTH.into_iter().map(|slot| (slot, slot_view(app, sight, slot))).collect(),
+        releases: app.releases.iter().map(|release| live_view(app, sight, release)).collect(),
+        way_back: way_back(app, seen, now),
+        hosts: app.config.as_ref().map(|config| config.route.hosts.clone()).unwrap_or_default(),
         url: None,
         preview: None,
-        problems: Vec::new(),
-        unknown: Vec::new(),
+        problems: problems(app, sight),
+        unknown: unknown(sight),
     }
 }
 
@@ -35,7 +38,99 @@ pub fn history(app: &App) -> Vec<ReleaseView> {
     app.all_releases().map(release_view).collect()
 }
 
+/// What a rollback would do right now, and how long it would take.
+#[must_use]
+pub fn way_back(app: &App, seen: &Seen, now: Timestamp) -> WayBack {
+    let sight = Sight::new(seen, now);
+    let Some(live) = app.heading() else {
+        return WayBack::None { why: "nothing has the traffic yet".to_owned() };
+    };
+    let newest = app.releases.iter().rev().find(|release| release.has_shifted() && is_live(app, release));
+    if let Some(release) = newest.filter(|release| has_old_slot(app, release) && release.undoing.is_none()) {
+        let old = live.slot.other();
+        if let Some(to) = app.slot(old).revision {
+            return warm_way_back(app, sight, release, old, to);
+        }
+    }
+    let brought = app
+        .all_releases()
+        .rev()
+        .find(|release| release.revision == live.revision && release.has_shifted() && release.undoing.is_none());
+    match brought.and_then(|release| release.from) {
+        Some(to) if app.revisions.contains_key(&to) => {
+            let why = "the old slot was stopped".to_owned();
+            WayBack::Start { to, estimate: boot(app, to), why }
+        }
+        Some(to) => WayBack::None { why: format!("{to} is no longer on disk") },
+        None => WayBack::None { why: format!("{} is the first revision", live.revision) },
+    }
+}
+
+fn warm_way_back(app: &App, sight: Sight<'_>, release: &Release, old: Slot, to: RevisionId) -> WayBack {
+    match sight.fitness(app, old, to) {
+        Fitness::Whole => {
+            let warm = app.config.as_ref().map(|config| config.release.keep_warm);
+            let retiring = release.stage() == Some(Stage::Retire);
+            WayBack::Instant { to, until: warm.filter(|_| retiring).map(|warm| release.entered_at() + warm) }
+        }
+        fitness @ (Fitness::Partial | Fitness::Down) => {
+            let (why, _) = sight.ailments(old, to);
+            let how = if fitness == Fitness::Partial { "only partly healthy" } else { "not healthy" };
+            WayBack::Start { to, estimate: boot(app, to), why: format!("{to} in {old} is {how}: {why}") }
+        }
+        Fitness::Unknown => {
+            let why = format!("whether {to} in {old} is healthy can not be seen now");
+            WayBack::Start { to, estimate: boot(app, to), why }
+        }
+    }
+}
+
+fn boot(app: &App, revision: RevisionId) -> Option<switchover_model::Span> {
+    app.revisions.get(&revision).and_then(|state| state.boot)
+}
+
+fn slot_view(app: &App, sight: Sight<'_>, slot: Slot) -> SlotView {
+    let state = app.slot(slot);
+    let revision = state.revision.or(state.stopping.and_then(|stopping| stopping.revision));
+    let count = |counts: &BTreeMap<RevisionId, u64>| revision.and_then(|id| counts.get(&id).copied()).unwrap_or(0);
+    let share = sight
+        .traffic
+        .and_then(|traffic| traffic.routes.as_ref())
+        .map(|routes| routes.arms.iter().find(|arm| arm.slot == slot).map_or(Share::NONE, |arm| arm.share));
+    SlotView {
+        revision,
+        artifact: revision.and_then(|id| app.revision(id)).map(|revision| revision.artifact.clone()),
+        share,
+        instances: sight.in_slot(slot).cloned().collect(),
+        in_flight: sight.traffic.map_or(0, |traffic| count(&traffic.in_flight)),
+        upgrades: sight.traffic.map_or(0, |traffic| count(&traffic.upgrades)),
+    }
+}
+
+/// A release that goes on, with what is seen of its instances while they boot.
+fn live_view(app: &App, sight: Sight<'_>, release: &Release) -> ReleaseView {
+    let mut view = release_view(release);
+    let Some(slot) = release.slot.filter(|_| release.stage() == Some(Stage::Provision)) else { return view };
+    let wanted: u32 = app.scale(release.revision).values().sum();
+    let healthy = sight
+        .in_slot(slot)
+        .filter(|seen| seen.revision == release.revision && matches!(seen.phase, Phase::Healthy { .. }))
+        .count();
+    let running = view.stages.last_mut().filter(|stage| stage.state == StageState::Running);
+    if let Some(stage) = running.filter(|stage| stage.note.is_none()) {
+        stage.note = Some(format!("{healthy} of {wanted} instances healthy"));
+    }
+    view
+}
+
 fn release_view(release: &Release) -> ReleaseView {
+    let stages = release.stages.iter().map(|stage| StageView {
+        stage: stage.stage,
+        entered_at: stage.entered_at,
+        left_at: stage.left_at,
+        state: stage.state,
+        note: stage.note.clone(),
+    });
     ReleaseView {
         release: release.id,
         kind: release.kind.clone(),
@@ -44,17 +139,7 @@ fn release_view(release: &Release) -> ReleaseView {
         slot: release.slot,
         by: release.by.clone(),
         opened_at: release.opened_at,
-        stages: release
-            .stages
-            .iter()
-            .map(|stage| StageView {
-                stage: stage.stage,
-                entered_at: stage.entered_at,
-                left_at: stage.left_at,
-                state: stage.state,
-                note: stage.note.clone(),
-            })
-            .collect(),
+        stages: stages.collect(),
         waiting: release.waiting.as_ref().map(|waiting| waiting.reason.clone()),
         paused: release.paused.is_some(),
         undoing: release.is_undoing(),
@@ -62,4 +147,36 @@ fn release_view(release: &Release) -> ReleaseView {
         outcome: release.outcome.clone(),
         settled_at: release.settled_at,
     }
+}
+
+/// What is wrong now: the last release when it needs a person, and instances that are not healthy.
+fn problems(app: &App, sight: Sight<'_>) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let last = app.all_releases().rev().find(|release| release.outcome.is_some());
+    if let Some(Outcome::Failed { cause }) = last.and_then(|release| release.outcome.as_ref()) {
+        problems.push(cause.clone());
+    }
+    for slot in Slot::BOTH.into_iter().filter(|slot| app.slot(*slot).revision.is_some()) {
+        for seen in sight.in_slot(slot) {
+            if let Phase::Unhealthy { cause, .. } | Phase::Crashed { cause, .. } = &seen.phase {
+                problems.push(cause.clone());
+            }
+        }
+    }
+    for drift in app.drifts.iter().filter(|drift| !drift.corrected) {
+        let next = "Put it right by hand, or set drift = \"correct\" in the file.";
+        problems.push(Problem::new("DRIFT", format!("{}.", drift.what), next));
+    }
+    problems
+}
+
+fn unknown(sight: Sight<'_>) -> Vec<String> {
+    let mut unknown = Vec::new();
+    if sight.platform.is_none() {
+        unknown.push("platform".to_owned());
+    }
+    if sight.traffic.is_none() {
+        unknown.push("traffic".to_owned());
+    }
+    unknown
 }

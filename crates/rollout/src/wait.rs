@@ -1,7 +1,45 @@
 //! What a release can wait for, in the words a person reads. The text is also the identity of the wait: its clock runs
 //! from the record that names it until another reason or a step forward takes its place.
 
+/// An older release has to finish its shift or its undoing first.
+pub(crate) const TURN: &str = "the release before it to finish its shift or its undoing";
+/// The slot it goes to still has requests of the revision before.
+pub(crate) const DRAIN: &str = "the last requests on the slot it will use";
+/// The slot it goes to is being emptied.
+pub(crate) const EMPTY: &str = "the slot it will use to be empty";
+/// The platform could not be asked.
+pub(crate) const PLATFORM: &str = "the platform to answer";
+/// Its build passed, the seal is not recorded.
+pub(crate) const SEAL: &str = "its revision to be sealed";
+/// Instances boot.
+pub(crate) const HEALTHY: &str = "every instance of the new slot to be healthy";
+/// The preview address is not in force yet.
+pub(crate) const PREVIEW: &str = "the preview address to be in force";
+/// A person has to say yes.
+pub(crate) const PROMOTE: &str = "a person to promote it";
+/// It was ready and is not any more.
+pub(crate) const READY: &str = "the new slot to be seen healthy again before its shift";
+/// The flip was not seen yet.
+pub(crate) const ROUTE: &str = "the switch to be seen in force";
+/// Workers move.
+pub(crate) const HANDOVER: &str = "the workers to be handed over";
+/// The bake runs.
+pub(crate) const BAKE: &str = "the end of its bake";
 /// A bake cannot be watched.
 pub(crate) const EVIDENCE: &str = "the new slot to be seen again";
 /// A bake sees some instances not healthy.
 pub(crate) const RECOVERY: &str = "every instance of the new slot to be healthy again";
+/// The old slot has to be healthy before the traffic goes back.
+pub(crate) const OLD_SLOT: &str = "the old slot to be healthy, to go back to it";
+/// The switch back was not seen yet.
+pub(crate) const ROUTE_BACK: &str = "the switch back to be seen in force";
+/// Workers move back.
+pub(crate) const HANDOVER_BACK: &str = "the workers to be handed back";
+/// The old slot is kept.
+pub(crate) const KEEP_WARM: &str = "the end of the time the old slot is kept warm";
+/// What it leaves is being emptied.
+pub(crate) const CLEARED: &str = "the slot it leaves to be empty";
+/// Cancelled attempts have to end.
+pub(crate) const ATTEMPTS: &str = "its cancelled build or hook to end";
+/// The receipt needs a last reading.
+pub(crate) const COUNTERS: &str = "the router's counters, to close its receipt";

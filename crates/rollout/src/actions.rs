@@ -1,0 +1,99 @@
+//! What shall be true now, all of it, computed from the app as the decision leaves it.
+
+use switchover_model::record::Attempt;
+use switchover_model::release::{Outcome, Stage};
+use switchover_model::seam::{Action, ProcessGoal, SlotSpec};
+use switchover_model::{RevisionId, Slot};
+
+use crate::release::{AttemptState, Release};
+use crate::turn::{Turn, planted};
+use crate::{drift, routes, workers};
+
+/// Every action that holds. The traffic comes first: a switch waits for nothing else.
+pub(crate) fn wanted(turn: &Turn<'_>) -> Vec<Action> {
+    let mut actions = Vec::new();
+    if let Some(ours) = &turn.app.routes
+        && !routes::are_left_to_others(turn)
+    {
+        actions.push(Action::Route(Box::new(ours.goal.clone())));
+    }
+    for release in &turn.app.releases {
+        let unwanted = is_given_up(release) && !planted!(turn, AttemptRunsOn);
+        for state in release.running_attempts() {
+            if unwanted {
+                actions.push(Action::CancelAttempt { attempt: state.id });
+            } else {
+                actions.push(attempt(turn, release, state));
+            }
+        }
+    }
+    if turn.sight.platform.is_some() {
+        for slot in Slot::BOTH {
+            actions.extend(slot_action(turn, slot));
+        }
+    }
+    if turn.app.config.is_some() {
+        actions.push(Action::KeepRevisions { keep: kept(turn) });
+    }
+    actions
+}
+
+fn slot_action(turn: &Turn<'_>, slot: Slot) -> Option<Action> {
+    let state = turn.app.slot(slot);
+    if let Some(revision) = state.revision {
+        let sealed = turn.app.revisions.get(&revision)?;
+        let mut processes = workers::goals(turn, slot, revision);
+        if planted!(turn, WarmSlotShrinks) && is_warm(turn, slot) {
+            processes.values_mut().for_each(|goal: &mut ProcessGoal| goal.count = goal.count.min(1));
+        }
+        let spec = SlotSpec { app: turn.app.name.clone(), slot, revision: sealed.revision.clone(), processes };
+        return Some(Action::Ensure(Box::new(spec)));
+    }
+    (state.stopping.is_some() || drift::is_to_be_cleared(turn, slot)).then_some(Action::Stop { slot })
+}
+
+fn attempt(turn: &Turn<'_>, release: &Release, state: &AttemptState) -> Action {
+    match &state.what {
+        Attempt::Build { revision } => {
+            Action::Build { attempt: state.id, revision: *revision, source: release.source.clone() }
+        }
+        Attempt::Hook { stage, hook } => {
+            let idle = turn.app.heading().map_or(Slot::Blue, |live| live.slot.other());
+            Action::Hook {
+                attempt: state.id,
+                release: release.id,
+                stage: *stage,
+                hook: *hook,
+                slot: release.slot.unwrap_or(idle),
+                revision: release.revision,
+            }
+        }
+    }
+}
+
+/// Nobody needs its attempts any more.
+fn is_given_up(release: &Release) -> bool {
+    match &release.outcome {
+        None => release.is_undoing(),
+        Some(Outcome::Succeeded { .. }) => false,
+        Some(
+            Outcome::RolledBack { .. } | Outcome::Aborted { .. } | Outcome::Superseded { .. } | Outcome::Failed { .. },
+        ) => true,
+    }
+}
+
+fn is_warm(turn: &Turn<'_>, slot: Slot) -> bool {
+    let retiring = turn.app.releases.iter().any(|release| {
+        matches!(release.stage(), Some(Stage::Bake | Stage::Retire)) && release.slot == Some(slot.other())
+    });
+    retiring && turn.app.heading().is_some_and(|live| live.slot != slot)
+}
+
+fn kept(turn: &Turn<'_>) -> Vec<RevisionId> {
+    let mut keep = turn.app.kept_revisions();
+    if planted!(turn, WarmRevisionCleared) {
+        let warm = Slot::BOTH.into_iter().find(|slot| is_warm(turn, *slot)).and_then(|slot| turn.occupant(slot));
+        keep.retain(|revision| Some(*revision) != warm);
+    }
+    keep
+}

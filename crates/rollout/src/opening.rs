@@ -1,0 +1,104 @@
+//! How a release is opened while others are not over: what it supersedes, what it waits for, which way back it closes.
+
+use switchover_model::record::Event;
+use switchover_model::release::{Outcome, ReleaseKind, Stage};
+use switchover_model::revision::Source;
+use switchover_model::{Problem, ReleaseId, RevisionId, Slot};
+
+use crate::admit::{Desk, has_old_slot, is_live};
+use crate::refusal;
+use crate::release::Release;
+use crate::turn::planted;
+
+/// Opens a release of a new revision.
+pub(crate) fn deploy(desk: &mut Desk<'_>, source: Source, replace: bool) -> ReleaseId {
+    let revision = RevisionId(desk.app.next_revision);
+    open(desk, ReleaseKind::Deploy, revision, source, replace)
+}
+
+/// Goes to a revision that is on disk: at once where that is a switch back, else by a release of it.
+pub(crate) fn return_to(desk: &mut Desk<'_>, to: RevisionId) -> Result<ReleaseId, Problem> {
+    let app = desk.app;
+    let heading = app.heading().map(|live| live.revision);
+    let last = app.releases.iter().rev().find(|release| release.has_shifted() && is_live(app, release));
+    if let Some(last) = last.filter(|last| last.undoing.is_none() && has_old_slot(app, last)) {
+        let old = last.slot.and_then(|slot| app.slot(slot.other()).revision);
+        let free = app.moving().is_none_or(|moving| moving.id <= last.id);
+        if old == Some(to) && free {
+            return desk.undo(last);
+        }
+    }
+    if heading == Some(to) {
+        return match app.moving().filter(|moving| !moving.has_shifted()) {
+            Some(moving) => desk.undo(moving),
+            None => Err(refusal::already_live(to)),
+        };
+    }
+    if app.releases.iter().any(|release| release.is_open() && !release.is_undoing() && release.revision == to) {
+        return Err(refusal::already_live(to));
+    }
+    if !app.revisions.contains_key(&to) {
+        return Err(refusal::unknown_revision(app, to));
+    }
+    Ok(open(desk, ReleaseKind::Return { to }, to, Source::Revision { id: to }, false))
+}
+
+fn open(desk: &mut Desk<'_>, kind: ReleaseKind, revision: RevisionId, source: Source, replace: bool) -> ReleaseId {
+    let app = desk.app;
+    let release = ReleaseId(app.next_release);
+    let mut waits_for = None;
+    for other in app.releases.iter().filter(|other| other.is_open()) {
+        if other.is_undoing() {
+            waits_for = Some(other.id);
+        } else if makes_room(desk, other) {
+            desk.write(Event::Concluded { release: other.id, outcome: Outcome::Superseded { by: release } });
+        } else if other.stage() == Some(Stage::Shift) {
+            if replace {
+                let cause = format!("release {release} was to replace it.");
+                let cause = Problem::new("REPLACED", cause, "Nothing to do: the newer release goes on by itself.");
+                desk.write(Event::Undoing { release: other.id, cause: Some(cause) });
+            }
+            waits_for = Some(other.id);
+        }
+    }
+    let from = app.heading().map(|live| live.revision);
+    desk.write(Event::Opened { release, kind, revision, from, source, ledger: None });
+    if let Some(other) = waits_for {
+        let cause = format!("release {release} begins when release {other} has ended its shift or its undoing.");
+        let next =
+            format!("Nothing to do; `switchover abort` takes it back, a newer deploy takes its place ({release}).");
+        desk.notice(Some(release), Problem::new("WAITS", cause, next));
+    }
+    if let Some(problem) = way_back_that_closes(desk, release) {
+        desk.notice(Some(release), problem);
+    }
+    release
+}
+
+/// A newer release takes the place of one whose traffic was not told to move.
+fn makes_room(desk: &Desk<'_>, other: &Release) -> bool {
+    match other.stage() {
+        None | Some(Stage::Build | Stage::Provision | Stage::Verify | Stage::Approve) => true,
+        Some(Stage::Shift) => planted!(desk, SupersedeDuringShift),
+        Some(Stage::Bake | Stage::Retire) => false,
+    }
+}
+
+/// The idle slot is warm with the revision before: the new release will need that slot.
+fn way_back_that_closes(desk: &Desk<'_>, release: ReleaseId) -> Option<Problem> {
+    let app = desk.app;
+    let live = app.heading()?;
+    let idle: Slot = live.slot.other();
+    let state = app.slot(idle);
+    let warm = state.revision.filter(|_| {
+        let owner = state.release.and_then(|owner| app.any_release(owner));
+        owner.is_none_or(|owner| matches!(owner.outcome, Some(Outcome::Succeeded { .. })))
+    })?;
+    let cause = format!(
+        "slot {idle} is still warm with {warm}; once release {release} is built, that slot is cleared for it, the bake of \
+         {} ends if it still runs, and going back to {warm} is no longer one switch.",
+        live.revision
+    );
+    let next = format!("Nothing to do; `switchover rollback --to {warm}` will start it again.");
+    Some(Problem::new("WAY-BACK-CLOSES", cause, next))
+}

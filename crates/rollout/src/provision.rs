@@ -1,0 +1,90 @@
+//! Stage provision: the idle slot runs the new revision at the scale the live one has now, healthy; workers stand by.
+
+use std::collections::BTreeMap;
+
+use switchover_model::config::Handover;
+use switchover_model::record::Event;
+use switchover_model::release::Stage;
+use switchover_model::seam::Role;
+use switchover_model::{Problem, ProcessName, ReleaseId, RevisionId, Slot, Span};
+
+use crate::app::App;
+use crate::sight::Fitness;
+use crate::slots::longer;
+use crate::turn::{Turn, planted};
+use crate::{attempts, limits, routes, wait};
+
+pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId) {
+    let Some((slot, revision)) = turn.place(id) else { return };
+    if !is_ready(turn, slot, revision) {
+        return still_booting(turn, id, slot, revision);
+    }
+    if turn.app.has_hooks(id, Stage::Provision) && !routes::show_preview(turn, id) {
+        return;
+    }
+    if attempts::hooks_passed(turn, id, Stage::Provision) {
+        turn.record(Event::Entered { release: id, stage: Stage::Verify, slot: Some(slot) });
+    }
+}
+
+/// Every routed instance is healthy, and so is every worker that stands by running.
+pub(crate) fn is_ready(turn: &Turn<'_>, slot: Slot, revision: RevisionId) -> bool {
+    if planted!(turn, RouteBeforeHealthy) {
+        return true;
+    }
+    let fitness = turn.fitness(slot, revision);
+    if fitness == Fitness::Partial && planted!(turn, HalfScale) {
+        return true;
+    }
+    let leased = leased_workers(&turn.app, revision);
+    fitness == Fitness::Whole
+        && (turn.sight.has_healthy(slot, revision, Role::Standby, &leased)
+            || turn.sight.has_healthy(slot, revision, Role::Active, &leased))
+}
+
+fn still_booting(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revision: RevisionId) {
+    if let Some(seen) = turn.sight.crash_loop(slot, revision) {
+        let (why, lines) = turn.sight.ailments(slot, revision);
+        let cause = format!(
+            "{} of {revision} in {slot} ended by itself again and again before it was healthy: {why}",
+            seen.process
+        );
+        let next = "Read the app's last lines below, mend it, then deploy again.";
+        return turn.undo(id, Problem::new("INSTANCE-EXITED", cause, next).with_detail(lines));
+    }
+    let limit = boot_limit(&turn.app, revision);
+    let entered_at = turn.release(id).map(crate::release::Release::entered_at).unwrap_or_default();
+    if turn.over(entered_at, limit) && !planted!(turn, NoProvisionDeadline) {
+        let (why, lines) = turn.sight.ailments(slot, revision);
+        let problem = if turn.sight.platform.is_none() {
+            let cause = format!("whether {revision} in {slot} is healthy could not be seen within {limit}.");
+            Problem::new("PLATFORM-UNKNOWN", cause, "See the daemon's log for why, then deploy again.")
+        } else {
+            let cause = format!("{revision} in {slot} was not healthy within {limit}: {why}");
+            let next =
+                "Read the app's last lines below; check `health` in the file (path, deadline), then deploy again.";
+            Problem::new("HEALTH-NEVER-GREEN", cause, next).with_detail(lines)
+        };
+        return turn.undo(id, problem);
+    }
+    turn.waited_out(id, wait::HEALTHY, limit);
+}
+
+/// How long a slot may take to be healthy: the longest deadline in it, and what starting and noticing take.
+pub(crate) fn boot_limit(app: &App, revision: RevisionId) -> Span {
+    let state = app.revisions.get(&revision);
+    let deadlines = state
+        .iter()
+        .flat_map(|state| state.revision.processes.values())
+        .map(|process| process.health.as_ref().map_or(limits::WORKER_DEADLINE, |health| health.deadline));
+    longer(deadlines.max().unwrap_or(limits::WORKER_DEADLINE), limits::PROVISION_ALLOWANCE)
+}
+
+fn leased_workers(app: &App, revision: RevisionId) -> BTreeMap<ProcessName, u32> {
+    let Some(state) = app.revisions.get(&revision) else { return BTreeMap::new() };
+    let mut scale = app.scale(revision);
+    scale.retain(|name, _| {
+        state.revision.processes.get(name).is_some_and(|process| process.handover == Some(Handover::Lease))
+    });
+    scale
+}

@@ -1,0 +1,78 @@
+//! Stage shift: traffic and workers move to the new slot, all at once, and are seen to have moved.
+
+use switchover_model::record::Event;
+use switchover_model::release::Stage;
+use switchover_model::{Problem, ReleaseId, RevisionId, Slot};
+
+use crate::sight::Fitness;
+use crate::turn::{Turn, planted};
+use crate::{attempts, limits, provision, routes, wait, workers};
+
+/// Enters the shift, when the new slot is seen healthy at this very moment.
+pub(crate) fn enter(turn: &mut Turn<'_>, id: ReleaseId) {
+    let Some((slot, revision)) = turn.place(id) else { return };
+    if turn.is_held(id) {
+        return;
+    }
+    if !provision::is_ready(turn, slot, revision) {
+        if turn.waited_out(id, wait::READY, limits::READY) {
+            let (why, lines) = turn.sight.ailments(slot, revision);
+            let cause =
+                format!("{revision} in {slot} was healthy once, but was not seen so again before its shift: {why}");
+            let next = "Read the app's last lines below, mend it, then deploy again.";
+            turn.undo(id, Problem::new("HEALTH-LOST", cause, next).with_detail(lines));
+        }
+        return;
+    }
+    turn.record(Event::Entered { release: id, stage: Stage::Shift, slot: Some(slot) });
+    routes::switch_to(turn, id, Some((slot, revision)));
+}
+
+pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId) {
+    let Some((slot, revision)) = turn.place(id) else { return };
+    if turn.release(id).is_some_and(|release| release.switched_at.is_some()) {
+        if !breaks_down(turn, id, slot, revision) && attempts::hooks_passed(turn, id, Stage::Shift) {
+            turn.record(Event::Entered { release: id, stage: Stage::Bake, slot: None });
+        }
+        return;
+    }
+    if breaks_down(turn, id, slot, revision) {
+        return;
+    }
+    if !routes::are_in_force(turn) && !planted!(turn, SwitchedBeforeInForce) {
+        if turn.waited_out(id, wait::ROUTE, limits::ROUTE) {
+            let cause = format!("the switch to {revision} in {slot} was not seen in force within {}.", limits::ROUTE);
+            turn.undo(id, Problem::new("SWITCH-NOT-SEEN", cause, "Look whether the router runs, then deploy again."));
+        }
+        return;
+    }
+    if !workers::are_told(turn, slot) {
+        turn.record(Event::HandedOver { release: id, to: slot });
+    }
+    if !workers::have_moved(turn, slot, revision) {
+        let limit = workers::limit(turn, slot, revision);
+        if turn.waited_out(id, wait::HANDOVER, limit) {
+            let (why, lines) = turn.sight.ailments(slot, revision);
+            let cause = format!("the workers were not handed over to {revision} in {slot} within {limit}: {why}");
+            let next = "Read the app's last lines below, mend it, then deploy again.";
+            turn.undo(id, Problem::new("WORKERS-NOT-HANDED-OVER", cause, next).with_detail(lines));
+        }
+        return;
+    }
+    let ledger = turn.ledger();
+    turn.record(Event::Switched { release: id, ledger });
+}
+
+/// Undoes the release when its slot can answer nothing while the old one can.
+pub(crate) fn breaks_down(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revision: RevisionId) -> bool {
+    let down = turn.fitness(slot, revision) == Fitness::Down;
+    let old = turn.old_place(slot).map(|(slot, revision)| turn.fitness(slot, revision));
+    if planted!(turn, BakeLooksAway) || !(down && old.is_some_and(Fitness::can_serve)) {
+        return false;
+    }
+    let (why, lines) = turn.sight.ailments(slot, revision);
+    let cause = format!("{revision} in {slot} has no healthy instance left: {why}");
+    let next = "Read the app's last lines below, mend it, then deploy again.";
+    turn.undo(id, Problem::new("HEALTH-LOST", cause, next).with_detail(lines));
+    true
+}

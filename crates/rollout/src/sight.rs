@@ -1,0 +1,138 @@
+//! Questions to what is seen now. Old observations are none.
+
+use std::collections::BTreeMap;
+
+use switchover_model::seam::{InstanceSeen, Phase, PlatformSeen, Role, Seen, TrafficSeen};
+use switchover_model::{Problem, ProcessName, RevisionId, Slot, Timestamp};
+
+use crate::app::App;
+use crate::limits;
+
+/// One look at the world; what is too old is unknown.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sight<'a> {
+    pub(crate) platform: Option<&'a PlatformSeen>,
+    pub(crate) traffic: Option<&'a TrafficSeen>,
+}
+
+/// How a slot is, as far as its routed processes go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fitness {
+    /// It could not be asked.
+    Unknown,
+    /// As many healthy instances of each routed process as wanted.
+    Whole,
+    /// Some of each.
+    Partial,
+    /// None of one routed process at least.
+    Down,
+}
+
+impl Fitness {
+    /// It can answer requests on every path.
+    pub(crate) fn can_serve(self) -> bool {
+        match self {
+            Self::Whole | Self::Partial => true,
+            Self::Unknown | Self::Down => false,
+        }
+    }
+}
+
+impl<'a> Sight<'a> {
+    pub(crate) fn new(seen: &'a Seen, now: Timestamp) -> Self {
+        let fresh = |at: Timestamp| now.since(at) <= limits::SEEN_MAX_AGE;
+        Self {
+            platform: seen.platform.as_ref().filter(|platform| fresh(platform.at)),
+            traffic: seen.traffic.as_ref().filter(|traffic| fresh(traffic.at)),
+        }
+    }
+
+    /// Every instance seen in `slot`; none when the platform could not be asked.
+    pub(crate) fn in_slot(&self, slot: Slot) -> impl Iterator<Item = &'a InstanceSeen> {
+        let instances = self.platform.map_or(&[][..], |platform| &platform.instances);
+        instances.iter().filter(move |instance| instance.slot == slot)
+    }
+
+    /// Instances of `revision` in `slot`.
+    fn of(&self, slot: Slot, revision: RevisionId) -> impl Iterator<Item = &'a InstanceSeen> {
+        self.in_slot(slot).filter(move |instance| instance.revision == revision)
+    }
+
+    pub(crate) fn fitness(&self, app: &App, slot: Slot, revision: RevisionId) -> Fitness {
+        let Some(state) = app.revisions.get(&revision) else { return Fitness::Unknown };
+        if self.platform.is_none() {
+            return Fitness::Unknown;
+        }
+        let mut fitness = Fitness::Whole;
+        for (name, wanted) in app.scale(revision) {
+            let routed = state.revision.processes.get(&name).is_some_and(|process| process.handover.is_none());
+            if !routed || wanted == 0 {
+                continue;
+            }
+            let healthy = self.of(slot, revision).filter(|seen| seen.process == name && is_healthy(seen)).count();
+            if healthy == 0 {
+                return Fitness::Down;
+            }
+            if healthy < wanted as usize {
+                fitness = Fitness::Partial;
+            }
+        }
+        fitness
+    }
+
+    /// Whether `wanted` instances of each of these processes are healthy in `role`.
+    pub(crate) fn has_healthy(
+        &self,
+        slot: Slot,
+        revision: RevisionId,
+        role: Role,
+        wanted: &BTreeMap<ProcessName, u32>,
+    ) -> bool {
+        wanted.iter().all(|(name, count)| {
+            let fit = |seen: &&InstanceSeen| seen.process == *name && seen.role == role && is_healthy(seen);
+            self.of(slot, revision).filter(fit).count() >= *count as usize
+        })
+    }
+
+    /// An instance of `revision` in `slot` that ends by itself again and again.
+    pub(crate) fn crash_loop(&self, slot: Slot, revision: RevisionId) -> Option<&'a InstanceSeen> {
+        self.of(slot, revision).find(|seen| {
+            let ended = seen.restarts + u32::from(matches!(seen.phase, Phase::Crashed { .. }));
+            ended >= limits::CRASHES && !is_healthy(seen)
+        })
+    }
+
+    /// Why instances of `revision` in `slot` are not healthy: a sentence, and the app's last lines.
+    pub(crate) fn ailments(&self, slot: Slot, revision: RevisionId) -> (String, Vec<String>) {
+        let mut reasons = Vec::new();
+        let mut lines = Vec::new();
+        let mut add = |seen: &InstanceSeen, problem: &Problem| {
+            reasons.push(format!("{}: {}", seen.id, problem.cause));
+            lines.extend(problem.detail.iter().cloned());
+        };
+        let mut starting = Vec::new();
+        for seen in self.of(slot, revision) {
+            match &seen.phase {
+                Phase::Unhealthy { cause, .. } | Phase::Crashed { cause, .. } => add(seen, cause),
+                Phase::Starting { last: Some(last), .. } => starting.push(format!("{}: {last}", seen.id)),
+                Phase::Starting { last: None, .. } => starting.push(format!("{}: no answer yet", seen.id)),
+                Phase::Healthy { .. } | Phase::Stopping { .. } => {}
+            }
+        }
+        reasons.extend(starting);
+        if self.platform.is_none() {
+            reasons.push("the platform could not be asked".to_owned());
+        } else if reasons.is_empty() && self.of(slot, revision).next().is_none() {
+            reasons.push("no instance was seen".to_owned());
+        }
+        (reasons.join("; "), lines)
+    }
+}
+
+pub(crate) fn is_healthy(seen: &InstanceSeen) -> bool {
+    matches!(seen.phase, Phase::Healthy { .. })
+}
+
+pub(crate) fn is_stopping(seen: &InstanceSeen) -> bool {
+    matches!(seen.phase, Phase::Stopping { .. })
+}

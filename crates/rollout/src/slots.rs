@@ -1,0 +1,114 @@
+//! The idle slot: made free before a release takes it, seen empty before it counts as such.
+
+use switchover_model::record::Event;
+use switchover_model::release::{Outcome, Stage};
+use switchover_model::{Problem, ReleaseId, RevisionId, Slot, Span};
+
+use crate::app::App;
+use crate::turn::{Turn, planted};
+use crate::{limits, wait};
+
+/// Records what was told to stop and is seen empty by a look that is younger than the order.
+pub(crate) fn confirm_empty(turn: &mut Turn<'_>) {
+    for slot in Slot::BOTH {
+        let Some(stopping) = turn.app.slot(slot).stopping else { continue };
+        let fresh = turn.sight.platform.is_some_and(|platform| platform.at > stopping.since);
+        if fresh && turn.sight.in_slot(slot).next().is_none() {
+            turn.record(Event::Emptied { slot });
+        }
+    }
+}
+
+/// Takes the idle slot for a release: ends what older releases still keep there, waits until it is empty, checks
+/// headroom, and enters provision.
+pub(crate) fn claim(turn: &mut Turn<'_>, id: ReleaseId) {
+    if turn.is_held(id) {
+        return;
+    }
+    let older: Vec<(ReleaseId, Option<Stage>, bool)> = turn
+        .app
+        .releases
+        .iter()
+        .filter(|other| other.id < id && other.is_open())
+        .map(|other| (other.id, other.stage(), other.is_undoing()))
+        .collect();
+    for (other, stage, undoing) in older {
+        if !undoing && stage == Some(Stage::Bake) {
+            turn.conclude(other, Outcome::Succeeded { proven: false });
+            turn.record(Event::Entered { release: other, stage: Stage::Retire, slot: None });
+        } else {
+            turn.waited_out(id, wait::TURN, limits::PAUSE);
+            return;
+        }
+    }
+    let slot = turn.app.heading().map_or(Slot::Blue, |live| live.slot.other());
+    let state = turn.app.slot(slot);
+    if state.revision.is_some() {
+        if is_draining(turn, slot) {
+            // Bounded by the drain's own bound.
+            turn.waited_out(id, wait::DRAIN, limits::PAUSE);
+            return;
+        }
+        turn.record(Event::Stopped { slot });
+        if !planted!(turn, ReuseSlotNotEmpty) {
+            return;
+        }
+    }
+    if let (Some(stopping), false) = (turn.app.slot(slot).stopping, planted!(turn, ReuseSlotNotEmpty)) {
+        let limit = empty_limit(&turn.app, stopping.revision);
+        if turn.waited_out(id, wait::EMPTY, limit) {
+            turn.undo(id, not_empty(turn, slot));
+        }
+        return;
+    }
+    provision(turn, id, slot);
+}
+
+fn provision(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot) {
+    let Some(platform) = turn.sight.platform else {
+        if turn.waited_out(id, wait::PLATFORM, limits::UNKNOWN) {
+            let cause =
+                format!("the platform did not answer for {}, so the idle slot could not be prepared.", limits::UNKNOWN);
+            turn.undo(id, Problem::new("PLATFORM-UNKNOWN", cause, "See the daemon's log for why, then deploy again."));
+        }
+        return;
+    };
+    let occupied = turn.sight.in_slot(slot).next().is_some();
+    if occupied && !planted!(turn, ReuseSlotNotEmpty) {
+        // Strangers in the slot: told to stop, then waited for like any other occupant.
+        turn.record(Event::Stopped { slot });
+        return;
+    }
+    if let Some(lack) = platform.headroom.clone() {
+        return turn.undo(id, lack);
+    }
+    turn.record(Event::Entered { release: id, stage: Stage::Provision, slot: Some(slot) });
+}
+
+/// Whether requests of before the last switch may still be on this slot.
+pub(crate) fn is_draining(turn: &Turn<'_>, slot: Slot) -> bool {
+    !planted!(turn, SkipDrain) && turn.app.draining.is_some_and(|draining| draining.slot == slot)
+}
+
+/// How long a slot may take to be empty.
+pub(crate) fn empty_limit(app: &App, revision: Option<RevisionId>) -> Span {
+    let state = revision.and_then(|revision| app.revisions.get(&revision));
+    let graces = state.iter().flat_map(|state| state.revision.processes.values()).map(|process| process.stop.grace);
+    longer(graces.max().unwrap_or(Span::ZERO), limits::EMPTY_ALLOWANCE)
+}
+
+pub(crate) fn not_empty(turn: &Turn<'_>, slot: Slot) -> Problem {
+    let left: Vec<String> = turn.sight.in_slot(slot).map(|seen| seen.id.to_string()).collect();
+    let left = if left.is_empty() { "nobody could look".to_owned() } else { left.join(", ") };
+    let cause = format!("slot {slot} was told to stop and was not seen empty in time ({left}).");
+    Problem::new(
+        "SLOT-NOT-EMPTY",
+        cause,
+        "Look at what is left with `switchover status`; end it by hand, then deploy again.",
+    )
+}
+
+/// Two spans together.
+pub(crate) fn longer(span: Span, by: Span) -> Span {
+    Span::from_micros(span.as_micros().saturating_add(by.as_micros()))
+}

@@ -1,0 +1,128 @@
+//! The way back: before any traffic moved, the idle slot is stopped; afterwards traffic and workers go back to the old
+//! slot, as soon as that is seen healthy. What can not be undone ends `failed`, with what is known and what to do.
+
+use switchover_model::record::Event;
+use switchover_model::release::Outcome;
+use switchover_model::{Problem, ReleaseId, RevisionId, Slot};
+
+use crate::sight::Fitness;
+use crate::turn::{Turn, planted};
+use crate::{limits, provision, routes, wait, workers};
+
+pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId) {
+    let Some(release) = turn.release(id) else { return };
+    let cause = release.undoing.as_ref().and_then(|undoing| undoing.cause.clone());
+    let Some((slot, revision)) = turn.place(id).filter(|_| release.has_shifted()) else {
+        if let (Some((slot, _)), true) = (turn.place(id), planted!(turn, StopLiveSlot)) {
+            turn.record(Event::Stopped { slot: slot.other() });
+        }
+        return turn.conclude(id, Outcome::Aborted { cause });
+    };
+    let old = if planted!(turn, RollbackToWrongSlot) { Some((slot, revision)) } else { turn.old_place(slot) };
+    if !traffic_is_back(turn, id, (slot, revision), old) {
+        return;
+    }
+    if let Some((old_slot, old_revision)) = old
+        && !planted!(turn, WorkersStayBehind)
+        && !workers_are_back(turn, id, old_slot, old_revision)
+    {
+        return;
+    }
+    turn.conclude(id, Outcome::RolledBack { cause });
+}
+
+/// Leads the traffic back, and says whether that is seen in force.
+fn traffic_is_back(
+    turn: &mut Turn<'_>,
+    id: ReleaseId,
+    new: (Slot, RevisionId),
+    old: Option<(Slot, RevisionId)>,
+) -> bool {
+    let heading = turn.app.heading().map(|arm| (arm.slot, arm.revision));
+    if heading != old {
+        if let Some(old) = old
+            && !can_take_it_back(turn, new, old)
+        {
+            let limit = provision::boot_limit(&turn.app, old.1);
+            if turn.waited_out(id, wait::OLD_SLOT, limit) {
+                fail_without_old_slot(turn, id, new, old, limit);
+            }
+            return false;
+        }
+        routes::switch_to(turn, id, old);
+    }
+    if routes::are_in_force(turn) {
+        return true;
+    }
+    if turn.waited_out(id, wait::ROUTE_BACK, limits::ROUTE) {
+        if let Some((old, _)) = old.filter(|(old, _)| !workers::are_told(turn, *old)) {
+            turn.record(Event::HandedOver { release: id, to: old });
+        }
+        let (revision, slot) = (new.1, new.0);
+        let cause = format!(
+            "the switch back from {revision} in {slot} was decided and is asked for, but was not seen in force within {}.",
+            limits::ROUTE
+        );
+        let next = "Look whether the router runs; once it does, it is told again by itself.";
+        fail(turn, id, Problem::new("SWITCH-NOT-SEEN", cause, next));
+    }
+    false
+}
+
+/// The old slot takes the traffic when it is whole; or when it can serve and the new one can not.
+fn can_take_it_back(turn: &Turn<'_>, new: (Slot, RevisionId), old: (Slot, RevisionId)) -> bool {
+    if planted!(turn, RollbackToDeadSlot) {
+        return true;
+    }
+    match turn.fitness(old.0, old.1) {
+        Fitness::Whole => true,
+        Fitness::Partial => turn.fitness(new.0, new.1) == Fitness::Down,
+        Fitness::Down | Fitness::Unknown => false,
+    }
+}
+
+/// Hands the workers back, and says whether they work there.
+fn workers_are_back(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revision: RevisionId) -> bool {
+    if !workers::are_told(turn, slot) {
+        turn.record(Event::HandedOver { release: id, to: slot });
+    }
+    let ours = turn.app.working.is_some_and(|working| working.release == id);
+    if !ours || workers::have_moved(turn, slot, revision) {
+        return true;
+    }
+    let limit = workers::limit(turn, slot, revision);
+    if turn.waited_out(id, wait::HANDOVER_BACK, limit) {
+        let (why, lines) = turn.sight.ailments(slot, revision);
+        let cause = format!(
+            "the traffic is back on {revision} in {slot}, but its workers were not seen to work within {limit}: {why}"
+        );
+        let next = "Look at the workers with `switchover status` and their logs; they are started again by themselves.";
+        fail(turn, id, Problem::new("WORKERS-NOT-HANDED-OVER", cause, next).with_detail(lines));
+    }
+    false
+}
+
+fn fail_without_old_slot(
+    turn: &mut Turn<'_>,
+    id: ReleaseId,
+    new: (Slot, RevisionId),
+    old: (Slot, RevisionId),
+    limit: switchover_model::Span,
+) {
+    let (why, lines) = turn.sight.ailments(old.0, old.1);
+    let cause = format!(
+        "{} in {} was to take the traffic back and was not seen healthy within {limit}: {why} The traffic was left on {} in {}.",
+        old.1, old.0, new.1, new.0
+    );
+    let next = "Deploy a good revision, or `switchover rollback --to` an older one.";
+    fail(turn, id, Problem::new("NO-HEALTHY-WAY-BACK", cause, next).with_detail(lines));
+}
+
+/// Ends the undoing without its goal: the story says why the release was undone and what came of it.
+fn fail(turn: &mut Turn<'_>, id: ReleaseId, mut problem: Problem) {
+    let cause = turn.release(id).and_then(|release| release.undoing.clone()).and_then(|undoing| undoing.cause);
+    if let Some(cause) = cause {
+        problem.cause = format!("{} It was undone because {}", problem.cause, cause.cause);
+    }
+    turn.conclude(id, Outcome::Failed { cause: problem });
+}
