@@ -25,6 +25,8 @@ pub(super) const CONNECT_TIME: Duration = Duration::from_secs(3);
 pub(super) const CONNECT_TRIES_MAX: usize = 3;
 /// From the last byte of a request to the last byte of the answer's head.
 pub(super) const ANSWER_HEAD_TIME: Duration = Duration::from_secs(60);
+/// Most informational answers (1xx) before the final one.
+pub(super) const INFORMATIONAL_MAX: u32 = 16;
 /// How long a body may stand still, in either direction.
 pub(super) const STREAM_IDLE_TIME: Duration = Duration::from_secs(300);
 /// How long nothing may come for a client that has closed its sending side: it may be gone altogether.

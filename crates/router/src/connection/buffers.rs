@@ -1,6 +1,6 @@
 //! Read buffers, held only while there is something in them or on its way.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::ops::Range;
 use std::pin::Pin;
@@ -15,23 +15,27 @@ use super::bounds::{BUFFER_BYTES, BUFFERS_KEPT_MAX};
 #[derive(Debug, Default)]
 pub(super) struct BufferPool {
     free: RefCell<Vec<Vec<u8>>>,
+    /// Buffers that somebody holds.
+    held: Cell<usize>,
 }
 
 impl BufferPool {
     fn take(&self) -> Vec<u8> {
+        self.held.set(self.held.get() + 1);
         self.free.borrow_mut().pop().unwrap_or_else(|| vec![0; BUFFER_BYTES])
     }
 
     fn give(&self, buffer: Vec<u8>) {
+        self.held.set(self.held.get() - 1);
         let mut free = self.free.borrow_mut();
         if free.len() < BUFFERS_KEPT_MAX {
             free.push(buffer);
         }
     }
 
-    #[cfg(test)]
-    pub(super) fn free_count(&self) -> usize {
-        self.free.borrow().len()
+    /// Buffers that connections hold now.
+    pub(super) fn held(&self) -> usize {
+        self.held.get()
     }
 }
 

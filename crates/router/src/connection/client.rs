@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
 
-use switchover_http1::{Framing, Method, Progress, Refusal, Version};
+use switchover_http1::{Framing, Method, Progress, Version};
 use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
 
@@ -16,14 +16,15 @@ use super::connect::Tries;
 use super::exchange::{Ended, Exchange, Facts};
 use super::flow::Coding;
 use super::lane_io::LaneIo;
-use super::own_answer::{self, Words};
+use super::own_answer;
 use super::request_head::{self, Sender};
 use super::response_head;
 use super::roster::Seat;
 use super::tunnel::Tunnel;
 use super::workbench::Workbench;
 use super::{Asked, Listener};
-use crate::lane::{Lane, Outcome, OwnAnswer, OwnCause, Routed, Ticket};
+use crate::causes::{OwnAnswer, OwnCause};
+use crate::lane::{Lane, Outcome, Routed, Ticket};
 
 /// Serves one client connection to its end.
 ///
@@ -115,9 +116,9 @@ impl<'a> Client<'a> {
             let next = match self.read_head(seat, &mut bench).await {
                 Ok(Some(head_bytes)) => self.serve_request(seat, &mut bench, head_bytes).await,
                 Ok(None) => Next::Close,
-                Err(words) => {
-                    self.lane.count_refused(OwnCause::Refused);
-                    self.say(seat, &mut bench, words, Method::Get, Version::Http11, false).await;
+                Err((cause, answer)) => {
+                    self.lane.count_refused(cause);
+                    self.say(seat, &mut bench, answer, Method::Get, Version::Http11, false).await;
                     Next::Linger
                 }
             };
@@ -150,22 +151,22 @@ impl<'a> Client<'a> {
     }
 
     /// Length of the head, `None` when the client went away, or what to answer.
-    async fn read_head(&mut self, seat: &Seat, bench: &mut Workbench) -> Result<Option<usize>, Words> {
+    async fn read_head(&mut self, seat: &Seat, bench: &mut Workbench) -> Result<Option<usize>, (OwnCause, OwnAnswer)> {
         let io = self.io();
         seat.allow(HEAD_TIME);
         loop {
             match bench.request.parse(self.inbound.held()) {
                 Ok(Progress::Complete { head_bytes }) => return Ok(Some(head_bytes)),
                 Ok(Progress::Partial) => {}
-                Err(refusal) => return Err(words_of_refusal(refusal)),
+                Err(refusal) => return Err((OwnCause::Refused, own_answer::to_refusal(refusal))),
             }
             let (stream, inbound) = (&mut self.stream, &mut self.inbound);
             match seat.wait(|cx| inbound.poll_fill(cx, stream, &io.buffers)).await {
                 Ok(Ok(0) | Err(_)) => return Ok(None),
                 Ok(Ok(_)) => {}
                 Err(_) => {
-                    let text = "the request's head did not come in time";
-                    return Err(Words { status: 408, text, retry_after_seconds: None });
+                    let cause = OwnCause::RequestTimeout;
+                    return Err((cause, own_answer::to_cause(cause)));
                 }
             }
         }
@@ -184,9 +185,7 @@ impl<'a> Client<'a> {
         let framing = head.framing();
         if facts.method == Method::Connect {
             self.lane.count_refused(OwnCause::Refused);
-            let text = "CONNECT is not served here";
-            let words = Words { status: 501, text, retry_after_seconds: None };
-            self.say(seat, bench, words, facts.method, facts.version, false).await;
+            self.say(seat, bench, own_answer::to_connect(), facts.method, facts.version, false).await;
             return Next::Linger;
         }
         let asked = Asked { listener: self.listener, peer: self.peer, head: &head };
@@ -195,8 +194,7 @@ impl<'a> Client<'a> {
             Routed::Own(answer) => {
                 self.inbound.consume(head_bytes);
                 let stays = facts.is_persistent && framing == Framing::Empty;
-                let words = words_of_answer(&answer);
-                let said = self.say(seat, bench, words, facts.method, facts.version, stays).await;
+                let said = self.say(seat, bench, answer, facts.method, facts.version, stays).await;
                 return after_own(said, stays);
             }
         };
@@ -210,8 +208,8 @@ impl<'a> Client<'a> {
         self.inbound.consume(head_bytes);
         let coding = if framing == Framing::Chunked { Coding::Chunked } else { Coding::Plain };
         if let Err(refusal) = upload.begin(framing, coding, &mut self.inbound) {
-            let words = words_of_refusal(refusal);
-            return self.answer_own(seat, bench, ticket, OwnCause::Refused, words, facts).await;
+            let answer = own_answer::to_refusal(refusal);
+            return self.answer_own(seat, bench, ticket, OwnCause::Refused, answer, facts).await;
         }
         self.forward(seat, bench, ticket, facts, is_websocket).await
     }
@@ -233,12 +231,16 @@ impl<'a> Client<'a> {
             let mut reached = match tries.reach(io, seat, &mut ticket, sent_before, once).await {
                 Ok(reached) => reached,
                 Err(cause) => {
-                    return self.answer_own(seat, bench, ticket, cause, words_of_cause(cause), facts).await;
+                    return self.answer_own(seat, bench, ticket, cause, own_answer::to_cause(cause), facts).await;
                 }
             };
+            if bench.upload.out.content.is_empty() {
+                // An instance may think for long; only content that may have to be sent again is kept meanwhile.
+                self.inbound.release(&io.buffers);
+            }
             let client = (&mut self.stream, &mut self.inbound);
             let ended = Exchange::new(io, seat, client, &mut reached.stream, bench, facts).run().await;
-            let (cause, words) = match ended {
+            let (cause, answer) = match ended {
                 Ended::Answered { status, client_stays, upstream_stays } => {
                     ticket.finish(Outcome::Answered { status });
                     if upstream_stays {
@@ -275,11 +277,11 @@ impl<'a> Client<'a> {
                     bench.response.reset();
                     continue;
                 }
-                Ended::NoAnswer { cause, .. } => (cause, words_of_cause(cause)),
-                Ended::BodyRefused(refusal) => (OwnCause::Refused, words_of_refusal(refusal)),
-                Ended::BodyTimedOut => (OwnCause::RequestTimeout, words_of_cause(OwnCause::RequestTimeout)),
+                Ended::NoAnswer { cause, .. } => (cause, own_answer::to_cause(cause)),
+                Ended::BodyRefused(refusal) => (OwnCause::Refused, own_answer::to_refusal(refusal)),
+                Ended::BodyTimedOut => (OwnCause::RequestTimeout, own_answer::to_cause(OwnCause::RequestTimeout)),
             };
-            return self.answer_own(seat, bench, ticket, cause, words, facts).await;
+            return self.answer_own(seat, bench, ticket, cause, answer, facts).await;
         }
     }
 
@@ -290,12 +292,12 @@ impl<'a> Client<'a> {
         bench: &mut Workbench,
         ticket: Ticket,
         cause: OwnCause,
-        words: Words,
+        answer: OwnAnswer,
         facts: Facts,
     ) -> Next {
         // When nothing of the request is left on its way, the next one can follow.
         let stays = facts.is_persistent && bench.upload.is_read();
-        let said = self.say(seat, bench, words, facts.method, facts.version, stays).await;
+        let said = self.say(seat, bench, answer, facts.method, facts.version, stays).await;
         ticket.finish(if said { Outcome::Own(cause) } else { Outcome::ClientAborted });
         after_own(said, stays)
     }
@@ -334,14 +336,14 @@ impl<'a> Client<'a> {
         &mut self,
         seat: &Seat,
         bench: &mut Workbench,
-        words: Words,
+        answer: OwnAnswer,
         asked_by: Method,
         version: Version,
         stays: bool,
     ) -> bool {
         let out = &mut bench.download.out;
         out.clear();
-        own_answer::write(&mut out.lead, words, asked_by, version, stays);
+        own_answer::write(&mut out.lead, answer, asked_by, version, stays);
         seat.allow(OWN_ANSWER_TIME);
         let (stream, inbound) = (&mut self.stream, &self.inbound);
         matches!(seat.wait(|cx| out.poll_flush(cx, stream, inbound)).await, Ok(Ok(())))
@@ -351,8 +353,8 @@ impl<'a> Client<'a> {
     fn turn_away(&mut self) {
         self.lane.count_refused(OwnCause::TooManyConnections);
         let mut out = Vec::new();
-        let words = words_of_cause(OwnCause::TooManyConnections);
-        own_answer::write(&mut out, words, Method::Get, Version::Http11, false);
+        let answer = own_answer::to_cause(OwnCause::TooManyConnections);
+        own_answer::write(&mut out, answer, Method::Get, Version::Http11, false);
         // Best effort: a new socket's send buffer has room for it.
         let _ = socket2::SockRef::from(&self.stream).send(&out);
     }
@@ -393,32 +395,4 @@ fn after_own(said: bool, stays: bool) -> Next {
         (true, false) => Next::Linger,
         (false, _) => Next::Close,
     }
-}
-
-fn words_of_refusal(refusal: Refusal) -> Words {
-    Words { status: refusal.status(), text: refusal.words(), retry_after_seconds: None }
-}
-
-fn words_of_answer(answer: &OwnAnswer) -> Words {
-    Words { status: answer.status, text: answer.text, retry_after_seconds: answer.retry_after_seconds }
-}
-
-/// Seconds after which a client may come again when no instance is there.
-const RETRY_AFTER_SECONDS: u32 = 1;
-
-fn words_of_cause(cause: OwnCause) -> Words {
-    let (status, text, retry_after_seconds) = match cause {
-        OwnCause::Refused => (400, "the request was refused", None),
-        OwnCause::RequestTimeout => (408, "the request's body did not come in time", None),
-        OwnCause::UnknownHost => (404, "no app is served under this host", None),
-        OwnCause::PreviewForbidden => (401, "the preview asks for its token", None),
-        OwnCause::NoInstance => (503, "no instance is healthy", Some(RETRY_AFTER_SECONDS)),
-        OwnCause::TooManyConnections => (503, "too many connections", Some(RETRY_AFTER_SECONDS)),
-        OwnCause::ConnectFailed => (502, "no instance took the connection", None),
-        OwnCause::ConnectTimeout => (504, "no instance took the connection in time", None),
-        OwnCause::UpstreamClosed => (502, "the instance closed the connection before it answered", None),
-        OwnCause::UpstreamInvalid => (502, "the instance's answer is not valid HTTP/1.1", None),
-        OwnCause::UpstreamTimeout => (504, "the instance did not answer in time", None),
-    };
-    Words { status, text, retry_after_seconds }
 }

@@ -6,7 +6,8 @@ use tokio::net::TcpStream;
 use super::bounds::{CONNECT_TIME, CONNECT_TRIES_MAX};
 use super::lane_io::LaneIo;
 use super::roster::Seat;
-use crate::lane::{Endpoint, OwnCause, Ticket};
+use crate::causes::OwnCause;
+use crate::lane::{Endpoint, Ticket};
 
 /// A connection to the instance that the ticket now counts the request on.
 #[derive(Debug)]

@@ -9,14 +9,14 @@ use switchover_http1::{Framing, Method, Progress, Refusal, Version};
 use tokio::io::ReadBuf;
 use tokio::net::TcpStream;
 
-use super::bounds::{ANSWER_HEAD_TIME, HALF_CLOSED_TIME, STREAM_IDLE_TIME};
+use super::bounds::{ANSWER_HEAD_TIME, HALF_CLOSED_TIME, INFORMATIONAL_MAX, STREAM_IDLE_TIME};
 use super::buffers::Inbound;
 use super::flow::FlowError;
 use super::lane_io::LaneIo;
 use super::response_head::{self, BodyOut};
 use super::roster::Seat;
 use super::workbench::Workbench;
-use crate::lane::OwnCause;
+use crate::causes::OwnCause;
 
 /// What of a request decides how its answer is handled.
 #[derive(Debug, Clone, Copy)]
@@ -83,6 +83,7 @@ pub(super) struct Exchange<'a> {
     phase: Phase,
     upload_failed: bool,
     answer_began: bool,
+    informational: u32,
     client_side: ClientSide,
 }
 
@@ -107,6 +108,7 @@ impl<'a> Exchange<'a> {
             phase: Phase::Head,
             upload_failed: false,
             answer_began: false,
+            informational: 0,
             client_side: ClientSide::Open,
         }
     }
@@ -246,6 +248,8 @@ impl<'a> Exchange<'a> {
         let head = response.head(answered.held());
         let status = head.status();
         download.out.clear();
+        // Nothing will be sent again now.
+        self.inbound.release(&self.io.buffers);
         if status == 101 {
             return if self.facts.asks_upgrade && request_is_sent && head.upgrade().is_some() {
                 Err(Ended::Switched)
@@ -254,6 +258,10 @@ impl<'a> Exchange<'a> {
             };
         }
         if status < 200 {
+            self.informational += 1;
+            if self.informational > INFORMATIONAL_MAX {
+                return Err(self.no_answer(OwnCause::UpstreamInvalid));
+            }
             // RFC 9110 15.2: no 1xx for an HTTP/1.0 client.
             if self.facts.version == Version::Http11 {
                 response_head::write_informational(&mut download.out.lead, &head);

@@ -51,6 +51,12 @@ impl LaneIo {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn skip(&self, time: std::time::Duration) {
+        self.roster.skip(time);
+        self.swept_ms.set(0);
+    }
+
     /// Milliseconds since the lane began, as of the last tick.
     pub(crate) fn now_ms(&self) -> u64 {
         self.roster.now_ms()
@@ -79,6 +85,11 @@ impl LaneIo {
     /// Client connections open now.
     pub(crate) fn open_connections(&self) -> usize {
         self.roster.taken()
+    }
+
+    /// Read buffers in use now, of 16 KiB each.
+    pub(crate) fn held_buffers(&self) -> usize {
+        self.buffers.held()
     }
 
     pub(super) fn sit(&self) -> Option<Seat> {

@@ -57,6 +57,9 @@ mod upstream_pool;
 mod websocket;
 mod workbench;
 
+#[cfg(test)]
+mod tests;
+
 use std::net::SocketAddr;
 
 use switchover_http1::RequestHead;

@@ -78,3 +78,50 @@ pub(super) fn upgrade_passed_on<'a>(head: &RequestHead<'a>) -> Option<&'a [u8]> 
             && !begins(value, b"tls/")
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use switchover_http1::{Progress, RequestParser};
+
+    use super::*;
+
+    fn passed_on(request: &str, is_trusted: bool) -> String {
+        let mut parser = RequestParser::new();
+        assert!(matches!(parser.parse(request.as_bytes()), Ok(Progress::Complete { .. })));
+        let mut out = Vec::new();
+        let sender = Sender { address: "192.0.2.1", scheme: "http", is_trusted };
+        write(&mut out, &parser.head(request.as_bytes()), sender, None, || [b'0'; 32]);
+        String::from_utf8(out).unwrap()
+    }
+
+    const FORWARDED: &str = "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 9.9.9.9\r\nX-Forwarded-For: 8.8.8.8, 7.7.7.7\r\n\
+        X-Forwarded-Proto: https\r\nX-Forwarded-Host: b\r\nX-Request-Id: mine-1\r\nForwarded: for=9.9.9.9\r\nX-Real-IP: 9.9.9.9\r\n\r\n";
+
+    #[test]
+    fn a_trusted_sender_is_believed_and_named() {
+        assert_eq!(
+            passed_on(FORWARDED, true),
+            "GET / HTTP/1.1\r\nHost: a\r\nForwarded: for=9.9.9.9\r\nX-Real-IP: 9.9.9.9\r\n\
+             X-Forwarded-For: 9.9.9.9, 8.8.8.8, 7.7.7.7, 192.0.2.1\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: b\r\n\
+             X-Request-Id: mine-1\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn anybody_else_is_not() {
+        let zeros = "0".repeat(32);
+        assert_eq!(
+            passed_on(FORWARDED, false),
+            format!(
+                "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: a\r\n\
+                 X-Request-Id: {zeros}\r\n\r\n"
+            )
+        );
+    }
+
+    #[test]
+    fn an_odd_request_id_is_replaced_even_from_a_trusted_sender() {
+        let asked = passed_on("GET / HTTP/1.1\r\nHost: a\r\nX-Request-Id: \"><script>\r\n\r\n", true);
+        assert!(asked.contains(&format!("X-Request-Id: {}\r\n", "0".repeat(32))), "{asked}");
+    }
+}

@@ -16,6 +16,8 @@ pub(super) struct Roster {
     now_ms: Cell<u64>,
     seats: RefCell<Seats>,
     seats_max: usize,
+    /// Time that passed in a test alone.
+    skipped: Cell<Duration>,
 }
 
 #[derive(Debug, Default)]
@@ -36,7 +38,13 @@ pub(super) struct TimedOut;
 
 impl Roster {
     pub(super) fn new(seats_max: usize) -> Self {
-        Self { began: Instant::now(), now_ms: Cell::new(0), seats: RefCell::default(), seats_max }
+        Self {
+            began: Instant::now(),
+            now_ms: Cell::new(0),
+            seats: RefCell::default(),
+            seats_max,
+            skipped: Cell::default(),
+        }
     }
 
     /// Milliseconds since the lane began, as of the last tick.
@@ -66,9 +74,16 @@ impl Roster {
 
     /// Moves the clock and wakes whoever is over the deadline.
     pub(super) fn tick(&self) {
-        let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let passed = self.began.elapsed() + self.skipped.get();
+        let now = u64::try_from(passed.as_millis()).unwrap_or(u64::MAX);
         self.now_ms.set(now);
         self.wake_where(|state| state.deadline_ms.get() <= now);
+    }
+
+    #[cfg(test)]
+    pub(super) fn skip(&self, time: Duration) {
+        self.skipped.set(self.skipped.get() + time);
+        self.tick();
     }
 
     pub(super) fn wake_all(&self) {

@@ -1,0 +1,324 @@
+//! Instances that do not answer, clients that go away, and what is told and counted then.
+
+use std::time::Duration;
+
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
+
+use super::bed::{Bed, Upstream, header, run, until};
+use crate::connection::bounds::{ANSWER_HEAD_TIME, HALF_CLOSED_TIME, HEAD_TIME, IDLE_TIME, STREAM_IDLE_TIME};
+
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+
+/// An address where nobody listens.
+async fn nobody() -> std::net::SocketAddr {
+    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
+}
+
+#[test]
+fn a_refused_connect_goes_to_the_next_instance() {
+    run(async {
+        let upstream = Upstream::answering(OK).await;
+        let bed = Bed::new(&[nobody().await, nobody().await, upstream.address]).await;
+        assert_eq!(bed.ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi").await, OK);
+        bed.outcomes(&["answered 200"]).await;
+    });
+}
+
+#[test]
+fn when_no_instance_takes_the_connection_that_is_said() {
+    run(async {
+        let bed = Bed::new(&[nobody().await]).await;
+        let answer = bed.ask(GET).await;
+        assert!(answer.starts_with("HTTP/1.1 502 Bad Gateway\r\n"), "{answer}");
+        let bed_of_none = Bed::new(&[]).await;
+        let answer = bed_of_none.ask(GET).await;
+        assert!(answer.starts_with("HTTP/1.1 503 Service Unavailable\r\n"), "{answer}");
+        assert_eq!(header(answer.split("\r\n\r\n").next().unwrap(), "retry-after"), Some("2"));
+        bed.outcomes(&["own ConnectFailed"]).await;
+        bed_of_none.outcomes(&["own NoInstance"]).await;
+    });
+}
+
+/// Answers the first request of each connection, reads a second one and closes without a word.
+async fn closes_on_the_second() -> Upstream {
+    Upstream::new(|mut client, _, notes| async move {
+        let head = client.head().await;
+        notes.borrow_mut().push(head.split(' ').next().unwrap().to_owned());
+        client.send(OK.as_bytes()).await;
+        client.try_head().await;
+    })
+    .await
+}
+
+#[test]
+fn an_idempotent_request_on_a_closed_connection_is_sent_once_more() {
+    run(async {
+        for method in ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"] {
+            let upstream = closes_on_the_second().await;
+            let bed = Bed::new(&[upstream.address]).await;
+            for round in 1..=3 {
+                let body = if method == "PUT" { "Content-Length: 2\r\n\r\nhi" } else { "\r\n" };
+                let answer = bed.ask(&format!("{method} / HTTP/1.1\r\nHost: a\r\n{body}")).await;
+                assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{method}: {answer}");
+                assert_eq!(upstream.notes.borrow().len(), round);
+            }
+            assert_eq!(upstream.connections.get(), 3);
+            bed.outcomes(&["answered 200"; 3]).await;
+        }
+    });
+}
+
+#[test]
+fn a_request_that_may_have_had_an_effect_is_not_sent_twice() {
+    run(async {
+        let upstream = closes_on_the_second().await;
+        let bed = Bed::new(&[upstream.address]).await;
+        assert_eq!(bed.ask(GET).await, OK);
+        let answer = bed.ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi").await;
+        assert!(answer.starts_with("HTTP/1.1 502 Bad Gateway\r\n"), "{answer}");
+        assert_eq!(upstream.connections.get(), 1);
+        bed.outcomes(&["answered 200", "own UpstreamClosed"]).await;
+    });
+}
+
+#[test]
+fn a_connection_that_the_instance_closed_while_idle_is_not_used() {
+    run(async {
+        let upstream = Upstream::new(|mut client, _, notes| async move {
+            client.head().await;
+            client.send(OK.as_bytes()).await;
+            notes.borrow_mut().push("closed".to_owned());
+        })
+        .await;
+        let bed = Bed::new(&[upstream.address]).await;
+        for round in 1..=5 {
+            let answer = bed.ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi").await;
+            assert_eq!(answer, OK);
+            until(|| upstream.notes.borrow().len() == round).await;
+        }
+        bed.outcomes(&["answered 200"; 5]).await;
+    });
+}
+
+#[test]
+fn pooled_connections_are_closed_after_a_while() {
+    run(async {
+        let upstream = Upstream::new(|mut client, _, notes| async move {
+            while client.try_head().await.is_some() {
+                client.send(OK.as_bytes()).await;
+            }
+            notes.borrow_mut().push("ended".to_owned());
+        })
+        .await;
+        let bed = Bed::new(&[upstream.address]).await;
+        assert_eq!(bed.ask(GET).await, OK);
+        assert!(upstream.notes.borrow().is_empty());
+        bed.skip(Duration::from_secs(5));
+        until(|| upstream.notes.borrow().len() == 1).await;
+    });
+}
+
+#[test]
+fn an_instance_that_breaks_off_is_told_apart_by_when() {
+    run(async {
+        for (sent, expected, outcome) in [
+            ("", "HTTP/1.1 502 Bad Gateway\r\n", "own UpstreamClosed"),
+            ("HTTP/1.1 200 O", "HTTP/1.1 502 Bad Gateway\r\n", "own UpstreamClosed"),
+            ("HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 502 ", "own UpstreamClosed"),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", "HTTP/1.1 200 OK\r\n", "broken 200"),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhal", "HTTP/1.1 200 OK\r\n", "broken 200"),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhal\r\n", "HTTP/1.1 200 OK\r\n", "broken 200"),
+            (
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhal\r\nzz",
+                "HTTP/1.1 200 OK\r\n",
+                "broken 200",
+            ),
+        ] {
+            for reset in [false, true] {
+                let upstream = Upstream::new(move |mut client, _, _| async move {
+                    client.head().await;
+                    client.send(sent.as_bytes()).await;
+                    // What was sent arrives before the end does.
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                    if reset {
+                        socket2::SockRef::from(&client.stream).set_linger(Some(Duration::ZERO)).unwrap();
+                    }
+                })
+                .await;
+                let bed = Bed::new(&[upstream.address]).await;
+                let answer = bed.ask(GET).await;
+                assert!(answer.starts_with(expected), "{sent:?}: {answer}");
+                assert!(!answer.ends_with("0\r\n\r\n"), "a cut answer does not look whole: {answer}");
+                bed.outcomes(&[outcome]).await;
+            }
+        }
+    });
+}
+
+#[test]
+fn a_client_that_goes_away_frees_the_instance() {
+    run(async {
+        let upstream = Upstream::new(|mut client, _, notes| async move {
+            client.head().await;
+            notes.borrow_mut().push("asked".to_owned());
+            assert_eq!(client.rest().await, "", "the connection ends");
+            notes.borrow_mut().push("ended".to_owned());
+        })
+        .await;
+        let bed = Bed::new(&[upstream.address]).await;
+        // While it waits for the answer.
+        let mut client = bed.client().await;
+        client.send(GET.as_bytes()).await;
+        until(|| upstream.notes.borrow().len() == 1).await;
+        socket2::SockRef::from(&client.stream).set_linger(Some(Duration::ZERO)).unwrap();
+        drop(client);
+        until(|| upstream.notes.borrow().len() == 2).await;
+        // In the middle of its own body.
+        let mut client = bed.client().await;
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhal").await;
+        until(|| upstream.notes.borrow().len() == 3).await;
+        drop(client);
+        bed.outcomes(&["aborted", "aborted"]).await;
+    });
+}
+
+#[test]
+fn a_client_that_goes_away_in_a_stream_is_noticed_by_the_next_event() {
+    run(async {
+        let upstream = Upstream::new(|mut client, _, notes| async move {
+            client.head().await;
+            client.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").await;
+            while client.stream.write_all(b"1\r\nx\r\n").await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            notes.borrow_mut().push("ended".to_owned());
+        })
+        .await;
+        let bed = Bed::new(&[upstream.address]).await;
+        let mut client = bed.client().await;
+        client.send(GET.as_bytes()).await;
+        client.head().await;
+        drop(client);
+        until(|| upstream.notes.borrow().len() == 1).await;
+        bed.outcomes(&["aborted"]).await;
+    });
+}
+
+#[test]
+fn every_wait_has_an_end() {
+    run(async {
+        let silent = Upstream::new(|mut client, _, notes| async move {
+            let head = client.head().await;
+            if head.starts_with("GET /begin ") {
+                client.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n").await;
+            }
+            notes.borrow_mut().push("asked".to_owned());
+            client.rest().await;
+        })
+        .await;
+        let bed = Bed::new(&[silent.address]).await;
+        let none_left = || bed.lane.io().open_connections() == 0;
+        {
+            // A head that does not end.
+            let mut client = bed.client().await;
+            client.send(b"GET / HT").await;
+            until(|| bed.lane.io().held_buffers() == 1).await;
+            bed.skip(HEAD_TIME);
+            assert!(client.rest().await.starts_with("HTTP/1.1 408 Request Timeout\r\n"));
+        }
+        until(none_left).await;
+        {
+            // A connection without a request.
+            let mut client = bed.client().await;
+            until(|| bed.lane.io().open_connections() == 1).await;
+            bed.skip(IDLE_TIME);
+            assert_eq!(client.rest().await, "");
+        }
+        until(none_left).await;
+        {
+            // An answer that does not begin.
+            let mut client = bed.client().await;
+            client.send(GET.as_bytes()).await;
+            until(|| silent.notes.borrow().len() == 1).await;
+            bed.skip(ANSWER_HEAD_TIME);
+            assert!(client.head().await.starts_with("HTTP/1.1 504 Gateway Timeout\r\n"));
+        }
+        {
+            // An upload that stands still.
+            let mut client = bed.client().await;
+            client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhal").await;
+            until(|| silent.notes.borrow().len() == 2).await;
+            bed.skip(STREAM_IDLE_TIME);
+            assert!(client.head().await.starts_with("HTTP/1.1 408 Request Timeout\r\n"));
+        }
+        {
+            // An answer that stands still.
+            let mut client = bed.client().await;
+            client.send(b"GET /begin HTTP/1.1\r\nHost: a\r\n\r\n").await;
+            client.until("1\r\nx\r\n").await;
+            bed.skip(STREAM_IDLE_TIME);
+            assert_eq!(client.rest().await, "");
+        }
+        {
+            // A stream to a client that has ended its side, and may be gone.
+            let mut client = bed.client().await;
+            client.send(b"GET /begin HTTP/1.1\r\nHost: a\r\n\r\n").await;
+            client.until("1\r\nx\r\n").await;
+            client.stream.shutdown().await.unwrap();
+            for _ in 0..9 {
+                // The end must have been seen for this to be enough; together it is less than the time of a stream.
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                bed.skip(HALF_CLOSED_TIME);
+            }
+            assert_eq!(client.rest().await, "");
+        }
+        bed.outcomes(&["own RequestTimeout", "own UpstreamTimeout", "own RequestTimeout", "broken 200", "aborted"])
+            .await;
+    });
+}
+
+#[test]
+fn too_many_connections_are_turned_away() {
+    run(async {
+        let upstream = Upstream::answering(OK).await;
+        let bed = Bed::with(&[upstream.address], false, 2).await;
+        let (mut one, _two) = (bed.client().await, bed.client().await);
+        until(|| bed.lane.io().open_connections() == 2).await;
+        let mut three = bed.client().await;
+        assert!(three.rest().await.starts_with("HTTP/1.1 503 Service Unavailable\r\n"));
+        one.send(GET.as_bytes()).await;
+        assert!(one.head().await.starts_with("HTTP/1.1 200 OK\r\n"));
+        bed.outcomes(&["own TooManyConnections", "answered 200"]).await;
+    });
+}
+
+#[test]
+fn closing_ends_idle_connections_and_lets_requests_finish() {
+    run(async {
+        let upstream = Upstream::new(|mut client, _, notes| async move {
+            while let Some(head) = client.try_head().await {
+                notes.borrow_mut().push(head.clone());
+                if head.starts_with("POST /slow ") {
+                    client.until("go").await;
+                }
+                client.send(OK.as_bytes()).await;
+            }
+        })
+        .await;
+        let bed = Bed::new(&[upstream.address]).await;
+        let mut idle = bed.client().await;
+        idle.send(GET.as_bytes()).await;
+        idle.until("ok").await;
+        let mut busy = bed.client().await;
+        busy.send(b"POST /slow HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n").await;
+        until(|| upstream.notes.borrow().len() == 2).await;
+        bed.lane.io().begin_closing();
+        assert_eq!(idle.rest().await, "");
+        busy.send(b"go").await;
+        let answer = busy.rest().await;
+        assert!(answer.contains("Connection: close\r\n") && answer.ends_with("ok"), "{answer}");
+        until(|| bed.lane.io().open_connections() == 0).await;
+    });
+}

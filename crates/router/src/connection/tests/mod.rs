@@ -1,0 +1,8 @@
+//! The byte path against real sockets: upstream servers that are scripts, clients that write raw bytes.
+
+mod bed;
+mod failures;
+mod forwarding;
+mod framing;
+mod streaming;
+mod tunnels;
