@@ -1,0 +1,406 @@
+//! Makes revisions and runs hooks.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use switchover_model::config::{AppConfig, ProcessKind};
+use switchover_model::revision::{Digest, Revision, RevisionProcess, Source};
+use switchover_model::seam::{Builder, HookCall, SeamError};
+use switchover_model::{AppName, Problem, ProcessName, RevisionId};
+
+use crate::archive;
+use crate::clock;
+use crate::copy::{self, Cancel, CopyError};
+use crate::durable::{self, Keep};
+use crate::environment::{self, Sealed, Variables};
+use crate::group_run::{self, Ran, Run};
+use crate::headroom;
+use crate::instance::Exit;
+use crate::layout::{Layout, RevisionDir};
+use crate::process_platform::{ProcessPlatform, Shared, lock};
+use crate::seal;
+use crate::shell;
+
+/// The variable by which what a lost build has left running is found.
+const BUILD_VARIABLE: &str = "SWITCHOVER_BUILD";
+
+/// The same for hooks.
+const HOOK_VARIABLE: &str = "SWITCHOVER_HOOK";
+
+#[async_trait]
+impl Builder for ProcessPlatform {
+    async fn build(
+        &self,
+        config: &AppConfig,
+        id: RevisionId,
+        source: &Source,
+        env: &BTreeMap<String, String>,
+    ) -> Result<Revision, Problem> {
+        let layout = &self.shared.layout;
+        if let Source::Revision { id } = source {
+            return sealed(layout, &config.name, *id);
+        }
+        let variables = environment::merged(&config.env, env)?;
+        let (secrets, secrets_digest) = match &config.secrets_file {
+            Some(file) => environment::read_secrets(file).map(|(secrets, digest)| (secrets, Some(digest)))?,
+            None => (Variables::new(), None),
+        };
+        let contents = Sealed { env: variables, secrets };
+        let dir = layout.revision(&config.name, id);
+
+        // Dropping this future tells the copying thread to end; the next attempt waits for it.
+        let cancel = Cancelled(Cancel::new());
+        let (job, job_cancel) = (Copying::of(config, id, source), cancel.0.clone());
+        self.blocking(move |shared| job.run(shared, &job_cancel)).await.map_err(|error| ended(&error))??;
+        let built = self.run_build_command(config, id, source, &contents, &dir).await;
+        if let Err(problem) = built {
+            let half_made = dir.root.clone();
+            self.blocking(move |_| durable::remove_tree(&half_made)).await.map_err(|error| ended(&error))?.ok();
+            return Err(problem);
+        }
+        let revision = Sealing {
+            dir,
+            shared: layout.shared(&config.name),
+            contents,
+            revision: Revision {
+                id,
+                artifact: Digest(String::new()),
+                env: Digest(String::new()),
+                secrets: secrets_digest,
+                processes: processes(config),
+                probe_host: config.route.hosts.first().cloned(),
+                shared: config.shared.clone(),
+                source: source.clone(),
+                sealed_at: clock::now(),
+            },
+        };
+        self.blocking(move |_| revision.run()).await.map_err(|error| ended(&error))?
+    }
+
+    async fn hook(&self, config: &AppConfig, revision: &Revision, call: &HookCall) -> Result<Vec<String>, Problem> {
+        let hook = config.release.hooks.get(call.hook).ok_or_else(|| {
+            Problem::new(
+                "HOOK-MISSING",
+                format!("the app has no hook number {}.", call.hook),
+                "Look at `[[release.hook]]` in switchover.toml, then deploy again.",
+            )
+        })?;
+        let dir = self.shared.layout.revision(&config.name, revision.id);
+        let mut contents = Sealed::read(&dir).map_err(|_| seal::missing(revision.id))?;
+        let mut variables = contents.variables();
+        let own = [
+            ("SWITCHOVER_APP", config.name.to_string()),
+            ("SWITCHOVER_URL", call.url.clone()),
+            ("SWITCHOVER_SLOT", call.slot.to_string()),
+            ("SWITCHOVER_REVISION", revision.id.to_string()),
+            ("SWITCHOVER_RELEASE", call.release.to_string()),
+            ("SWITCHOVER_PREVIEW_TOKEN", call.preview_token.clone()),
+            ("SWITCHOVER_PREVIEW_HOST", call.preview_host.as_ref().map(ToString::to_string).unwrap_or_default()),
+        ];
+        variables.extend(own.map(|(name, value)| (name.to_owned(), value)));
+        // The token is as little for the journal as the app's own secrets.
+        contents.secrets.insert("SWITCHOVER_PREVIEW_TOKEN".to_owned(), call.preview_token.clone());
+        let timeout = hook.timeout.to_std();
+        let mark = format!("{}/release-{}/hook-{}", self.shared.layout.state().display(), call.release, call.hook);
+        let run = Run {
+            command: &hook.command,
+            directory: &dir.tree(),
+            variables,
+            mark: (HOOK_VARIABLE, format!("{}:{mark}", config.name)),
+            timeout,
+            log: None,
+        };
+        let ran = group_run::run(run)
+            .await
+            .map_err(|error| headroom::state_problem(&format!("running the {} hook", hook.stage), &error))?;
+        let words = Words {
+            code: "HOOK",
+            what: format!("the {} hook `{}`", hook.stage, hook.command),
+            place: "release.hook.command",
+        };
+        verdict(ran, &hook.command, timeout, &contents, &words)
+    }
+
+    async fn keep(&self, app: &AppName, keep: &[RevisionId]) -> Result<(), SeamError> {
+        let (app, keep) = (app.clone(), keep.to_vec());
+        self.blocking(move |shared| shared.keep(&app, &keep))
+            .await?
+            .map_err(|error| SeamError::Unreachable(format!("old revisions cannot be removed: {error}")))
+    }
+}
+
+impl ProcessPlatform {
+    async fn run_build_command(
+        &self,
+        config: &AppConfig,
+        id: RevisionId,
+        source: &Source,
+        contents: &Sealed,
+        dir: &RevisionDir,
+    ) -> Result<(), Problem> {
+        let (Some(build), Source::Directory { .. }) = (&config.build, source) else { return Ok(()) };
+        let Some(command) = &build.command else { return Ok(()) };
+        // A build is not given the secrets: what it writes is digested and kept.
+        let mut variables = environment::inherited();
+        variables.extend(contents.env.clone());
+        variables.insert("SWITCHOVER_APP".to_owned(), config.name.to_string());
+        variables.insert("SWITCHOVER_REVISION".to_owned(), id.to_string());
+        let timeout = build.timeout.to_std();
+        let run = Run {
+            command,
+            directory: &dir.tree(),
+            variables,
+            mark: (BUILD_VARIABLE, environment::path_value(&dir.root)),
+            timeout,
+            log: Some(self.shared.layout.build_log(&config.name, id)),
+        };
+        let ran = group_run::run(run).await.map_err(|error| headroom::state_problem("running the build", &error))?;
+        let words = Words { code: "BUILD", what: format!("the build of {id} (`{command}`)"), place: "build.command" };
+        verdict(ran, command, timeout, contents, &words).map(drop)
+    }
+}
+
+/// How a problem of a build or a hook names it.
+struct Words {
+    code: &'static str,
+    what: String,
+    place: &'static str,
+}
+
+/// What the end of a command means: its last lines, or the problem.
+fn verdict(
+    ran: Ran,
+    command: &str,
+    timeout: Duration,
+    contents: &Sealed,
+    words: &Words,
+) -> Result<Vec<String>, Problem> {
+    let lines = contents.blot_out(ran.last_lines);
+    let what = contents.blot_out(vec![words.what.clone()]).concat();
+    let problem = match ran.exit {
+        Some(Exit::Code(0)) => return Ok(lines),
+        Some(Exit::Code(code)) if shell::is_not_found(code) => shell::not_found(words.place, command, code),
+        Some(exit) => Problem::new(
+            format!("{}-FAILED", words.code),
+            format!("{what} ended with {exit}."),
+            "Look at its last lines below; run it by hand in the app's directory to see more.",
+        ),
+        None => Problem::new(
+            format!("{}-TIMED-OUT", words.code),
+            format!("{what} was not done within {timeout:?} and was killed with everything it had started."),
+            "Look at its last lines below, make it faster, or give it a longer `timeout`.",
+        ),
+    };
+    Err(problem.with_detail(lines))
+}
+
+/// Cancels when it is dropped; harmless after the work.
+struct Cancelled(Cancel);
+
+impl Drop for Cancelled {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+/// Bringing the source to the revision's directory.
+struct Copying {
+    app: AppName,
+    id: RevisionId,
+    source: Source,
+    /// `[build] source`.
+    part: Option<PathBuf>,
+}
+
+impl Copying {
+    fn of(config: &AppConfig, id: RevisionId, source: &Source) -> Self {
+        let part = config.build.as_ref().and_then(|build| build.source.clone());
+        Self { app: config.name.clone(), id, source: source.clone(), part }
+    }
+
+    fn run(&self, shared: &Shared, cancel: &Cancel) -> Result<(), Problem> {
+        let _one = lock(&shared.copies);
+        let dir = shared.layout.revision(&self.app, self.id);
+        let unusable = |error: std::io::Error| headroom::state_problem(&format!("making {}", self.id), &error);
+        if shared.is_in_use(&self.app, self.id).map_err(unusable)? {
+            return Err(Problem::new(
+                "REVISION-IN-USE",
+                format!("{} runs already and cannot be made again.", self.id),
+                "Deploy again: a new deploy makes a new revision.",
+            ));
+        }
+        if let Some(problem) = headroom::disk(shared.layout.state(), 0) {
+            return Err(problem);
+        }
+        durable::remove_tree(&dir.root).map_err(unusable)?;
+        durable::make_private_dir(&dir.root).map_err(unusable)?;
+        durable::make_private_dir(&shared.layout.builds(&self.app)).map_err(unusable)?;
+        let tree = dir.tree();
+        fs::create_dir(&tree).map_err(unusable)?;
+        let copied = match &self.source {
+            Source::Directory { path } => self.copy_directory(path, &tree, shared.layout.state(), cancel),
+            Source::Artifact { path } if path.is_dir() => copy_contents(path, &tree, shared.layout.state(), cancel),
+            Source::Artifact { path } if is_archive(path) => archive::unpack(path, &tree, cancel),
+            Source::Artifact { path } => Err(CopyError::Refused(format!(
+                "{} is neither a directory nor a .tar, .tar.gz or .tgz file",
+                path.display()
+            ))),
+            Source::Revision { .. } => Ok(()),
+        };
+        copied.map_err(|error| {
+            // What was half made is cleared by the next attempt too.
+            let _ = durable::remove_tree(&dir.root);
+            self.problem(error)
+        })
+    }
+
+    fn copy_directory(&self, path: &Path, tree: &Path, state: &Path, cancel: &Cancel) -> Result<(), CopyError> {
+        if let Some(part) = &self.part {
+            let from = path.join(part);
+            return if from.is_file() {
+                let name = part.file_name().map(PathBuf::from).unwrap_or_default();
+                let parent = from.parent().unwrap_or(path);
+                copy::copy_paths(parent, &[name].into(), tree, cancel)
+            } else {
+                copy_contents(&from, tree, state, cancel)
+            };
+        }
+        match copy::tracked(path)? {
+            Some(paths) => copy::copy_paths(path, &paths, tree, cancel),
+            None => copy_contents(path, tree, state, cancel),
+        }
+    }
+
+    fn problem(&self, error: CopyError) -> Problem {
+        let (path, is_artifact) = match &self.source {
+            Source::Directory { path } => {
+                (self.part.as_ref().map_or_else(|| path.clone(), |part| path.join(part)), false)
+            }
+            Source::Artifact { path } => (path.clone(), true),
+            Source::Revision { id } => (PathBuf::from(id.to_string()), false),
+        };
+        let path = path.display();
+        match error {
+            CopyError::NoRoom(problem) => problem,
+            CopyError::Cancelled => Problem::new("BUILD-CANCELLED", "the build was cancelled.", "Deploy again."),
+            CopyError::Refused(why) if is_artifact => Problem::new(
+                "ARTIFACT-INVALID",
+                format!("the artifact {path} cannot be used: {why}."),
+                "Give a directory, or a .tar, .tar.gz or .tgz whose entries all lie inside it.",
+            ),
+            CopyError::Refused(why) => Problem::new(
+                "SOURCE-UNREADABLE",
+                format!("the source {path} cannot be used: {why}."),
+                "Correct it, or name what is to be copied in `[build] source`.",
+            ),
+            CopyError::Io(error) if error.kind() == std::io::ErrorKind::StorageFull => {
+                headroom::state_problem(&format!("copying {path}"), &error)
+            }
+            CopyError::Io(error) if is_artifact && !Path::new(&path.to_string()).exists() => Problem::new(
+                "ARTIFACT-MISSING",
+                format!("there is no artifact at {path}: {error}."),
+                "Look at the path given with `--artifact`; a relative one starts where the command was typed.",
+            ),
+            CopyError::Io(error) if is_artifact => Problem::new(
+                "ARTIFACT-INVALID",
+                format!("the artifact {path} cannot be read: {error}."),
+                "Give a directory, or a complete .tar, .tar.gz or .tgz that `switchover serve` may read.",
+            ),
+            CopyError::Io(error) => Problem::new(
+                "SOURCE-UNREADABLE",
+                format!("the source {path} cannot be copied: {error}."),
+                "Make it readable for the user that runs `switchover serve`, or name another in `[build] source`.",
+            ),
+        }
+    }
+}
+
+/// Copies a directory's content; a state directory inside it stays where it is.
+fn copy_contents(from: &Path, tree: &Path, state: &Path, cancel: &Cancel) -> Result<(), CopyError> {
+    if from.canonicalize()?.starts_with(state) {
+        return Err(CopyError::Refused("it lies in the state directory".to_owned()));
+    }
+    copy::copy_tree(from, tree, Some(state), cancel)
+}
+
+fn is_archive(path: &Path) -> bool {
+    let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
+    [".tar", ".tar.gz", ".tgz"].iter().any(|end| name.ends_with(end))
+}
+
+fn processes(config: &AppConfig) -> BTreeMap<ProcessName, RevisionProcess> {
+    let revised = config.processes.iter().map(|(name, process)| {
+        let (health, handover) = match &process.kind {
+            ProcessKind::Routed { health, .. } => (Some(health.clone()), None),
+            ProcessKind::Worker { handover } => (None, Some(*handover)),
+        };
+        let revised =
+            RevisionProcess { command: process.command.clone(), health, stop: process.stop.clone(), handover };
+        (name.clone(), revised)
+    });
+    revised.collect()
+}
+
+/// A revision's last step: after it nothing of it changes.
+struct Sealing {
+    dir: RevisionDir,
+    shared: PathBuf,
+    contents: Sealed,
+    revision: Revision,
+}
+
+impl Sealing {
+    fn run(mut self) -> Result<Revision, Problem> {
+        let id = self.revision.id;
+        let unusable = |error: std::io::Error| headroom::state_problem(&format!("sealing {id}"), &error);
+        seal::link_shared(&self.dir.tree(), &self.shared, &self.revision.shared)?;
+        self.revision.artifact = seal::seal_tree(&self.dir).map_err(unusable)?;
+        self.revision.env = environment::digest(&self.contents.env);
+        self.contents.write(&self.dir).map_err(unusable)?;
+        self.revision.sealed_at = clock::now();
+        durable::write_json(&self.dir.record(), &self.revision, Keep::AcrossPowerCuts).map_err(unusable)?;
+        Ok(self.revision)
+    }
+}
+
+/// A revision that was sealed before.
+fn sealed(layout: &Layout, app: &AppName, id: RevisionId) -> Result<Revision, Problem> {
+    durable::read_json(&layout.revision(app, id).record()).ok().flatten().ok_or_else(|| seal::missing(id))
+}
+
+fn ended(error: &SeamError) -> Problem {
+    Problem::new("BUILD-FAILED", format!("the build could not go on: {error}."), "Deploy again.")
+}
+
+impl Shared {
+    /// Whether an instance of the app, ending or not, runs this revision.
+    fn is_in_use(&self, app: &AppName, id: RevisionId) -> std::io::Result<bool> {
+        Ok(self.instances(app)?.iter().any(|(_, instance, _)| instance.revision == id && instance.boot == self.boot))
+    }
+
+    fn keep(&self, app: &AppName, keep: &[RevisionId]) -> std::io::Result<()> {
+        let entries = match fs::read_dir(self.layout.revisions(app)) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        for entry in entries {
+            let Some(id) = entry?.file_name().to_str().and_then(|name| name.parse::<RevisionId>().ok()) else {
+                continue;
+            };
+            let dir = self.layout.revision(app, id);
+            // What is not sealed may be in the making.
+            if keep.contains(&id) || !dir.record().exists() || self.is_in_use(app, id)? {
+                continue;
+            }
+            // First of all it is no longer a revision; a crash leaves half-made files, never a half revision.
+            fs::remove_file(dir.record())?;
+            durable::remove_tree(&dir.root)?;
+            durable::remove_tree(&self.layout.build_log(app, id))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,167 @@
+//! Copies the files of an app or artifact into a revision's directory.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Component, Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::headroom;
+
+/// Why files could not be brought to a revision's directory.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CopyError {
+    /// The content itself is not acceptable.
+    #[error("{0}")]
+    Refused(String),
+    /// The disk has no room for it.
+    #[error("{0}")]
+    NoRoom(switchover_model::Problem),
+    /// Nobody needs it any more.
+    #[error("it was cancelled")]
+    Cancelled,
+    /// Reading or writing failed.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// Tells work on another thread that nobody waits for it any more.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Cancel(Arc<AtomicBool>);
+
+impl Cancel {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    pub(crate) fn cancel(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn check(&self) -> Result<(), CopyError> {
+        if self.0.load(Ordering::Relaxed) { Err(CopyError::Cancelled) } else { Ok(()) }
+    }
+}
+
+/// Files from this size on are copied only when the disk has room for them and its reserve.
+const LARGE_FILE_BYTES: u64 = 1024 * 1024;
+
+/// Whether a file of `bytes` fits on the disk of `directory`.
+pub(crate) fn make_room(directory: &Path, bytes: u64) -> Result<(), CopyError> {
+    match (bytes >= LARGE_FILE_BYTES).then(|| headroom::disk(directory, bytes)).flatten() {
+        Some(problem) => Err(CopyError::NoRoom(problem)),
+        None => Ok(()),
+    }
+}
+
+/// The files of an app's directory that make its source: the git-tracked ones as they are in the working tree, or
+/// everything when it is in no git repository or git tracks nothing in it. Relative, sorted.
+///
+/// Errors: git says no for another reason than that this is no repository.
+pub(crate) fn tracked(directory: &Path) -> Result<Option<BTreeSet<PathBuf>>, CopyError> {
+    let listed = Command::new("git")
+        .arg("-C")
+        .arg(directory)
+        .args(["ls-files", "-z", "--cached", "--recurse-submodules"])
+        .env("LC_ALL", "C")
+        .stdin(Stdio::null())
+        .output();
+    let listed = match listed {
+        Ok(listed) => listed,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    if !listed.status.success() {
+        let says = String::from_utf8_lossy(&listed.stderr);
+        if says.contains("not a git repository") {
+            return Ok(None);
+        }
+        return Err(CopyError::Refused(format!(
+            "git cannot list the files of {}: {}",
+            directory.display(),
+            crate::output::presentable(says.trim().as_bytes())
+        )));
+    }
+    let paths: BTreeSet<PathBuf> = listed
+        .stdout
+        .split(|byte| *byte == 0)
+        .filter(|path| !path.is_empty())
+        .map(|path| PathBuf::from(std::ffi::OsString::from_vec(path.to_vec())))
+        .collect();
+    Ok(if paths.is_empty() { None } else { Some(paths) })
+}
+
+/// Copies `paths` of `from`; one that is not there (deleted, but still tracked) is left out.
+pub(crate) fn copy_paths(from: &Path, paths: &BTreeSet<PathBuf>, to: &Path, cancel: &Cancel) -> Result<(), CopyError> {
+    for path in paths {
+        if !path.components().all(|part| matches!(part, Component::Normal(_))) {
+            return Err(CopyError::Refused(format!("\"{}\" leads out of the directory", path.display())));
+        }
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(to.join(parent))?;
+        }
+        let copied = match fs::symlink_metadata(from.join(path)) {
+            Ok(metadata) if metadata.is_dir() => copy_tree(&from.join(path), &to.join(path), None, cancel),
+            Ok(metadata) => copy_one(&from.join(path), &metadata, &to.join(path), cancel),
+            Err(error) => Err(error.into()),
+        };
+        match copied {
+            Err(CopyError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {}
+            Ok(()) => {}
+            Err(error) => return Err(named(error, path)),
+        }
+    }
+    Ok(())
+}
+
+/// Copies everything under `from` but `.git` and `except`. Sockets, pipes and devices are left out.
+pub(crate) fn copy_tree(from: &Path, to: &Path, except: Option<&Path>, cancel: &Cancel) -> Result<(), CopyError> {
+    fs::create_dir_all(to)?;
+    let mut unvisited = vec![PathBuf::new()];
+    while let Some(directory) = unvisited.pop() {
+        for item in fs::read_dir(from.join(&directory))? {
+            let item = item?;
+            let path = directory.join(item.file_name());
+            let full = from.join(&path);
+            if item.file_name() == ".git"
+                || except.is_some_and(|except| full.canonicalize().is_ok_and(|it| it == except))
+            {
+                continue;
+            }
+            let metadata = item.metadata()?;
+            if metadata.is_dir() {
+                fs::create_dir(to.join(&path))?;
+                unvisited.push(path);
+            } else {
+                copy_one(&full, &metadata, &to.join(&path), cancel).map_err(|error| named(error, &path))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn copy_one(from: &Path, metadata: &fs::Metadata, to: &Path, cancel: &Cancel) -> Result<(), CopyError> {
+    cancel.check()?;
+    if metadata.is_symlink() {
+        symlink(fs::read_link(from)?, to)?;
+    } else if metadata.is_file() {
+        if let Some(parent) = to.parent() {
+            make_room(parent, metadata.len())?;
+        }
+        fs::copy(from, to)?;
+        let is_executable = metadata.permissions().mode() & 0o111 != 0;
+        fs::set_permissions(to, fs::Permissions::from_mode(if is_executable { 0o755 } else { 0o644 }))?;
+    }
+    Ok(())
+}
+
+fn named(error: CopyError, path: &Path) -> CopyError {
+    match error {
+        CopyError::Io(error) => CopyError::Io(io::Error::new(error.kind(), format!("{}: {error}", path.display()))),
+        CopyError::Refused(_) | CopyError::NoRoom(_) | CopyError::Cancelled => error,
+    }
+}

@@ -1,0 +1,135 @@
+//! Runs a build or a hook: a command in its own process group, with a time limit and bounded output, of which nothing is
+//! left behind when it ends, runs out of time or is no longer wanted.
+
+use std::fs::OpenOptions;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::AsyncReadExt;
+use tokio::net::unix::pipe;
+
+use crate::environment::Variables;
+use crate::instance::Exit;
+use crate::output::{LastLines, RotatingLog};
+use crate::processes;
+use crate::shell;
+
+/// How long output is waited for when the command has ended and its group was killed.
+const LAST_OUTPUT: Duration = Duration::from_secs(1);
+
+/// A command to run.
+pub(crate) struct Run<'a> {
+    pub(crate) command: &'a str,
+    pub(crate) directory: &'a Path,
+    pub(crate) variables: Variables,
+    /// A variable and value that no other run has: by it, what is left of a run that nobody saw end is found.
+    pub(crate) mark: (&'static str, String),
+    pub(crate) timeout: Duration,
+    /// Where the whole output goes, where it is kept.
+    pub(crate) log: Option<PathBuf>,
+}
+
+/// How it went.
+pub(crate) struct Ran {
+    /// Nothing when it ran out of time.
+    pub(crate) exit: Option<Exit>,
+    pub(crate) last_lines: Vec<String>,
+}
+
+/// Kills a process group when dropped.
+struct Group(Option<Pid>);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(group) = self.0 {
+            // Gone already is fine.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+    }
+}
+
+/// Runs `run` to its end or time limit.
+///
+/// Guarantees: its process group is killed in every case, also when the future is dropped; a run with the same mark that
+/// an earlier controller has left behind is killed first.
+pub(crate) async fn run(run: Run<'_>) -> io::Result<Ran> {
+    let (name, value) = (run.mark.0, run.mark.1.clone());
+    processes::kill_all(|| processes::members(None, Some((name, &value)))).await;
+    let mut log = match run.log {
+        Some(path) => {
+            // The log of this run alone.
+            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
+            Some(RotatingLog::open(path)?)
+        }
+        None => None,
+    };
+    let (output, writer) = io::pipe()?;
+    let mut output = pipe::Receiver::from_owned_fd(OwnedFd::from(output))?;
+    let errors = writer.try_clone()?;
+    let mut command = tokio::process::Command::from(shell::command(&shell::line(run.command), run.directory));
+    command
+        .envs(run.variables)
+        .env(run.mark.0, run.mark.1)
+        .stdin(Stdio::null())
+        .stdout(writer)
+        .stderr(errors)
+        .process_group(0)
+        .kill_on_drop(true);
+    let spawned = command.spawn();
+    // The command holds the writing ends; with them open here the output would never end.
+    drop(command);
+    let mut child = match spawned {
+        Ok(child) => child,
+        Err(error) => {
+            let exit = Exit::NotStarted(shell::cannot_start(&error, run.directory));
+            return Ok(Ran { exit: Some(exit), last_lines: Vec::new() });
+        }
+    };
+    let group = Group(child.id().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?)));
+    let mut last_lines = LastLines::for_a_problem();
+    let mut chunk = vec![0; 64 * 1024];
+    let deadline = tokio::time::Instant::now() + run.timeout;
+    let mut is_open = true;
+    let exit = loop {
+        tokio::select! {
+            status = child.wait() => break Some(status?),
+            () = tokio::time::sleep_until(deadline) => break None,
+            read = output.read(&mut chunk), if is_open => match read? {
+                0 => is_open = false,
+                read => take(&chunk[..read], &mut last_lines, &mut log),
+            },
+        }
+    };
+    drop(group);
+    processes::kill_all(|| processes::members(None, Some((name, &value)))).await;
+    let rest = async {
+        while is_open && let Ok(read @ 1..) = output.read(&mut chunk).await {
+            take(&chunk[..read], &mut last_lines, &mut log);
+        }
+    };
+    // Whoever still holds the pipe then has left the group and changed its environment.
+    let _ = tokio::time::timeout(LAST_OUTPUT, rest).await;
+    Ok(Ran { exit: exit.map(exit_of), last_lines: last_lines.finish() })
+}
+
+fn take(chunk: &[u8], last_lines: &mut LastLines, log: &mut Option<RotatingLog>) {
+    last_lines.push(chunk);
+    if let Some(log) = log {
+        // What the disk does not take is lost: the last lines are kept in memory.
+        let _ = log.write(chunk);
+    }
+}
+
+fn exit_of(status: std::process::ExitStatus) -> Exit {
+    use std::os::unix::process::ExitStatusExt;
+    match (status.code(), status.signal()) {
+        (Some(code), _) => Exit::Code(code),
+        (None, Some(number)) => Exit::Signal(number),
+        (None, None) => Exit::Unseen,
+    }
+}

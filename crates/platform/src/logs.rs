@@ -1,0 +1,181 @@
+//! The output of an app's instances, for people: the last lines, and what follows.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::Duration;
+
+use switchover_model::{AppName, InstanceId, ProcessName, Slot};
+use tokio::sync::mpsc;
+
+use crate::instance::InstanceSpec;
+use crate::layout::InstanceDir;
+use crate::output;
+use crate::process_platform::{ProcessPlatform, Shared, lock};
+
+/// Lines that wait for a slow reader; the log itself waits on disk meanwhile.
+const LINES_AHEAD: usize = 1024;
+
+/// The most lines of the past that are given for each instance.
+pub const MOST_LINES: usize = 10_000;
+
+/// Time between two looks for new output.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// The most new output of one instance that is taken at one look.
+const TAKEN_AT_ONCE: u64 = 1024 * 1024;
+
+/// Which lines are wanted.
+#[derive(Debug, Clone)]
+pub struct LogQuery {
+    /// Of this app.
+    pub app: AppName,
+    /// Of this slot alone.
+    pub slot: Option<Slot>,
+    /// Of this process type alone.
+    pub process: Option<ProcessName>,
+    /// How many lines of the past, for each instance; at most [`MOST_LINES`].
+    pub lines: usize,
+    /// Whether to go on with what comes, until the receiver is dropped.
+    pub follow: bool,
+}
+
+/// One line of an instance's output, at most [`crate::LINE_BYTES`] long and without control characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    /// Whose.
+    pub instance: InstanceId,
+    /// In which slot.
+    pub slot: Slot,
+    /// Of which process type.
+    pub process: ProcessName,
+    /// What it printed.
+    pub line: String,
+}
+
+/// Where reading an instance's log has come to.
+struct Place {
+    inode: u64,
+    offset: u64,
+    partial: Vec<u8>,
+}
+
+impl ProcessPlatform {
+    /// The lines that `query` asks for, instance by instance; also of instances that have ended, while their logs are
+    /// kept. The receiver ends after the past, or with `follow` when it is dropped.
+    #[must_use]
+    pub fn logs(&self, query: LogQuery) -> mpsc::Receiver<LogLine> {
+        let (sender, receiver) = mpsc::channel(LINES_AHEAD);
+        let shared = std::sync::Arc::clone(&self.shared);
+        let mut tasks = lock(&self.tasks);
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(async move {
+            // It ends when nobody listens any more.
+            let _ = send(&shared, &query, &sender).await;
+        });
+        receiver
+    }
+}
+
+async fn send(shared: &Shared, query: &LogQuery, sender: &mpsc::Sender<LogLine>) -> Result<(), NobodyListens> {
+    let mut places: BTreeMap<InstanceId, Place> = BTreeMap::new();
+    for (dir, spec) in shared.logged(query) {
+        // The place first: what is printed meanwhile is shown twice rather than not at all.
+        let place = Place::end_of(&dir.log());
+        for line in output::last_lines(&dir.log(), query.lines.min(MOST_LINES)).unwrap_or_default() {
+            send_line(sender, &spec, line).await?;
+        }
+        places.insert(spec.id, place);
+    }
+    if !query.follow {
+        return Ok(());
+    }
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+            () = sender.closed() => return Err(NobodyListens),
+        }
+        for (dir, spec) in shared.logged(query) {
+            let place = places.entry(spec.id.clone()).or_insert(Place { inode: 0, offset: 0, partial: Vec::new() });
+            for line in place.advance(&dir.log()).unwrap_or_default() {
+                send_line(sender, &spec, line).await?;
+            }
+        }
+    }
+}
+
+/// The receiver is gone.
+struct NobodyListens;
+
+async fn send_line(sender: &mpsc::Sender<LogLine>, spec: &InstanceSpec, line: String) -> Result<(), NobodyListens> {
+    let line = LogLine { instance: spec.id.clone(), slot: spec.slot, process: spec.process.clone(), line };
+    sender.send(line).await.map_err(|_| NobodyListens)
+}
+
+impl Place {
+    fn end_of(log: &Path) -> Self {
+        let (inode, offset) = fs::metadata(log).map_or((0, 0), |metadata| (metadata.ino(), metadata.len()));
+        Self { inode, offset, partial: Vec::new() }
+    }
+
+    /// The whole lines that have come since, across a turn of the files.
+    fn advance(&mut self, log: &Path) -> io::Result<Vec<String>> {
+        let mut lines = Vec::new();
+        let older = output::older(log);
+        if fs::metadata(log)?.ino() != self.inode {
+            if self.inode != 0 && fs::metadata(&older).is_ok_and(|metadata| metadata.ino() == self.inode) {
+                self.take(&older, &mut lines)?;
+                if fs::metadata(&older)?.len() > self.offset {
+                    // More of it at the next look.
+                    return Ok(lines);
+                }
+            }
+            (self.inode, self.offset) = (fs::metadata(log)?.ino(), 0);
+        }
+        self.take(log, &mut lines)?;
+        Ok(lines)
+    }
+
+    fn take(&mut self, path: &Path, lines: &mut Vec<String>) -> io::Result<()> {
+        let mut file = File::open(path)?;
+        file.seek(SeekFrom::Start(self.offset))?;
+        let mut bytes = Vec::new();
+        self.offset += file.take(TAKEN_AT_ONCE).read_to_end(&mut bytes)? as u64;
+        let mut rest = bytes.as_slice();
+        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+            let (line, tail) = rest.split_at(end);
+            self.hold(line);
+            lines.push(output::presentable(&std::mem::take(&mut self.partial)));
+            rest = &tail[1..];
+        }
+        self.hold(rest);
+        Ok(())
+    }
+
+    fn hold(&mut self, part: &[u8]) {
+        let room = (output::LINE_BYTES + 1).saturating_sub(self.partial.len());
+        self.partial.extend_from_slice(&part[..part.len().min(room)]);
+    }
+}
+
+impl Shared {
+    /// The instances whose logs a query is about, oldest first.
+    fn logged(&self, query: &LogQuery) -> Vec<(InstanceDir, InstanceSpec)> {
+        let mut found = Vec::new();
+        for directory in [self.layout.ended(&query.app), self.layout.instances(&query.app)] {
+            for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+                let dir = InstanceDir { root: entry.path() };
+                let Ok(Some(spec)) = dir.read_spec() else { continue };
+                if query.slot.is_none_or(|slot| slot == spec.slot)
+                    && query.process.as_ref().is_none_or(|process| *process == spec.process)
+                {
+                    found.push((dir, spec));
+                }
+            }
+        }
+        found.sort_by_key(|(_, spec)| (spec.created_at, spec.place));
+        found
+    }
+}

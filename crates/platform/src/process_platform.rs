@@ -1,0 +1,396 @@
+//! The platform whose instances are processes of this machine.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use switchover_model::config::Handover;
+use switchover_model::revision::RevisionProcess;
+use switchover_model::seam::{InstanceSeen, Platform, PlatformSeen, ProcessGoal, Role, SeamError, SlotSpec};
+use switchover_model::{AppName, InstanceId, ProcessName, Slot};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::clock;
+use crate::durable;
+use crate::headroom;
+use crate::instance::{Goal, InstanceSpec};
+use crate::layout::{InstanceDir, Layout};
+use crate::processes;
+use crate::role::{self, Holders};
+use crate::seal;
+use crate::watch::{Watched, Watcher};
+
+/// How many ended instances of an app keep their logs.
+pub const ENDED_KEPT: usize = 10;
+
+/// The most instances of one process type in one slot.
+pub const MOST_INSTANCES: u32 = 500;
+
+/// Runs instances as processes of this machine, and makes revisions.
+///
+/// Guarantees: dropping it ends nothing but its own tasks; another one with the same state directory finds every
+/// instance again. Assumes: one at a time for a state directory (the controller holds its lock), and a tokio runtime.
+pub struct ProcessPlatform {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) tasks: Mutex<JoinSet<()>>,
+}
+
+/// What the platform and its tasks know together.
+pub(crate) struct Shared {
+    pub(crate) layout: Layout,
+    pub(crate) executable: PathBuf,
+    pub(crate) boot: String,
+    watched: Mutex<BTreeMap<InstanceId, Arc<Watched>>>,
+    /// One change at a time of an app's instances.
+    changes: Mutex<BTreeMap<AppName, Arc<Mutex<()>>>>,
+    /// One copy at a time of a revision's files.
+    pub(crate) copies: Mutex<()>,
+    changed: watch::Sender<u64>,
+}
+
+impl ProcessPlatform {
+    /// A platform whose files are in `state`; `executable` is the program whose `shim --dir DIR` is [`crate::shim_main`].
+    ///
+    /// # Errors
+    /// The state directory cannot be made or written, or this is no Linux.
+    pub fn new(state: &Path, executable: PathBuf) -> io::Result<Self> {
+        durable::make_private_dir(&state.join("apps"))?;
+        let shared = Shared {
+            // Links and virtual environments hold this path: it must be the same from everywhere.
+            layout: Layout::new(state.canonicalize()?),
+            executable,
+            boot: processes::boot_id()?,
+            watched: Mutex::default(),
+            changes: Mutex::default(),
+            copies: Mutex::default(),
+            changed: watch::Sender::new(0),
+        };
+        Ok(Self { shared: Arc::new(shared), tasks: Mutex::default() })
+    }
+
+    /// Changes whenever an instance entered another phase: wait on it instead of asking again and again.
+    #[must_use]
+    pub fn changed(&self) -> watch::Receiver<u64> {
+        self.shared.changed.subscribe()
+    }
+
+    /// Starts the tasks of instances that have none yet, and gives all of the app.
+    fn attend(&self, app: &AppName) -> io::Result<Vec<Arc<Watched>>> {
+        let mut all = Vec::new();
+        for dir in self.shared.instance_dirs(app)? {
+            let (watched, is_new) = match self.shared.watched_at(dir) {
+                Ok(Some(found)) => found,
+                Ok(None) => continue,
+                Err(error) => return Err(error),
+            };
+            if is_new {
+                let watcher = Watcher::new(Arc::clone(&watched), Arc::clone(&self.shared));
+                let mut tasks = lock(&self.tasks);
+                while tasks.try_join_next().is_some() {}
+                tasks.spawn(async move {
+                    watcher.run().await;
+                });
+            }
+            all.push(watched);
+        }
+        Ok(all)
+    }
+
+    /// Runs what blocks on the disk where blocking is allowed.
+    pub(crate) async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Shared) -> T + Send + 'static,
+    ) -> Result<T, SeamError> {
+        let shared = Arc::clone(&self.shared);
+        tokio::task::spawn_blocking(move || work(&shared))
+            .await
+            .map_err(|error| SeamError::Unreachable(format!("the platform's own work ended: {error}")))
+    }
+}
+
+impl Shared {
+    pub(crate) fn tell_change(&self) {
+        self.changed.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    fn instance_dirs(&self, app: &AppName) -> io::Result<Vec<InstanceDir>> {
+        let entries = match fs::read_dir(self.layout.instances(app)) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let mut dirs = Vec::new();
+        for entry in entries {
+            let name = entry?.file_name();
+            // Half-made ones begin with a dot, which no id does.
+            if let Some(id) = name.to_str().and_then(|name| name.parse::<InstanceId>().ok()) {
+                dirs.push(self.layout.instance(app, &id));
+            }
+        }
+        dirs.sort_by(|one, other| one.root.cmp(&other.root));
+        Ok(dirs)
+    }
+
+    /// The instance of a directory, and whether it was not watched before; nothing when the directory went away.
+    fn watched_at(&self, dir: InstanceDir) -> io::Result<Option<(Arc<Watched>, bool)>> {
+        let mut watched = lock(&self.watched);
+        let known = dir.root.file_name().and_then(|name| name.to_str()?.parse::<InstanceId>().ok());
+        if let Some(known) = known.and_then(|id| watched.get(&id)) {
+            return Ok(Some((Arc::clone(known), false)));
+        }
+        let Some(spec) = dir.read_spec()? else { return Ok(None) };
+        let id = spec.id.clone();
+        let found = Arc::new(Watched::found(dir, spec, &self.boot));
+        watched.insert(id, Arc::clone(&found));
+        Ok(Some((found, true)))
+    }
+
+    /// Keeps the log of an instance that is over and clears the rest.
+    pub(crate) fn put_away(&self, watched: &Watched) {
+        let ended = self.layout.ended(&watched.spec.app);
+        let moved = durable::make_private_dir(&ended)
+            .and_then(|()| fs::rename(&watched.dir.root, ended.join(watched.spec.id.as_str())));
+        if moved.is_err()
+            && let Err(error) = durable::remove_tree(&watched.dir.root)
+        {
+            tracing::warn!(instance = %watched.spec.id, %error, "an ended instance cannot be cleared");
+        }
+        let mut old: Vec<_> = fs::read_dir(&ended)
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| {
+                let entry = entry.ok()?;
+                Some((entry.metadata().ok()?.modified().ok()?, entry.path()))
+            })
+            .collect();
+        old.sort();
+        let surplus = old.len().saturating_sub(ENDED_KEPT);
+        for (_, path) in old.into_iter().take(surplus) {
+            if let Err(error) = durable::remove_tree(&path) {
+                tracing::warn!(path = %path.display(), %error, "an old log cannot be removed");
+            }
+        }
+        lock(&self.watched).remove(&watched.spec.id);
+        self.tell_change();
+    }
+
+    /// Every instance of the app, by its directory.
+    pub(crate) fn instances(&self, app: &AppName) -> io::Result<Vec<(InstanceDir, InstanceSpec, Goal)>> {
+        let mut instances = Vec::new();
+        for dir in self.instance_dirs(app)? {
+            if let Some(spec) = dir.read_spec()? {
+                let goal = dir.read_goal()?;
+                instances.push((dir, spec, goal));
+            }
+        }
+        Ok(instances)
+    }
+
+    fn order(&self, dir: &InstanceDir, spec: &InstanceSpec, goal: Goal) -> io::Result<()> {
+        let watched = lock(&self.watched).get(&spec.id).cloned();
+        match watched {
+            Some(watched) => watched.order(goal),
+            None => dir.order(goal),
+        }
+    }
+
+    fn change_of(&self, app: &AppName) -> Arc<Mutex<()>> {
+        Arc::clone(lock(&self.changes).entry(app.clone()).or_default())
+    }
+
+    /// Makes the directories say `spec`; the tasks and shims follow.
+    fn ensure(&self, spec: &SlotSpec) -> Result<(), SeamError> {
+        let change = self.change_of(&spec.app);
+        let _change = lock(&change);
+        self.clear_half_made(&spec.app).map_err(|error| unreachable(&error))?;
+        let instances = self.instances(&spec.app).map_err(|error| unreachable(&error))?;
+        let in_slot: Vec<_> = instances.iter().filter(|(_, instance, _)| instance.slot == spec.slot).collect();
+        let mut missing = Vec::new();
+        let mut kept = BTreeSet::new();
+        for (process, goal) in &spec.processes {
+            let Some(revised) = spec.revision.processes.get(process) else { continue };
+            let count = wanted(revised, *goal).min(MOST_INSTANCES);
+            let mut places: BTreeMap<u32, &InstanceId> = BTreeMap::new();
+            for (dir, instance, instance_goal) in &in_slot {
+                if instance.process == *process
+                    && instance.revision == spec.revision.id
+                    && instance.boot == self.boot
+                    && *instance_goal == Goal::Run
+                    && instance.place < count
+                    && !places.contains_key(&instance.place)
+                {
+                    places.insert(instance.place, &instance.id);
+                    kept.insert(&instance.id);
+                    if instance.handover == Some(Handover::Lease) {
+                        role::tell(&dir.role(), goal.role).map_err(|error| unreachable(&error))?;
+                    }
+                }
+            }
+            let one_still_stops = revised.handover == Some(Handover::StopFirst)
+                && in_slot.iter().any(|(_, instance, instance_goal)| {
+                    instance.process == *process
+                        && instance.boot == self.boot
+                        && (*instance_goal == Goal::Stop || instance.revision != spec.revision.id)
+                });
+            // Never two at once: it is started by the next call, when the one before has ended.
+            if !one_still_stops {
+                let free = (0..count).filter(|place| !places.contains_key(place));
+                missing.extend(free.map(|place| (process.clone(), revised, goal.role, place)));
+            }
+        }
+        for (dir, instance, goal) in &in_slot {
+            if !kept.contains(&instance.id) && *goal == Goal::Run {
+                self.order(dir, instance, Goal::Stop).map_err(|error| unreachable(&error))?;
+            }
+        }
+        if !missing.is_empty() {
+            seal::verify(&self.layout.revision(&spec.app, spec.revision.id), &spec.revision)
+                .map_err(SeamError::Refused)?;
+        }
+        for (process, revised, role, place) in missing {
+            self.create(spec, &process, revised, role, place).map_err(|error| {
+                SeamError::Refused(headroom::state_problem(&format!("starting an instance of {process}"), &error))
+            })?;
+        }
+        Ok(())
+    }
+
+    fn create(
+        &self,
+        spec: &SlotSpec,
+        process: &ProcessName,
+        revised: &RevisionProcess,
+        role: Role,
+        place: u32,
+    ) -> io::Result<()> {
+        let mut random = [0; 6];
+        getrandom::fill(&mut random).map_err(io::Error::other)?;
+        let id = format!("{}-{}-{process}-{place}.{}", spec.app, spec.slot, hex::encode(random));
+        let id: InstanceId = id.parse().map_err(io::Error::other)?;
+        let dir = self.layout.instance(&spec.app, &id);
+        let by_lease = revised.handover == Some(Handover::Lease);
+        if by_lease {
+            durable::make_private_dir(&self.layout.leases(&spec.app))?;
+        }
+        let instance = InstanceSpec {
+            id,
+            app: spec.app.clone(),
+            slot: spec.slot,
+            process: process.clone(),
+            place,
+            revision: spec.revision.id,
+            revision_dir: self.layout.revision(&spec.app, spec.revision.id).root,
+            ports: self.layout.ports(),
+            command: revised.command.clone(),
+            health: revised.health.clone(),
+            probe_host: spec.revision.probe_host.clone(),
+            stop: revised.stop.clone(),
+            handover: revised.handover,
+            lease: by_lease.then(|| self.layout.lease(&spec.app, process)),
+            boot: self.boot.clone(),
+            created_at: clock::now(),
+        };
+        dir.create(&instance, role)
+    }
+
+    /// Clears directories of instances that were never finished: nothing was started in them.
+    fn clear_half_made(&self, app: &AppName) -> io::Result<()> {
+        let entries = match fs::read_dir(self.layout.instances(app)) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        for entry in entries {
+            let entry = entry?;
+            if entry.file_name().to_string_lossy().starts_with('.') {
+                durable::remove_tree(&entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn stop(&self, app: &AppName, slot: Slot) -> io::Result<()> {
+        let change = self.change_of(app);
+        let _change = lock(&change);
+        for (dir, instance, goal) in self.instances(app)? {
+            if instance.slot == slot && goal == Goal::Run {
+                self.order(&dir, &instance, Goal::Stop)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How many instances there shall be: a worker that stands by runs only when it works by lease.
+fn wanted(process: &RevisionProcess, goal: ProcessGoal) -> u32 {
+    match (goal.role, process.handover) {
+        (Role::Active, _) | (Role::Standby, None | Some(Handover::Lease)) => goal.count,
+        (Role::Standby, Some(Handover::StopFirst | Handover::StartFirst | Handover::Drain)) => 0,
+    }
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn unreachable(error: &io::Error) -> SeamError {
+    SeamError::Unreachable(format!("the state directory: {error}"))
+}
+
+#[async_trait]
+impl Platform for ProcessPlatform {
+    async fn observe(&self, app: &AppName) -> Result<PlatformSeen, SeamError> {
+        let all = self.attend(app).map_err(|error| unreachable(&error))?;
+        let mut leases: BTreeMap<PathBuf, Holders> = BTreeMap::new();
+        let mut instances = Vec::new();
+        for watched in all {
+            let view = watched.view();
+            if view.is_over {
+                continue;
+            }
+            let spec = &watched.spec;
+            let role = match &spec.lease {
+                None => Role::Active,
+                Some(lease) => {
+                    if !leases.contains_key(lease) {
+                        leases.insert(lease.clone(), role::holders(lease).map_err(|error| unreachable(&error))?);
+                    }
+                    match role::told(&watched.dir.role()) {
+                        Role::Active => Role::Active,
+                        Role::Standby if leases[lease].may_include(spec.id.as_str()) => Role::Active,
+                        Role::Standby => Role::Standby,
+                    }
+                }
+            };
+            instances.push(InstanceSeen {
+                id: spec.id.clone(),
+                slot: spec.slot,
+                revision: spec.revision,
+                process: spec.process.clone(),
+                role,
+                address: view.address,
+                phase: view.phase,
+                restarts: view.restarts,
+            });
+        }
+        Ok(PlatformSeen { at: clock::now(), instances, headroom: headroom::measure(self.shared.layout.state()) })
+    }
+
+    async fn ensure(&self, spec: &SlotSpec) -> Result<(), SeamError> {
+        let wanted = spec.clone();
+        let ensured = self.blocking(move |shared| shared.ensure(&wanted)).await?;
+        self.attend(&spec.app).map_err(|error| unreachable(&error))?;
+        ensured
+    }
+
+    async fn stop(&self, app: &AppName, slot: Slot) -> Result<(), SeamError> {
+        let name = app.clone();
+        let stopped = self.blocking(move |shared| shared.stop(&name, slot)).await?;
+        self.attend(app).map_err(|error| unreachable(&error))?;
+        stopped.map_err(|error| unreachable(&error))
+    }
+}

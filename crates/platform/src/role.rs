@@ -1,0 +1,109 @@
+//! Whether a worker works: its role file says what it was told, the lease's lock says what it does.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use switchover_model::seam::Role;
+
+use crate::durable::{self, Keep};
+use crate::processes;
+
+/// Tells a worker its role. Repeating it changes nothing.
+pub(crate) fn tell(role_file: &Path, role: Role) -> io::Result<()> {
+    let text = match role {
+        Role::Active => "active\n",
+        Role::Standby => "standby\n",
+    };
+    if fs::read_to_string(role_file).is_ok_and(|told| told == text) {
+        return Ok(());
+    }
+    durable::write_atomic(role_file, text.as_bytes(), Keep::WhileBooted)
+}
+
+/// What a worker was told; standing by before it was told anything.
+pub(crate) fn told(role_file: &Path) -> Role {
+    match fs::read_to_string(role_file) {
+        Ok(text) if text.trim() == "active" => Role::Active,
+        Ok(_) | Err(_) => Role::Standby,
+    }
+}
+
+/// Who holds a lease, shared or alone.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Holders {
+    /// Instances whose processes hold it.
+    pub(crate) instances: BTreeSet<String>,
+    /// Whether someone holds it of whom nobody knows which instance it is: then it may be any.
+    pub(crate) is_unknown: bool,
+}
+
+impl Holders {
+    /// Whether `instance` holds the lease or may hold it.
+    pub(crate) fn may_include(&self, instance: &str) -> bool {
+        self.is_unknown || self.instances.contains(instance)
+    }
+}
+
+/// Who holds the lock of `lease` (flock or POSIX), by the kernel's list. Trying the lock instead would make an app that
+/// tries it in the same moment believe that it is taken, and could not tell who has it.
+pub(crate) fn holders(lease: &Path) -> io::Result<Holders> {
+    let metadata = match fs::metadata(lease) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Holders::default()),
+        Err(error) => return Err(error),
+    };
+    let device = format!("{:02x}:{:02x}", rustix::fs::major(metadata.dev()), rustix::fs::minor(metadata.dev()));
+    let inode = metadata.ino().to_string();
+    let mut holders = Holders::default();
+    for line in fs::read_to_string("/proc/locks")?.lines() {
+        let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+        // A line with `->` is of someone who waits.
+        let [_, _, _, _, pid, locked, ..] = fields.as_slice() else { continue };
+        let Some((locked_device, locked_inode)) = locked.rsplit_once(':') else { continue };
+        if locked_inode != inode || fields.contains(&"->") {
+            continue;
+        }
+        let instance = pid.parse().ok().and_then(|pid: i32| processes::variable(pid, processes::INSTANCE_VARIABLE));
+        match instance {
+            Some(instance) => {
+                holders.instances.insert(instance);
+            }
+            // Some file systems show another device here than `stat` does: of them, an instance's own word is enough.
+            None => holders.is_unknown |= locked_device == device,
+        }
+    }
+    Ok(holders)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_holder_of_a_lease_is_seen_and_its_waiters_are_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let lease = dir.path().join("mailer");
+        assert_eq!(holders(&lease).unwrap(), Holders::default());
+        let file = fs::File::create(&lease).unwrap();
+        assert_eq!(holders(&lease).unwrap(), Holders::default());
+        file.lock_shared().unwrap();
+        // This test's own process carries no instance's name.
+        assert_eq!(holders(&lease).unwrap(), Holders { is_unknown: true, ..Holders::default() });
+        file.unlock().unwrap();
+        assert_eq!(holders(&lease).unwrap(), Holders::default());
+    }
+
+    #[test]
+    fn a_role_is_told_and_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("role");
+        assert_eq!(told(&file), Role::Standby);
+        tell(&file, Role::Active).unwrap();
+        assert_eq!(told(&file), Role::Active);
+        tell(&file, Role::Standby).unwrap();
+        assert_eq!(told(&file), Role::Standby);
+    }
+}

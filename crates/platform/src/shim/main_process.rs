@@ -1,0 +1,106 @@
+//! The app's main process: started by this shim, or found running where the shim before was killed.
+
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::Stdio;
+
+use rustix::process::{Pid, WaitOptions, WaitStatus};
+
+use crate::environment::{self, Sealed};
+use crate::instance::{Exit, InstanceSpec};
+use crate::layout::{InstanceDir, RevisionDir};
+use crate::processes::{self, Identity};
+use crate::shell;
+
+/// The process that gets the stop signal and whose end is the app's.
+#[derive(Debug)]
+pub(super) struct MainProcess {
+    pub(super) identity: Identity,
+    /// Whether its exit status will be ours to take.
+    is_child: bool,
+}
+
+/// Starts the app: its own process group, the revision's tree as working directory, the sealed environment.
+///
+/// Errors: why it could not be started, without a value of its environment.
+pub(super) fn start(
+    spec: &InstanceSpec,
+    dir: &InstanceDir,
+    revision: &RevisionDir,
+    port: Option<u16>,
+) -> Result<MainProcess, String> {
+    let sealed = Sealed::read(revision).map_err(|error| format!("the revision's environment: {error}"))?;
+    let mut variables = sealed.variables();
+    let own = [
+        ("SWITCHOVER_APP", spec.app.to_string()),
+        ("SWITCHOVER_SLOT", spec.slot.to_string()),
+        ("SWITCHOVER_REVISION", spec.revision.to_string()),
+        (processes::INSTANCE_VARIABLE, spec.id.to_string()),
+        ("PORT", port.map(|port| port.to_string()).unwrap_or_default()),
+    ];
+    variables.extend(own.map(|(name, value)| (name.to_owned(), value)));
+    if let Some(lease) = &spec.lease {
+        variables.insert("SWITCHOVER_LEASE".to_owned(), environment::path_value(lease));
+        variables.insert("SWITCHOVER_ROLE_FILE".to_owned(), environment::path_value(&dir.role()));
+    }
+    // Opened for reading too: the app never sees a broken pipe while its shim is replaced, it only waits.
+    let output = OpenOptions::new().read(true).write(true).open(dir.output()).map_err(|error| error.to_string())?;
+    let errors = output.try_clone().map_err(|error| error.to_string())?;
+    let tree = revision.tree();
+    let child = shell::command(&shell::line(&spec.command), &tree)
+        .envs(variables)
+        .stdin(Stdio::null())
+        .stdout(output)
+        .stderr(errors)
+        .process_group(0)
+        .spawn()
+        .map_err(|error| shell::cannot_start(&error, &tree))?;
+    let pid = i32::try_from(child.id()).map_err(|error| error.to_string())?;
+    // A child that nobody has waited for keeps its line in the process table.
+    let identity = Identity::of(pid).ok_or("it is not in the process table")?;
+    Ok(MainProcess { identity, is_child: true })
+}
+
+impl MainProcess {
+    /// One that another shim has started.
+    pub(super) fn found(identity: Identity) -> Self {
+        Self { identity, is_child: false }
+    }
+
+    /// Whether it is still the shell around `command`, not the app itself.
+    pub(super) fn is_shell(&self, command: &str) -> bool {
+        shell::is_shell_of(self.identity.pid, &shell::line(command))
+    }
+
+    /// Waits for its end and takes its exit status. Dropping the future loses nothing.
+    pub(super) async fn ended(&mut self) -> io::Result<Exit> {
+        self.identity.ended().await?;
+        if !self.is_child {
+            return Ok(Exit::Unseen);
+        }
+        match rustix::process::waitpid(Pid::from_raw(self.identity.pid), WaitOptions::NOHANG) {
+            Ok(Some((_, status))) => Ok(exit(status)),
+            Ok(None) | Err(_) => Ok(Exit::Unseen),
+        }
+    }
+}
+
+fn exit(status: WaitStatus) -> Exit {
+    match (status.exit_status(), status.terminating_signal()) {
+        (Some(code), _) => Exit::Code(code),
+        (None, Some(number)) => Exit::Signal(number),
+        (None, None) => Exit::Unseen,
+    }
+}
+
+/// Takes the exit status of every ended child that is not `main`: orphans of the app become children of the shim.
+pub(super) fn reap_orphans(main: &Option<Identity>) {
+    let own = i32::try_from(std::process::id()).unwrap_or(0);
+    for zombie in processes::zombies(own) {
+        if main.is_none_or(|main| main != zombie) {
+            // It may be reaped only once, and only here.
+            let _ = rustix::process::waitpid(Pid::from_raw(zombie.pid), WaitOptions::NOHANG);
+        }
+    }
+}

@@ -1,0 +1,408 @@
+//! The shim: one small process an instance, which starts the app, holds its output, knows how it ended, starts it again
+//! when it ended by itself, and stops it when told to. It outlives the controller.
+//!
+//! Flow: the platform makes the instance's directory and starts `switchover shim --dir DIR`; from then on the two talk
+//! through files alone (see `instance`). A shim that was killed is replaced by another one, which finds the app by its
+//! identity and goes on with it.
+
+mod main_process;
+
+use std::fs::OpenOptions;
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use rustix::fs::FlockOperation;
+use rustix::process::Signal;
+use switchover_model::config::StopSignal;
+use switchover_model::{Problem, Span};
+use tokio::net::unix::pipe::{self, Receiver};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::Instant;
+
+use self::main_process::MainProcess;
+use crate::clock;
+use crate::durable::{self, Keep};
+use crate::environment::Sealed;
+use crate::instance::{Exit, Goal, InstanceSpec, Life, Status};
+use crate::layout::{InstanceDir, RevisionDir};
+use crate::output::{self, RotatingLog};
+use crate::port::{self, Reserved};
+use crate::processes::{self, Identity};
+
+/// Wait before the first restart; doubled with each one that follows soon.
+const FIRST_BACK_OFF: Duration = Duration::from_millis(100);
+
+/// The longest wait before a restart.
+const LONGEST_BACK_OFF: Duration = Duration::from_secs(30);
+
+/// An app that ran so long is not in a crash loop: its next restart is the first of a new row.
+const CALM: Duration = Duration::from_secs(60);
+
+/// The most output that is taken before the shim looks at anything else.
+const OUTPUT_PER_TURN: usize = 1024 * 1024;
+
+/// One read of output.
+const CHUNK: usize = 64 * 1024;
+
+/// How long the last output of an ended app is read at most.
+const LAST_OUTPUT: Duration = Duration::from_secs(2);
+
+/// Runs the shim of the instance whose directory is `dir` until the instance has ended: the body of `switchover shim`.
+///
+/// Guarantees: one shim an instance; a second one ends at once. Never prints: what goes wrong is in `shim.log` of `dir`.
+#[must_use]
+pub fn shim_main(dir: &Path) -> ExitCode {
+    // Fails only for a group's leader, whose group is its own already.
+    let _ = rustix::process::setsid();
+    let dir = InstanceDir { root: dir.to_path_buf() };
+    let ended = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .and_then(|runtime| runtime.block_on(async { run(&dir).await }));
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let trouble = OpenOptions::new().append(true).create(true).mode(0o600).open(dir.trouble());
+            if let Ok(mut trouble) = trouble {
+                // There is nowhere left to tell it.
+                let _ = writeln!(trouble, "{} {error}", clock::now().as_micros());
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(dir: &InstanceDir) -> io::Result<()> {
+    rustix::process::set_child_subreaper(rustix::process::Pid::from_raw(1))?;
+    // A POSIX lock: the kernel tells everybody who holds it, and drops it when this process ends. It would be dropped too
+    // if this process closed any other handle of the file; it is opened here alone.
+    let lock = OpenOptions::new().read(true).write(true).open(dir.lock())?;
+    match rustix::fs::fcntl_lock(&lock, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => {}
+        Err(rustix::io::Errno::AGAIN | rustix::io::Errno::ACCESS) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    }
+    let shim = Shim::open(dir.clone())?;
+    let ended = shim.serve().await;
+    drop(lock);
+    ended
+}
+
+/// What the app does.
+#[derive(Debug)]
+enum Now {
+    /// It shall be started.
+    ToStart,
+    /// It runs.
+    Running { main: MainProcess, since: Instant },
+    /// It was told to stop; what runs at `kill_at` is killed.
+    Stopping { main: MainProcess, kill_at: Instant, told: Vec<Identity> },
+    /// It ended by itself and is started again.
+    Waiting { until: Instant },
+}
+
+struct Shim {
+    dir: InstanceDir,
+    spec: InstanceSpec,
+    control: Receiver,
+    output: Receiver,
+    log: RotatingLog,
+    port: Option<Reserved>,
+    last_port: Option<u16>,
+    restarts: u32,
+    /// Restarts in a row, soon after each other.
+    row: u32,
+}
+
+impl Shim {
+    fn open(dir: InstanceDir) -> io::Result<Self> {
+        let spec = dir.read_spec()?.ok_or(ErrorKind::NotFound)?;
+        if spec.boot != processes::boot_id()? {
+            return Err(io::Error::other("made before the last reboot"));
+        }
+        let before = dir.read_status()?;
+        let log = RotatingLog::open(dir.log())?;
+        Ok(Self {
+            control: open_pipe(&dir.control())?,
+            output: open_pipe(&dir.output())?,
+            log,
+            port: None,
+            last_port: before.as_ref().and_then(|status| status.port),
+            restarts: before.as_ref().map_or(0, |status| status.restarts),
+            row: 0,
+            spec,
+            dir,
+        })
+    }
+
+    /// The shim's whole life.
+    async fn serve(mut self) -> io::Result<()> {
+        let mut terminated = signal(SignalKind::terminate())?;
+        let mut child_ended = signal(SignalKind::child())?;
+        let mut now = self.find_survivor().await?;
+        let mut goal = self.dir.read_goal()?;
+        loop {
+            now = match (now, goal) {
+                (Now::ToStart | Now::Waiting { .. }, Goal::Stop) => {
+                    return self.say(Life::Ended { exit: None, at: clock::now() });
+                }
+                (Now::ToStart, Goal::Run) => self.start()?,
+                (Now::Waiting { until }, Goal::Run) if until <= Instant::now() => {
+                    self.restarts += 1;
+                    self.start()?
+                }
+                (Now::Running { main, .. }, Goal::Stop) => self.begin_stop(main)?,
+                (now @ (Now::Waiting { .. } | Now::Running { .. } | Now::Stopping { .. }), Goal::Run | Goal::Stop) => {
+                    now
+                }
+            };
+            let deadline = match &now {
+                Now::Waiting { until } => Some(*until),
+                Now::Stopping { kill_at, .. } => Some(*kill_at),
+                Now::Running { .. } | Now::ToStart => None,
+            };
+            tokio::select! {
+                biased;
+                ready = self.control.readable() => {
+                    ready?;
+                    drain(&self.control);
+                    goal = self.dir.read_goal()?;
+                }
+                _ = terminated.recv() => goal = Goal::Stop,
+                exit = ended(&mut now) => {
+                    let exit = exit?;
+                    match self.app_ended(now, exit, goal).await? {
+                        Some(next) => now = next,
+                        None => return Ok(()),
+                    }
+                }
+                () = sleep_until(deadline) => {
+                    if let Now::Stopping { main, .. } = &now {
+                        self.kill_everything(main.identity).await;
+                    }
+                }
+                ready = self.output.readable() => {
+                    ready?;
+                    self.take_output();
+                }
+                _ = child_ended.recv() => main_process::reap_orphans(&now.main()),
+            }
+        }
+    }
+
+    /// The app of a shim that was killed, if it still runs.
+    async fn find_survivor(&mut self) -> io::Result<Now> {
+        let id = self.spec.id.as_str().to_owned();
+        let survivors = processes::members(None, Some((processes::INSTANCE_VARIABLE, &id)));
+        let status = self.dir.read_status()?;
+        let recorded = status.as_ref().and_then(|status| match &status.life {
+            Life::Running { process, .. } | Life::Stopping { process, .. } => Some(*process),
+            Life::Starting { .. } | Life::Waiting { .. } | Life::Ended { .. } => None,
+        });
+        let leads_a_group =
+            |process: &Identity| processes::entry(process.pid).is_some_and(|it| it.group == process.pid);
+        let main = recorded.filter(|process| survivors.contains(process)).or_else(|| {
+            let oldest = survivors.iter().filter(|process| leads_a_group(process)).min_by_key(|it| it.start_ticks);
+            oldest.copied().filter(|_| recorded.is_none())
+        });
+        let Some(main) = main else {
+            if !survivors.is_empty() {
+                processes::kill_all(|| processes::members(None, Some((processes::INSTANCE_VARIABLE, &id)))).await;
+            }
+            if let Some(Status { life: Life::Running { .. } | Life::Stopping { .. }, .. }) = status {
+                // It ended while nobody was there to see how.
+                self.restarts += 1;
+            }
+            return Ok(Now::ToStart);
+        };
+        self.last_port = processes::variable(main.pid, "PORT").and_then(|port| port.parse().ok());
+        self.say(Life::Running { process: main, since: clock::now() })?;
+        Ok(Now::Running { main: MainProcess::found(main), since: Instant::now() })
+    }
+
+    fn start(&mut self) -> io::Result<Now> {
+        self.reserve_port()?;
+        let since = clock::now();
+        self.say(Life::Starting { since })?;
+        let revision = RevisionDir { root: self.spec.revision_dir.clone() };
+        match main_process::start(&self.spec, &self.dir, &revision, self.last_port) {
+            Ok(main) => {
+                self.say(Life::Running { process: main.identity, since })?;
+                Ok(Now::Running { main, since: Instant::now() })
+            }
+            Err(why) => self.wait_to_restart(Exit::NotStarted(why), Duration::ZERO),
+        }
+    }
+
+    /// The port of before, when nobody took it meanwhile; else another one.
+    fn reserve_port(&mut self) -> io::Result<()> {
+        if let Some(reserved) = &self.port
+            && port::is_free(reserved.port)
+        {
+            return Ok(());
+        }
+        self.port = None;
+        let again = match self.last_port {
+            Some(last) => port::reserve_one(&self.spec.ports, last)?,
+            None => None,
+        };
+        let reserved = match again {
+            Some(reserved) => reserved,
+            None => port::reserve(&self.spec.ports)?,
+        };
+        self.last_port = Some(reserved.port);
+        self.port = Some(reserved);
+        Ok(())
+    }
+
+    /// Sends the stop signal: to the main process, and where that is only the shell around the app, to the shell's
+    /// children too.
+    fn begin_stop(&mut self, main: MainProcess) -> io::Result<Now> {
+        let mut told = vec![main.identity];
+        if main.is_shell(&self.spec.command) {
+            told.extend(processes::children(main.identity.pid));
+        }
+        self.say(Life::Stopping { process: main.identity, since: clock::now() })?;
+        for process in &told {
+            process.signal(number(self.spec.stop.signal))?;
+        }
+        Ok(Now::Stopping { main, kill_at: Instant::now() + self.spec.stop.grace.to_std(), told })
+    }
+
+    /// What follows when the main process has ended; nothing when the instance has.
+    async fn app_ended(&mut self, now: Now, exit: Exit, goal: Goal) -> io::Result<Option<Now>> {
+        let (identity, ran) = match now {
+            Now::Running { main, since } => (main.identity, since.elapsed()),
+            Now::Stopping { main, kill_at, told } => {
+                // A shell does not wait for the app when it is told to stop; its grace is the app's.
+                while told.iter().any(|process| process.is_running()) && Instant::now() < kill_at {
+                    self.take_output();
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+                (main.identity, Duration::ZERO)
+            }
+            Now::ToStart | Now::Waiting { .. } => return Ok(Some(now)),
+        };
+        self.kill_everything(identity).await;
+        let until = Instant::now() + LAST_OUTPUT;
+        while self.take_output() == Pumped::Full && Instant::now() < until {}
+        if goal == Goal::Stop {
+            self.say(Life::Ended { exit: Some(exit), at: clock::now() })?;
+            return Ok(None);
+        }
+        self.wait_to_restart(exit, ran).map(Some)
+    }
+
+    fn wait_to_restart(&mut self, exit: Exit, ran: Duration) -> io::Result<Now> {
+        self.row = if ran >= CALM { 0 } else { self.row };
+        let wait = FIRST_BACK_OFF.saturating_mul(1 << self.row.min(16)).min(LONGEST_BACK_OFF);
+        self.row += 1;
+        let sealed = Sealed::read(&RevisionDir { root: self.spec.revision_dir.clone() }).unwrap_or_default();
+        let last_lines = output::last_lines(&self.dir.log(), Problem::DETAIL_LINES)?;
+        let retry_at = clock::now() + span(wait);
+        let ran_ms = u64::try_from(ran.as_millis()).unwrap_or(u64::MAX);
+        self.say(Life::Waiting { exit, ran_ms, last_lines: sealed.blot_out(last_lines), retry_at })?;
+        Ok(Now::Waiting { until: Instant::now() + wait })
+    }
+
+    /// Kills the app's group, its descendants wherever they went, and whoever carries the instance's name.
+    async fn kill_everything(&self, main: Identity) {
+        let own = i32::try_from(std::process::id()).unwrap_or(0);
+        let mark = (processes::INSTANCE_VARIABLE, self.spec.id.as_str());
+        processes::kill_all(|| {
+            main_process::reap_orphans(&Some(main));
+            let mut members = processes::members(Some(main), Some(mark));
+            members.extend(processes::children(own));
+            members
+        })
+        .await;
+    }
+
+    fn take_output(&mut self) -> Pumped {
+        pump(&self.output, &mut self.log, OUTPUT_PER_TURN)
+    }
+
+    fn say(&self, life: Life) -> io::Result<()> {
+        let status = Status { life, port: self.last_port, restarts: self.restarts };
+        durable::write_json(&self.dir.status(), &status, Keep::WhileBooted)
+    }
+}
+
+impl Now {
+    fn main(&self) -> Option<Identity> {
+        match self {
+            Self::Running { main, .. } | Self::Stopping { main, .. } => Some(main.identity),
+            Self::ToStart | Self::Waiting { .. } => None,
+        }
+    }
+}
+
+/// The end of the main process; never, when none runs.
+async fn ended(now: &mut Now) -> io::Result<Exit> {
+    match now {
+        Now::Running { main, .. } | Now::Stopping { main, .. } => main.ended().await,
+        Now::ToStart | Now::Waiting { .. } => std::future::pending().await,
+    }
+}
+
+async fn sleep_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Opens a named pipe so that it is never at its end: this process is a writer of it too.
+fn open_pipe(path: &Path) -> io::Result<Receiver> {
+    pipe::OpenOptions::new().read_write(true).open_receiver(path)
+}
+
+fn drain(pipe: &Receiver) {
+    let mut sink = [0; 512];
+    while matches!(pipe.try_read(&mut sink), Ok(read) if read > 0) {}
+}
+
+/// Whether a pipe has more.
+#[derive(Debug, PartialEq, Eq)]
+enum Pumped {
+    /// Nothing is there now.
+    Dry,
+    /// The limit of one turn was reached.
+    Full,
+}
+
+/// Moves output into the log. What the disk does not take is lost: the app goes on.
+fn pump(pipe: &Receiver, log: &mut RotatingLog, most: usize) -> Pumped {
+    let mut chunk = [0; CHUNK];
+    let mut taken = 0;
+    while taken < most {
+        match pipe.try_read(&mut chunk) {
+            Ok(read) if read > 0 => {
+                taken += read;
+                let _ = log.write(&chunk[..read]);
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Ok(_) | Err(_) => return Pumped::Dry,
+        }
+    }
+    Pumped::Full
+}
+
+fn span(duration: Duration) -> Span {
+    Span::from_micros(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX))
+}
+
+/// The kernel's name of a stop signal.
+fn number(signal: StopSignal) -> Signal {
+    match signal {
+        StopSignal::Term => Signal::TERM,
+        StopSignal::Int => Signal::INT,
+        StopSignal::Quit => Signal::QUIT,
+        StopSignal::Usr1 => Signal::USR1,
+        StopSignal::Usr2 => Signal::USR2,
+        StopSignal::Hup => Signal::HUP,
+    }
+}

@@ -1,0 +1,480 @@
+//! One task an instance: sees what its shim says, asks the app for its health, and gives it a new shim when the old one
+//! was killed.
+//!
+//! Flow: started for each instance directory that is made or found. Guarantees: a change of phase wakes whoever waits on
+//! `ProcessPlatform::changed`; the task ends when the instance is over and its directory has been put away.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use switchover_model::seam::Phase;
+use switchover_model::{InstanceId, Problem, Timestamp};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::clock;
+use crate::durable::{self, Keep};
+use crate::environment::{self, Sealed};
+use crate::health::{self, Unhealthy};
+use crate::instance::{Exit, Goal, InstanceSpec, Life, Status};
+use crate::layout::{InstanceDir, RevisionDir};
+use crate::output;
+use crate::process_platform::Shared;
+use crate::processes::{self, Identity};
+use crate::shell;
+use crate::sockets::{self, Listener};
+
+/// Time between two questions to an app that boots and does not listen yet.
+const BOOT_QUESTION_EVERY: Duration = Duration::from_millis(20);
+
+/// The longest time between two questions to an app that boots and answers, or that has been booting for long.
+const SLOWEST_BOOT_QUESTION: Duration = Duration::from_millis(250);
+
+/// How long an app is asked at the fastest pace.
+const FAST_BOOT: Duration = Duration::from_secs(30);
+
+/// Wrong or missing answers in a row until an app that was healthy no longer is.
+pub const FAILURES_UNTIL_UNHEALTHY: u32 = 3;
+
+/// A worker that is up for so long is healthy.
+pub const WORKER_SETTLED: Duration = Duration::from_millis(500);
+
+/// Every so many questions it is looked up whose port it is that answers.
+const OWNER_CHECK_EVERY: u32 = 20;
+
+/// How soon it is looked again where a shim is about to write its status.
+const SOON: Duration = Duration::from_millis(5);
+
+/// How long nothing is looked at when nothing is expected.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// How long a shim may take until it holds its lock.
+const SHIM_START: Duration = Duration::from_secs(10);
+
+/// The longest wait before a shim that does not start is started again.
+const LONGEST_SHIM_WAIT: Duration = Duration::from_secs(10);
+
+/// An exit code of "not found" counts as such only so soon after the start.
+const NOT_FOUND_WITHIN_MS: u64 = 5_000;
+
+/// What is known of an instance.
+#[derive(Debug, Clone)]
+pub(crate) struct View {
+    pub(crate) phase: Phase,
+    pub(crate) address: Option<SocketAddr>,
+    pub(crate) restarts: u32,
+    /// Whether it has ended and only its directory is left.
+    pub(crate) is_over: bool,
+}
+
+/// An instance that is watched.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    pub(crate) dir: InstanceDir,
+    pub(crate) spec: InstanceSpec,
+    view: Mutex<View>,
+    poke: Notify,
+}
+
+/// What the files and the kernel say of an instance.
+#[derive(Debug)]
+enum Look {
+    Over,
+    NoShim,
+    ShimStarts,
+    Running { process: Identity, since: Timestamp },
+    Stopping { since: Timestamp },
+    Waiting { exit: Exit, ran_ms: u64, last_lines: Vec<String>, retry_at: Timestamp },
+}
+
+/// Which process was seen healthy, for the platform after this one.
+#[derive(Debug, Serialize, Deserialize)]
+struct HealthySince {
+    process: Identity,
+    since: Timestamp,
+}
+
+impl Watched {
+    /// An instance as far as its directory tells; its task is to be started by the caller.
+    pub(crate) fn found(dir: InstanceDir, spec: InstanceSpec, boot: &str) -> Self {
+        let view = View {
+            phase: Phase::Starting { since: spec.created_at, last: None },
+            address: None,
+            restarts: 0,
+            is_over: false,
+        };
+        let watched = Self { dir, spec, view: Mutex::new(view), poke: Notify::new() };
+        watched.begin(boot);
+        watched
+    }
+
+    /// The first view, without asking the app: a restart of the controller shall not make a healthy instance look ill.
+    fn begin(&self, boot: &str) {
+        let status = self.dir.read_status().ok().flatten();
+        let mut view = self.view();
+        view.restarts = status.as_ref().map_or(0, |status| status.restarts);
+        view.address = self.address(status.as_ref());
+        view.is_over = self.spec.boot != boot;
+        match status.map(|status| status.life) {
+            Some(Life::Running { process, since }) => {
+                view.phase = match self.healthy_since(process).filter(|_| process.is_running()) {
+                    Some(healthy) => Phase::Healthy { since: healthy },
+                    None => Phase::Starting { since, last: None },
+                };
+            }
+            Some(Life::Stopping { since, .. }) => view.phase = Phase::Stopping { since },
+            Some(Life::Waiting { exit, ran_ms, last_lines, retry_at }) => {
+                view.phase = Phase::Crashed { cause: self.exited(&exit, ran_ms, last_lines), retry_at };
+            }
+            Some(Life::Ended { .. } | Life::Starting { .. }) | None => {}
+        }
+        *self.view.lock().unwrap_or_else(PoisonError::into_inner) = view;
+    }
+
+    pub(crate) fn view(&self) -> View {
+        self.view.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Sets what the instance shall be and wakes its shim and its task.
+    pub(crate) fn order(&self, goal: Goal) -> std::io::Result<()> {
+        self.dir.order(goal)?;
+        self.poke.notify_one();
+        Ok(())
+    }
+
+    fn address(&self, status: Option<&Status>) -> Option<SocketAddr> {
+        self.spec.health.as_ref()?;
+        Some((Ipv4Addr::LOCALHOST, status?.port?).into())
+    }
+
+    fn healthy_since(&self, process: Identity) -> Option<Timestamp> {
+        let seen: HealthySince = durable::read_json(&self.dir.healthy()).ok()??;
+        (seen.process == process).then_some(seen.since)
+    }
+
+    fn last_lines(&self) -> Vec<String> {
+        let sealed = Sealed::read(&RevisionDir { root: self.spec.revision_dir.clone() }).unwrap_or_default();
+        sealed.blot_out(output::last_lines(&self.dir.log(), Problem::DETAIL_LINES).unwrap_or_default())
+    }
+
+    fn exited(&self, exit: &Exit, ran_ms: u64, last_lines: Vec<String>) -> Problem {
+        let (process, command) = (&self.spec.process, &self.spec.command);
+        match exit {
+            Exit::Code(code) if shell::is_not_found(*code) && ran_ms < NOT_FOUND_WITHIN_MS => {
+                shell::not_found(&format!("process.{process}.command"), command, *code)
+            }
+            Exit::Code(_) | Exit::Signal(_) | Exit::NotStarted(_) | Exit::Unseen => Problem::new(
+                "INSTANCE-EXITED",
+                format!("{} of {} ended by itself with {exit} after {ran_ms} ms.", self.spec.id, self.spec.revision),
+                "Look at the app's last lines below and at `switchover logs`.",
+            ),
+        }
+        .with_detail(last_lines)
+    }
+}
+
+/// The task of one instance.
+pub(crate) struct Watcher {
+    watched: Arc<Watched>,
+    shared: Arc<Shared>,
+    /// The process that the fields below are about.
+    process: Option<Identity>,
+    healthy_since: Option<Timestamp>,
+    lost_since: Option<Timestamp>,
+    failures: u32,
+    questions: u32,
+    boot_wait: Duration,
+    /// Shims started in a row that did not hold.
+    shim_starts: u32,
+}
+
+impl Watcher {
+    pub(crate) fn new(watched: Arc<Watched>, shared: Arc<Shared>) -> Self {
+        Self {
+            watched,
+            shared,
+            process: None,
+            healthy_since: None,
+            lost_since: None,
+            failures: 0,
+            questions: 0,
+            boot_wait: BOOT_QUESTION_EVERY,
+            shim_starts: 0,
+        }
+    }
+
+    /// Watches until the instance is over. Cancellation-safe: everything that matters is in the directory.
+    pub(crate) async fn run(mut self) -> InstanceId {
+        loop {
+            match self.look() {
+                Ok(Look::Over) => break,
+                Ok(look) => self.turn(look).await,
+                // Its directory is unreadable or gone under our feet.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => break,
+                Err(error) => {
+                    tracing::warn!(instance = %self.watched.spec.id, %error, "an instance cannot be looked at");
+                    self.pause(LONGEST_SHIM_WAIT, None).await;
+                }
+            }
+        }
+        self.watched.view.lock().unwrap_or_else(PoisonError::into_inner).is_over = true;
+        self.shared.put_away(&self.watched);
+        self.watched.spec.id.clone()
+    }
+
+    fn look(&self) -> std::io::Result<Look> {
+        let dir = &self.watched.dir;
+        if self.watched.spec.boot != self.shared.boot {
+            return Ok(Look::Over);
+        }
+        // First who holds the lock, then what it wrote: a shim writes its last status before it lets go.
+        let shim = dir.shim()?;
+        let status = dir.read_status()?;
+        let address = self.watched.address(status.as_ref());
+        let restarts = status.as_ref().map_or(0, |status| status.restarts);
+        {
+            let mut view = self.watched.view.lock().unwrap_or_else(PoisonError::into_inner);
+            (view.address, view.restarts) = (address, restarts);
+        }
+        let Some(Status { life, .. }) = status else {
+            return Ok(if shim.is_some() { Look::ShimStarts } else { Look::NoShim });
+        };
+        Ok(match (shim, life) {
+            (None, Life::Ended { .. }) if dir.read_goal()? == Goal::Stop => Look::Over,
+            (None, _) => Look::NoShim,
+            (Some(_), Life::Starting { .. } | Life::Ended { .. }) => Look::ShimStarts,
+            (Some(_), Life::Running { process, since }) => Look::Running { process, since },
+            (Some(_), Life::Stopping { since, .. }) => Look::Stopping { since },
+            (Some(_), Life::Waiting { exit, ran_ms, last_lines, retry_at }) => {
+                Look::Waiting { exit, ran_ms, last_lines, retry_at }
+            }
+        })
+    }
+
+    async fn turn(&mut self, look: Look) {
+        match look {
+            Look::Over => {}
+            Look::NoShim => self.start_shim().await,
+            Look::ShimStarts => self.pause(SOON, None).await,
+            Look::Running { process, since } => {
+                self.shim_starts = 0;
+                if process.is_running() {
+                    self.attend(process, since).await;
+                } else {
+                    // Its shim is about to say so; nobody shall be sent there meanwhile.
+                    let cause = self.watched.exited(&Exit::Unseen, 0, Vec::new());
+                    if !matches!(self.watched.view().phase, Phase::Crashed { .. }) {
+                        self.show(Phase::Crashed { cause, retry_at: clock::now() });
+                    }
+                    tokio::time::sleep(SOON).await;
+                }
+            }
+            Look::Stopping { since } => {
+                self.show(Phase::Stopping { since });
+                self.pause(IDLE, None).await;
+            }
+            Look::Waiting { exit, ran_ms, last_lines, retry_at } => {
+                self.shim_starts = 0;
+                self.show(Phase::Crashed { cause: self.watched.exited(&exit, ran_ms, last_lines), retry_at });
+                self.pause(retry_at.since(clock::now()).to_std().max(SOON), None).await;
+            }
+        }
+    }
+
+    /// Asks a running app for its health once and waits until it is asked again.
+    async fn attend(&mut self, process: Identity, since: Timestamp) {
+        if self.process != Some(process) {
+            self.process = Some(process);
+            self.healthy_since = self.watched.healthy_since(process);
+            self.lost_since = None;
+            (self.failures, self.questions) = (0, 0);
+            self.boot_wait = BOOT_QUESTION_EVERY;
+        }
+        if self.watched.dir.read_goal().is_ok_and(|goal| goal == Goal::Stop) {
+            // The shim has been told and is about to say so.
+            if !matches!(self.watched.view().phase, Phase::Stopping { .. }) {
+                self.show(Phase::Stopping { since: clock::now() });
+            }
+            return self.pause(SOON, Some(process)).await;
+        }
+        let watched = Arc::clone(&self.watched);
+        let Some(health) = &watched.spec.health else {
+            let up = clock::now().since(since).to_std();
+            if let Some(rest) = WORKER_SETTLED.checked_sub(up).filter(|rest| !rest.is_zero()) {
+                self.show(Phase::Starting { since, last: None });
+                return self.pause(rest, Some(process)).await;
+            }
+            self.show(Phase::Healthy { since: since + span(WORKER_SETTLED) });
+            return self.pause(IDLE, Some(process)).await;
+        };
+        let verdict = tokio::select! {
+            verdict = self.question(process) => verdict,
+            _ = process.ended() => return,
+        };
+        self.questions += 1;
+        let now = clock::now();
+        let wait = match verdict {
+            Ok(()) => {
+                self.failures = 0;
+                self.lost_since = None;
+                let healthy = *self.healthy_since.get_or_insert(now);
+                if self.watched.healthy_since(process).is_none() {
+                    let seen = HealthySince { process, since: healthy };
+                    if let Err(error) = durable::write_json(&self.watched.dir.healthy(), &seen, Keep::WhileBooted) {
+                        tracing::warn!(instance = %self.watched.spec.id, %error, "its health cannot be noted");
+                    }
+                }
+                self.show(Phase::Healthy { since: healthy });
+                health.interval.to_std()
+            }
+            Err(unhealthy) if self.healthy_since.is_some() => {
+                self.failures = self.failures.saturating_add(1);
+                if self.failures >= FAILURES_UNTIL_UNHEALTHY {
+                    let lost = *self.lost_since.get_or_insert(now);
+                    self.show(Phase::Unhealthy { since: lost, cause: self.lost(&unhealthy) });
+                }
+                health.interval.to_std()
+            }
+            Err(unhealthy) => {
+                let deadline = since + health.deadline;
+                if now >= deadline {
+                    self.show(Phase::Unhealthy { since: deadline, cause: self.never_green(&unhealthy) });
+                } else {
+                    self.show(Phase::Starting { since, last: Some(unhealthy.to_string()) });
+                }
+                self.boot_wait(&unhealthy, now.since(since).to_std())
+                    .min(if now < deadline { deadline.since(now).to_std() } else { IDLE })
+                    .max(SOON)
+            }
+        };
+        self.pause(wait, Some(process)).await;
+    }
+
+    async fn question(&self, process: Identity) -> Result<(), Unhealthy> {
+        let spec = &self.watched.spec;
+        let (Some(health), Some(address)) = (&spec.health, self.watched.view().address) else { return Ok(()) };
+        health::ask(address, spec.probe_host.as_ref(), health).await?;
+        if self.healthy_since.is_some() && !self.questions.is_multiple_of(OWNER_CHECK_EVERY) && self.failures == 0 {
+            return Ok(());
+        }
+        let port = address.port();
+        let mark = (processes::INSTANCE_VARIABLE, spec.id.as_str());
+        // Where the kernel does not tell, the answer alone must do.
+        match sockets::listener(port, &processes::members(Some(process), Some(mark))) {
+            Ok(Listener::Ours) | Err(_) => Ok(()),
+            Ok(Listener::None) => Err(Unhealthy::NotListening { port }),
+            Ok(Listener::Stranger) => Err(Unhealthy::Stranger { port }),
+        }
+    }
+
+    fn boot_wait(&mut self, unhealthy: &Unhealthy, up: Duration) -> Duration {
+        if unhealthy.is_answer() || up > FAST_BOOT {
+            self.boot_wait = self.boot_wait.mul_f64(1.2).min(SLOWEST_BOOT_QUESTION);
+        }
+        self.boot_wait
+    }
+
+    fn never_green(&self, unhealthy: &Unhealthy) -> Problem {
+        let deadline = self.watched.spec.health.as_ref().map(|health| health.deadline).unwrap_or_default();
+        Problem::new(
+            "HEALTH-NEVER-GREEN",
+            format!("{} was not healthy within {deadline}: {unhealthy}.", self.watched.spec.id),
+            unhealthy.next_step(),
+        )
+        .with_detail(self.watched.last_lines())
+    }
+
+    fn lost(&self, unhealthy: &Unhealthy) -> Problem {
+        Problem::new(
+            "HEALTH-LOST",
+            format!("{} was healthy and is no longer: {unhealthy}.", self.watched.spec.id),
+            unhealthy.next_step(),
+        )
+        .with_detail(self.watched.last_lines())
+    }
+
+    /// Shows a phase to whoever observes, and wakes them when it is another kind of phase than before.
+    fn show(&self, phase: Phase) {
+        let mut view = self.watched.view.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_news = std::mem::discriminant(&view.phase) != std::mem::discriminant(&phase);
+        view.phase = phase;
+        drop(view);
+        if is_news {
+            self.shared.tell_change();
+        }
+    }
+
+    /// Waits for `duration`, or until the shim or the app ends or a goal is set, whatever comes first.
+    async fn pause(&self, duration: Duration, process: Option<Identity>) {
+        let shim = self.watched.dir.shim().ok().flatten().and_then(Identity::of);
+        tokio::select! {
+            () = tokio::time::sleep(duration) => {}
+            () = self.watched.poke.notified() => {}
+            () = end_of(shim) => {}
+            () = end_of(process) => {}
+        }
+    }
+
+    /// Starts a shim and waits until it holds its lock.
+    async fn start_shim(&mut self) {
+        if self.shim_starts > 0 {
+            let wait = Duration::from_millis(50).saturating_mul(1 << self.shim_starts.min(10));
+            tokio::time::sleep(wait.min(LONGEST_SHIM_WAIT)).await;
+        }
+        self.shim_starts = self.shim_starts.saturating_add(1);
+        let until = Instant::now() + SHIM_START;
+        let ended = match self.spawn_shim() {
+            Ok(mut child) => loop {
+                if self.watched.dir.shim().is_ok_and(|shim| shim.is_some()) {
+                    return;
+                }
+                match child.try_wait() {
+                    Ok(None) if Instant::now() < until => tokio::time::sleep(SOON).await,
+                    Ok(None) => break "it did not take its lock in time".to_owned(),
+                    // Another shim was faster, or it found nothing left to do.
+                    Ok(Some(status)) if status.success() => return,
+                    Ok(Some(status)) => break status.to_string(),
+                    Err(error) => break error.to_string(),
+                }
+            },
+            Err(error) => error.to_string(),
+        };
+        let cause = Problem::new(
+            "SHIM-FAILED",
+            format!("the shim of {} could not be started: {ended}.", self.watched.spec.id),
+            "Look whether the switchover binary is still where the daemon was started from, and at the disk.",
+        )
+        .with_detail(output::last_lines(&self.watched.dir.trouble(), Problem::DETAIL_LINES).unwrap_or_default());
+        self.show(Phase::Unhealthy { since: clock::now(), cause });
+    }
+
+    /// The child is not waited for to its end: it outlives this process. The runtime takes its exit status meanwhile.
+    fn spawn_shim(&self) -> std::io::Result<tokio::process::Child> {
+        let dir = &self.watched.dir.root;
+        tokio::process::Command::new(&self.shared.executable)
+            .args(["shim", "--dir"])
+            .arg(dir)
+            .env_clear()
+            .envs(environment::inherited())
+            .current_dir(dir)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+    }
+}
+
+/// The end of a process; never, when there is none to wait for or it cannot be waited for.
+async fn end_of(process: Option<Identity>) {
+    match process {
+        Some(process) if process.ended().await.is_ok() => {}
+        Some(_) | None => std::future::pending().await,
+    }
+}
+
+fn span(duration: Duration) -> switchover_model::Span {
+    switchover_model::Span::from_micros(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX))
+}
