@@ -7,6 +7,7 @@
 //! Must never: do I/O, read a clock, know an async runtime, or depend on another room of this house.
 //! Begin reading at `name`, then `record` (what can happen to an app) and `seam` (what can be asked of the world).
 
+pub mod answer;
 pub mod config;
 pub mod name;
 pub mod problem;

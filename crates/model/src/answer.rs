@@ -1,0 +1,171 @@
+//! The answers of the control API: every one is an object that begins with `schema_version`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::name::{AppName, InstanceId, ProcessName, ReleaseId, RevisionId, Slot};
+use crate::problem::Problem;
+use crate::receipt::Receipt;
+use crate::record::IdempotencyKey;
+use crate::release::Stage;
+use crate::seam::{Evidence, TrafficSeen};
+use crate::time::Timestamp;
+use crate::view::ReleaseView;
+
+/// The daemon itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DaemonView {
+    /// [`crate::view::SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// Its process.
+    pub pid: u32,
+    /// The program's version.
+    pub version: String,
+    /// The state folder.
+    pub state: String,
+    /// Where requests are taken, such as `http://127.0.0.1:8080`.
+    pub http: Option<String>,
+    /// Since when it runs.
+    pub started_at: Timestamp,
+}
+
+/// Every app that the daemon knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppsView {
+    /// [`crate::view::SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// Their names, sorted.
+    pub apps: Vec<AppName>,
+}
+
+/// A command was admitted and is journaled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommandAnswer {
+    /// [`crate::view::SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// The app.
+    pub app: AppName,
+    /// The key that it came with.
+    pub key: IdempotencyKey,
+    /// The journal's sequence of the command.
+    pub sequence: u64,
+    /// The release that it opened or that it is about.
+    pub release: Option<ReleaseId>,
+    /// Whether it had been given before under the same key: nothing was done now.
+    pub repeated: bool,
+    /// What one should know about it: a way back that it closes, a setting that waits for the next deploy.
+    pub notes: Vec<String>,
+}
+
+/// One stage of what a command would do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanStage {
+    /// Which.
+    pub stage: Stage,
+    /// What it would do.
+    pub does: String,
+    /// How a rollback would go from there.
+    pub way_back: String,
+}
+
+/// What a command would do; nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanView {
+    /// [`crate::view::SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// The app.
+    pub app: AppName,
+    /// The command's name.
+    pub command: String,
+    /// Why it would be refused now.
+    pub refused: Option<Problem>,
+    /// The release it would open.
+    pub release: Option<ReleaseId>,
+    /// The revision it would bring.
+    pub revision: Option<RevisionId>,
+    /// The revision that is live.
+    pub from: Option<RevisionId>,
+    /// The slot it would go to.
+    pub slot: Option<Slot>,
+    /// Stage by stage.
+    pub stages: Vec<PlanStage>,
+    /// What one should know.
+    pub notes: Vec<String>,
+    /// The settings that differ from the ones in force; names only where a value may be a secret.
+    pub changes: Vec<String>,
+}
+
+/// Every release of an app.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryView {
+    /// [`crate::view::SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// The app.
+    pub app: AppName,
+    /// Oldest first.
+    pub releases: Vec<ReleaseView>,
+}
+
+/// A release's receipt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceiptView {
+    /// [`crate::view::SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// The app.
+    pub app: AppName,
+    /// The receipt's fields.
+    #[serde(flatten)]
+    pub receipt: Receipt,
+}
+
+/// The traffic of an app, as seen now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrafficView {
+    /// [`crate::view::SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// The app.
+    pub app: AppName,
+    /// What the numbers rest on.
+    pub evidence: Evidence,
+    /// What was seen; nothing when the router could not be asked.
+    pub seen: Option<TrafficSeen>,
+    /// Last sequence of the app's journal.
+    pub sequence: u64,
+}
+
+/// One line of an instance's output.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLine {
+    /// Whose.
+    pub instance: InstanceId,
+    /// In which slot.
+    pub slot: Slot,
+    /// Of which process type.
+    pub process: ProcessName,
+    /// What it printed.
+    pub line: String,
+}
+
+/// What is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WaitUntil {
+    /// The release has all the traffic and the workers (or an outcome).
+    Switched,
+    /// Nothing of the release is left to do.
+    Settled,
+}
+
+/// What a wait has come to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaitAnswer {
+    /// [`crate::view::SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// The app.
+    pub app: AppName,
+    /// Whether what was waited for is so, or the release has an outcome.
+    pub done: bool,
+    /// Whether the wait ended by its limit: ask again.
+    pub timed_out: bool,
+    /// The release as it stands.
+    pub release: ReleaseView,
+}
