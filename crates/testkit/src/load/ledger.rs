@@ -324,10 +324,14 @@ impl Totals {
         let Some(revision) = &answer.revision else { return };
         let seen = self.by_revision.entry(Arc::clone(revision)).or_insert_with(|| RevisionSeen {
             answered: 0,
+            by_class: [0; 5],
             first_ms: at_ms,
             last_ms: at_ms,
         });
         seen.answered += 1;
+        if let Some(count) = seen.by_class.get_mut(usize::from(answer.status / 100).wrapping_sub(1)) {
+            *count += 1;
+        }
         seen.last_ms = at_ms;
         let is_change = self.current.as_ref().is_none_or(|current| current != revision);
         if is_change && begun_in == self.epoch || self.current.is_none() {

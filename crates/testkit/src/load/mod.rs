@@ -17,6 +17,7 @@
 //! ```
 
 mod body;
+mod compare;
 mod head;
 mod ledger;
 mod plan;
@@ -27,6 +28,7 @@ mod session;
 mod user;
 mod wire;
 
+pub use compare::compare;
 pub use ledger::{Cause, Kind};
 pub use plan::{Expect, Plan};
 pub use report::{

@@ -93,6 +93,8 @@ pub struct Latency {
 pub struct RevisionSeen {
     /// Whole answers.
     pub answered: u64,
+    /// The same by status class: index 0 is 1xx (101: upgrades), 4 is 5xx.
+    pub by_class: [u64; 5],
     /// The first one.
     pub first_ms: u64,
     /// The last one.

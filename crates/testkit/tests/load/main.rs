@@ -4,5 +4,6 @@
 mod honest;
 mod lies;
 mod program;
+mod receipts;
 mod server;
 mod sessions;

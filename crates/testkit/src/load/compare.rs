@@ -1,0 +1,68 @@
+//! The users' account against the receipts'.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use switchover_model::receipt::Receipt;
+
+use super::ledger::Cause;
+use super::report::Report;
+
+/// Where the users' account and the receipts' differ, one line each; nothing when they tell the same story.
+///
+/// Flow: called after [`super::Running::stop`] with the receipts of the releases that the run went through, in order,
+/// read after it.
+/// Guarantees: every number that both sides know is compared: requests that reached the router, whole answers by
+/// revision and status class, the router's own answers and, where nothing failed, the requests that users left.
+/// Assumes: the first receipt's window was open before the first request, each window begins where the one before ends,
+/// and nobody else asked the app anything through the router. The revisions are those of the sample app's answers; for
+/// an app whose answers do not name theirs, classes are compared over all revisions together.
+#[must_use]
+pub fn compare(report: &Report, receipts: &[Receipt]) -> Vec<String> {
+    let mut differences = Vec::new();
+    let mut differ = |what: &str, users: u64, told: u64| {
+        if users != told {
+            differences.push(format!("{what}: users count {users}, receipts {told}"));
+        }
+    };
+    let never_connected = report.failures.get(&Cause::Connect).copied().unwrap_or_default();
+    let accepted: u64 = receipts.iter().map(|receipt| receipt.accepted).sum();
+    differ("requests that reached the router", report.sent - never_connected, accepted);
+    differ("in flight before", 0, receipts.first().map_or(0, |receipt| receipt.in_flight_before));
+    differ("in flight after", 0, receipts.last().map_or(0, |receipt| receipt.in_flight_after));
+
+    if report.failed == 0 {
+        let aborted = receipts.iter().map(|receipt| receipt.aborted).sum();
+        differ("requests that their users left", report.aborted, aborted);
+    }
+
+    let told = answered_by_revision(receipts);
+    let own: u64 = receipts.iter().flat_map(|receipt| receipt.own.values()).map(|own| own.count).sum();
+    let whole: u64 = report.by_status.values().sum();
+    if report.by_revision.is_empty() {
+        let told: u64 = told.values().flatten().sum();
+        differ("whole answers", whole, told + own);
+    } else {
+        let of_apps: u64 = report.by_revision.values().map(|seen| seen.answered).sum();
+        differ("answers of the router's own", whole - of_apps, own);
+        let revisions: BTreeSet<&String> = told.keys().chain(report.by_revision.keys()).collect();
+        for revision in revisions {
+            let by_users = report.by_revision.get(revision).map(|seen| seen.by_class).unwrap_or_default();
+            let by_router = told.get(revision).copied().unwrap_or_default();
+            for (class, (users, told)) in (1..).zip(by_users.into_iter().zip(by_router)) {
+                differ(&format!("{revision}, {class}xx"), users, told);
+            }
+        }
+    }
+    differences
+}
+
+fn answered_by_revision(receipts: &[Receipt]) -> BTreeMap<String, [u64; 5]> {
+    let mut sums: BTreeMap<String, [u64; 5]> = BTreeMap::new();
+    for (revision, ledger) in receipts.iter().flat_map(|receipt| &receipt.by_revision) {
+        let sum = sums.entry(revision.to_string()).or_default();
+        for (sum, count) in sum.iter_mut().zip(ledger.answered) {
+            *sum += count;
+        }
+    }
+    sums
+}
