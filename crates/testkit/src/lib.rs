@@ -6,7 +6,7 @@
 //! Promises: every request the load driver sent ends in exactly one of answered, failed or aborted by itself, and no
 //! request is ever sent a second time on the quiet. The sample app speaks HTTP through a library that the product's data
 //! plane does not use, so that the two cannot be wrong in the same way.
-//! Never: decides anything about a release, or is needed by the product beyond its demo.
+//! Must never: decide anything about a release, retry a request, or be needed by the product beyond its demo.
 //! Begin reading in `load/ledger.rs` for the accounting, in `sample/routes.rs` for what the app answers.
 
 pub mod load;

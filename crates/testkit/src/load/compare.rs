@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use switchover_model::receipt::Receipt;
 
-use super::ledger::Cause;
+use super::outcome::Cause;
 use super::report::Report;
 
 /// Where the users' account and the receipts' differ, one line each; nothing when they tell the same story.

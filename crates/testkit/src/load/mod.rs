@@ -20,6 +20,7 @@ mod body;
 mod compare;
 mod head;
 mod ledger;
+mod outcome;
 mod plan;
 mod report;
 mod request;
@@ -29,7 +30,7 @@ mod user;
 mod wire;
 
 pub use compare::compare;
-pub use ledger::{Cause, Kind};
+pub use outcome::{Cause, Kind};
 pub use plan::{Expect, Plan};
 pub use report::{
     Change, Connections, FailureSample, KindTotals, Latency, Report, RevisionSeen, Second, SessionEnd, Snapshot,

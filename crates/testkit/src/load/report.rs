@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
-use super::ledger::{Cause, Kind};
+use super::outcome::{Cause, Kind};
 
 /// The version of the report's JSON.
 pub(super) const SCHEMA_VERSION: u32 = 1;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::body::Wanted;
-use super::ledger::Kind;
+use super::outcome::Kind;
 use super::plan::{Expect, Plan};
 
 /// The size of a chunk of an upload.

@@ -8,7 +8,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-use super::ledger::{Kind, Ledger};
+use super::ledger::Ledger;
+use super::outcome::Kind;
 use super::plan::Plan;
 use super::report::{Report, Snapshot};
 use super::request::Recipe;

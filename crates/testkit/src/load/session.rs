@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, frame::coding::CloseCode};
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
-use super::ledger::{Answer, Cause, Failure, Kind, Origin};
+use super::outcome::{Answer, Cause, Failure, Kind, Origin};
 use super::plan::{Expect, Plan};
 use super::report::SessionEnd;
 use super::running::User;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::body::Wanted;
-use super::ledger::{Answer, Cause, Failure, Kind, Origin};
+use super::outcome::{Answer, Cause, Failure, Kind, Origin};
 use super::plan::{Expect, Plan};
 use super::request::{Request, load_id};
 use super::running::User;

@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::head::{Framing, Head, parse_head};
-use super::ledger::{Cause, Failure};
+use super::outcome::{Cause, Failure};
 use super::plan::Plan;
 
 /// The largest body that is kept for checking.
