@@ -1,0 +1,106 @@
+//! The reserve: space kept in a file, given up when the disk is full and somebody wants to go back.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use switchover_model::record::{Draft, Event};
+use switchover_model::release::{Command, ReleaseKind};
+
+/// How much is kept: thousands of records, and the journal's own bookkeeping.
+pub const RESERVE_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Zeros are written in pieces of this size where the file system can not allocate without writing.
+const FILL_BYTES: usize = 64 * 1024;
+
+/// The file `STATE/reserve`.
+#[derive(Debug)]
+pub(crate) struct Reserve {
+    path: PathBuf,
+    bytes: u64,
+}
+
+impl Reserve {
+    /// The reserve of the state directory, whether or not its file is there.
+    pub(crate) fn of(directory: &Path, bytes: u64) -> Self {
+        Self { path: directory.join("reserve"), bytes }
+    }
+
+    /// Whether the space is kept.
+    pub(crate) fn is_kept(&self) -> bool {
+        std::fs::metadata(&self.path).is_ok_and(|metadata| metadata.len() >= self.bytes)
+    }
+
+    /// Keeps the space, when the disk has at least twice as much free: keeping must not be what fills the disk.
+    pub(crate) fn keep(&self) -> std::io::Result<()> {
+        if self.is_kept() {
+            return Ok(());
+        }
+        let directory = self.path.parent().unwrap_or(Path::new("."));
+        let disk = rustix::fs::statvfs(directory)?;
+        if disk.f_bavail.saturating_mul(disk.f_frsize) < self.bytes.saturating_mul(2) {
+            return Err(std::io::Error::from(std::io::ErrorKind::StorageFull));
+        }
+        let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&self.path)?;
+        let kept = self.fill(&file);
+        if kept.is_err() {
+            self.give_up();
+        }
+        kept
+    }
+
+    /// Gives the space back to the disk. Returns whether there was any.
+    pub(crate) fn give_up(&self) -> bool {
+        std::fs::remove_file(&self.path).is_ok()
+    }
+
+    fn fill(&self, mut file: &File) -> std::io::Result<()> {
+        match rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), 0, self.bytes) {
+            Ok(()) => return file.sync_all(),
+            Err(rustix::io::Errno::NOSYS | rustix::io::Errno::OPNOTSUPP) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        let zeros = [0; FILL_BYTES];
+        let mut left = self.bytes;
+        while left > 0 {
+            let piece = usize::try_from(left).unwrap_or(FILL_BYTES).min(FILL_BYTES);
+            file.write_all(&zeros[..piece])?;
+            left -= piece as u64;
+        }
+        file.sync_all()
+    }
+}
+
+/// Whether the batch begins something new. Such a batch never draws on the reserve; what was begun may be finished or
+/// undone, and a way back may be opened.
+pub(crate) fn begins_something(drafts: &[Draft]) -> bool {
+    drafts.iter().any(|draft| match &draft.event {
+        Event::Commanded { command, .. } => match command {
+            Command::Apply { .. } | Command::Deploy { .. } | Command::Promote { .. } | Command::Resume { .. } => true,
+            Command::Pause { .. } | Command::Abort { .. } | Command::Rollback { .. } => false,
+        },
+        Event::Opened { kind, .. } => match kind {
+            ReleaseKind::Deploy => true,
+            ReleaseKind::Return { .. } => false,
+        },
+        Event::Entered { .. }
+        | Event::Waiting { .. }
+        | Event::AttemptStarted { .. }
+        | Event::AttemptEnded { .. }
+        | Event::Sealed { .. }
+        | Event::Routed { .. }
+        | Event::InForce { .. }
+        | Event::HandedOver { .. }
+        | Event::Switched { .. }
+        | Event::Undoing { .. }
+        | Event::Drained { .. }
+        | Event::Stopped { .. }
+        | Event::Emptied { .. }
+        | Event::Concluded { .. }
+        | Event::Settled { .. }
+        | Event::Drifted { .. }
+        | Event::Noted { .. }
+        | Event::RouterRestarted { .. } => false,
+    })
+}
