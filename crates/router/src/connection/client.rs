@@ -204,7 +204,8 @@ impl<'a> Client<'a> {
             scheme: self.listener.scheme(),
             is_trusted: self.listener.trusts_forwarded(self.peer),
         };
-        request_head::write(&mut upload.out.lead, &head, sender, upgrade, || self.lane.io().request_ids.make());
+        let passes = |name: &[u8]| !ticket.keeps_back(name);
+        request_head::write(&mut upload.out.lead, &head, sender, upgrade, passes, || self.lane.io().request_ids.make());
         self.inbound.consume(head_bytes);
         let coding = if framing == Framing::Chunked { Coding::Chunked } else { Coding::Plain };
         if let Err(refusal) = upload.begin(framing, coding, &mut self.inbound) {

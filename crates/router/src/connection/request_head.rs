@@ -16,12 +16,13 @@ pub(super) struct Sender<'a> {
 }
 
 /// Writes the head that is passed on: the client's fields without those that speak of its connection alone (RFC 9110
-/// 7.6.1), plus who it is and a request id. `Forwarded` and its like are taken over from trusted senders alone.
+/// 7.6.1) and those that `passes` keeps back by name, plus who it is and a request id. `Forwarded` and its like are taken over from trusted senders alone.
 pub(super) fn write(
     out: &mut Vec<u8>,
     head: &RequestHead<'_>,
     sender: Sender<'_>,
     upgrade: Option<&[u8]>,
+    passes: impl Fn(&[u8]) -> bool,
     make_id: impl FnOnce() -> RequestId,
 ) {
     let fields = head.fields();
@@ -32,7 +33,7 @@ pub(super) fn write(
         Name::Forwarded | Name::ForwardedLike => sender.is_trusted,
         // RFC 9110 10.1.1: an HTTP/1.0 client can not mean it.
         Name::Expect => head.version() == Version::Http11,
-        _ => true,
+        _ => passes(field.name_bytes()),
     });
     if fields.first_known(Name::Host).is_none() {
         // HTTP/1.0 alone; a 1.1 request needs one (RFC 9112 3.2).
@@ -90,7 +91,7 @@ mod tests {
         assert!(matches!(parser.parse(request.as_bytes()), Ok(Progress::Complete { .. })));
         let mut out = Vec::new();
         let sender = Sender { address: "192.0.2.1", scheme: "http", is_trusted };
-        write(&mut out, &parser.head(request.as_bytes()), sender, None, || [b'0'; 32]);
+        write(&mut out, &parser.head(request.as_bytes()), sender, None, |name| name != b"X-Token", || [b'0'; 32]);
         String::from_utf8(out).unwrap()
     }
 
@@ -117,6 +118,12 @@ mod tests {
                  X-Request-Id: {zeros}\r\n\r\n"
             )
         );
+    }
+
+    #[test]
+    fn what_is_kept_back_does_not_pass() {
+        let asked = passed_on("GET / HTTP/1.1\r\nHost: a\r\nX-Token: b\r\nX-Other: c\r\n\r\n", false);
+        assert!(!asked.contains("X-Token") && asked.contains("X-Other: c\r\n"), "{asked}");
     }
 
     #[test]

@@ -4,14 +4,20 @@ use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
+use switchover_model::seam::{Arm, Endpoint, RoutedProcess, Routes};
+use switchover_model::{InstanceId, RevisionId, Share, Slot};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::connection::{TICK, serve};
+use crate::connection::{LaneIo, TICK, serve};
+use crate::generation::Generation;
 use crate::lane::Lane;
+use crate::ledger::LaneLedger;
 use crate::listener::Listener;
+use crate::table::Table;
 
 /// Longest time a test may take: nothing here waits for real deadlines.
 const TEST_TIME: Duration = Duration::from_secs(20);
@@ -25,21 +31,32 @@ pub(super) fn run(test: impl Future<Output = ()>) {
     runtime.block_on(async { tokio::time::timeout(TEST_TIME, test).await.expect("the test came to its end") });
 }
 
-/// A router of one lane before some upstream servers.
+/// A router of one lane before some upstream servers: an app for every host, with a process for every path.
 pub(super) struct Bed {
     pub(super) lane: Rc<Lane>,
     pub(super) address: SocketAddr,
+    generation: Generation,
+    upstreams: Vec<SocketAddr>,
+    _ledger: tempfile::TempDir,
 }
 
 impl Bed {
     pub(super) async fn new(upstreams: &[SocketAddr]) -> Self {
-        Self::with(upstreams, false, 1000).await
+        Self::with(upstreams, &[], 1000).await
     }
 
-    /// `trusted`: the listener believes what its peers say about who they speak for.
-    pub(super) async fn with(upstreams: &[SocketAddr], trusted: bool, connections_max: usize) -> Self {
-        let lane = Rc::new(Lane::new(upstreams.to_vec(), connections_max));
-        let listener = Rc::new(Listener { trusted });
+    /// Without `hosts`, it is for every host.
+    pub(super) async fn with(upstreams: &[SocketAddr], hosts: &[&str], connections_max: usize) -> Self {
+        let ledger = tempfile::tempdir().expect("a folder");
+        let generation = Generation::default();
+        generation.flip(1);
+        let lane = Rc::new(Lane::new(
+            LaneIo::new(connections_max, [1; 16]),
+            LaneLedger::open(&ledger.path().join("lane")),
+            generation.clone(),
+            Arc::new(table(1, upstreams, hosts)),
+        ));
+        let listener = Rc::new(Listener::http());
         let acceptor = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = acceptor.local_addr().expect("bound");
         let accepting = Rc::clone(&lane);
@@ -52,10 +69,65 @@ impl Bed {
         tokio::task::spawn_local(async move {
             loop {
                 tokio::time::sleep(TICK / 10).await;
-                ticking.io().tick();
+                ticking.tick();
             }
         });
-        Self { lane, address }
+        Self { lane, address, generation, upstreams: upstreams.to_vec(), _ledger: ledger }
+    }
+
+    /// Switches to another revision, which ends the drain of the one before at once.
+    pub(super) fn switch(&self) {
+        let before = self.lane.table();
+        let next = self.generation.now() + 1;
+        self.lane.make_ready(Arc::new(table(next, &self.upstreams, &[])));
+        self.generation.flip(next);
+        self.lane.settle(&before);
+        self.lane.tick();
+    }
+
+    /// How everything that was accepted ended so far, sorted: `answered 2xx`, the router's own causes, `aborted`, `cut`.
+    /// Fails when the sum does not close.
+    fn ends(&self) -> Vec<String> {
+        let seen = self.lane.look(None);
+        let mut ends = Vec::new();
+        for ledger in seen.apps.iter().map(|app| &app.2).chain([&seen.nobody]) {
+            let before = ends.len();
+            for revision in ledger.by_revision.values() {
+                for (class, count) in revision.answered.iter().enumerate() {
+                    ends.extend((0..*count).map(|_| format!("answered {}xx", class + 1)));
+                }
+            }
+            for (cause, own) in &ledger.own {
+                ends.extend((0..own.count).map(|_| cause.clone()));
+            }
+            ends.extend((0..ledger.aborted).map(|_| "aborted".to_owned()));
+            assert_eq!((ends.len() - before) as u64 + ledger.in_flight, ledger.accepted, "{ledger:?}");
+            let cut: u64 = ledger.by_revision.values().map(|revision| revision.upgrades_cut).sum();
+            ends.extend((0..cut).map(|_| "cut".to_owned()));
+        }
+        ends.sort_unstable();
+        ends
+    }
+
+    /// Requests and tunnels without an end.
+    pub(super) fn in_flight(&self) -> (u64, u64) {
+        let seen = self.lane.look(None);
+        let parts = seen.apps.iter().flat_map(|app| &app.1);
+        parts.fold((0, 0), |(requests, tunnels), part| (requests + part.1, tunnels + part.2))
+    }
+
+    /// Waits until nothing is in flight, and these are all the ends.
+    pub(super) async fn ended(&self, expected: &[&str]) {
+        until(|| self.in_flight() == (0, 0) && self.ends().len() >= expected.len()).await;
+        let mut expected = expected.to_vec();
+        expected.sort_unstable();
+        assert_eq!(self.ends(), expected);
+    }
+
+    /// Lets so much time pass for the lane at once.
+    pub(super) fn skip(&self, time: Duration) {
+        self.lane.io().skip(time);
+        self.lane.tick();
     }
 
     pub(super) async fn client(&self) -> Client {
@@ -69,17 +141,29 @@ impl Bed {
         client.stream.shutdown().await.expect("still open");
         client.rest().await
     }
+}
 
-    /// Waits until these are the outcomes, in this order.
-    pub(super) async fn outcomes(&self, expected: &[&str]) {
-        until(|| self.lane.log.borrow().len() >= expected.len()).await;
-        assert_eq!(*self.lane.log.borrow(), expected);
-    }
-
-    /// Lets so much time pass for the lane at once.
-    pub(super) fn skip(&self, time: Duration) {
-        self.lane.io().skip(time);
-    }
+/// The routes of one app; the revision has the generation's number.
+fn table(generation: u64, upstreams: &[SocketAddr], hosts: &[&str]) -> Table {
+    let endpoints = upstreams.iter().enumerate().map(|(number, address)| Endpoint {
+        instance: format!("web-{number}").parse::<InstanceId>().expect("a name"),
+        address: *address,
+    });
+    let process = RoutedProcess {
+        process: "web".parse().expect("a name"),
+        paths: vec!["/".to_owned()],
+        endpoints: endpoints.collect(),
+    };
+    let revision = RevisionId(u32::try_from(generation).expect("small"));
+    let routes = Routes {
+        app: "shop".parse().expect("a name"),
+        version: generation,
+        hosts: hosts.iter().map(|host| host.parse().expect("a host")).collect(),
+        arms: vec![Arm { slot: Slot::Blue, revision, share: Share::ALL, processes: vec![process] }],
+        preview: None,
+        drain_ms: 0,
+    };
+    Table::compile(generation, [&routes], false).expect("valid routes")
 }
 
 /// Waits for a condition that other tasks of this runtime bring about.

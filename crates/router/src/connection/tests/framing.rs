@@ -41,7 +41,7 @@ fn no_second_request_is_smuggled_through_the_first() {
             assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{rest:?}: {answer}");
             assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{rest:?}: {answer}");
             assert!(answer.contains("Connection: close\r\n"), "{rest:?}: {answer}");
-            bed.outcomes(&["own Refused"]).await;
+            bed.ended(&["refused"]).await;
             // When the head was fine, it may have been passed on; what was hidden never is.
             until(|| upstream.notes.borrow().len() == upstream.connections.get()).await;
             assert!(
@@ -90,7 +90,7 @@ fn ambiguous_answers_are_not_passed_on() {
             let bed = Bed::new(&[upstream.address]).await;
             let seen = bed.ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
             assert!(seen.starts_with("HTTP/1.1 502 Bad Gateway\r\n"), "{answer:?}: {seen}");
-            bed.outcomes(&["own UpstreamInvalid"]).await;
+            bed.ended(&["upstream-invalid"]).await;
         }
     });
 }
