@@ -48,3 +48,6 @@ pub use decide::decide_with;
 pub use decide::{Decision, decide};
 pub use fold::fold;
 pub use release::{AttemptState, Release, StageRecord, Switch, Undoing, WaitingFor};
+
+#[cfg(test)]
+mod tests;

@@ -69,7 +69,7 @@ fn open(desk: &mut Desk<'_>, kind: ReleaseKind, revision: RevisionId, source: So
             format!("Nothing to do; `switchover abort` takes it back, a newer deploy takes its place ({release}).");
         desk.notice(Some(release), Problem::new("WAITS", cause, next));
     }
-    if let Some(problem) = way_back_that_closes(desk, release) {
+    if let (Some(problem), false) = (way_back_that_closes(desk, release), replace && waits_for.is_some()) {
         desk.notice(Some(release), problem);
     }
     release

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use switchover_model::config::Handover;
 use switchover_model::record::Event;
 use switchover_model::release::Stage;
-use switchover_model::seam::Role;
-use switchover_model::{Problem, ProcessName, ReleaseId, RevisionId, Slot, Span};
+use switchover_model::seam::{Phase, Role};
+use switchover_model::{Problem, ProcessName, ReleaseId, RevisionId, Slot, Span, Timestamp};
 
 use crate::app::App;
+use crate::release::Release;
 use crate::sight::Fitness;
 use crate::slots::longer;
 use crate::turn::{Turn, planted};
@@ -53,14 +54,17 @@ fn still_booting(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revision: Revis
         return turn.undo(id, Problem::new("INSTANCE-EXITED", cause, next).with_detail(lines));
     }
     let limit = boot_limit(&turn.app, revision);
-    let entered_at = turn.release(id).map(crate::release::Release::entered_at).unwrap_or_default();
-    if turn.over(entered_at, limit) && !planted!(turn, NoProvisionDeadline) {
+    let entered_at = turn.release(id).map(Release::entered_at).unwrap_or_default();
+    let over = turn.over(entered_at, limit) || has_overrun(turn, slot, revision, entered_at);
+    if over && !planted!(turn, NoProvisionDeadline) {
         let (why, lines) = turn.sight.ailments(slot, revision);
         let problem = if turn.sight.platform.is_none() {
             let cause = format!("whether {revision} in {slot} is healthy could not be seen within {limit}.");
             Problem::new("PLATFORM-UNKNOWN", cause, "See the daemon's log for why, then deploy again.")
         } else {
-            let cause = format!("{revision} in {slot} was not healthy within {limit}: {why}");
+            let took = turn.now.since(entered_at).as_micros() / 1_000;
+            let cause =
+                format!("{revision} in {slot} was not healthy within its deadline, {took} ms after its start: {why}");
             let next =
                 "Read the app's last lines below; check `health` in the file (path, deadline), then deploy again.";
             Problem::new("HEALTH-NEVER-GREEN", cause, next).with_detail(lines)
@@ -68,6 +72,23 @@ fn still_booting(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revision: Revis
         return turn.undo(id, problem);
     }
     turn.waited_out(id, wait::HEALTHY, limit);
+}
+
+/// An instance was seen to be not healthy for the whole of its own deadline (one that fell ill: counted from the
+/// stage's begin).
+fn has_overrun(turn: &mut Turn<'_>, slot: Slot, revision: RevisionId, entered_at: Timestamp) -> bool {
+    let Some(state) = turn.app.revisions.get(&revision) else { return false };
+    let deadline =
+        |name| state.revision.processes.get(name).and_then(|process| Some(process.health.as_ref()?.deadline));
+    let of = turn.sight.in_slot(slot).filter(|seen| seen.revision == revision);
+    let ends: Vec<_> = of
+        .filter_map(|seen| match &seen.phase {
+            Phase::Starting { since, .. } => Some((*since, deadline(&seen.process)?)),
+            Phase::Unhealthy { .. } => Some((entered_at, deadline(&seen.process)?)),
+            Phase::Healthy { .. } | Phase::Stopping { .. } | Phase::Crashed { .. } => None,
+        })
+        .collect();
+    ends.into_iter().any(|(since, deadline)| turn.over(since, deadline))
 }
 
 /// How long a slot may take to be healthy: the longest deadline in it, and what starting and noticing take.

@@ -1,0 +1,496 @@
+//! The small world of these tests, and how a test reads what was decided.
+
+use std::collections::BTreeMap;
+
+use switchover_model::config::{
+    AppConfig, Drift, Handover, Health, Hook, OnCrash, PreviewRule, Process, ProcessKind, ReleasePolicy, Route, Stop,
+    StopSignal, Strategy,
+};
+use switchover_model::receipt::Ledger;
+use switchover_model::record::{Actor, Attempt, AttemptId, AttemptResult, Draft, Event, IdempotencyKey, Record};
+use switchover_model::release::{Command, Outcome, Stage};
+use switchover_model::revision::{Digest, Revision, RevisionProcess, Source};
+use switchover_model::seam::{
+    Action, Arm, InstanceSeen, Phase, PlatformSeen, Role, Routes, Seen, SlotSpec, TrafficSeen,
+};
+use switchover_model::{Problem, ReleaseId, RevisionId, Share, Slot, Span, Timestamp};
+
+use crate::{Admission, App, Decision, admit, decide, fold};
+
+/// An app's file with one routed process, no hooks, and a second of each waiting time.
+pub(super) fn file() -> AppConfig {
+    let web = Process {
+        command: "bin/web".into(),
+        instances: 2,
+        kind: ProcessKind::Routed {
+            paths: vec!["/".into()],
+            health: Health {
+                path: "/up".into(),
+                any_below_500: false,
+                interval: Span::from_millis(500),
+                timeout: Span::from_secs(2),
+                deadline: Span::from_secs(30),
+            },
+        },
+        stop: Stop { signal: StopSignal::Term, grace: Span::from_secs(5) },
+    };
+    AppConfig {
+        name: "shop".parse().unwrap(),
+        build: None,
+        env: BTreeMap::new(),
+        secrets_file: None,
+        processes: BTreeMap::from([("web".parse().unwrap(), web)]),
+        shared: Vec::new(),
+        route: Route {
+            hosts: vec!["shop.example".parse().unwrap()],
+            preview: Some(PreviewRule { host: "preview.shop.example".parse().unwrap(), networks: Vec::new() }),
+            drain: Span::from_secs(30),
+        },
+        release: ReleasePolicy {
+            strategy: Strategy::BlueGreen,
+            approve: false,
+            approve_timeout: Span::from_secs(3_600),
+            bake: Span::from_secs(60),
+            keep_warm: Span::from_secs(600),
+            keep_revisions: 5,
+            hooks: Vec::new(),
+        },
+        drift: Drift::Correct,
+    }
+}
+
+/// The same with a worker that is handed over like this.
+pub(super) fn file_with_worker(handover: Handover) -> AppConfig {
+    let mut file = file();
+    let worker = Process {
+        command: "bin/work".into(),
+        instances: 1,
+        kind: ProcessKind::Worker { handover },
+        stop: Stop { signal: StopSignal::Term, grace: Span::from_secs(20) },
+    };
+    file.processes.insert("mailer".parse().unwrap(), worker);
+    file
+}
+
+/// A hook of the file.
+pub(super) fn hook(stage: Stage, on_crash: OnCrash) -> Hook {
+    Hook { stage, command: format!("./{stage}.sh"), timeout: Span::from_secs(60), on_crash }
+}
+
+pub(super) struct Bed {
+    pub(super) app: App,
+    pub(super) records: Vec<Record>,
+    pub(super) now: Timestamp,
+    pub(super) seen: Seen,
+    pub(super) file: AppConfig,
+    /// What the next build makes; the same content again when it is the same text.
+    pub(super) content: String,
+    /// New instances stay in their boot.
+    pub(super) boots_forever: bool,
+    /// Attempts do not end by themselves.
+    pub(super) attempts_hang: bool,
+    /// Workers told to stop take until `finish_stops`.
+    pub(super) stops_slowly: bool,
+    /// Routes are taken but not seen in force.
+    pub(super) router_is_deaf: bool,
+    pub(super) last: Decision,
+    log: Vec<String>,
+    keys: u32,
+    serial: u32,
+}
+
+impl Bed {
+    pub(super) fn new(file: AppConfig) -> Self {
+        let now = Timestamp::from_micros(1_000_000_000);
+        let seen = Seen {
+            platform: Some(PlatformSeen { at: now, instances: Vec::new(), headroom: None }),
+            traffic: Some(TrafficSeen { at: now, ..TrafficSeen::default() }),
+        };
+        Self {
+            app: App::new(file.name.clone()),
+            records: Vec::new(),
+            now,
+            seen,
+            file,
+            content: "v1".into(),
+            boots_forever: false,
+            attempts_hang: false,
+            stops_slowly: false,
+            router_is_deaf: false,
+            last: Decision::default(),
+            log: Vec::new(),
+            keys: 0,
+            serial: 0,
+        }
+    }
+
+    /// A bed with `v1` live in blue and settled.
+    pub(super) fn with_v1_live(file: AppConfig) -> Self {
+        let mut bed = Self::new(file);
+        bed.deploy("v1");
+        bed.pass(Span::from_secs(3_600));
+        assert!(bed.app.releases.is_empty(), "{:?}", bed.log);
+        bed.log.clear();
+        bed
+    }
+
+    /// The same for a file whose releases wait for a person.
+    pub(super) fn with_v1_live_approving(file: AppConfig) -> Self {
+        let mut bed = Self::new(file);
+        let release = bed.deploy("v1");
+        bed.command(Command::Promote { release, stage: Stage::Approve }).unwrap();
+        bed.pass(Span::from_secs(3_600));
+        bed.log.clear();
+        bed
+    }
+
+    /// A bed with `v1` warm in blue, `v2` live in green and in its bake.
+    pub(super) fn with_v2_baking(file: AppConfig) -> Self {
+        let mut bed = Self::with_v1_live(file);
+        bed.deploy("v2");
+        bed.log.clear();
+        bed
+    }
+
+    pub(super) fn deploy(&mut self, content: &str) -> ReleaseId {
+        self.content = content.into();
+        self.command(self.deploy_command(false)).unwrap().expect("a deploy opens a release")
+    }
+
+    pub(super) fn deploy_command(&self, replace: bool) -> Command {
+        Command::Deploy {
+            config: Box::new(self.file.clone()),
+            source: Source::Directory { path: "/src".into() },
+            env: BTreeMap::new(),
+            replace,
+        }
+    }
+
+    /// Gives a command with a key of its own, and lets things happen.
+    #[expect(clippy::needless_pass_by_value, reason = "a command is made where it is given")]
+    pub(super) fn command(&mut self, command: Command) -> Result<Option<ReleaseId>, Problem> {
+        self.keys += 1;
+        self.command_with_key(&command, &format!("key-{}", self.keys))
+    }
+
+    pub(super) fn command_with_key(&mut self, command: &Command, key: &str) -> Result<Option<ReleaseId>, Problem> {
+        let actor = Actor::Operator { uid: 1000, name: Some("ann".into()) };
+        let admission = admit(&self.app, command, &IdempotencyKey(key.into()), &actor, self.now)?;
+        let admission = admission.with_ledger(self.seen.traffic.as_ref().map(|traffic| &traffic.ledger));
+        let release = match admission {
+            Admission::New { drafts, release, notices: _ } => {
+                self.append(drafts);
+                release
+            }
+            Admission::Repeated { release, .. } => release,
+        };
+        self.run();
+        Ok(release)
+    }
+
+    /// Decides and acts until nothing changes any more.
+    pub(super) fn run(&mut self) {
+        for _ in 0..200 {
+            self.tick(Span::from_millis(1));
+            let before = (self.records.len(), self.instances(), self.routes_version());
+            self.turn();
+            if before == (self.records.len(), self.instances(), self.routes_version()) {
+                return;
+            }
+        }
+        panic!("it never comes to rest: {:?}", self.log.split_off(self.log.len().saturating_sub(20)));
+    }
+
+    /// One decision, recorded and acted upon.
+    pub(super) fn turn(&mut self) {
+        let decision = decide(&self.app, &self.seen, self.now);
+        assert_eq!(decision, decide(&self.app, &self.seen, self.now), "the same values give the same decision");
+        self.append(decision.drafts.clone());
+        for action in &decision.actions {
+            self.act(action);
+        }
+        self.last = decision;
+    }
+
+    /// Lets `span` pass, waking when a decision asked for it.
+    pub(super) fn pass(&mut self, span: Span) {
+        let end = self.now + span;
+        self.run();
+        for _ in 0..2_000 {
+            let wake = self.last.wake.filter(|wake| *wake <= end);
+            self.set_now(wake.unwrap_or(end).max(self.now));
+            self.run();
+            if self.now >= end {
+                return;
+            }
+        }
+        panic!("it wakes without end: {:?}", self.log.split_off(self.log.len().saturating_sub(20)));
+    }
+
+    fn tick(&mut self, span: Span) {
+        self.set_now(self.now + span);
+    }
+
+    fn set_now(&mut self, now: Timestamp) {
+        self.now = now;
+        if let Some(platform) = &mut self.seen.platform {
+            platform.at = now;
+        }
+        if let Some(traffic) = &mut self.seen.traffic {
+            traffic.at = now;
+        }
+    }
+
+    pub(super) fn append(&mut self, drafts: Vec<Draft>) {
+        for draft in drafts {
+            let sequence = self.app.sequence + 1;
+            let record = Record { sequence, at: draft.at, actor: draft.actor, event: draft.event };
+            self.log.extend(line(&record.event));
+            self.app.apply(&record);
+            self.records.push(record);
+        }
+        assert_eq!(fold(&self.app.name, &self.records), self.app, "the journal replays to the same app");
+    }
+
+    fn act(&mut self, action: &Action) {
+        match action {
+            Action::Build { attempt, revision, source } => {
+                if !self.attempts_hang {
+                    let sealed = self.revision(*revision, source.clone());
+                    self.note(Event::Sealed { revision: Box::new(sealed) });
+                    self.end(*attempt, AttemptResult::Passed { output: Vec::new() });
+                }
+            }
+            Action::Hook { attempt, .. } => {
+                if !self.attempts_hang {
+                    self.end(*attempt, AttemptResult::Passed { output: Vec::new() });
+                }
+            }
+            Action::CancelAttempt { attempt } => self.end(*attempt, AttemptResult::Cancelled),
+            Action::Ensure(spec) => self.ensure(spec),
+            Action::Stop { slot } => {
+                let slow = self.stops_slowly;
+                let now = self.now;
+                self.instances_mut().retain_mut(|seen| {
+                    if seen.slot == *slot {
+                        begin_to_stop(seen, now);
+                    }
+                    slow || seen.slot != *slot
+                });
+            }
+            Action::Route(goal) => {
+                let version = self.app.routes_version();
+                if self.router_is_deaf || version <= self.routes_version() {
+                    return;
+                }
+                let arms = goal.arms.iter().map(|arm| Arm {
+                    slot: arm.slot,
+                    revision: arm.revision,
+                    share: arm.share,
+                    processes: Vec::new(),
+                });
+                let routes = Routes {
+                    app: self.app.name.clone(),
+                    version,
+                    hosts: Vec::new(),
+                    arms: arms.collect(),
+                    preview: None,
+                    drain_ms: 30_000,
+                };
+                let now = self.now;
+                if let Some(traffic) = &mut self.seen.traffic {
+                    traffic.routes = Some(routes);
+                    traffic.in_force_since = Some(now);
+                }
+            }
+            Action::KeepRevisions { keep } => {
+                for slot in Slot::BOTH {
+                    assert!(self.app.slot(slot).revision.is_none_or(|revision| keep.contains(&revision)));
+                }
+            }
+        }
+    }
+
+    fn ensure(&mut self, spec: &SlotSpec) {
+        let (now, slow, forever) = (self.now, self.stops_slowly, self.boots_forever);
+        for (name, goal) in &spec.processes {
+            let process = &spec.revision.processes[name];
+            let runs = process.handover.is_none_or(|handover| goal.role == Role::Active || handover == Handover::Lease);
+            let is_it = |seen: &InstanceSeen| seen.slot == spec.slot && seen.process == *name;
+            let wanted = if runs { goal.count as usize } else { 0 };
+            let mut kept = 0;
+            self.instances_mut().retain_mut(|seen| {
+                if !is_it(seen) {
+                    return true;
+                }
+                kept += 1;
+                if kept <= wanted {
+                    seen.role = goal.role;
+                    return true;
+                }
+                begin_to_stop(seen, now);
+                slow
+            });
+            while kept < wanted {
+                kept += 1;
+                self.serial += 1;
+                let phase =
+                    if forever { Phase::Starting { since: now, last: None } } else { Phase::Healthy { since: now } };
+                let seen = InstanceSeen {
+                    id: format!("i{}", self.serial).parse().unwrap(),
+                    slot: spec.slot,
+                    revision: spec.revision.id,
+                    process: name.clone(),
+                    role: goal.role,
+                    address: None,
+                    phase,
+                    restarts: 0,
+                };
+                self.instances_mut().push(seen);
+            }
+        }
+    }
+
+    fn revision(&self, id: RevisionId, source: Source) -> Revision {
+        let processes = self.file.processes.iter().map(|(name, process)| {
+            let (health, handover) = match &process.kind {
+                ProcessKind::Routed { health, .. } => (Some(health.clone()), None),
+                ProcessKind::Worker { handover } => (None, Some(*handover)),
+            };
+            let run =
+                RevisionProcess { command: process.command.clone(), health, stop: process.stop.clone(), handover };
+            (name.clone(), run)
+        });
+        Revision {
+            id,
+            artifact: Digest(self.content.clone()),
+            env: Digest("env".into()),
+            secrets: None,
+            processes: processes.collect(),
+            probe_host: None,
+            shared: Vec::new(),
+            source,
+            sealed_at: self.now,
+        }
+    }
+
+    /// Appends what the controller writes by itself.
+    pub(super) fn note(&mut self, event: Event) {
+        self.append(vec![Draft { at: self.now, actor: Actor::Controller, event }]);
+    }
+
+    pub(super) fn end(&mut self, attempt: AttemptId, result: AttemptResult) {
+        self.note(Event::AttemptEnded { attempt, result, took: Span::from_millis(5) });
+    }
+
+    /// The attempt that runs.
+    pub(super) fn running(&self) -> AttemptId {
+        self.app.open_attempts().next().expect("an attempt runs").0
+    }
+
+    fn instances(&self) -> Vec<InstanceSeen> {
+        self.seen.platform.iter().flat_map(|platform| platform.instances.clone()).collect()
+    }
+
+    pub(super) fn instances_mut(&mut self) -> &mut Vec<InstanceSeen> {
+        &mut self.seen.platform.as_mut().expect("the platform can be asked").instances
+    }
+
+    /// Gives every instance of `slot` this phase.
+    pub(super) fn make(&mut self, slot: Slot, phase: &Phase) {
+        for seen in self.instances_mut().iter_mut().filter(|seen| seen.slot == slot) {
+            seen.phase = phase.clone();
+        }
+    }
+
+    pub(super) fn ledger(&mut self) -> &mut Ledger {
+        &mut self.seen.traffic.as_mut().expect("the traffic can be asked").ledger
+    }
+
+    fn routes_version(&self) -> u64 {
+        let routes = self.seen.traffic.as_ref().and_then(|traffic| traffic.routes.as_ref());
+        routes.map_or(0, |routes| routes.version)
+    }
+
+    /// The slot and revision with all the traffic, in the world.
+    pub(super) fn served(&self) -> Option<(Slot, RevisionId)> {
+        let routes = self.seen.traffic.as_ref()?.routes.as_ref()?;
+        routes.arms.iter().find(|arm| arm.share == Share::ALL).map(|arm| (arm.slot, arm.revision))
+    }
+
+    pub(super) fn outcome(&self, id: ReleaseId) -> Option<Outcome> {
+        self.app.any_release(id).and_then(|release| release.outcome.clone())
+    }
+
+    pub(super) fn stage(&self) -> Option<Stage> {
+        self.app.releases.last().and_then(crate::Release::stage)
+    }
+
+    /// What was recorded since the last question, a line each.
+    pub(super) fn story(&mut self) -> String {
+        let mut story = self.log.join("\n");
+        self.log.clear();
+        story.push('\n');
+        story
+    }
+}
+
+fn begin_to_stop(seen: &mut InstanceSeen, now: Timestamp) {
+    if !matches!(seen.phase, Phase::Stopping { .. }) {
+        seen.phase = Phase::Stopping { since: now };
+    }
+}
+
+pub(super) fn sick() -> Phase {
+    let cause = Problem::new("HEALTH", "answers 500.", "").with_detail(vec!["boom".into()]);
+    Phase::Unhealthy { since: Timestamp::from_micros(1), cause }
+}
+
+/// A record as a person reads it in these tests; waiting and attempts' ends left out.
+fn line(event: &Event) -> Option<String> {
+    let text = match event {
+        Event::Commanded { command, .. } => format!("{} asked for", command.as_str()),
+        Event::Opened { release, revision, .. } => format!("{release}: opened with {revision}"),
+        Event::Entered { release, stage, slot: Some(slot) } => format!("{release}: {stage} in {slot}"),
+        Event::Entered { release, stage, slot: None } => format!("{release}: {stage}"),
+        Event::AttemptStarted { release, what: Attempt::Hook { stage, hook }, .. } => {
+            format!("{release}: {stage} hook {hook}")
+        }
+        Event::Routed { version, goal, .. } => {
+            let arms = goal.arms.iter().filter(|arm| arm.share == Share::ALL);
+            let to: Vec<String> = arms.map(|arm| format!("{} in {}", arm.revision, arm.slot)).collect();
+            let preview = if goal.preview.is_some() { ", preview" } else { "" };
+            format!("routes {version}: [{}]{preview}", to.join(", "))
+        }
+        Event::InForce { version, .. } => format!("routes {version} in force"),
+        Event::HandedOver { release, to } => format!("{release}: workers to {to}"),
+        Event::Switched { release, .. } => format!("{release}: switched"),
+        Event::Undoing { release, cause } => {
+            format!("{release}: undoing, {}", cause.as_ref().map_or("asked for", |cause| &cause.code))
+        }
+        Event::Drained { slot, left, .. } => format!("{slot} drained, {left} left"),
+        Event::Stopped { slot } => format!("{slot} told to stop"),
+        Event::Emptied { slot } => format!("{slot} empty"),
+        Event::Concluded { release, outcome } => format!("{release}: {}", outcome_text(outcome)),
+        Event::Settled { release, .. } => format!("{release}: settled"),
+        Event::Drifted { what, corrected } => format!("drift: {what} (put right: {corrected})"),
+        Event::Noted { problem, .. } => format!("note {}", problem.code),
+        Event::Waiting { .. }
+        | Event::AttemptStarted { .. }
+        | Event::AttemptEnded { .. }
+        | Event::Sealed { .. }
+        | Event::RouterRestarted { .. } => return None,
+    };
+    Some(text)
+}
+
+fn outcome_text(outcome: &Outcome) -> String {
+    let why = |cause: &Option<Problem>| cause.as_ref().map_or("asked for".to_owned(), |cause| cause.code.clone());
+    match outcome {
+        Outcome::Succeeded { proven } => format!("succeeded, proven: {proven}"),
+        Outcome::RolledBack { cause } => format!("rolled back, {}", why(cause)),
+        Outcome::Aborted { cause } => format!("aborted, {}", why(cause)),
+        Outcome::Superseded { by } => format!("superseded by {by}"),
+        Outcome::Failed { cause } => format!("failed, {}", cause.code),
+    }
+}

@@ -1,0 +1,9 @@
+//! Scenarios on a small obedient world: what it is told it does at once; what a test wants to go wrong, the test breaks.
+
+mod bed;
+mod commands;
+mod lasting;
+mod rollbacks;
+mod stages;
+mod trouble;
+mod workers;

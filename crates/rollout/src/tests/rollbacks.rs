@@ -1,0 +1,158 @@
+//! Going back: at once while warm, by a new release after that, and when it fails.
+
+use expect_test::expect;
+use switchover_model::release::{Command, Outcome, Stage};
+use switchover_model::seam::Action;
+use switchover_model::view::WayBack;
+use switchover_model::{ReleaseId, RevisionId, Share, Slot, Span};
+
+use super::bed::{Bed, file, sick};
+use crate::view::way_back;
+
+const BACK: Command = Command::Rollback { to: None };
+
+#[test]
+fn a_rollback_while_warm_is_one_switch_decided_at_once() {
+    let mut bed = Bed::with_v2_baking(file());
+    assert_eq!(way_back(&bed.app, &bed.seen, bed.now), WayBack::Instant { to: RevisionId(1), until: None });
+    bed.command(BACK).unwrap();
+    bed.pass(Span::from_secs(60));
+    expect![[r#"
+        rollback asked for
+        2: undoing, asked for
+        routes 3: [r1 in blue]
+        routes 3 in force
+        green drained, 0 left
+        2: workers to blue
+        2: rolled back, asked for
+        green told to stop
+        green empty
+        2: settled
+    "#]]
+    .assert_eq(&bed.story());
+    assert_eq!(bed.served(), Some((Slot::Blue, RevisionId(1))));
+}
+
+#[test]
+fn the_first_decision_after_a_rollback_holds_the_flip() {
+    let mut bed = Bed::with_v2_baking(file());
+    bed.router_is_deaf = true;
+    bed.command(BACK).unwrap();
+    let Action::Route(goal) = &bed.last.actions[0] else { panic!("{:?}", bed.last.actions) };
+    assert_eq!((goal.arms[0].revision, goal.arms[0].share), (RevisionId(1), Share::ALL));
+}
+
+#[test]
+fn a_rollback_in_keep_warm_takes_back_a_release_that_had_succeeded() {
+    let mut bed = Bed::with_v2_baking(file());
+    bed.pass(Span::from_secs(100));
+    assert_eq!(bed.stage(), Some(Stage::Retire));
+    assert!(matches!(way_back(&bed.app, &bed.seen, bed.now), WayBack::Instant { until: Some(_), .. }));
+    bed.command(BACK).unwrap();
+    bed.pass(Span::from_secs(60));
+    assert_eq!(bed.outcome(ReleaseId(2)), Some(Outcome::RolledBack { cause: None }));
+    assert_eq!(bed.served(), Some((Slot::Blue, RevisionId(1))));
+}
+
+#[test]
+fn a_rollback_after_retire_is_a_release_of_the_revision_before_without_a_build() {
+    let mut bed = Bed::with_v2_baking(file());
+    bed.pass(Span::from_secs(3_600));
+    assert!(matches!(way_back(&bed.app, &bed.seen, bed.now), WayBack::Start { to: RevisionId(1), .. }));
+    bed.story();
+    bed.command(BACK).unwrap();
+    bed.pass(Span::from_secs(10));
+    expect![[r#"
+        rollback asked for
+        3: opened with r1
+        3: provision in blue
+        3: verify in blue
+        3: shift in blue
+        routes 3: [r1 in blue]
+        routes 3 in force
+        green drained, 0 left
+        3: workers to blue
+        3: switched
+        3: bake
+    "#]]
+    .assert_eq(&bed.story());
+    bed.command(BACK).unwrap();
+    assert_eq!(bed.served(), Some((Slot::Green, RevisionId(2))), "while it is warm that is taken back by one switch");
+}
+
+#[test]
+fn a_rollback_before_the_shift_aborts() {
+    let mut bed = Bed::with_v1_live(file());
+    bed.boots_forever = true;
+    let release = bed.deploy("v2");
+    bed.command(BACK).unwrap();
+    assert_eq!(bed.outcome(release), Some(Outcome::Aborted { cause: None }));
+    bed.pass(Span::from_secs(60));
+    expect![[r#"
+        deploy asked for
+        2: opened with r2
+        2: build
+        2: provision in green
+        rollback asked for
+        2: undoing, asked for
+        2: aborted, asked for
+        green told to stop
+        green empty
+        2: settled
+    "#]]
+    .assert_eq(&bed.story());
+    assert_eq!(bed.served(), Some((Slot::Blue, RevisionId(1))));
+}
+
+#[test]
+fn there_is_nothing_to_go_back_to_after_a_first_release() {
+    let mut bed = Bed::new(file());
+    assert_eq!(bed.command(BACK).unwrap_err().code, "NOTHING-TO-ROLL-BACK");
+    bed.deploy("v1");
+    let records = bed.records.len();
+    assert_eq!(bed.command(BACK).unwrap_err().code, "NOTHING-TO-ROLL-BACK");
+    assert_eq!(bed.records.len(), records, "a refusal changes nothing");
+}
+
+#[test]
+fn a_rollback_waits_for_an_old_slot_that_died_and_leaves_the_traffic_where_it_is_healthy() {
+    let mut bed = Bed::with_v2_baking(file());
+    bed.make(Slot::Blue, &sick());
+    bed.command(BACK).unwrap();
+    bed.pass(Span::from_secs(20));
+    assert_eq!(bed.served(), Some((Slot::Green, RevisionId(2))));
+    let now = bed.now;
+    bed.make(Slot::Blue, &switchover_model::seam::Phase::Healthy { since: now });
+    bed.run();
+    assert_eq!(bed.served(), Some((Slot::Blue, RevisionId(1))));
+    assert_eq!(bed.outcome(ReleaseId(2)), Some(Outcome::RolledBack { cause: None }));
+}
+
+#[test]
+fn a_rollback_whose_old_slot_never_recovers_asks_for_a_person() {
+    let mut bed = Bed::with_v2_baking(file());
+    bed.make(Slot::Blue, &sick());
+    bed.command(BACK).unwrap();
+    bed.pass(Span::from_secs(120));
+    let Some(Outcome::Failed { cause }) = bed.outcome(ReleaseId(2)) else { panic!("{:?}", bed.outcome(ReleaseId(2))) };
+    expect!["NO-HEALTHY-WAY-BACK: r1 in blue was to take the traffic back and was not seen healthy within 40s: i1: answers 500.; i2: answers 500. The traffic was left on r2 in green. Deploy a good revision, or `switchover rollback --to` an older one."].assert_eq(&cause.to_string());
+    assert_eq!(bed.served(), Some((Slot::Green, RevisionId(2))));
+    assert!(bed.app.releases.is_empty(), "it is settled");
+    bed.deploy("v3");
+    assert_eq!(bed.served(), Some((Slot::Blue, RevisionId(3))), "the next release goes its way");
+}
+
+#[test]
+fn an_older_revision_is_reached_by_its_name() {
+    let mut bed = Bed::with_v2_baking(file());
+    bed.pass(Span::from_secs(3_600));
+    bed.deploy("v3");
+    let to = |id| Command::Rollback { to: Some(RevisionId(id)) };
+    assert_eq!(bed.command(to(3)).unwrap_err().code, "ALREADY-LIVE");
+    assert_eq!(bed.command(to(9)).unwrap_err().code, "REVISION-UNKNOWN");
+    bed.command(to(1)).unwrap();
+    assert_eq!(bed.served(), Some((Slot::Green, RevisionId(1))));
+    bed.command(to(3)).unwrap();
+    bed.run();
+    assert_eq!(bed.served(), Some((Slot::Blue, RevisionId(3))), "a named revision that is warm is one switch away");
+}
