@@ -17,7 +17,7 @@ mod tests;
 pub use diff::{Change, diff};
 pub use keys::{MAX_INSTANCES, MAX_KEPT_REVISIONS, breaks_env_name, nearest};
 pub use mistake::Mistake;
-pub use parse::{LONGEST_FILE, parse};
+pub use parse::{LONGEST_FILE, app_name, parse};
 pub use reference::reference;
 pub use schema::schema;
 

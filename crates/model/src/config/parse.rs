@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 
 use toml::de::DeTable;
 
-use crate::name::{Host, ProcessName};
+use crate::name::{AppName, Host, ProcessName};
 use crate::release::Stage;
 
 use super::check::{Mistakes, Node, check_table};
@@ -45,6 +45,14 @@ pub fn parse(text: &str, file_name: &str, base_dir: &Path) -> Result<AppConfig, 
         Some(config) if mistakes.is_empty() => Ok(config),
         Some(_) | None => Err(mistakes.in_order()),
     }
+}
+
+/// The `name` of a file, also of one with mistakes elsewhere; nothing when it has no valid one.
+#[must_use]
+pub fn app_name(text: &str) -> Option<AppName> {
+    let text = text.get(..LONGEST_FILE.min(text.len()))?;
+    let (document, _) = DeTable::parse_recoverable(text);
+    document.get_ref().get("name")?.get_ref().as_str()?.parse().ok()
 }
 
 /// The checked tables, about to become an [`AppConfig`]. Each method adds the contradictions it finds.
@@ -154,7 +162,7 @@ impl File<'_> {
         hosts
     }
 
-    fn route(&self, app: &crate::AppName, hosts: Vec<Host>, mistakes: &mut Mistakes<'_>) -> Option<Route> {
+    fn route(&self, app: &AppName, hosts: Vec<Host>, mistakes: &mut Mistakes<'_>) -> Option<Route> {
         let route = self.root.table("route");
         let preview = route.table("preview");
         let default = match hosts.first() {

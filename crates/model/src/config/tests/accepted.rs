@@ -185,3 +185,10 @@ fn a_diff_names_what_changes_and_hides_environment_values() {
     assert!(diff(Some(&old), &old).is_empty());
     assert!(!serde_json::to_string(&diff(None, &good(&text))).unwrap().contains("topsecret"));
 }
+
+#[test]
+fn a_file_with_mistakes_still_names_its_app() {
+    assert_eq!(app_name("name = \"shop\"\nbake = = 3\n[process.web").unwrap().as_str(), "shop");
+    assert_eq!(app_name("[release]\nname = \"shop\""), None);
+    assert_eq!(app_name("name = \"No Name\""), None);
+}

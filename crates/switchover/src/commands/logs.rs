@@ -1,0 +1,114 @@
+use std::time::Duration;
+
+use switchover_model::answer::LogLine;
+use switchover_model::{InstanceId, ProcessName, Slot};
+
+use crate::cli::Shared;
+use crate::daemon::Trouble;
+use crate::exit::Exit;
+use crate::failure::Done;
+use crate::say;
+use crate::sse::Lines;
+
+/// How long a daemon that went away is looked for again, and how often.
+const AGAIN_TRIES: u32 = 60;
+const AGAIN_PAUSE: Duration = Duration::from_secs(1);
+
+/// Show what an app's instances print
+///
+/// With --json each line is one JSON object of its own: a log has no end that one object could wait for.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Logs {
+    /// Go on with new lines until Ctrl-C
+    #[arg(short, long)]
+    follow: bool,
+    /// How many of the last lines
+    #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 100)]
+    lines: u32,
+    /// Of this slot alone
+    #[arg(long, value_parser = slot)]
+    slot: Option<Slot>,
+    /// Of this process type alone
+    #[arg(long, value_name = "NAME")]
+    process: Option<ProcessName>,
+    /// Of this instance alone
+    #[arg(long, value_name = "ID")]
+    instance: Option<InstanceId>,
+}
+
+fn slot(text: &str) -> Result<Slot, String> {
+    Slot::BOTH.into_iter().find(|slot| slot.as_str() == text).ok_or_else(|| "the slots are blue and green".to_owned())
+}
+
+impl Logs {
+    pub(crate) async fn run(self, shared: &Shared) -> Done {
+        let daemon = shared.daemon()?;
+        let app = shared.app(&daemon).await?;
+        let mut lines = self.lines;
+        let mut tries = 0;
+        loop {
+            let path = format!("/v1/apps/{app}/logs?{}", self.query(lines));
+            let trouble = match daemon.stream(&path).await {
+                Ok(mut stream) => {
+                    let mut split = Lines::default();
+                    loop {
+                        let bytes = tokio::select! {
+                            bytes = stream.next() => bytes,
+                            _ = tokio::signal::ctrl_c() => return Ok(Exit::Succeeded),
+                        };
+                        match bytes {
+                            Ok(Some(bytes)) => {
+                                tries = 0;
+                                let lines = split.push(&bytes).unwrap_or_default();
+                                lines.iter().for_each(|line| tell(shared, line));
+                            }
+                            Ok(None) if !self.follow => return Ok(Exit::Succeeded),
+                            Ok(None) => break Trouble::Broken("the log ended".to_owned()),
+                            Err(trouble) => break trouble,
+                        }
+                    }
+                }
+                Err(trouble) => trouble,
+            };
+            let away = !matches!(trouble, Trouble::Answered(..));
+            if !(self.follow
+                && away
+                && tries < AGAIN_TRIES
+                && (tries > 0 || lines == 0 || matches!(trouble, Trouble::Broken(_))))
+            {
+                return Err(daemon.failure(trouble));
+            }
+            // After a restart of the daemon new lines alone are asked for.
+            lines = 0;
+            tries += 1;
+            tokio::select! {
+                () = tokio::time::sleep(AGAIN_PAUSE) => {}
+                _ = tokio::signal::ctrl_c() => return Ok(Exit::Succeeded),
+            }
+        }
+    }
+
+    fn query(&self, lines: u32) -> String {
+        let mut query = format!("lines={lines}&follow={}", self.follow);
+        if let Some(slot) = self.slot {
+            query += &format!("&slot={slot}");
+        }
+        if let Some(process) = &self.process {
+            query += &format!("&process={process}");
+        }
+        if let Some(instance) = &self.instance {
+            query += &format!("&instance={instance}");
+        }
+        query
+    }
+}
+
+fn tell(shared: &Shared, line: &str) {
+    match serde_json::from_str::<LogLine>(line) {
+        Ok(_) if shared.json => say::line(line),
+        Ok(log) => {
+            say::line(format_args!("{} {} | {}", log.slot, log.instance, say::printable(&log.line)));
+        }
+        Err(_) => {}
+    }
+}

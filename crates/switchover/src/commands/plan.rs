@@ -1,0 +1,66 @@
+use switchover_model::RevisionId;
+use switchover_model::answer::PlanView;
+use switchover_model::release::Command;
+
+use super::deploy::What;
+use crate::cli::Shared;
+use crate::exit::Exit;
+use crate::failure::{Done, Failure};
+use crate::say;
+use crate::show::table::Table;
+
+/// Show what a deploy would do, stage by stage, and how a rollback would go at each
+///
+/// Nothing is changed.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Plan {
+    #[command(flatten)]
+    what: What,
+    /// Plan a rollback instead
+    #[arg(long, conflicts_with_all = ["artifact", "image", "git", "env", "replace"])]
+    rollback: bool,
+    /// Plan a rollback to this revision
+    #[arg(long, value_name = "rN", requires = "rollback")]
+    to: Option<RevisionId>,
+}
+
+impl Plan {
+    pub(crate) async fn run(self, shared: &Shared) -> Done {
+        let daemon = shared.daemon()?;
+        let (app, command) = if self.rollback {
+            (shared.app(&daemon).await?, Command::Rollback { to: self.to })
+        } else {
+            let file = shared.file()?;
+            (file.config.name.clone(), self.what.command(file)?)
+        };
+        let plan: PlanView = daemon.question(&format!("/v1/apps/{app}/plan"), &command).await?;
+        if shared.json {
+            say::json(&plan);
+            return Ok(if plan.refused.is_some() { Exit::Refused } else { Exit::Succeeded });
+        }
+        if let Some(refused) = plan.refused {
+            return Err(Failure::Problem(Exit::Refused, refused));
+        }
+        lines(&plan).into_iter().for_each(say::line);
+        Ok(Exit::Succeeded)
+    }
+}
+
+fn lines(plan: &PlanView) -> Vec<String> {
+    let from = plan.from.map(|from| format!("{from} -> ")).unwrap_or_default();
+    let to = plan.revision.map(|to| to.to_string()).unwrap_or_default();
+    let slot = plan.slot.map(|slot| format!(" to {slot}")).unwrap_or_default();
+    let mut lines = vec![format!("{} of {}: {from}{to}{slot}", plan.command, plan.app), String::new()];
+    let mut table = Table::new(&["stage", "does", "a rollback then"], &[]);
+    for stage in &plan.stages {
+        table.row([stage.stage.to_string(), stage.does.clone(), stage.way_back.clone()]);
+    }
+    lines.extend(table.lines());
+    if !plan.changes.is_empty() {
+        lines.push(String::new());
+        lines.push("changes:".to_owned());
+        lines.extend(plan.changes.iter().map(|change| format!("  {change}")));
+    }
+    lines.extend(plan.notes.iter().map(|note| format!("note: {note}")));
+    lines
+}

@@ -1,0 +1,46 @@
+use switchover_model::Problem;
+use switchover_model::release::{Command, Stage};
+
+use super::steer;
+use crate::cli::Shared;
+use crate::exit::Exit;
+use crate::failure::{Done, Failure};
+
+/// Open the gate that a release waits at
+#[derive(Debug, clap::Args)]
+pub(crate) struct Promote {
+    /// The release that is meant [default: the newest one without an outcome]
+    #[arg(long, value_name = "NUMBER")]
+    release: Option<u32>,
+    /// The stage whose gate is meant [default: the one the release is in]
+    #[arg(long, value_name = "STAGE", value_parser = stage)]
+    stage: Option<Stage>,
+}
+
+fn stage(text: &str) -> Result<Stage, String> {
+    Stage::ALL.into_iter().find(|stage| stage.as_str() == text).ok_or_else(|| {
+        let known: Vec<&str> = Stage::ALL.iter().map(|stage| stage.as_str()).collect();
+        format!("the stages are {}", known.join(", "))
+    })
+}
+
+impl Promote {
+    pub(crate) async fn run(self, shared: &Shared) -> Done {
+        let daemon = shared.daemon()?;
+        let app = shared.app(&daemon).await?;
+        let meant = steer::meant(&daemon, &app, self.release).await?;
+        let Some(stage) = self.stage.or(meant.stage) else {
+            return Err(Failure::Problem(
+                Exit::Refused,
+                Problem::new(
+                    "NOT-AT-A-GATE",
+                    format!("Release {} of {app} is in no stage.", meant.release),
+                    "Look where it is with `switchover status`.",
+                ),
+            ));
+        };
+        let command = Command::Promote { release: meant.release, stage };
+        let said = format!("the gate of {stage} is open for release {} of {app}", meant.release);
+        steer::give(shared, &daemon, &app, &command, &said).await
+    }
+}

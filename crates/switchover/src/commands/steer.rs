@@ -1,0 +1,60 @@
+//! What `promote`, `pause`, `resume` and `abort` share: each means one release, and says which.
+
+use switchover_model::answer::CommandAnswer;
+use switchover_model::release::{Command, Stage};
+use switchover_model::view::StatusView;
+use switchover_model::{AppName, Problem, ReleaseId};
+
+use crate::cli::Shared;
+use crate::daemon::Daemon;
+use crate::exit::Exit;
+use crate::failure::{Done, Failure};
+use crate::say;
+
+/// The release that is meant, and the stage it is in.
+pub(crate) struct Meant {
+    pub(crate) release: ReleaseId,
+    pub(crate) stage: Option<Stage>,
+}
+
+/// The release that is said, or the newest one without an outcome.
+pub(crate) async fn meant(daemon: &Daemon, app: &AppName, said: Option<u32>) -> Result<Meant, Failure> {
+    let status: StatusView = daemon.get(&format!("/v1/apps/{app}/status")).await?;
+    let moving = status.releases.iter().rev().find(|release| match said {
+        Some(said) => release.release == ReleaseId(said),
+        None => release.outcome.is_none(),
+    });
+    match (moving, said) {
+        (Some(release), _) => {
+            Ok(Meant { release: release.release, stage: release.stages.last().map(|stage| stage.stage) })
+        }
+        (None, Some(said)) => Ok(Meant { release: ReleaseId(said), stage: None }),
+        (None, None) => Err(Failure::Problem(
+            Exit::Refused,
+            Problem::new(
+                "NOTHING-MOVES",
+                format!("No release of {app} is under way."),
+                "Begin one with `switchover deploy`, or look with `switchover history`.",
+            ),
+        )),
+    }
+}
+
+/// Gives a command and tells what came of it.
+pub(crate) async fn give(shared: &Shared, daemon: &Daemon, app: &AppName, command: &Command, said: &str) -> Done {
+    let answer = daemon.command(app, command).await?;
+    tell(shared, &answer, said);
+    Ok(Exit::Succeeded)
+}
+
+/// Tells that a command was admitted, and what there is to know about it.
+pub(crate) fn tell(shared: &Shared, answer: &CommandAnswer, said: &str) {
+    if shared.json {
+        say::json(answer);
+        return;
+    }
+    say::line(said);
+    for note in &answer.notes {
+        say::line(format_args!("note: {note}"));
+    }
+}

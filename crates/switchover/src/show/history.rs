@@ -1,0 +1,40 @@
+//! The releases of an app as a table.
+
+use jiff::tz::TimeZone;
+use switchover_model::Timestamp;
+use switchover_model::release::ReleaseKind;
+use switchover_model::view::ReleaseView;
+
+use super::moment::{clock, length};
+use super::release::{outcome_cause, outcome_word};
+use super::table::Table;
+
+/// One line a release, newest first.
+pub(crate) fn table(releases: &[ReleaseView], now: Timestamp, zone: &TimeZone) -> Vec<String> {
+    let mut table = Table::new(&["release", "revision", "what", "by", "asked", "switched after", "outcome"], &[0]);
+    for release in releases.iter().rev() {
+        let kind = match release.kind {
+            ReleaseKind::Deploy => "deploy".to_owned(),
+            ReleaseKind::Return { to } => format!("return to {to}"),
+        };
+        let from = release.from.map(|from| format!("{from} -> ")).unwrap_or_default();
+        let outcome = match &release.outcome {
+            Some(outcome) => match outcome_cause(outcome) {
+                Some(cause) => format!("{}: {}", outcome_word(outcome), cause.code),
+                None => outcome_word(outcome),
+            },
+            None if release.undoing => "being undone".to_owned(),
+            None => release.stages.last().map_or_else(|| "waiting".to_owned(), |stage| format!("in {}", stage.stage)),
+        };
+        table.row([
+            release.release.to_string(),
+            format!("{from}{}", release.revision),
+            kind,
+            release.by.clone(),
+            clock(release.opened_at, now, zone),
+            release.switched_at.map(|at| length(at.since(release.opened_at))).unwrap_or_default(),
+            outcome,
+        ]);
+    }
+    table.lines()
+}

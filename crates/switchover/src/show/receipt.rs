@@ -1,0 +1,86 @@
+//! A receipt as tables.
+
+use jiff::tz::TimeZone;
+use switchover_model::receipt::{Receipt, SwitchReceipt};
+use switchover_model::seam::Evidence;
+use switchover_model::{AppName, Timestamp};
+
+use super::moment::{clock, length};
+use super::table::Table;
+
+/// The receipt, with its sum written out.
+pub(crate) fn tables(app: &AppName, receipt: &Receipt, now: Timestamp, zone: &TimeZone) -> Vec<String> {
+    let window = if receipt.closed { "closed" } else { "still open" };
+    let mut lines = vec![
+        format!(
+            "receipt of release {} of {app}: {} to {} ({}), {window}",
+            receipt.release,
+            clock(receipt.from, now, zone),
+            clock(receipt.to, now, zone),
+            length(receipt.to.since(receipt.from)),
+        ),
+        format!("rests on {}", evidence(receipt.evidence)),
+        String::new(),
+    ];
+    lines.extend(sum(receipt));
+    lines.push(String::new());
+    let verdict = if receipt.balanced { "the sum closes" } else { "THE SUM DOES NOT CLOSE" };
+    lines.push(format!("{verdict}; {} requests lost", receipt.lost));
+    for switch in &receipt.switches {
+        lines.push(String::new());
+        lines.extend(one_switch(switch, now, zone));
+    }
+    lines
+}
+
+fn sum(receipt: &Receipt) -> Vec<String> {
+    let mut table = Table::new(&["requests", "", "2xx", "3xx", "4xx", "5xx", "upgrades"], &[1, 2, 3, 4, 5, 6]);
+    table.row(["in flight before".to_owned(), receipt.in_flight_before.to_string()]);
+    table.row(["accepted".to_owned(), receipt.accepted.to_string()]);
+    for (revision, ledger) in &receipt.by_revision {
+        let total: u64 = ledger.answered.iter().sum();
+        let [upgrades, second, third, fourth, fifth] = ledger.answered;
+        let mut cells = vec![format!("answered by {revision}"), total.to_string()];
+        cells.extend([second, third, fourth, fifth, upgrades].map(|count| count.to_string()));
+        table.row(cells);
+    }
+    for (cause, own) in &receipt.own {
+        let lost = if own.lost > 0 { format!(" ({} lost)", own.lost) } else { String::new() };
+        table.row([format!("answered by the router: {cause}{lost}"), own.count.to_string()]);
+    }
+    table.row(["left by the client".to_owned(), receipt.aborted.to_string()]);
+    table.row(["lost with a killed router".to_owned(), receipt.lost_with_router.to_string()]);
+    table.row(["in flight after".to_owned(), receipt.in_flight_after.to_string()]);
+    table.lines()
+}
+
+fn one_switch(switch: &SwitchReceipt, now: Timestamp, zone: &TimeZone) -> Vec<String> {
+    let from = switch.from.map_or_else(|| "nothing".to_owned(), |from| from.to_string());
+    let moment = |at: Option<Timestamp>| at.map_or_else(|| "none seen".to_owned(), |at| clock(at, now, zone));
+    let span = |span: Option<switchover_model::Span>| span.map_or_else(|| "not seen yet".to_owned(), length);
+    let mut table = Table::new(&[&format!("switch {from} -> {}", switch.to), &moment(switch.flipped_at)], &[]);
+    table.row(["  from decision to flip".to_owned(), span(switch.decision_to_flip)]);
+    table.row(["  first request on the new".to_owned(), after(switch.first_on_new, switch)]);
+    table.row(["  last request on the old".to_owned(), after(switch.last_on_old, switch)]);
+    table.row(["  drain".to_owned(), span(switch.drain)]);
+    table.row(["  upgrades cut".to_owned(), switch.upgrades_cut.to_string()]);
+    table.lines()
+}
+
+/// A moment as its distance from the flip.
+fn after(at: Option<Timestamp>, switch: &SwitchReceipt) -> String {
+    match (at, switch.flipped_at) {
+        (None, _) => "none".to_owned(),
+        (Some(_), None) => "before the flip".to_owned(),
+        (Some(at), Some(flip)) if at >= flip => format!("{} after the flip", length(at.since(flip))),
+        (Some(at), Some(flip)) => format!("{} before the flip", length(flip.since(at))),
+    }
+}
+
+fn evidence(evidence: Evidence) -> &'static str {
+    match evidence {
+        Evidence::EveryRequest => "every request, counted by the router",
+        Evidence::SampledMetrics => "sampled metrics",
+        Evidence::SettingOnly => "the traffic's own setting alone: no request was seen",
+    }
+}

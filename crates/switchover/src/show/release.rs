@@ -1,0 +1,128 @@
+//! One release as a tree of its stages.
+
+use console::style;
+use switchover_model::release::{Outcome, ReleaseKind, Stage};
+use switchover_model::seam::{InstanceSeen, Phase};
+use switchover_model::view::{ReleaseView, SlotView, StageState, StageView};
+use switchover_model::{Problem, Span, Timestamp};
+
+use super::moment::length;
+
+/// The frames of the sign before a running stage.
+const SPIN: [&str; 8] = ["⠋", "⠙", "⠸", "⠴", "⠦", "⠧", "⠇", "⠏"];
+/// Microseconds that one frame stays.
+const FRAME_MICROS: u64 = 100_000;
+
+/// The release's head line and its stages, those to come included. `now` makes running stages grow.
+pub(crate) fn tree(release: &ReleaseView, now: Timestamp) -> Vec<String> {
+    let mut lines = vec![head(release)];
+    for stage in &release.stages {
+        lines.push(stage_line(stage, now));
+    }
+    if release.outcome.is_none() && !release.undoing {
+        let to_come = Stage::ALL.iter().filter(|stage| **stage != Stage::Approve);
+        let last = release.stages.last().map(|stage| stage.stage);
+        let to_come = to_come.filter(|stage| last.is_none_or(|last| **stage > last));
+        let to_come = to_come.filter(|stage| **stage != Stage::Build || release.kind == ReleaseKind::Deploy);
+        lines.extend(to_come.map(|stage| format!("  {} {stage}", style("·").dim())));
+    }
+    if let Some(waiting) = &release.waiting
+        && release.outcome.is_none()
+    {
+        lines.push(format!("  {} {waiting}", style("waits:").yellow()));
+    }
+    if release.paused {
+        lines.push(format!("  {}", style("paused: `switchover resume` lets it go on").yellow()));
+    }
+    lines
+}
+
+/// `release 7: r6 -> r7 to green, deploy by alice`.
+pub(crate) fn head(release: &ReleaseView) -> String {
+    let from = release.from.map(|from| format!("{from} -> ")).unwrap_or_default();
+    let to = release.slot.map(|slot| format!(" to {slot}")).unwrap_or_default();
+    let kind = match release.kind {
+        ReleaseKind::Deploy => "deploy".to_owned(),
+        ReleaseKind::Return { to } => format!("return to {to}"),
+    };
+    let undoing = match (&release.outcome, release.undoing) {
+        (Some(outcome), _) => format!(", {}", outcome_word(outcome)),
+        (None, true) => ", being undone".to_owned(),
+        (None, false) => String::new(),
+    };
+    format!("release {}: {from}{}{to}, {kind} by {}{undoing}", release.release, release.revision, release.by)
+}
+
+fn stage_line(stage: &StageView, now: Timestamp) -> String {
+    let took = length(stage_time(stage, now));
+    let sign = match stage.state {
+        StageState::Running => {
+            let frame = now.as_micros() / FRAME_MICROS % SPIN.len() as u64;
+            style(SPIN[usize::try_from(frame).unwrap_or(0)]).cyan()
+        }
+        StageState::Done => style("✓").green(),
+        StageState::Failed => style("✗").red(),
+        StageState::Undone => style("↩").yellow(),
+    };
+    let note = stage.note.as_deref().map(crate::say::printable).unwrap_or_default();
+    format!("  {sign} {:<10}{took:>8}  {note}", stage.stage.as_str()).trim_end().to_owned()
+}
+
+/// How long a stage took or has been taking.
+pub(crate) fn stage_time(stage: &StageView, now: Timestamp) -> Span {
+    stage.left_at.unwrap_or(now).since(stage.entered_at)
+}
+
+/// How a release ended, in one word or two.
+pub(crate) fn outcome_word(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Succeeded { proven: true } => "succeeded".to_owned(),
+        Outcome::Succeeded { proven: false } => "succeeded, unproven".to_owned(),
+        Outcome::RolledBack { .. } => "rolled-back".to_owned(),
+        Outcome::Aborted { .. } => "aborted".to_owned(),
+        Outcome::Superseded { by } => format!("superseded by release {by}"),
+        Outcome::Failed { .. } => "failed".to_owned(),
+    }
+}
+
+/// Why a release ended as it did, where there is a reason.
+pub(crate) fn outcome_cause(outcome: &Outcome) -> Option<&Problem> {
+    match outcome {
+        Outcome::RolledBack { cause } | Outcome::Aborted { cause } => cause.as_ref(),
+        Outcome::Failed { cause } => Some(cause),
+        Outcome::Succeeded { .. } | Outcome::Superseded { .. } => None,
+    }
+}
+
+/// The instances of a slot, one line a process type: `web 2/2 healthy`.
+pub(crate) fn processes(slot: &SlotView) -> Vec<String> {
+    let mut names: Vec<_> = slot.instances.iter().map(|instance| &instance.process).collect();
+    names.dedup();
+    names
+        .into_iter()
+        .map(|name| {
+            let of_name: Vec<&InstanceSeen> =
+                slot.instances.iter().filter(|instance| instance.process == *name).collect();
+            let healthy = of_name.iter().filter(|instance| matches!(instance.phase, Phase::Healthy { .. })).count();
+            let mut line = format!("{name} {healthy}/{} healthy", of_name.len());
+            if let Some(trouble) = of_name.iter().find_map(|instance| trouble(instance)) {
+                line += &format!(", {trouble}");
+            }
+            line
+        })
+        .collect()
+}
+
+/// What keeps an instance from being healthy.
+fn trouble(instance: &InstanceSeen) -> Option<String> {
+    match &instance.phase {
+        Phase::Healthy { .. } => None,
+        Phase::Starting { last, .. } => Some(match last {
+            Some(last) => format!("starting: {}", crate::say::printable(last)),
+            None => "starting".to_owned(),
+        }),
+        Phase::Unhealthy { cause, .. } => Some(format!("unhealthy: {}", crate::say::printable(&cause.cause))),
+        Phase::Stopping { .. } => Some("stopping".to_owned()),
+        Phase::Crashed { cause, .. } => Some(format!("crashed: {}", crate::say::printable(&cause.cause))),
+    }
+}

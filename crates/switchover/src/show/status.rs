@@ -1,0 +1,113 @@
+//! The status of an app as a picture.
+
+use console::style;
+use jiff::tz::TimeZone;
+use switchover_model::view::{SlotView, StatusView, WayBack};
+use switchover_model::{Slot, Span, Timestamp};
+
+use super::boxes::boxes;
+use super::moment::{clock, length};
+use super::release;
+
+/// What the picture is drawn with besides the status itself.
+#[derive(Debug)]
+pub(crate) struct Frame<'a> {
+    pub(crate) now: Timestamp,
+    pub(crate) zone: &'a TimeZone,
+    pub(crate) width: usize,
+    /// How long the last switch took from decision to flip, where it is known.
+    pub(crate) last_switch: Option<Span>,
+}
+
+/// The picture.
+pub(crate) fn picture(status: &StatusView, frame: &Frame<'_>) -> Vec<String> {
+    let mut lines = vec![headline(status), String::new()];
+    let slots: Vec<(String, Vec<String>)> = Slot::BOTH
+        .into_iter()
+        .map(|slot| {
+            let view = status.slots.get(&slot);
+            (title(status, slot, view), view.map_or_else(|| vec!["empty".to_owned()], slot_lines))
+        })
+        .collect();
+    lines.extend(boxes(&slots, frame.width));
+    lines.push(String::new());
+    for release in &status.releases {
+        lines.extend(release::tree(release, frame.now));
+        lines.push(String::new());
+    }
+    lines.push(way_back(&status.way_back, frame));
+    if let Some(preview) = &status.preview {
+        let slot = preview.slot.map_or_else(|| "nothing now".to_owned(), |slot| slot.to_string());
+        lines.push(format!("preview of {slot}: host {}, header X-Switchover-Preview: {}", preview.host, preview.token));
+    }
+    for unknown in &status.unknown {
+        lines.push(format!("{} {unknown}", style("unknown:").yellow()));
+    }
+    for problem in &status.problems {
+        lines.push(format!("{} {}: {}", style("!").red().bold(), problem.code, problem.cause));
+        lines.extend(problem.detail.iter().map(|line| format!("    | {}", crate::say::printable(line))));
+        lines.push(format!("    next: {}", problem.next));
+    }
+    lines
+}
+
+fn headline(status: &StatusView) -> String {
+    let hosts: Vec<&str> = status.hosts.iter().map(switchover_model::Host::as_str).collect();
+    let hosts = if hosts.is_empty() { "every host".to_owned() } else { hosts.join(", ") };
+    let url = status.url.as_deref().map_or_else(|| "nowhere yet".to_owned(), str::to_owned);
+    format!("{}  at {url}, for {hosts}", style(&status.app).bold())
+}
+
+fn title(status: &StatusView, slot: Slot, view: Option<&SlotView>) -> String {
+    let state = match (status.live == Some(slot), view.and_then(|view| view.revision)) {
+        (true, _) => "live",
+        (false, Some(_)) => "idle",
+        (false, None) => "empty",
+    };
+    let name = match slot {
+        Slot::Blue => style(slot.as_str()).blue().bold(),
+        Slot::Green => style(slot.as_str()).green().bold(),
+    };
+    format!("{name}: {state}")
+}
+
+fn slot_lines(view: &SlotView) -> Vec<String> {
+    let Some(revision) = view.revision else { return vec!["empty".to_owned()] };
+    let artifact = view.artifact.as_ref().map(|digest| format!("  {}", digest.short())).unwrap_or_default();
+    let share = match view.share {
+        Some(share) => format!("{} of the requests", percent(share.basis_points())),
+        None => "no requests".to_owned(),
+    };
+    let mut lines = vec![format!("{revision}{artifact}"), share];
+    lines.extend(release::processes(view));
+    lines.push(format!("{} in flight, {} upgrades", view.in_flight, view.upgrades));
+    lines
+}
+
+fn percent(basis_points: u16) -> String {
+    match basis_points % 100 {
+        0 => format!("{} %", basis_points / 100),
+        rest => format!("{}.{rest:02} %", basis_points / 100),
+    }
+}
+
+fn way_back(way: &WayBack, frame: &Frame<'_>) -> String {
+    match way {
+        WayBack::Instant { to, until } => {
+            let about = frame.last_switch.map(|span| format!(", about {}", length(span))).unwrap_or_default();
+            let until = match until {
+                Some(until) => format!("warm until {}", clock(*until, frame.now, frame.zone)),
+                None => "warm while the release bakes".to_owned(),
+            };
+            format!("a rollback now: one switch to {to}{about}; {until}")
+        }
+        WayBack::Start { to, estimate, why } => {
+            let takes = match estimate {
+                Some(estimate) => format!("its last start took {}", length(*estimate)),
+                None => "how long its start takes was never measured".to_owned(),
+            };
+            format!("a rollback now: {to} is started first, then one switch; {takes} ({why})")
+        }
+        WayBack::None { why } => format!("a rollback now: none; {why}"),
+    }
+}

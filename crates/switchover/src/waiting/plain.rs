@@ -1,0 +1,122 @@
+//! A release as plain lines: one a change, without control codes.
+
+use std::collections::BTreeMap;
+
+use switchover_model::record::{Attempt, AttemptId, AttemptResult, Event, Record};
+use switchover_model::release::Stage;
+use switchover_model::view::{ReleaseView, StageState};
+use switchover_model::{AppName, ReleaseId};
+
+use crate::say;
+use crate::show::moment::length;
+use crate::show::release::{outcome_word, stage_time};
+
+/// What was said already.
+#[derive(Debug)]
+pub(crate) struct Plain {
+    begin: String,
+    release: ReleaseId,
+    headed: bool,
+    stages: BTreeMap<Stage, (StageState, Option<String>)>,
+    attempts: BTreeMap<AttemptId, String>,
+    waiting: Option<String>,
+    paused: bool,
+    undoing: bool,
+    ended: bool,
+}
+
+impl Plain {
+    pub(crate) fn new(app: &AppName, release: ReleaseId) -> Self {
+        Self {
+            begin: format!("{app} release {release}"),
+            release,
+            headed: false,
+            stages: BTreeMap::new(),
+            attempts: BTreeMap::new(),
+            waiting: None,
+            paused: false,
+            undoing: false,
+            ended: false,
+        }
+    }
+
+    /// Says what changed since the last time.
+    pub(crate) fn show(&mut self, release: &ReleaseView) {
+        for line in self.changes(release) {
+            say::line(line);
+        }
+    }
+
+    fn changes(&mut self, release: &ReleaseView) -> Vec<String> {
+        let mut lines = Vec::new();
+        if !std::mem::replace(&mut self.headed, true) {
+            let from = release.from.map(|from| format!("{from} -> ")).unwrap_or_default();
+            lines.push(format!("{}: {from}{}", self.begin, release.revision));
+        }
+        for stage in &release.stages {
+            let now = (stage.state, stage.note.clone());
+            let before = self.stages.insert(stage.stage, now.clone());
+            if before.as_ref() == Some(&now) {
+                continue;
+            }
+            let state = match stage.state {
+                StageState::Running if before.is_none() && now.1.is_none() => "begins".to_owned(),
+                StageState::Running => "going on".to_owned(),
+                StageState::Done => format!("done in {}", took(stage)),
+                StageState::Failed => format!("failed after {}", took(stage)),
+                StageState::Undone => "undone".to_owned(),
+            };
+            let note = now.1.map(|note| format!(", {}", say::printable(&note))).unwrap_or_default();
+            lines.push(format!("{}: {} {state}{note}", self.begin, stage.stage));
+        }
+        if release.waiting != self.waiting {
+            self.waiting.clone_from(&release.waiting);
+            if let (Some(waiting), None) = (&self.waiting, &release.outcome) {
+                lines.push(format!("{}: waits: {}", self.begin, say::printable(waiting)));
+            }
+        }
+        if release.paused != self.paused {
+            self.paused = release.paused;
+            lines.push(format!("{}: {}", self.begin, if self.paused { "paused" } else { "goes on" }));
+        }
+        if release.undoing && !std::mem::replace(&mut self.undoing, true) {
+            lines.push(format!("{}: being undone", self.begin));
+        }
+        if let Some(outcome) = &release.outcome
+            && !std::mem::replace(&mut self.ended, true)
+        {
+            lines.push(format!("{}: {}", self.begin, outcome_word(outcome)));
+        }
+        lines
+    }
+
+    /// Says how a hook of the release went, with its output.
+    pub(crate) fn record(&mut self, record: &Record) {
+        match &record.event {
+            Event::AttemptStarted { attempt, release, what: Attempt::Hook { stage, hook } }
+                if *release == self.release =>
+            {
+                self.attempts.insert(*attempt, format!("{stage} hook {}", hook + 1));
+            }
+            Event::AttemptEnded { attempt, result, took } => {
+                let Some(what) = self.attempts.remove(attempt) else { return };
+                let (how, output) = match result {
+                    AttemptResult::Passed { output } => ("passed", output.as_slice()),
+                    // Its lines come with the cause of the release's end.
+                    AttemptResult::Failed { .. } => ("failed", &[][..]),
+                    AttemptResult::Cancelled => ("was stopped", &[][..]),
+                    AttemptResult::Lost => ("was lost", &[][..]),
+                };
+                say::line(format_args!("{}: {what} {how} in {}", self.begin, length(*took)));
+                for line in output {
+                    say::line(format_args!("{}:   | {}", self.begin, say::printable(line)));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn took(stage: &switchover_model::view::StageView) -> String {
+    length(stage_time(stage, stage.entered_at))
+}
