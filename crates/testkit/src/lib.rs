@@ -9,5 +9,7 @@
 //! Must never: decide anything about a release, retry a request, or be needed by the product beyond its demo.
 //! Begin reading in `load/ledger.rs` for the accounting, in `sample/routes.rs` for what the app answers.
 
+pub mod conformance_platform;
 pub mod load;
 pub mod sample;
+pub mod simulated_platform;
