@@ -14,9 +14,7 @@ pub(crate) fn switch_to(turn: &mut Turn<'_>, id: ReleaseId, to: Option<(Slot, Re
     let mut arms = Vec::new();
     if let Some((slot, revision)) = to {
         arms.push(ArmGoal { slot, revision, share: Share::ALL });
-    }
-    for slot in Slot::BOTH {
-        if let (Some(revision), false) = (turn.occupant(slot), to.is_some_and(|(winner, _)| winner == slot)) {
+        if let Some((slot, revision)) = turn.old_place(slot) {
             arms.push(ArmGoal { slot, revision, share: Share::NONE });
         }
     }
