@@ -1,4 +1,5 @@
-//! The tests' own program: `shim --dir DIR` is the shim; everything else is an app with faults to order.
+//! The tests' own program: `shim --dir DIR` is the shim, `app` an app with faults to order,
+//! `controller` a controller to be killed.
 
 #![expect(
     clippy::print_stdout,
@@ -9,6 +10,7 @@
 )]
 
 mod app;
+mod controller;
 
 use std::process::ExitCode;
 
@@ -17,6 +19,7 @@ fn main() -> ExitCode {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["shim", "--dir", dir] => switchover_platform::shim_main(dir.as_ref()),
         ["app", faults @ ..] => app::run(faults),
+        ["controller", state, app, spec] => controller::run(state, app, spec),
         _ => ExitCode::from(64),
     }
 }

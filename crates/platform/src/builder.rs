@@ -242,6 +242,7 @@ impl Copying {
         fs::create_dir(&tree).map_err(unusable)?;
         let copied = match &self.source {
             Source::Directory { path } => self.copy_directory(path, &tree, shared.layout.state(), cancel),
+            Source::Artifact { path } if !path.exists() => fs::metadata(path).map(drop).map_err(CopyError::Io),
             Source::Artifact { path } if path.is_dir() => copy_contents(path, &tree, shared.layout.state(), cancel),
             Source::Artifact { path } if is_archive(path) => archive::unpack(path, &tree, cancel),
             Source::Artifact { path } => Err(CopyError::Refused(format!(

@@ -39,6 +39,6 @@ pub use environment::INHERITED;
 pub use headroom::{FREE_DISK_BYTES, FREE_FILES, FREE_MEMORY_BYTES, FREE_PROCESSES};
 pub use logs::{LogLine, LogQuery, MOST_LINES};
 pub use output::{LINE_BYTES, LOG_FILE_BYTES};
-pub use process_platform::{ENDED_KEPT, MOST_INSTANCES, ProcessPlatform};
+pub use process_platform::{ENDED_KEPT, ProcessPlatform};
 pub use shim::shim_main;
 pub use watch::{FAILURES_UNTIL_UNHEALTHY, WORKER_SETTLED};

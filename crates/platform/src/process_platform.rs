@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use switchover_model::config::Handover;
+use switchover_model::config::{Handover, MAX_INSTANCES};
 use switchover_model::revision::RevisionProcess;
 use switchover_model::seam::{InstanceSeen, Platform, PlatformSeen, ProcessGoal, Role, SeamError, SlotSpec};
 use switchover_model::{AppName, InstanceId, ProcessName, Slot};
@@ -26,9 +26,6 @@ use crate::watch::{Watched, Watcher};
 
 /// How many ended instances of an app keep their logs.
 pub const ENDED_KEPT: usize = 10;
-
-/// The most instances of one process type in one slot.
-pub const MOST_INSTANCES: u32 = 500;
 
 /// Runs instances as processes of this machine, and makes revisions.
 ///
@@ -192,9 +189,14 @@ impl Shared {
 
     fn order(&self, dir: &InstanceDir, spec: &InstanceSpec, goal: Goal) -> io::Result<()> {
         let watched = lock(&self.watched).get(&spec.id).cloned();
-        match watched {
+        let ordered = match watched {
             Some(watched) => watched.order(goal),
             None => dir.order(goal),
+        };
+        match ordered {
+            // It has ended and was put away meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !dir.root.exists() => Ok(()),
+            Ok(()) | Err(_) => ordered,
         }
     }
 
@@ -213,7 +215,7 @@ impl Shared {
         let mut kept = BTreeSet::new();
         for (process, goal) in &spec.processes {
             let Some(revised) = spec.revision.processes.get(process) else { continue };
-            let count = wanted(revised, *goal).min(MOST_INSTANCES);
+            let count = wanted(revised, *goal).min(MAX_INSTANCES);
             let mut places: BTreeMap<u32, &InstanceId> = BTreeMap::new();
             for (dir, instance, instance_goal) in &in_slot {
                 if instance.process == *process

@@ -45,9 +45,9 @@ pub(crate) fn is_shell_of(pid: i32, line: &str) -> bool {
         && arguments.next() == Some(line.as_bytes())
 }
 
-/// The name of the program that a simple command starts, for people; the first word of another.
-pub(crate) fn program(command: &str) -> &str {
-    command.split_ascii_whitespace().find(|word| !is_assignment(word)).unwrap_or(command)
+/// The name of the program that a simple command starts.
+fn program(command: &str) -> &str {
+    command.split_ascii_whitespace().next().unwrap_or(command)
 }
 
 /// Whether this is one command without operators outside quotes, and the command is a program.
@@ -94,11 +94,17 @@ pub(crate) fn is_not_found(code: i32) -> bool {
 
 /// What [`is_not_found`] means for a person; `place` says where the command is written.
 pub(crate) fn not_found(place: &str, command: &str, code: i32) -> Problem {
-    let program = crate::output::presentable(program(command).as_bytes());
+    let named = if is_simple(command) { program(command) } else { command };
+    let named = crate::output::presentable(named.as_bytes());
+    let subject = if is_simple(command) {
+        format!("\"{named}\" of {place}")
+    } else {
+        format!("a program in {place} (\"{named}\")")
+    };
     let what = if code == 126 { "cannot be executed" } else { "was not found" };
     Problem::new(
         "COMMAND-NOT-FOUND",
-        format!("\"{program}\" of {place} {what} (exit status {code})."),
+        format!("{subject} {what} (exit status {code})."),
         "Write a path inside the revision's directory (such as bin/app), make the file executable, or install the program where PATH leads.",
     )
 }
@@ -140,7 +146,11 @@ mod tests {
 
     #[test]
     fn the_program_of_a_command_is_named() {
-        assert_eq!(program("A=1 B=2 bin/shop --port 1"), "bin/shop");
-        assert_eq!(program("bin/shop"), "bin/shop");
+        let problem = |command| not_found("process.web.command", command, 127).cause;
+        assert_eq!(
+            problem("bin/shop --port 1"),
+            "\"bin/shop\" of process.web.command was not found (exit status 127)."
+        );
+        assert!(problem("cd app && bin/shop").starts_with("a program in process.web.command (\"cd app && bin/shop\")"));
     }
 }

@@ -120,7 +120,12 @@ impl Watched {
         view.is_over = self.spec.boot != boot;
         match status.map(|status| status.life) {
             Some(Life::Running { process, since }) => {
-                view.phase = match self.healthy_since(process).filter(|_| process.is_running()) {
+                let settled = since + span(WORKER_SETTLED);
+                let healthy = match &self.spec.health {
+                    Some(_) => self.healthy_since(process),
+                    None => (clock::now() >= settled).then_some(settled),
+                };
+                view.phase = match healthy.filter(|_| process.is_running()) {
                     Some(healthy) => Phase::Healthy { since: healthy },
                     None => Phase::Starting { since, last: None },
                 };
@@ -264,11 +269,7 @@ impl Watcher {
                 if process.is_running() {
                     self.attend(process, since).await;
                 } else {
-                    // Its shim is about to say so; nobody shall be sent there meanwhile.
-                    let cause = self.watched.exited(&Exit::Unseen, 0, Vec::new());
-                    if !matches!(self.watched.view().phase, Phase::Crashed { .. }) {
-                        self.show(Phase::Crashed { cause, retry_at: clock::now() });
-                    }
+                    self.just_ended();
                     tokio::time::sleep(SOON).await;
                 }
             }
@@ -281,6 +282,18 @@ impl Watcher {
                 self.show(Phase::Crashed { cause: self.watched.exited(&exit, ran_ms, last_lines), retry_at });
                 self.pause(retry_at.since(clock::now()).to_std().max(SOON), None).await;
             }
+        }
+    }
+
+    /// The app is gone and its shim is about to say how: nobody shall be sent there meanwhile.
+    fn just_ended(&self) {
+        if matches!(self.watched.view().phase, Phase::Healthy { .. } | Phase::Unhealthy { .. }) {
+            let cause = Problem::new(
+                "INSTANCE-EXITED",
+                format!("{} of {} ended by itself just now.", self.watched.spec.id, self.watched.spec.revision),
+                "Look at `switchover logs`.",
+            );
+            self.show(Phase::Crashed { cause, retry_at: clock::now() });
         }
     }
 
@@ -360,13 +373,13 @@ impl Watcher {
         if self.healthy_since.is_some() && !self.questions.is_multiple_of(OWNER_CHECK_EVERY) && self.failures == 0 {
             return Ok(());
         }
-        let port = address.port();
-        let mark = (processes::INSTANCE_VARIABLE, spec.id.as_str());
+        let (port, id) = (address.port(), spec.id.clone());
+        let owner = tokio::task::spawn_blocking(move || owner(port, process, &id)).await;
         // Where the kernel does not tell, the answer alone must do.
-        match sockets::listener(port, &processes::members(Some(process), Some(mark))) {
-            Ok(Listener::Ours) | Err(_) => Ok(()),
-            Ok(Listener::None) => Err(Unhealthy::NotListening { port }),
-            Ok(Listener::Stranger) => Err(Unhealthy::Stranger { port }),
+        match owner {
+            Ok(Ok(Listener::Ours) | Err(_)) | Err(_) => Ok(()),
+            Ok(Ok(Listener::None)) => Err(Unhealthy::NotListening { port }),
+            Ok(Ok(Listener::Stranger)) => Err(Unhealthy::Stranger { port }),
         }
     }
 
@@ -465,6 +478,17 @@ impl Watcher {
             .stderr(Stdio::null())
             .spawn()
     }
+}
+
+/// Whose port it is. The main process is looked at first: most often it listens itself, and the rest costs a look at every
+/// process of the machine.
+fn owner(port: u16, main: Identity, id: &InstanceId) -> std::io::Result<Listener> {
+    match sockets::listener(port, &[main].into())? {
+        Listener::Stranger => {}
+        known @ (Listener::Ours | Listener::None) => return Ok(known),
+    }
+    let mark = (processes::INSTANCE_VARIABLE, id.as_str());
+    sockets::listener(port, &processes::members(Some(main), Some(mark)))
 }
 
 /// The end of a process; never, when there is none to wait for or it cannot be waited for.

@@ -15,6 +15,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use rustix::fs::FlockOperation;
+use rustix::io::Errno;
 use rustix::process::Signal;
 use switchover_model::config::StopSignal;
 use switchover_model::{Problem, Span};
@@ -82,7 +83,7 @@ async fn run(dir: &InstanceDir) -> io::Result<()> {
     let lock = OpenOptions::new().read(true).write(true).open(dir.lock())?;
     match rustix::fs::fcntl_lock(&lock, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => {}
-        Err(rustix::io::Errno::AGAIN | rustix::io::Errno::ACCESS) => return Ok(()),
+        Err(Errno::AGAIN | Errno::ACCESS) => return Ok(()),
         Err(error) => return Err(error.into()),
     }
     let shim = Shim::open(dir.clone())?;
@@ -186,7 +187,7 @@ impl Shim {
                 }
                 ready = self.output.readable() => {
                     ready?;
-                    self.take_output();
+                    pump(|chunk| self.output.try_read(chunk), &mut self.log);
                 }
                 _ = child_ended.recv() => main_process::reap_orphans(&now.main()),
             }
@@ -279,7 +280,7 @@ impl Shim {
             Now::Stopping { main, kill_at, told } => {
                 // A shell does not wait for the app when it is told to stop; its grace is the app's.
                 while told.iter().any(|process| process.is_running()) && Instant::now() < kill_at {
-                    self.take_output();
+                    self.take_last_output();
                     tokio::time::sleep(Duration::from_millis(10)).await;
                 }
                 (main.identity, Duration::ZERO)
@@ -288,7 +289,7 @@ impl Shim {
         };
         self.kill_everything(identity).await;
         let until = Instant::now() + LAST_OUTPUT;
-        while self.take_output() == Pumped::Full && Instant::now() < until {}
+        while self.take_last_output() == Pumped::Full && Instant::now() < until {}
         if goal == Goal::Stop {
             self.say(Life::Ended { exit: Some(exit), at: clock::now() })?;
             return Ok(None);
@@ -321,8 +322,9 @@ impl Shim {
         .await;
     }
 
-    fn take_output(&mut self) -> Pumped {
-        pump(&self.output, &mut self.log, OUTPUT_PER_TURN)
+    /// Reads the pipe itself, not what the runtime has heard of it: an app's last words come with its end.
+    fn take_last_output(&mut self) -> Pumped {
+        pump(|chunk| Ok(rustix::io::read(&self.output, chunk)?), &mut self.log)
     }
 
     fn say(&self, life: Life) -> io::Result<()> {
@@ -374,12 +376,12 @@ enum Pumped {
     Full,
 }
 
-/// Moves output into the log. What the disk does not take is lost: the app goes on.
-fn pump(pipe: &Receiver, log: &mut RotatingLog, most: usize) -> Pumped {
+/// Moves output into the log, at most [`OUTPUT_PER_TURN`]. What the disk does not take is lost: the app goes on.
+fn pump(mut read: impl FnMut(&mut [u8]) -> io::Result<usize>, log: &mut RotatingLog) -> Pumped {
     let mut chunk = [0; CHUNK];
     let mut taken = 0;
-    while taken < most {
-        match pipe.try_read(&mut chunk) {
+    while taken < OUTPUT_PER_TURN {
+        match read(&mut chunk) {
             Ok(read) if read > 0 => {
                 taken += read;
                 let _ = log.write(&chunk[..read]);
