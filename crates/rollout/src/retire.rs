@@ -3,88 +3,107 @@
 
 use switchover_model::record::Event;
 use switchover_model::release::{Outcome, Stage};
-use switchover_model::{ReleaseId, Slot, Span};
+use switchover_model::{Problem, ReleaseId, Slot, Span};
 
 use crate::attempts::{self, Progress};
 use crate::turn::{Turn, planted};
-use crate::{limits, slots, wait};
+use crate::{limits, routes, slots, wait};
 
 pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId) {
     let Some(release) = turn.release(id) else { return };
-    let cleared = match release.outcome {
+    let has_traffic = turn.app.heading().is_some_and(|live| release.slot == Some(live.slot));
+    let left = match release.outcome {
         Some(Outcome::Succeeded { .. }) => retired(turn, id),
-        Some(Outcome::RolledBack { .. } | Outcome::Aborted { .. } | Outcome::Superseded { .. }) => left(turn, id),
-        Some(Outcome::Failed { .. }) => true,
-        None => false,
+        Some(Outcome::RolledBack { .. } | Outcome::Aborted { .. } | Outcome::Superseded { .. }) => cleared(turn, id),
+        // What a failure leaves is kept for a person as long as any old slot, then stopped.
+        Some(Outcome::Failed { .. }) if has_traffic => retired(turn, id),
+        Some(Outcome::Failed { .. }) if routes::are_in_force(turn) => cleared(turn, id),
+        // Where the traffic goes is not known: nothing is stopped, the next release clears the slot.
+        Some(Outcome::Failed { .. }) => Left::Nothing,
+        None => Left::Work,
     };
-    if cleared && attempts_ended(turn, id) {
-        settle(turn, id);
+    let problem = match left {
+        Left::Work => return,
+        Left::Nothing => None,
+        Left::Problem(problem) => Some(problem),
+    };
+    if attempts_ended(turn, id) {
+        settle(turn, id, problem);
     }
 }
 
-/// Whether the slot that the release moved from is stopped and empty, its warm time being over.
-fn retired(turn: &mut Turn<'_>, id: ReleaseId) -> bool {
-    let Some((slot, _)) = turn.place(id) else { return true };
+/// What a release with an outcome has still to do.
+enum Left {
+    /// Something, and it goes on.
+    Work,
+    /// Nothing.
+    Nothing,
+    /// Nothing that would help; a person should know why.
+    Problem(Problem),
+}
+
+/// Stops the slot that the release moved from, once its warm time is over.
+fn retired(turn: &mut Turn<'_>, id: ReleaseId) -> Left {
+    let Some((slot, _)) = turn.place(id) else { return Left::Nothing };
     let old = slot.other();
     let state = turn.app.slot(old);
     let is_newer = |owner: Option<ReleaseId>| owner.is_some_and(|owner| owner > id);
     if state.revision.is_some() && !is_newer(state.release) {
         let warm = turn.app.config.as_ref().map_or(Span::ZERO, |config| config.release.keep_warm);
-        let entered_at = turn.release(id).map(crate::release::Release::entered_at).unwrap_or_default();
-        if !turn.over(entered_at, warm) {
+        let concluded_at = turn.release(id).and_then(|release| release.concluded_at).unwrap_or_default();
+        if !turn.over(concluded_at, warm) {
             turn.waited_out(id, wait::KEEP_WARM, warm);
-            return false;
+            return Left::Work;
         }
         if slots::is_draining(turn, old) || turn.is_held(id) {
-            return false;
+            return Left::Work;
         }
         if planted!(turn, ForgetToStop) {
-            return true;
+            return Left::Nothing;
         }
         turn.record(Event::Stopped { slot: old });
     }
-    let stopping = turn.app.slot(old).stopping.filter(|stopping| !is_newer(stopping.release));
-    if stopping.is_some() && !is_emptied(turn, id, old) {
-        return false;
+    if turn.app.slot(old).stopping.is_some_and(|stopping| !is_newer(stopping.release)) {
+        match emptied(turn, id, old) {
+            Left::Nothing => {}
+            unfinished @ (Left::Work | Left::Problem(_)) => return unfinished,
+        }
     }
     match attempts::run_hooks(turn, id, Stage::Retire) {
-        Progress::Passed => true,
-        Progress::Running => false,
-        Progress::Failed(problem) => {
-            turn.record(Event::Noted { release: Some(id), problem });
-            true
-        }
+        Progress::Passed => Left::Nothing,
+        Progress::Running => Left::Work,
+        Progress::Failed(problem) => Left::Problem(problem),
     }
 }
 
-/// Whether the slot of a release that was undone is drained, stopped and empty.
-fn left(turn: &mut Turn<'_>, id: ReleaseId) -> bool {
-    let Some((slot, _)) = turn.place(id) else { return true };
-    let leads_there = turn.app.heading().is_some_and(|live| live.slot == slot);
-    if turn.app.slot(slot).release == Some(id) && !leads_there {
+/// Stops the slot of a release that was undone, once it is drained.
+fn cleared(turn: &mut Turn<'_>, id: ReleaseId) -> Left {
+    let Some((slot, _)) = turn.place(id) else { return Left::Nothing };
+    let has_traffic = turn.app.heading().is_some_and(|live| live.slot == slot);
+    if turn.app.slot(slot).release == Some(id) && !has_traffic {
         if slots::is_draining(turn, slot) {
-            return false;
+            return Left::Work;
         }
         turn.record(Event::Stopped { slot });
     }
-    let ours = turn.app.slot(slot).stopping.is_some_and(|stopping| stopping.release == Some(id));
-    !ours || is_emptied(turn, id, slot)
+    if turn.app.slot(slot).stopping.is_some_and(|stopping| stopping.release == Some(id)) {
+        return emptied(turn, id, slot);
+    }
+    Left::Nothing
 }
 
-/// Waits for a slot to be empty. What does not end in time is noted; the order to stop stays.
-fn is_emptied(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot) -> bool {
+/// Waits for a slot to be empty. Where that does not end in time, the order to stop stays.
+fn emptied(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot) -> Left {
     if planted!(turn, SettledEarly) {
-        return true;
+        return Left::Nothing;
     }
-    let Some(stopping) = turn.app.slot(slot).stopping else { return true };
+    let Some(stopping) = turn.app.slot(slot).stopping else { return Left::Nothing };
     let limit = slots::empty_limit(&turn.app, stopping.revision);
-    if !turn.over(stopping.since, limit) {
-        turn.waited_out(id, wait::CLEARED, limit);
-        return false;
+    if turn.over(stopping.since, limit) {
+        return Left::Problem(slots::not_empty(turn, slot));
     }
-    let problem = slots::not_empty(turn, slot);
-    turn.record(Event::Noted { release: Some(id), problem });
-    true
+    turn.waited_out(id, wait::CLEARED, limit);
+    Left::Work
 }
 
 fn attempts_ended(turn: &mut Turn<'_>, id: ReleaseId) -> bool {
@@ -95,10 +114,15 @@ fn attempts_ended(turn: &mut Turn<'_>, id: ReleaseId) -> bool {
     turn.waited_out(id, wait::ATTEMPTS, limits::CANCEL)
 }
 
-fn settle(turn: &mut Turn<'_>, id: ReleaseId) {
-    let ledger = turn.ledger();
+/// Closes the release with a reading that is not older than the one it was opened with.
+fn settle(turn: &mut Turn<'_>, id: ReleaseId, problem: Option<Problem>) {
+    let opened_at = turn.release(id).map(|release| release.opened_at).unwrap_or_default();
+    let ledger = turn.ledger_since(opened_at);
     if ledger.is_none() && !turn.waited_out(id, wait::COUNTERS, limits::UNKNOWN) {
         return;
+    }
+    if let Some(problem) = problem {
+        turn.record(Event::Noted { release: Some(id), problem });
     }
     turn.record(Event::Settled { release: id, ledger });
 }

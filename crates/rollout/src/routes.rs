@@ -29,6 +29,13 @@ pub(crate) fn are_in_force(turn: &Turn<'_>) -> bool {
     turn.app.routes.as_ref().is_some_and(|routes| routes.flipped_at.is_some())
 }
 
+/// Whether this very look shows the routes as decided in force: not only that they once were.
+pub(crate) fn are_seen_in_force(turn: &Turn<'_>) -> bool {
+    let seen = turn.sight.traffic.and_then(|traffic| traffic.routes.as_ref());
+    let ours = turn.app.routes.as_ref().filter(|routes| routes.flipped_at.is_some());
+    ours.zip(seen).is_some_and(|(ours, seen)| seen.version == ours.version && leads_alike(seen, &ours.goal))
+}
+
 /// Shows the release's slot at the preview address; says whether it is seen to be shown (or there is no such address).
 pub(crate) fn show_preview(turn: &mut Turn<'_>, id: ReleaseId) -> bool {
     let Some((slot, revision)) = turn.place(id) else { return false };

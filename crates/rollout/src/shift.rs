@@ -40,11 +40,7 @@ pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId) {
         return;
     }
     if !routes::are_in_force(turn) && !planted!(turn, SwitchedBeforeInForce) {
-        if turn.waited_out(id, wait::ROUTE, limits::ROUTE) {
-            let cause = format!("the switch to {revision} in {slot} was not seen in force within {}.", limits::ROUTE);
-            turn.undo(id, Problem::new("SWITCH-NOT-SEEN", cause, "Look whether the router runs, then deploy again."));
-        }
-        return;
+        return await_switch(turn, id, slot, revision);
     }
     if !workers::are_told(turn, slot) {
         turn.record(Event::HandedOver { release: id, to: slot });
@@ -59,8 +55,19 @@ pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId) {
         }
         return;
     }
-    let ledger = turn.ledger();
+    if !routes::are_seen_in_force(turn) && !planted!(turn, SwitchedBeforeInForce) {
+        return await_switch(turn, id, slot, revision);
+    }
+    let ledger = turn.ledger_since(turn.release(id).map(|release| release.opened_at).unwrap_or_default());
     turn.record(Event::Switched { release: id, ledger });
+}
+
+/// Waits for the switch to be seen, for a bounded time.
+fn await_switch(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revision: RevisionId) {
+    if turn.waited_out(id, wait::ROUTE, limits::ROUTE) {
+        let cause = format!("the switch to {revision} in {slot} was not seen in force within {}.", limits::ROUTE);
+        turn.undo(id, Problem::new("SWITCH-NOT-SEEN", cause, "Look whether the router runs, then deploy again."));
+    }
 }
 
 /// Undoes the release when its slot can answer nothing while the old one can.

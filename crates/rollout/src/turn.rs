@@ -126,9 +126,10 @@ impl<'a> Turn<'a> {
         self.record(Event::Concluded { release: id, outcome });
     }
 
-    /// The router's counters now.
-    pub(crate) fn ledger(&self) -> Option<Box<Ledger>> {
-        self.sight.traffic.map(|traffic| Box::new(traffic.ledger.clone()))
+    /// The router's counters, read at `moment` or later.
+    pub(crate) fn ledger_since(&self, moment: Timestamp) -> Option<Box<Ledger>> {
+        let traffic = self.sight.traffic.filter(|traffic| traffic.at >= moment);
+        traffic.map(|traffic| Box::new(traffic.ledger.clone()))
     }
 
     /// Whether a person holds the release. A hold has an end: before the switch the release is undone, later it goes on.
