@@ -5,11 +5,14 @@ use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
+use std::time::Duration;
 
+use socket2::SockRef;
 use switchover_http1::{Framing, Method, Progress, Version};
 use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
 
+use super::Asked;
 use super::bounds::{HEAD_TIME, IDLE_TIME, LINGER_BYTES_MAX, LINGER_TIME, OWN_ANSWER_TIME};
 use super::buffers::Inbound;
 use super::connect::Tries;
@@ -22,9 +25,9 @@ use super::response_head;
 use super::roster::Seat;
 use super::tunnel::Tunnel;
 use super::workbench::Workbench;
-use super::{Asked, Listener};
 use crate::causes::{OwnAnswer, OwnCause};
 use crate::lane::{Lane, Outcome, Routed, Ticket};
+use crate::listener::Listener;
 
 /// Serves one client connection to its end.
 ///
@@ -188,7 +191,7 @@ impl<'a> Client<'a> {
             self.say(seat, bench, own_answer::to_connect(), facts.method, facts.version, false).await;
             return Next::Linger;
         }
-        let asked = Asked { listener: self.listener, peer: self.peer, head: &head };
+        let asked = Asked { peer: self.peer, head: &head };
         let ticket = match self.lane.route(&asked) {
             Routed::Forward(ticket) => ticket,
             Routed::Own(answer) => {
@@ -263,7 +266,7 @@ impl<'a> Client<'a> {
                 }
                 Ended::Broken { status } => {
                     ticket.finish(Outcome::Broken { status });
-                    self.break_off(bench);
+                    self.break_off(facts.version);
                     return Next::Close;
                 }
                 Ended::NoAnswer { cause: OwnCause::UpstreamClosed, untouched: true }
@@ -357,15 +360,15 @@ impl<'a> Client<'a> {
         let answer = own_answer::to_cause(OwnCause::TooManyConnections);
         own_answer::write(&mut out, answer, Method::Get, Version::Http11, false);
         // Best effort: a new socket's send buffer has room for it.
-        let _ = socket2::SockRef::from(&self.stream).send(&out);
+        let _ = SockRef::from(&self.stream).send(&out);
     }
 
-    /// The client can not see from the framing alone that an answer up to the end of the connection was cut: a reset
-    /// tells it.
-    fn break_off(&self, bench: &Workbench) {
-        if bench.download.coding() == Coding::Plain {
+    /// An HTTP/1.0 client may take the end of the connection for the end of the answer; a reset tells it otherwise.
+    fn break_off(&self, client: Version) {
+        match client {
             // When it can not be set the client sees a plain end, as without it.
-            let _ = socket2::SockRef::from(&self.stream).set_linger(Some(std::time::Duration::ZERO));
+            Version::Http10 => drop(SockRef::from(&self.stream).set_linger(Some(Duration::ZERO))),
+            Version::Http11 => {}
         }
     }
 

@@ -91,10 +91,6 @@ impl Flow {
         matches!(self.reader, Reader::Over)
     }
 
-    pub(super) fn coding(&self) -> Coding {
-        self.coding
-    }
-
     /// True when all that was read of this message can be written once more to another connection.
     pub(super) fn is_repeatable(&self) -> bool {
         !self.moved_on && (matches!(self.reader, Reader::Over) || self.out.content.is_empty())

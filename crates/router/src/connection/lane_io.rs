@@ -21,6 +21,7 @@ pub(crate) struct LaneIo {
     pub(super) upstreams: UpstreamPool,
     roster: Rc<Roster>,
     pub(super) request_ids: RequestIds,
+    #[expect(clippy::vec_box, reason = "they change hands with each request; a pointer is cheaper to move")]
     workbenches: RefCell<Vec<Box<Workbench>>>,
     closing: Cell<bool>,
     swept_ms: Cell<u64>,

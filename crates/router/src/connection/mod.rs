@@ -11,31 +11,8 @@
 //! Begin reading at `client.rs` (the life of a connection), then `exchange.rs` (one request and its answer), `flow.rs`
 //! (one body) and `tunnel.rs`.
 //!
-//! What the rest of the crate gives, in `crate::lane`:
-//! ```ignore
-//! impl Lane {                                          // one per thread, behind Rc
-//!     fn io(&self) -> &connection::LaneIo;             // made by LaneIo::new(connections_max, secret)
-//!     fn route(self: &Rc<Self>, asked: &connection::Asked<'_>) -> Routed;   // counts the request; no await inside
-//!     fn count_refused(&self, cause: OwnCause);        // refused before it could be routed: accepted + own error
-//! }
-//! enum Routed { Forward(Ticket), Own(OwnAnswer) }      // Own: counted already
-//! struct OwnAnswer { status: u16, text: &'static str, retry_after_seconds: Option<u32>, .. }
-//! #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-//! enum OwnCause { Refused, UnknownHost, PreviewForbidden, NoInstance, ConnectFailed, ConnectTimeout, UpstreamClosed,
-//!     UpstreamTimeout, UpstreamInvalid, RequestTimeout, TooManyConnections }
-//! #[derive(Debug)] struct Ticket;                      // dropped unfinished = client abort
-//! impl Ticket {
-//!     fn pick(&mut self, tried: &[Endpoint]) -> Option<Endpoint>;  // least in flight; called again it moves the count
-//!     fn connect_failed(&mut self, endpoint: Endpoint);            // passive ejection
-//!     fn finish(self, outcome: Outcome);
-//!     fn open_tunnel(self) -> TunnelTicket;            // on 101: answered, tunnel counted open
-//! }
-//! enum Outcome { Answered { status: u16 }, Own(OwnCause), ClientAborted, Broken { status: u16 } }
-//! impl TunnelTicket { fn must_close(&self) -> bool; fn finish(self, end: TunnelEnd); }   // dropped = closed
-//! enum TunnelEnd { Closed, Cut }
-//! #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)] struct Endpoint { address: SocketAddr, .. }  // keys the upstream pool
-//! ```
-//! and `crate::listener::Listener` with `scheme() -> &'static str` and `trusts_forwarded(SocketAddr) -> bool`.
+//! The border: a lane decides (`Lane::route`), a `Ticket` counts and picks the instance, a `TunnelTicket` says when a
+//! tunnel must close; [`LaneIo`] is what the lane keeps for this module.
 //! Lanes run on `tokio::runtime::LocalRuntime` (`Builder::new_current_thread().build_local(..)`): `spawn_local` without a
 //! `LocalSet`, whose second queue costs CPU on each wake.
 
@@ -68,13 +45,9 @@ pub(crate) use bounds::TICK;
 pub(crate) use client::serve;
 pub(crate) use lane_io::LaneIo;
 
-use crate::listener::Listener;
-
 /// A request, as the routing sees it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Asked<'a> {
-    /// Where it came in.
-    pub(crate) listener: &'a Listener,
     /// Who sent it.
     pub(crate) peer: SocketAddr,
     /// Method, host, target and fields.

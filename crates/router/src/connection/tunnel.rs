@@ -130,7 +130,7 @@ impl Tunnel<'_> {
                 (self.client, self.from_client),
                 (self.upstream, self.to_upstream),
                 &self.io.buffers,
-                |bytes| bytes.len(),
+                <[u8]>::len,
             );
             match step {
                 Poll::Pending => return Ok(()),

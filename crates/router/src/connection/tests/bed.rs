@@ -90,7 +90,7 @@ impl Bed {
     fn ends(&self) -> Vec<String> {
         let seen = self.lane.look(None);
         let mut ends = Vec::new();
-        for ledger in seen.apps.iter().map(|app| &app.2).chain([&seen.nobody]) {
+        for ledger in seen.apps.iter().map(|app| &app.live).chain([&seen.nobody]) {
             let before = ends.len();
             for revision in ledger.by_revision.values() {
                 for (class, count) in revision.answered.iter().enumerate() {
@@ -112,7 +112,7 @@ impl Bed {
     /// Requests and tunnels without an end.
     pub(super) fn in_flight(&self) -> (u64, u64) {
         let seen = self.lane.look(None);
-        let parts = seen.apps.iter().flat_map(|app| &app.1);
+        let parts = seen.apps.iter().flat_map(|app| &app.in_flight);
         parts.fold((0, 0), |(requests, tunnels), part| (requests + part.1, tunnels + part.2))
     }
 

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::bed::{Bed, Upstream, header, run, until};
-use crate::connection::bounds::{ANSWER_HEAD_TIME, HALF_CLOSED_TIME, HEAD_TIME, IDLE_TIME, STREAM_IDLE_TIME};
+use crate::connection::bounds::{
+    ANSWER_HEAD_TIME, CONNECT_TIME, HALF_CLOSED_TIME, HEAD_TIME, IDLE_TIME, STREAM_IDLE_TIME,
+};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -23,6 +25,52 @@ fn a_refused_connect_goes_to_the_next_instance() {
         let bed = Bed::new(&[nobody().await, nobody().await, upstream.address]).await;
         assert_eq!(bed.ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi").await, OK);
         bed.ended(&["answered 2xx"]).await;
+    });
+}
+
+/// A listener whose queue is full: connects to it wait, as they do to a machine that is gone.
+struct Full {
+    address: std::net::SocketAddr,
+    _held: Vec<socket2::Socket>,
+}
+
+impl Full {
+    fn new() -> Self {
+        let socket = || socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
+        let listener = socket();
+        listener.bind(&"127.0.0.1:0".parse::<std::net::SocketAddr>().expect("an address").into()).expect("a port");
+        listener.listen(0).expect("listens");
+        let address = listener.local_addr().expect("bound");
+        let mut held = vec![listener];
+        for _ in 0..4 {
+            let filling = socket();
+            filling.set_nonblocking(true).expect("a socket option");
+            // Comes through or waits: either way it takes the room.
+            let _ = filling.connect(&address);
+            held.push(filling);
+        }
+        Self { address: address.as_socket().expect("an IPv4 address"), _held: held }
+    }
+}
+
+#[test]
+fn a_connect_that_takes_too_long_goes_to_the_next_instance() {
+    run(async {
+        let upstream = Upstream::answering(OK).await;
+        let full = Full::new();
+        for (upstreams, expected, end) in [
+            (vec![full.address, upstream.address], "HTTP/1.1 200 OK\r\n", "answered 2xx"),
+            (vec![full.address], "HTTP/1.1 504 Gateway Timeout\r\n", "connect-timeout"),
+        ] {
+            let bed = Bed::new(&upstreams).await;
+            let mut client = bed.client().await;
+            client.send(GET.as_bytes()).await;
+            until(|| bed.in_flight().0 == 1).await;
+            bed.skip(CONNECT_TIME);
+            let head = client.head().await;
+            assert!(head.starts_with(expected), "{head}");
+            bed.ended(&[end]).await;
+        }
     });
 }
 
@@ -158,6 +206,24 @@ fn an_instance_that_breaks_off_is_told_apart_by_when() {
                 bed.ended(&[outcome]).await;
             }
         }
+    });
+}
+
+#[test]
+fn a_cut_answer_does_not_look_whole_to_an_http_1_0_client() {
+    run(async {
+        let upstream = Upstream::new(|mut client, _, _| async move {
+            client.head().await;
+            client.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhal\r\n").await;
+        })
+        .await;
+        let bed = Bed::new(&[upstream.address]).await;
+        let mut client = bed.client().await;
+        client.send(b"GET / HTTP/1.0\r\n\r\n").await;
+        let mut read = Vec::new();
+        let end = client.stream.read_to_end(&mut read).await;
+        assert_eq!(end.unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
+        bed.ended(&["answer-broken"]).await;
     });
 }
 

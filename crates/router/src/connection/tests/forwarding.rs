@@ -1,6 +1,10 @@
 //! What is passed on, and what is not.
 
+use std::rc::Rc;
+
 use super::bed::{Bed, Upstream, header, run, until};
+use crate::connection::serve;
+use crate::listener::Listener;
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
@@ -182,5 +186,10 @@ fn idle_connections_hold_no_buffer() {
         assert_eq!(bed.lane.io().open_connections(), 20);
         clients[0].send(b"GET / HTTP/1.1\r\nHo").await;
         until(|| bed.lane.io().held_buffers() == 1).await;
+        // What an idle connection costs beside its socket is its task.
+        let stream = tokio::net::TcpStream::connect(bed.address).await.unwrap();
+        let (peer, listener) = (stream.local_addr().unwrap(), Rc::new(Listener::http()));
+        let size = size_of_val(&serve(stream, peer, Rc::clone(&bed.lane), listener));
+        assert!(size < 4096, "the task of a connection has {size} bytes");
     });
 }

@@ -4,5 +4,6 @@ mod bed;
 mod failures;
 mod forwarding;
 mod framing;
+mod mixed;
 mod streaming;
 mod tunnels;

@@ -124,7 +124,8 @@ async fn framing() -> Upstream {
         client.send(&[0x82, 0x04, b'a', b'b']).await;
         client.until("rest").await;
         client.send(&[b'c', b'd', 0x81, 0x01, b'x']).await;
-        notes.borrow_mut().push(client.rest().await);
+        let rest = client.rest().await;
+        notes.borrow_mut().push(rest);
     })
     .await
 }
