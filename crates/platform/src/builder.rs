@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,18 +11,18 @@ use switchover_model::revision::{Digest, Revision, RevisionProcess, Source};
 use switchover_model::seam::{Builder, HookCall, SeamError};
 use switchover_model::{AppName, Problem, ProcessName, RevisionId};
 
-use crate::archive;
 use crate::clock;
-use crate::copy::{self, Cancel, CopyError};
+use crate::copy::Cancel;
 use crate::durable::{self, Keep};
 use crate::environment::{self, Sealed, Variables};
 use crate::group_run::{self, Ran, Run};
 use crate::headroom;
 use crate::instance::Exit;
 use crate::layout::{Layout, RevisionDir};
-use crate::process_platform::{ProcessPlatform, Shared, lock};
+use crate::process_platform::{ProcessPlatform, Shared};
 use crate::seal;
 use crate::shell;
+use crate::source::{Bringing, CancelOnDrop};
 
 /// The variable by which what a lost build has left running is found.
 const BUILD_VARIABLE: &str = "SWITCHOVER_BUILD";
@@ -52,8 +52,8 @@ impl Builder for ProcessPlatform {
         let dir = layout.revision(&config.name, id);
 
         // Dropping this future tells the copying thread to end; the next attempt waits for it.
-        let cancel = Cancelled(Cancel::new());
-        let (job, job_cancel) = (Copying::of(config, id, source), cancel.0.clone());
+        let cancel = CancelOnDrop(Cancel::new());
+        let (job, job_cancel) = (Bringing::of(config, id, source), cancel.0.clone());
         self.blocking(move |shared| job.run(shared, &job_cancel)).await.map_err(|error| ended(&error))??;
         let built = self.run_build_command(config, id, source, &contents, &dir).await;
         if let Err(problem) = built {
@@ -197,141 +197,6 @@ fn verdict(
     Err(problem.with_detail(lines))
 }
 
-/// Cancels when it is dropped; harmless after the work.
-struct Cancelled(Cancel);
-
-impl Drop for Cancelled {
-    fn drop(&mut self) {
-        self.0.cancel();
-    }
-}
-
-/// Bringing the source to the revision's directory.
-struct Copying {
-    app: AppName,
-    id: RevisionId,
-    source: Source,
-    /// `[build] source`.
-    part: Option<PathBuf>,
-}
-
-impl Copying {
-    fn of(config: &AppConfig, id: RevisionId, source: &Source) -> Self {
-        let part = config.build.as_ref().and_then(|build| build.source.clone());
-        Self { app: config.name.clone(), id, source: source.clone(), part }
-    }
-
-    fn run(&self, shared: &Shared, cancel: &Cancel) -> Result<(), Problem> {
-        let _one = lock(&shared.copies);
-        let dir = shared.layout.revision(&self.app, self.id);
-        let unusable = |error: std::io::Error| headroom::state_problem(&format!("making {}", self.id), &error);
-        if shared.is_in_use(&self.app, self.id).map_err(unusable)? {
-            return Err(Problem::new(
-                "REVISION-IN-USE",
-                format!("{} runs already and cannot be made again.", self.id),
-                "Deploy again: a new deploy makes a new revision.",
-            ));
-        }
-        if let Some(problem) = headroom::disk(shared.layout.state(), 0) {
-            return Err(problem);
-        }
-        durable::remove_tree(&dir.root).map_err(unusable)?;
-        durable::make_private_dir(&dir.root).map_err(unusable)?;
-        durable::make_private_dir(&shared.layout.builds(&self.app)).map_err(unusable)?;
-        let tree = dir.tree();
-        fs::create_dir(&tree).map_err(unusable)?;
-        let copied = match &self.source {
-            Source::Directory { path } => self.copy_directory(path, &tree, shared.layout.state(), cancel),
-            Source::Artifact { path } if !path.exists() => fs::metadata(path).map(drop).map_err(CopyError::Io),
-            Source::Artifact { path } if path.is_dir() => copy_contents(path, &tree, shared.layout.state(), cancel),
-            Source::Artifact { path } if is_archive(path) => archive::unpack(path, &tree, cancel),
-            Source::Artifact { path } => Err(CopyError::Refused(format!(
-                "{} is neither a directory nor a .tar, .tar.gz or .tgz file",
-                path.display()
-            ))),
-            Source::Revision { .. } => Ok(()),
-        };
-        copied.map_err(|error| {
-            // What was half made is cleared by the next attempt too.
-            let _ = durable::remove_tree(&dir.root);
-            self.problem(error)
-        })
-    }
-
-    fn copy_directory(&self, path: &Path, tree: &Path, state: &Path, cancel: &Cancel) -> Result<(), CopyError> {
-        if let Some(part) = &self.part {
-            let from = path.join(part);
-            return if from.is_file() {
-                let name = part.file_name().map(PathBuf::from).unwrap_or_default();
-                let parent = from.parent().unwrap_or(path);
-                copy::copy_paths(parent, &[name].into(), tree, cancel)
-            } else {
-                copy_contents(&from, tree, state, cancel)
-            };
-        }
-        match copy::tracked(path)? {
-            Some(paths) => copy::copy_paths(path, &paths, tree, cancel),
-            None => copy_contents(path, tree, state, cancel),
-        }
-    }
-
-    fn problem(&self, error: CopyError) -> Problem {
-        let (path, is_artifact) = match &self.source {
-            Source::Directory { path } => {
-                (self.part.as_ref().map_or_else(|| path.clone(), |part| path.join(part)), false)
-            }
-            Source::Artifact { path } => (path.clone(), true),
-            Source::Revision { id } => (PathBuf::from(id.to_string()), false),
-        };
-        let path = path.display();
-        match error {
-            CopyError::NoRoom(problem) => problem,
-            CopyError::Cancelled => Problem::new("BUILD-CANCELLED", "the build was cancelled.", "Deploy again."),
-            CopyError::Refused(why) if is_artifact => Problem::new(
-                "ARTIFACT-INVALID",
-                format!("the artifact {path} cannot be used: {why}."),
-                "Give a directory, or a .tar, .tar.gz or .tgz whose entries all lie inside it.",
-            ),
-            CopyError::Refused(why) => Problem::new(
-                "SOURCE-UNREADABLE",
-                format!("the source {path} cannot be used: {why}."),
-                "Correct it, or name what is to be copied in `[build] source`.",
-            ),
-            CopyError::Io(error) if error.kind() == std::io::ErrorKind::StorageFull => {
-                headroom::state_problem(&format!("copying {path}"), &error)
-            }
-            CopyError::Io(error) if is_artifact && !Path::new(&path.to_string()).exists() => Problem::new(
-                "ARTIFACT-MISSING",
-                format!("there is no artifact at {path}: {error}."),
-                "Look at the path given with `--artifact`; a relative one starts where the command was typed.",
-            ),
-            CopyError::Io(error) if is_artifact => Problem::new(
-                "ARTIFACT-INVALID",
-                format!("the artifact {path} cannot be read: {error}."),
-                "Give a directory, or a complete .tar, .tar.gz or .tgz that `switchover serve` may read.",
-            ),
-            CopyError::Io(error) => Problem::new(
-                "SOURCE-UNREADABLE",
-                format!("the source {path} cannot be copied: {error}."),
-                "Make it readable for the user that runs `switchover serve`, or name another in `[build] source`.",
-            ),
-        }
-    }
-}
-
-/// Copies a directory's content; a state directory inside it stays where it is.
-fn copy_contents(from: &Path, tree: &Path, state: &Path, cancel: &Cancel) -> Result<(), CopyError> {
-    if from.canonicalize()?.starts_with(state) {
-        return Err(CopyError::Refused("it lies in the state directory".to_owned()));
-    }
-    copy::copy_tree(from, tree, Some(state), cancel)
-}
-
-fn is_archive(path: &Path) -> bool {
-    let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
-    [".tar", ".tar.gz", ".tgz"].iter().any(|end| name.ends_with(end))
-}
-
 fn processes(config: &AppConfig) -> BTreeMap<ProcessName, RevisionProcess> {
     let revised = config.processes.iter().map(|(name, process)| {
         let (health, handover) = match &process.kind {
@@ -378,7 +243,7 @@ fn ended(error: &SeamError) -> Problem {
 
 impl Shared {
     /// Whether an instance of the app, ending or not, runs this revision.
-    fn is_in_use(&self, app: &AppName, id: RevisionId) -> std::io::Result<bool> {
+    pub(crate) fn is_in_use(&self, app: &AppName, id: RevisionId) -> std::io::Result<bool> {
         Ok(self.instances(app)?.iter().any(|(_, instance, _)| instance.revision == id && instance.boot == self.boot))
     }
 

@@ -32,7 +32,9 @@ mod seal;
 mod shell;
 mod shim;
 mod sockets;
+mod source;
 mod watch;
+mod watched;
 
 pub use archive::UNPACKED_BYTES;
 pub use environment::INHERITED;
@@ -41,4 +43,5 @@ pub use logs::{LogLine, LogQuery, MOST_LINES};
 pub use output::{LINE_BYTES, LOG_FILE_BYTES};
 pub use process_platform::{ENDED_KEPT, ProcessPlatform};
 pub use shim::shim_main;
-pub use watch::{FAILURES_UNTIL_UNHEALTHY, WORKER_SETTLED};
+pub use watch::FAILURES_UNTIL_UNHEALTHY;
+pub use watched::WORKER_SETTLED;

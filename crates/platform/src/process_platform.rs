@@ -22,7 +22,8 @@ use crate::layout::{InstanceDir, Layout};
 use crate::processes;
 use crate::role::{self, Holders};
 use crate::seal;
-use crate::watch::{Watched, Watcher};
+use crate::watch::Watcher;
+use crate::watched::Watched;
 
 /// How many ended instances of an app keep their logs.
 pub const ENDED_KEPT: usize = 10;

@@ -4,28 +4,23 @@
 //! Flow: started for each instance directory that is made or found. Guarantees: a change of phase wakes whoever waits on
 //! `ProcessPlatform::changed`; the task ends when the instance is over and its directory has been put away.
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Stdio;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use switchover_model::seam::Phase;
 use switchover_model::{InstanceId, Problem, Timestamp};
-use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::clock;
-use crate::durable::{self, Keep};
-use crate::environment::{self, Sealed};
+use crate::environment;
 use crate::health::{self, Unhealthy};
-use crate::instance::{Exit, Goal, InstanceSpec, Life, Status};
-use crate::layout::{InstanceDir, RevisionDir};
+use crate::instance::{Exit, Goal, Life, Status};
 use crate::output;
 use crate::process_platform::Shared;
 use crate::processes::{self, Identity};
-use crate::shell;
 use crate::sockets::{self, Listener};
+use crate::watched::{WORKER_SETTLED, Watched, span};
 
 /// Time between two questions to an app that boots and does not listen yet.
 const BOOT_QUESTION_EVERY: Duration = Duration::from_millis(20);
@@ -38,9 +33,6 @@ const FAST_BOOT: Duration = Duration::from_secs(30);
 
 /// Wrong or missing answers in a row until an app that was healthy no longer is.
 pub const FAILURES_UNTIL_UNHEALTHY: u32 = 3;
-
-/// A worker that is up for so long is healthy.
-pub const WORKER_SETTLED: Duration = Duration::from_millis(500);
 
 /// Every so many questions it is looked up whose port it is that answers.
 const OWNER_CHECK_EVERY: u32 = 20;
@@ -57,28 +49,6 @@ const SHIM_START: Duration = Duration::from_secs(10);
 /// The longest wait before a shim that does not start is started again.
 const LONGEST_SHIM_WAIT: Duration = Duration::from_secs(10);
 
-/// An exit code of "not found" counts as such only so soon after the start.
-const NOT_FOUND_WITHIN_MS: u64 = 5_000;
-
-/// What is known of an instance.
-#[derive(Debug, Clone)]
-pub(crate) struct View {
-    pub(crate) phase: Phase,
-    pub(crate) address: Option<SocketAddr>,
-    pub(crate) restarts: u32,
-    /// Whether it has ended and only its directory is left.
-    pub(crate) is_over: bool,
-}
-
-/// An instance that is watched.
-#[derive(Debug)]
-pub(crate) struct Watched {
-    pub(crate) dir: InstanceDir,
-    pub(crate) spec: InstanceSpec,
-    view: Mutex<View>,
-    poke: Notify,
-}
-
 /// What the files and the kernel say of an instance.
 #[derive(Debug)]
 enum Look {
@@ -88,97 +58,6 @@ enum Look {
     Running { process: Identity, since: Timestamp },
     Stopping { since: Timestamp },
     Waiting { exit: Exit, ran_ms: u64, last_lines: Vec<String>, retry_at: Timestamp },
-}
-
-/// Which process was seen healthy, for the platform after this one.
-#[derive(Debug, Serialize, Deserialize)]
-struct HealthySince {
-    process: Identity,
-    since: Timestamp,
-}
-
-impl Watched {
-    /// An instance as far as its directory tells; its task is to be started by the caller.
-    pub(crate) fn found(dir: InstanceDir, spec: InstanceSpec, boot: &str) -> Self {
-        let view = View {
-            phase: Phase::Starting { since: spec.created_at, last: None },
-            address: None,
-            restarts: 0,
-            is_over: false,
-        };
-        let watched = Self { dir, spec, view: Mutex::new(view), poke: Notify::new() };
-        watched.begin(boot);
-        watched
-    }
-
-    /// The first view, without asking the app: a restart of the controller shall not make a healthy instance look ill.
-    fn begin(&self, boot: &str) {
-        let status = self.dir.read_status().ok().flatten();
-        let mut view = self.view();
-        view.restarts = status.as_ref().map_or(0, |status| status.restarts);
-        view.address = self.address(status.as_ref());
-        view.is_over = self.spec.boot != boot;
-        match status.map(|status| status.life) {
-            Some(Life::Running { process, since }) => {
-                let settled = since + span(WORKER_SETTLED);
-                let healthy = match &self.spec.health {
-                    Some(_) => self.healthy_since(process),
-                    None => (clock::now() >= settled).then_some(settled),
-                };
-                view.phase = match healthy.filter(|_| process.is_running()) {
-                    Some(healthy) => Phase::Healthy { since: healthy },
-                    None => Phase::Starting { since, last: None },
-                };
-            }
-            Some(Life::Stopping { since, .. }) => view.phase = Phase::Stopping { since },
-            Some(Life::Waiting { exit, ran_ms, last_lines, retry_at }) => {
-                view.phase = Phase::Crashed { cause: self.exited(&exit, ran_ms, last_lines), retry_at };
-            }
-            Some(Life::Ended { .. } | Life::Starting { .. }) | None => {}
-        }
-        *self.view.lock().unwrap_or_else(PoisonError::into_inner) = view;
-    }
-
-    pub(crate) fn view(&self) -> View {
-        self.view.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Sets what the instance shall be and wakes its shim and its task.
-    pub(crate) fn order(&self, goal: Goal) -> std::io::Result<()> {
-        self.dir.order(goal)?;
-        self.poke.notify_one();
-        Ok(())
-    }
-
-    fn address(&self, status: Option<&Status>) -> Option<SocketAddr> {
-        self.spec.health.as_ref()?;
-        Some((Ipv4Addr::LOCALHOST, status?.port?).into())
-    }
-
-    fn healthy_since(&self, process: Identity) -> Option<Timestamp> {
-        let seen: HealthySince = durable::read_json(&self.dir.healthy()).ok()??;
-        (seen.process == process).then_some(seen.since)
-    }
-
-    fn last_lines(&self) -> Vec<String> {
-        let sealed = Sealed::read(&RevisionDir { root: self.spec.revision_dir.clone() }).unwrap_or_default();
-        sealed.blot_out(output::last_lines(&self.dir.log(), Problem::DETAIL_LINES).unwrap_or_default())
-    }
-
-    fn exited(&self, exit: &Exit, ran_ms: u64, last_lines: Vec<String>) -> Problem {
-        let (process, command) = (&self.spec.process, &self.spec.command);
-        match exit {
-            Exit::Code(code) if shell::is_not_found(*code) && ran_ms < NOT_FOUND_WITHIN_MS => {
-                shell::not_found(&format!("process.{process}.command"), command, *code)
-            }
-            Exit::Code(_) | Exit::Signal(_) | Exit::NotStarted(_) | Exit::Unseen => Problem::new(
-                "INSTANCE-EXITED",
-                format!("{} of {} ended by itself with {exit} after {ran_ms} ms.", self.spec.id, self.spec.revision),
-                "Look at the app's last lines below and at `switchover logs`.",
-            ),
-        }
-        .with_detail(last_lines)
-    }
 }
 
 /// The task of one instance.
@@ -221,11 +100,11 @@ impl Watcher {
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => break,
                 Err(error) => {
                     tracing::warn!(instance = %self.watched.spec.id, %error, "an instance cannot be looked at");
-                    self.pause(LONGEST_SHIM_WAIT, None).await;
+                    tokio::time::sleep(LONGEST_SHIM_WAIT).await;
                 }
             }
         }
-        self.watched.view.lock().unwrap_or_else(PoisonError::into_inner).is_over = true;
+        self.watched.change(|view| view.is_over = true);
         self.shared.put_away(&self.watched);
         self.watched.spec.id.clone()
     }
@@ -240,10 +119,7 @@ impl Watcher {
         let status = dir.read_status()?;
         let address = self.watched.address(status.as_ref());
         let restarts = status.as_ref().map_or(0, |status| status.restarts);
-        {
-            let mut view = self.watched.view.lock().unwrap_or_else(PoisonError::into_inner);
-            (view.address, view.restarts) = (address, restarts);
-        }
+        self.watched.change(|view| (view.address, view.restarts) = (address, restarts));
         let Some(Status { life, .. }) = status else {
             return Ok(if shim.is_some() { Look::ShimStarts } else { Look::NoShim });
         };
@@ -334,12 +210,7 @@ impl Watcher {
                 self.failures = 0;
                 self.lost_since = None;
                 let healthy = *self.healthy_since.get_or_insert(now);
-                if self.watched.healthy_since(process).is_none() {
-                    let seen = HealthySince { process, since: healthy };
-                    if let Err(error) = durable::write_json(&self.watched.dir.healthy(), &seen, Keep::WhileBooted) {
-                        tracing::warn!(instance = %self.watched.spec.id, %error, "its health cannot be noted");
-                    }
-                }
+                self.watched.note_healthy(process, healthy);
                 self.show(Phase::Healthy { since: healthy });
                 health.interval.to_std()
             }
@@ -411,10 +282,11 @@ impl Watcher {
 
     /// Shows a phase to whoever observes, and wakes them when it is another kind of phase than before.
     fn show(&self, phase: Phase) {
-        let mut view = self.watched.view.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_news = std::mem::discriminant(&view.phase) != std::mem::discriminant(&phase);
-        view.phase = phase;
-        drop(view);
+        let mut is_news = false;
+        self.watched.change(|view| {
+            is_news = std::mem::discriminant(&view.phase) != std::mem::discriminant(&phase);
+            view.phase = phase;
+        });
         if is_news {
             self.shared.tell_change();
         }
@@ -423,9 +295,11 @@ impl Watcher {
     /// Waits for `duration`, or until the shim or the app ends or a goal is set, whatever comes first.
     async fn pause(&self, duration: Duration, process: Option<Identity>) {
         let shim = self.watched.dir.shim().ok().flatten().and_then(Identity::of);
+        // Where it has ended since the last look, there is nothing to wait for.
+        let duration = if shim.is_some() { duration } else { duration.min(SOON) };
         tokio::select! {
             () = tokio::time::sleep(duration) => {}
-            () = self.watched.poke.notified() => {}
+            () = self.watched.poked() => {}
             () = end_of(shim) => {}
             () = end_of(process) => {}
         }
@@ -497,8 +371,4 @@ async fn end_of(process: Option<Identity>) {
         Some(process) if process.ended().await.is_ok() => {}
         Some(_) | None => std::future::pending().await,
     }
-}
-
-fn span(duration: Duration) -> switchover_model::Span {
-    switchover_model::Span::from_micros(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX))
 }

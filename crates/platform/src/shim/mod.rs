@@ -6,6 +6,7 @@
 //! identity and goes on with it.
 
 mod main_process;
+mod pipes;
 
 use std::fs::OpenOptions;
 use std::io::{self, ErrorKind, Write};
@@ -17,13 +18,14 @@ use std::time::Duration;
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 use rustix::process::Signal;
+use switchover_model::Problem;
 use switchover_model::config::StopSignal;
-use switchover_model::{Problem, Span};
-use tokio::net::unix::pipe::{self, Receiver};
+use tokio::net::unix::pipe::Receiver;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
 use self::main_process::MainProcess;
+use self::pipes::Pumped;
 use crate::clock;
 use crate::durable::{self, Keep};
 use crate::environment::Sealed;
@@ -32,6 +34,7 @@ use crate::layout::{InstanceDir, RevisionDir};
 use crate::output::{self, RotatingLog};
 use crate::port::{self, Reserved};
 use crate::processes::{self, Identity};
+use crate::watched::span;
 
 /// Wait before the first restart; doubled with each one that follows soon.
 const FIRST_BACK_OFF: Duration = Duration::from_millis(100);
@@ -41,12 +44,6 @@ const LONGEST_BACK_OFF: Duration = Duration::from_secs(30);
 
 /// An app that ran so long is not in a crash loop: its next restart is the first of a new row.
 const CALM: Duration = Duration::from_secs(60);
-
-/// The most output that is taken before the shim looks at anything else.
-const OUTPUT_PER_TURN: usize = 1024 * 1024;
-
-/// One read of output.
-const CHUNK: usize = 64 * 1024;
 
 /// How long the last output of an ended app is read at most.
 const LAST_OUTPUT: Duration = Duration::from_secs(2);
@@ -127,8 +124,8 @@ impl Shim {
         let before = dir.read_status()?;
         let log = RotatingLog::open(dir.log())?;
         Ok(Self {
-            control: open_pipe(&dir.control())?,
-            output: open_pipe(&dir.output())?,
+            control: pipes::open(&dir.control())?,
+            output: pipes::open(&dir.output())?,
             log,
             port: None,
             last_port: before.as_ref().and_then(|status| status.port),
@@ -169,7 +166,7 @@ impl Shim {
                 biased;
                 ready = self.control.readable() => {
                     ready?;
-                    drain(&self.control);
+                    pipes::drain(&self.control);
                     goal = self.dir.read_goal()?;
                 }
                 _ = terminated.recv() => goal = Goal::Stop,
@@ -187,7 +184,7 @@ impl Shim {
                 }
                 ready = self.output.readable() => {
                     ready?;
-                    pump(|chunk| self.output.try_read(chunk), &mut self.log);
+                    pipes::pump(|chunk| self.output.try_read(chunk), &mut self.log);
                 }
                 _ = child_ended.recv() => main_process::reap_orphans(&now.main()),
             }
@@ -324,7 +321,7 @@ impl Shim {
 
     /// Reads the pipe itself, not what the runtime has heard of it: an app's last words come with its end.
     fn take_last_output(&mut self) -> Pumped {
-        pump(|chunk| Ok(rustix::io::read(&self.output, chunk)?), &mut self.log)
+        pipes::pump(|chunk| Ok(rustix::io::read(&self.output, chunk)?), &mut self.log)
     }
 
     fn say(&self, life: Life) -> io::Result<()> {
@@ -355,46 +352,6 @@ async fn sleep_until(deadline: Option<Instant>) {
         Some(deadline) => tokio::time::sleep_until(deadline).await,
         None => std::future::pending().await,
     }
-}
-
-/// Opens a named pipe so that it is never at its end: this process is a writer of it too.
-fn open_pipe(path: &Path) -> io::Result<Receiver> {
-    pipe::OpenOptions::new().read_write(true).open_receiver(path)
-}
-
-fn drain(pipe: &Receiver) {
-    let mut sink = [0; 512];
-    while matches!(pipe.try_read(&mut sink), Ok(read) if read > 0) {}
-}
-
-/// Whether a pipe has more.
-#[derive(Debug, PartialEq, Eq)]
-enum Pumped {
-    /// Nothing is there now.
-    Dry,
-    /// The limit of one turn was reached.
-    Full,
-}
-
-/// Moves output into the log, at most [`OUTPUT_PER_TURN`]. What the disk does not take is lost: the app goes on.
-fn pump(mut read: impl FnMut(&mut [u8]) -> io::Result<usize>, log: &mut RotatingLog) -> Pumped {
-    let mut chunk = [0; CHUNK];
-    let mut taken = 0;
-    while taken < OUTPUT_PER_TURN {
-        match read(&mut chunk) {
-            Ok(read) if read > 0 => {
-                taken += read;
-                let _ = log.write(&chunk[..read]);
-            }
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Ok(_) | Err(_) => return Pumped::Dry,
-        }
-    }
-    Pumped::Full
-}
-
-fn span(duration: Duration) -> Span {
-    Span::from_micros(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX))
 }
 
 /// The kernel's name of a stop signal.

@@ -1,0 +1,150 @@
+//! Brings a source or an artifact to a revision's own final directory.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use switchover_model::config::AppConfig;
+use switchover_model::revision::Source;
+use switchover_model::{AppName, Problem, RevisionId};
+
+use crate::archive;
+use crate::copy::{self, Cancel, CopyError};
+use crate::durable;
+use crate::headroom;
+use crate::process_platform::{Shared, lock};
+
+/// Cancels when it is dropped; harmless after the work.
+pub(crate) struct CancelOnDrop(pub(crate) Cancel);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+/// Bringing the source to the revision's directory.
+pub(crate) struct Bringing {
+    app: AppName,
+    id: RevisionId,
+    source: Source,
+    /// `[build] source`.
+    part: Option<PathBuf>,
+}
+
+impl Bringing {
+    pub(crate) fn of(config: &AppConfig, id: RevisionId, source: &Source) -> Self {
+        let part = config.build.as_ref().and_then(|build| build.source.clone());
+        Self { app: config.name.clone(), id, source: source.clone(), part }
+    }
+
+    /// Clears what an earlier attempt left, makes the directories and copies. Blocks.
+    pub(crate) fn run(&self, shared: &Shared, cancel: &Cancel) -> Result<(), Problem> {
+        let _one = lock(&shared.copies);
+        let dir = shared.layout.revision(&self.app, self.id);
+        let unusable = |error: std::io::Error| headroom::state_problem(&format!("making {}", self.id), &error);
+        if shared.is_in_use(&self.app, self.id).map_err(unusable)? {
+            return Err(Problem::new(
+                "REVISION-IN-USE",
+                format!("{} runs already and cannot be made again.", self.id),
+                "Deploy again: a new deploy makes a new revision.",
+            ));
+        }
+        if let Some(problem) = headroom::disk(shared.layout.state(), 0) {
+            return Err(problem);
+        }
+        durable::remove_tree(&dir.root).map_err(unusable)?;
+        durable::make_private_dir(&dir.root).map_err(unusable)?;
+        durable::make_private_dir(&shared.layout.builds(&self.app)).map_err(unusable)?;
+        let tree = dir.tree();
+        fs::create_dir(&tree).map_err(unusable)?;
+        let copied = match &self.source {
+            Source::Directory { path } => self.copy_directory(path, &tree, shared.layout.state(), cancel),
+            Source::Artifact { path } if !path.exists() => fs::metadata(path).map(drop).map_err(CopyError::Io),
+            Source::Artifact { path } if path.is_dir() => copy_contents(path, &tree, shared.layout.state(), cancel),
+            Source::Artifact { path } if is_archive(path) => archive::unpack(path, &tree, cancel),
+            Source::Artifact { path } => Err(CopyError::Refused(format!(
+                "{} is neither a directory nor a .tar, .tar.gz or .tgz file",
+                path.display()
+            ))),
+            Source::Revision { .. } => Ok(()),
+        };
+        copied.map_err(|error| {
+            // What was half made is cleared by the next attempt too.
+            let _ = durable::remove_tree(&dir.root);
+            self.problem(error)
+        })
+    }
+
+    fn copy_directory(&self, path: &Path, tree: &Path, state: &Path, cancel: &Cancel) -> Result<(), CopyError> {
+        if let Some(part) = &self.part {
+            let from = path.join(part);
+            return if from.is_file() {
+                let name = part.file_name().map(PathBuf::from).unwrap_or_default();
+                let parent = from.parent().unwrap_or(path);
+                copy::copy_paths(parent, &[name].into(), tree, cancel)
+            } else {
+                copy_contents(&from, tree, state, cancel)
+            };
+        }
+        match copy::tracked(path)? {
+            Some(paths) => copy::copy_paths(path, &paths, tree, cancel),
+            None => copy_contents(path, tree, state, cancel),
+        }
+    }
+
+    fn problem(&self, error: CopyError) -> Problem {
+        let (path, is_artifact) = match &self.source {
+            Source::Directory { path } => {
+                (self.part.as_ref().map_or_else(|| path.clone(), |part| path.join(part)), false)
+            }
+            Source::Artifact { path } => (path.clone(), true),
+            Source::Revision { id } => (PathBuf::from(id.to_string()), false),
+        };
+        let path = path.display();
+        match error {
+            CopyError::NoRoom(problem) => problem,
+            CopyError::Cancelled => Problem::new("BUILD-CANCELLED", "the build was cancelled.", "Deploy again."),
+            CopyError::Refused(why) if is_artifact => Problem::new(
+                "ARTIFACT-INVALID",
+                format!("the artifact {path} cannot be used: {why}."),
+                "Give a directory, or a .tar, .tar.gz or .tgz whose entries all lie inside it.",
+            ),
+            CopyError::Refused(why) => Problem::new(
+                "SOURCE-UNREADABLE",
+                format!("the source {path} cannot be used: {why}."),
+                "Correct it, or name what is to be copied in `[build] source`.",
+            ),
+            CopyError::Io(error) if error.kind() == std::io::ErrorKind::StorageFull => {
+                headroom::state_problem(&format!("copying {path}"), &error)
+            }
+            CopyError::Io(error) if is_artifact && !Path::new(&path.to_string()).exists() => Problem::new(
+                "ARTIFACT-MISSING",
+                format!("there is no artifact at {path}: {error}."),
+                "Look at the path given with `--artifact`; a relative one starts where the command was typed.",
+            ),
+            CopyError::Io(error) if is_artifact => Problem::new(
+                "ARTIFACT-INVALID",
+                format!("the artifact {path} cannot be read: {error}."),
+                "Give a directory, or a complete .tar, .tar.gz or .tgz that `switchover serve` may read.",
+            ),
+            CopyError::Io(error) => Problem::new(
+                "SOURCE-UNREADABLE",
+                format!("the source {path} cannot be copied: {error}."),
+                "Make it readable for the user that runs `switchover serve`, or name another in `[build] source`.",
+            ),
+        }
+    }
+}
+
+/// Copies a directory's content; a state directory inside it stays where it is.
+fn copy_contents(from: &Path, tree: &Path, state: &Path, cancel: &Cancel) -> Result<(), CopyError> {
+    if from.canonicalize()?.starts_with(state) {
+        return Err(CopyError::Refused("it lies in the state directory".to_owned()));
+    }
+    copy::copy_tree(from, tree, Some(state), cancel)
+}
+
+fn is_archive(path: &Path) -> bool {
+    let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
+    [".tar", ".tar.gz", ".tgz"].iter().any(|end| name.ends_with(end))
+}

@@ -1,0 +1,163 @@
+//! What is known of an instance: what its files say, and what its task has seen.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use switchover_model::seam::Phase;
+use switchover_model::{Problem, Span, Timestamp};
+use tokio::sync::Notify;
+
+use crate::clock;
+use crate::durable::{self, Keep};
+use crate::environment::Sealed;
+use crate::instance::{Exit, Goal, InstanceSpec, Life, Status};
+use crate::layout::{InstanceDir, RevisionDir};
+use crate::output;
+use crate::processes::Identity;
+use crate::shell;
+
+/// A worker that is up for so long is healthy.
+pub const WORKER_SETTLED: Duration = Duration::from_millis(500);
+
+/// An exit code of "not found" counts as such only so soon after the start.
+const NOT_FOUND_WITHIN_MS: u64 = 5_000;
+
+/// What is known of an instance.
+#[derive(Debug, Clone)]
+pub(crate) struct View {
+    pub(crate) phase: Phase,
+    pub(crate) address: Option<SocketAddr>,
+    pub(crate) restarts: u32,
+    /// Whether it has ended and only its directory is left.
+    pub(crate) is_over: bool,
+}
+
+/// An instance that is watched.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    pub(crate) dir: InstanceDir,
+    pub(crate) spec: InstanceSpec,
+    view: Mutex<View>,
+    poke: Notify,
+}
+
+/// Which process was seen healthy, for the platform after this one.
+#[derive(Debug, Serialize, Deserialize)]
+struct HealthySince {
+    process: Identity,
+    since: Timestamp,
+}
+
+impl Watched {
+    /// An instance as far as its directory tells; its task is to be started by the caller.
+    pub(crate) fn found(dir: InstanceDir, spec: InstanceSpec, boot: &str) -> Self {
+        let view = View {
+            phase: Phase::Starting { since: spec.created_at, last: None },
+            address: None,
+            restarts: 0,
+            is_over: false,
+        };
+        let watched = Self { dir, spec, view: Mutex::new(view), poke: Notify::new() };
+        watched.begin(boot);
+        watched
+    }
+
+    /// The first view, without asking the app: a restart of the controller shall not make a healthy instance look ill.
+    fn begin(&self, boot: &str) {
+        let status = self.dir.read_status().ok().flatten();
+        let mut view = self.view();
+        view.restarts = status.as_ref().map_or(0, |status| status.restarts);
+        view.address = self.address(status.as_ref());
+        view.is_over = self.spec.boot != boot;
+        match status.map(|status| status.life) {
+            Some(Life::Running { process, since }) => {
+                let settled = since + span(WORKER_SETTLED);
+                let healthy = match &self.spec.health {
+                    Some(_) => self.healthy_since(process),
+                    None => (clock::now() >= settled).then_some(settled),
+                };
+                view.phase = match healthy.filter(|_| process.is_running()) {
+                    Some(healthy) => Phase::Healthy { since: healthy },
+                    None => Phase::Starting { since, last: None },
+                };
+            }
+            Some(Life::Stopping { since, .. }) => view.phase = Phase::Stopping { since },
+            Some(Life::Waiting { exit, ran_ms, last_lines, retry_at }) => {
+                view.phase = Phase::Crashed { cause: self.exited(&exit, ran_ms, last_lines), retry_at };
+            }
+            Some(Life::Ended { .. } | Life::Starting { .. }) | None => {}
+        }
+        self.change(|shown| *shown = view);
+    }
+
+    pub(crate) fn view(&self) -> View {
+        self.view.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Changes the view in place.
+    pub(crate) fn change(&self, change: impl FnOnce(&mut View)) {
+        change(&mut self.view.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Waits until somebody has set a goal.
+    pub(crate) async fn poked(&self) {
+        self.poke.notified().await;
+    }
+
+    /// Notes, for the platform after this one, that this process is healthy.
+    pub(crate) fn note_healthy(&self, process: Identity, since: Timestamp) {
+        if self.healthy_since(process).is_none() {
+            let seen = HealthySince { process, since };
+            if let Err(error) = durable::write_json(&self.dir.healthy(), &seen, Keep::WhileBooted) {
+                tracing::warn!(instance = %self.spec.id, %error, "its health cannot be noted");
+            }
+        }
+    }
+
+    /// Sets what the instance shall be and wakes its shim and its task.
+    pub(crate) fn order(&self, goal: Goal) -> std::io::Result<()> {
+        self.dir.order(goal)?;
+        self.poke.notify_one();
+        Ok(())
+    }
+
+    pub(crate) fn address(&self, status: Option<&Status>) -> Option<SocketAddr> {
+        self.spec.health.as_ref()?;
+        Some((Ipv4Addr::LOCALHOST, status?.port?).into())
+    }
+
+    /// Since when this process is healthy, by whoever saw it first.
+    pub(crate) fn healthy_since(&self, process: Identity) -> Option<Timestamp> {
+        let seen: HealthySince = durable::read_json(&self.dir.healthy()).ok()??;
+        (seen.process == process).then_some(seen.since)
+    }
+
+    /// The app's last lines, without its secrets.
+    pub(crate) fn last_lines(&self) -> Vec<String> {
+        let sealed = Sealed::read(&RevisionDir { root: self.spec.revision_dir.clone() }).unwrap_or_default();
+        sealed.blot_out(output::last_lines(&self.dir.log(), Problem::DETAIL_LINES).unwrap_or_default())
+    }
+
+    /// The problem of an app that ended by itself.
+    pub(crate) fn exited(&self, exit: &Exit, ran_ms: u64, last_lines: Vec<String>) -> Problem {
+        let (process, command) = (&self.spec.process, &self.spec.command);
+        match exit {
+            Exit::Code(code) if shell::is_not_found(*code) && ran_ms < NOT_FOUND_WITHIN_MS => {
+                shell::not_found(&format!("process.{process}.command"), command, *code)
+            }
+            Exit::Code(_) | Exit::Signal(_) | Exit::NotStarted(_) | Exit::Unseen => Problem::new(
+                "INSTANCE-EXITED",
+                format!("{} of {} ended by itself with {exit} after {ran_ms} ms.", self.spec.id, self.spec.revision),
+                "Look at the app's last lines below and at `switchover logs`.",
+            ),
+        }
+        .with_detail(last_lines)
+    }
+}
+
+/// A length of time in the model's words.
+pub(crate) fn span(duration: Duration) -> Span {
+    Span::from_micros(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX))
+}
