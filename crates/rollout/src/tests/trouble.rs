@@ -252,3 +252,67 @@ fn a_slot_that_does_not_get_empty_in_time_is_said_and_does_not_hold_the_release_
     bed.pass(Span::from_secs(60));
     assert_eq!(code_of(bed.outcome(release)), "SLOT-NOT-EMPTY", "a slot is not reused before it is empty");
 }
+
+#[test]
+fn a_first_release_that_is_undone_in_its_shift_leaves_the_traffic_to_nobody() {
+    let mut bed = Bed::new(file());
+    bed.router_is_deaf = true;
+    let release = bed.deploy("v1");
+    bed.command(switchover_model::release::Command::Abort { release }).unwrap();
+    let goal = bed.app.routes().unwrap().1;
+    assert!(goal.arms.is_empty(), "an arm without a share does not stand alone: {goal:?}");
+    bed.router_is_deaf = false;
+    bed.run();
+    assert_eq!(bed.outcome(release), Some(Outcome::RolledBack { cause: None }));
+    assert!(bed.instances_mut().is_empty());
+}
+
+#[test]
+fn a_release_is_switched_only_in_a_look_that_shows_its_routes() {
+    let mut bed = Bed::with_v1_live(super::bed::file_with_worker(switchover_model::config::Handover::StopFirst));
+    bed.stops_slowly = true;
+    bed.deploy("v2");
+    assert_eq!(bed.stage(), Some(Stage::Shift), "the routes are in force, the old worker finishes");
+    bed.instances_mut().retain(|seen| !matches!(seen.phase, Phase::Stopping { .. }));
+    let traffic = bed.seen.traffic.take();
+    bed.run();
+    assert_eq!(bed.app.release(ReleaseId(2)).unwrap().switched_at, None);
+    bed.seen.traffic = traffic;
+    bed.run();
+    assert!(bed.app.release(ReleaseId(2)).unwrap().switched_at.is_some());
+}
+
+#[test]
+fn a_receipt_is_not_closed_with_a_reading_older_than_its_first() {
+    let mut bed = Bed::with_v1_live(file());
+    let stale = bed.seen.clone();
+    bed.now = bed.now + Span::from_secs(1);
+    let deploy = bed.deploy_command(false);
+    let key = switchover_model::record::IdempotencyKey("k".into());
+    let admission = crate::admit(&bed.app, &deploy, &key, &switchover_model::record::Actor::Controller, bed.now);
+    let Ok(crate::Admission::New { drafts, .. }) = admission else { panic!("{admission:?}") };
+    bed.append(drafts);
+    bed.attempts_hang = true;
+    bed.seen = stale;
+    bed.turn();
+    let cause = Problem::new("BUILD-FAILED", "exited with 1.", "Mend it.");
+    bed.end(bed.running(), AttemptResult::Failed { cause });
+    bed.turn();
+    assert!(bed.app.release(ReleaseId(2)).unwrap().settled_at.is_none(), "the last look is older than the release");
+    bed.run();
+    assert!(bed.app.releases.is_empty());
+}
+
+#[test]
+fn what_can_not_be_cleared_is_noted_once_though_the_counters_can_not_be_read() {
+    let mut bed = Bed::with_v2_baking(file());
+    bed.stops_slowly = true;
+    bed.pass(Span::from_secs(665));
+    assert!(bed.app.slot(Slot::Blue).stopping.is_some());
+    let traffic = bed.seen.traffic.take();
+    bed.pass(Span::from_secs(60));
+    bed.seen.traffic = traffic;
+    bed.run();
+    assert_eq!(bed.story().matches("note SLOT-NOT-EMPTY").count(), 1);
+    assert!(bed.app.releases.is_empty());
+}
