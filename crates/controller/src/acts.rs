@@ -1,0 +1,100 @@
+//! What was asked of the world: so that the same is not asked at every turn, and a failure is retried with patience.
+
+use std::collections::BTreeMap;
+
+use switchover_model::seam::{Action, InstanceSeen, SeamError};
+use switchover_model::{Problem, Slot};
+use tokio::time::Instant;
+
+use crate::bounds::{FAILURES_UNTIL_NOTED, NOTE_QUIET, REAFFIRM, RETRY_FIRST, RETRY_LONGEST};
+
+/// What an action is about: one is asked for at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum About {
+    /// The traffic.
+    Routes,
+    /// A slot's instances.
+    Slot(Slot),
+    /// The revisions on disk.
+    Revisions,
+}
+
+/// The last time something was asked for.
+#[derive(Debug)]
+struct Asked {
+    action: Action,
+    at: Instant,
+    instances: Vec<InstanceSeen>,
+    failures: u32,
+    problem: Option<Problem>,
+}
+
+/// Everything that was asked for, by what it is about.
+#[derive(Debug, Default)]
+pub(crate) struct Acts {
+    asked: BTreeMap<About, Asked>,
+    noted: BTreeMap<String, Instant>,
+}
+
+impl Acts {
+    /// Whether `action` is to be asked for now: it is new, or the world looks different, or it is time to say it again.
+    pub(crate) fn is_due(&self, about: About, action: &Action, instances: &[InstanceSeen]) -> bool {
+        let Some(last) = self.asked.get(&about) else { return true };
+        if last.action != *action {
+            return true;
+        }
+        let age = last.at.elapsed();
+        if last.failures > 0 {
+            let pause = RETRY_FIRST.saturating_mul(1 << last.failures.min(8).saturating_sub(1)).min(RETRY_LONGEST);
+            return age >= pause;
+        }
+        age >= REAFFIRM || last.instances != instances
+    }
+
+    /// Whether the last try failed.
+    pub(crate) fn fails(&self, about: About) -> bool {
+        self.asked.get(&about).is_some_and(|last| last.failures > 0)
+    }
+
+    /// What became of it. Returns a problem that a person should know, when it is time to say it.
+    pub(crate) fn done(
+        &mut self,
+        about: About,
+        action: Action,
+        instances: &[InstanceSeen],
+        outcome: Result<(), SeamError>,
+    ) -> Option<Problem> {
+        let before = self.asked.remove(&about).filter(|last| last.action == action).map_or(0, |last| last.failures);
+        let (failures, problem, is_refused) = match outcome {
+            Ok(()) => (0, None, false),
+            Err(SeamError::Refused(problem)) => (before + 1, Some(problem), true),
+            Err(SeamError::Unreachable(why)) => (before + 1, Some(unreachable(about, &why)), false),
+        };
+        let worth_noting = problem.clone().filter(|_| is_refused || failures >= FAILURES_UNTIL_NOTED);
+        self.asked
+            .insert(about, Asked { action, at: Instant::now(), instances: instances.to_vec(), failures, problem });
+        self.noted.retain(|_, at| at.elapsed() < NOTE_QUIET);
+        let problem = worth_noting.filter(|problem| !self.noted.contains_key(&problem.code))?;
+        self.noted.insert(problem.code.clone(), Instant::now());
+        Some(problem)
+    }
+
+    /// Forgets what is no longer asked for.
+    pub(crate) fn keep_only(&mut self, wanted: &[About]) {
+        self.asked.retain(|about, _| wanted.contains(about));
+    }
+
+    /// What fails now.
+    pub(crate) fn problems(&self) -> impl Iterator<Item = &Problem> {
+        self.asked.values().filter_map(|asked| asked.problem.as_ref())
+    }
+}
+
+fn unreachable(about: About, why: &str) -> Problem {
+    let (code, what) = match about {
+        About::Routes => ("ROUTER-UNREACHABLE", "The routes could not be put in force".to_owned()),
+        About::Slot(slot) => ("PLATFORM-UNREACHABLE", format!("The instances of {slot} could not be seen to")),
+        About::Revisions => ("REVISIONS-NOT-CLEARED", "Old revisions could not be removed from the disk".to_owned()),
+    };
+    Problem::new(code, format!("{what}: {why}."), "It is tried again by itself; look at the daemon's log if it stays.")
+}

@@ -1,0 +1,156 @@
+//! What the controller answers: computed from an app's fold and what is seen.
+
+use std::time::Duration;
+
+use switchover_journal::Verified;
+use switchover_model::answer::{HistoryView, LogLine, ReceiptView, TrafficView, WaitAnswer, WaitUntil};
+use switchover_model::record::Record;
+use switchover_model::seam::TrafficSeen;
+use switchover_model::view::{PreviewView, ReleaseView, SCHEMA_VERSION, StatusView};
+use switchover_model::{AppName, Problem, ReleaseId};
+use switchover_platform::LogQuery;
+use switchover_rollout::{App, receipt, view};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use crate::bounds::{OBSERVE_TRAFFIC, WAIT};
+use crate::clock;
+use crate::controller::Controller;
+use crate::redact::without_values;
+use crate::refusals;
+use crate::shown::Shown;
+
+impl Controller {
+    /// The status of `app`, as of its last look at the world.
+    pub async fn status(&self, app: &AppName) -> Result<StatusView, Problem> {
+        let shown = self.shown(app).await?;
+        let mut status = view::status(&shown.app, &shown.seen, clock::now());
+        status.url.clone_from(&self.parts().http);
+        status.preview = preview(&shown);
+        status.problems.extend(shown.problems);
+        status.problems.extend(self.router_problem());
+        Ok(status)
+    }
+
+    /// Every release of `app` that is remembered.
+    pub async fn history(&self, app: &AppName) -> Result<HistoryView, Problem> {
+        let shown = self.shown(app).await?;
+        Ok(HistoryView { schema_version: SCHEMA_VERSION, app: app.clone(), releases: view::history(&shown.app) })
+    }
+
+    /// The receipt of a release; of the newest when none is named. An open one rests on counters read now.
+    pub async fn receipt(&self, app: &AppName, release: Option<ReleaseId>) -> Result<ReceiptView, Problem> {
+        let shown = self.shown(app).await?;
+        let found = match release {
+            Some(release) => shown.app.any_release(release),
+            None => shown.app.all_releases().next_back(),
+        };
+        let Some(found) = found.map(|found| found.id) else { return Err(refusals::unknown_release(app, release)) };
+        let seen = self.traffic_now(app).await;
+        let ledger = seen.as_ref().map(|seen| &seen.ledger);
+        let evidence = self.parts().traffic.evidence();
+        // The app again: it may have moved on while the traffic was asked.
+        let shown = self.shown(app).await?;
+        let receipt = receipt::receipt(&shown.app, found, ledger, clock::now(), evidence)
+            .ok_or_else(|| refusals::no_receipt(app, found))?;
+        Ok(ReceiptView { schema_version: SCHEMA_VERSION, app: app.clone(), receipt })
+    }
+
+    /// The traffic of `app`, asked now.
+    pub async fn traffic(&self, app: &AppName) -> Result<TrafficView, Problem> {
+        let shown = self.shown(app).await?;
+        Ok(TrafficView {
+            schema_version: SCHEMA_VERSION,
+            app: app.clone(),
+            evidence: self.parts().traffic.evidence(),
+            seen: self.traffic_now(app).await,
+            sequence: shown.app.sequence,
+        })
+    }
+
+    /// At most `limit` records of `app` after `after`, in order, with the values of its environment taken out.
+    pub async fn records(&self, app: &AppName, after: u64, limit: usize) -> Result<Vec<Record>, Problem> {
+        self.shown(app).await?;
+        let mut records = self.parts().journal.read(app, after).await.map_err(|error| error.problem())?;
+        records.truncate(limit);
+        records.iter_mut().for_each(without_values);
+        Ok(records)
+    }
+
+    /// Whether `app`'s journal is as it was written.
+    pub async fn verify(&self, app: &AppName) -> Result<Verified, Problem> {
+        self.shown(app).await?;
+        self.parts().journal.verify(app).await.map_err(|error| error.problem())
+    }
+
+    /// The output that `query` asks for.
+    pub fn logs(&self, query: LogQuery) -> Result<LogLines, Problem> {
+        self.watch(&query.app)?;
+        let logs = self.parts().logs.as_ref().ok_or_else(refusals::no_logs)?;
+        Ok(LogLines { lines: logs(query) })
+    }
+
+    /// Waits until `release` has come as far as `until` says, or has an outcome; at most `limit`.
+    pub async fn wait(
+        &self,
+        app: &AppName,
+        release: ReleaseId,
+        until: WaitUntil,
+        limit: Duration,
+    ) -> Result<WaitAnswer, Problem> {
+        self.shown(app).await?;
+        let mut shown = self.watch(app)?;
+        let there = shown.wait_for(|shown| is_there(&shown.app, release, until).is_none_or(|(done, _)| done));
+        let ended = timeout(limit.min(WAIT), there).await;
+        let timed_out = ended.is_err();
+        drop(ended);
+        let app_now = std::sync::Arc::clone(&shown.borrow().app);
+        let Some((done, release)) = is_there(&app_now, release, until) else {
+            return Err(refusals::unknown_release(app, Some(release)));
+        };
+        Ok(WaitAnswer {
+            schema_version: SCHEMA_VERSION,
+            app: app.clone(),
+            done,
+            timed_out: timed_out && !done,
+            release,
+        })
+    }
+
+    async fn traffic_now(&self, app: &AppName) -> Option<TrafficSeen> {
+        timeout(OBSERVE_TRAFFIC, self.parts().traffic.observe(app)).await.ok()?.ok()
+    }
+}
+
+/// An instance's lines as they come.
+#[derive(Debug)]
+pub struct LogLines {
+    lines: mpsc::Receiver<switchover_platform::LogLine>,
+}
+
+impl LogLines {
+    /// The next line; nothing at the end. Cancellation safe.
+    pub async fn recv(&mut self) -> Option<LogLine> {
+        let line = self.lines.recv().await?;
+        Some(LogLine { instance: line.instance, slot: line.slot, process: line.process, line: line.line })
+    }
+}
+
+fn is_there(app: &App, release: ReleaseId, until: WaitUntil) -> Option<(bool, ReleaseView)> {
+    let view = view::history(app).into_iter().find(|view| view.release == release)?;
+    let done = match until {
+        WaitUntil::Switched => (view.switched_at.is_some() && !view.undoing) || view.outcome.is_some(),
+        WaitUntil::Settled => view.settled_at.is_some(),
+    };
+    Some((done, view))
+}
+
+fn preview(shown: &Shown) -> Option<PreviewView> {
+    let rule = shown.app.config.as_ref()?.route.preview.as_ref()?;
+    let goal = shown.app.routes.as_ref().and_then(|routes| routes.goal.preview);
+    Some(PreviewView {
+        host: rule.host.clone(),
+        token: shown.token.as_ref()?.secret().to_owned(),
+        slot: goal.map(|arm| arm.slot),
+    })
+}

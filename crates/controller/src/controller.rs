@@ -1,0 +1,291 @@
+//! The controller as the API sees it, and the supervisor of the apps' tasks.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use switchover_model::answer::{CommandAnswer, DaemonView};
+use switchover_model::record::{Actor, IdempotencyKey};
+use switchover_model::release::Command;
+use switchover_model::seam::Seen;
+use switchover_model::view::SCHEMA_VERSION;
+use switchover_model::{AppName, Problem, Timestamp};
+use switchover_rollout::App;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::{Id, JoinHandle, JoinSet};
+use tokio::time::{sleep, timeout};
+
+use crate::app_task::{AppTask, Ask};
+use crate::bounds::{APPS, COMMAND, COMMANDS, RELOAD, SHUTDOWN};
+use crate::clock;
+use crate::keeper::{keep_up, stopped};
+use crate::refusals;
+use crate::shown::{Publisher, Shown};
+use crate::world::Parts;
+
+/// The controller: one task an app, found again by name. Clones are the same controller.
+#[derive(Clone)]
+pub struct Controller {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    parts: Arc<Parts>,
+    started_at: Timestamp,
+    apps: Mutex<BTreeMap<AppName, Handle>>,
+    new: mpsc::Sender<AppName>,
+    stop: watch::Sender<bool>,
+    router_problem: watch::Receiver<Option<Problem>>,
+    tasks: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// The way to one app's task.
+#[derive(Clone)]
+struct Handle {
+    asks: mpsc::Sender<Ask>,
+    shown: watch::Receiver<Shown>,
+    count: watch::Receiver<u64>,
+}
+
+impl std::fmt::Debug for Controller {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Controller").field("state", &self.inner.parts.state).finish_non_exhaustive()
+    }
+}
+
+impl Controller {
+    /// Looks after every app of the journal from now on.
+    ///
+    /// Flow: called once, with the parts of the real world or of a test. Guarantees: releases that an earlier controller
+    /// left go on from where its journal ends. Errors: the journal can not be read.
+    pub async fn with(parts: Parts) -> Result<Self, Problem> {
+        let known = parts.journal.apps().await.map_err(|error| error.problem())?;
+        let (new, asked_for) = mpsc::channel(COMMANDS);
+        let (problem, router_problem) = watch::channel(None);
+        let inner = Arc::new(Inner {
+            parts: Arc::new(parts),
+            started_at: clock::now(),
+            apps: Mutex::default(),
+            new,
+            stop: watch::Sender::new(false),
+            router_problem,
+            tasks: Mutex::default(),
+        });
+        let supervisor =
+            Supervisor { inner: Arc::clone(&inner), asked_for, tasks: JoinSet::new(), names: BTreeMap::new() };
+        let task = tokio::spawn(supervisor.run(known.clone(), problem));
+        *lock(&inner.tasks) = Some(task);
+        let controller = Self { inner };
+        for app in known {
+            // Its task was asked for above; it is there as soon as the supervisor has run once.
+            controller.handle_soon(&app).await;
+        }
+        Ok(controller)
+    }
+
+    /// The daemon itself.
+    #[must_use]
+    pub fn daemon(&self) -> DaemonView {
+        DaemonView {
+            schema_version: SCHEMA_VERSION,
+            pid: std::process::id(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            state: self.inner.parts.state.display().to_string(),
+            http: self.inner.parts.http.clone(),
+            started_at: self.inner.started_at,
+        }
+    }
+
+    /// Every app that has a record, by name.
+    #[must_use]
+    pub fn apps(&self) -> Vec<AppName> {
+        let apps = lock(&self.inner.apps);
+        let known = apps.iter().filter(|(_, handle)| {
+            let shown = handle.shown.borrow();
+            !shown.is_loaded || shown.app.sequence > 0
+        });
+        known.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Gives `command` to `app`; it is journaled when this returns, and carried out from then on.
+    ///
+    /// Flow: a deploy or apply for an app that is not known makes it known. Guarantees: the same key twice is one command.
+    /// Errors: why it is refused; nothing is changed then.
+    pub async fn command(
+        &self,
+        app: &AppName,
+        command: Command,
+        key: IdempotencyKey,
+        actor: Actor,
+    ) -> Result<CommandAnswer, Problem> {
+        if let Command::Apply { config } | Command::Deploy { config, .. } = &command {
+            refusals::if_hosts_are_taken(app, config, &self.configs())?;
+        }
+        let handle = self.handle_for(app, &command).await?;
+        let (answer, answered) = oneshot::channel();
+        let ask = Ask { command, key, actor, answer };
+        let asked = async {
+            handle.asks.send(ask).await.map_err(|_| refusals::shutting_down())?;
+            answered.await.map_err(|_| refusals::shutting_down())?
+        };
+        timeout(COMMAND, asked).await.unwrap_or_else(|_| Err(refusals::timed_out(app)))
+    }
+
+    /// Counts changes of what is shown of `app`: wait on it instead of asking again and again.
+    pub fn changes(&self, app: &AppName) -> Result<watch::Receiver<u64>, Problem> {
+        Ok(self.handle(app)?.count)
+    }
+
+    /// Ends the apps' tasks, and waits for them. Instances and the router go on; running attempts are stopped.
+    pub async fn shutdown(&self) {
+        self.inner.stop.send_replace(true);
+        let task = lock(&self.inner.tasks).take();
+        if let Some(mut task) = task
+            && timeout(SHUTDOWN, &mut task).await.is_err()
+        {
+            tracing::warn!("an app's task did not end in time and was broken off");
+            task.abort();
+        }
+    }
+
+    pub(crate) fn parts(&self) -> &Parts {
+        &self.inner.parts
+    }
+
+    pub(crate) fn router_problem(&self) -> Option<Problem> {
+        self.inner.router_problem.borrow().clone()
+    }
+
+    /// What is shown of an app that has a record, once its journal was read.
+    pub(crate) async fn shown(&self, app: &AppName) -> Result<Shown, Problem> {
+        let mut shown = self.handle(app)?.shown;
+        let loaded = shown.wait_for(|shown| shown.is_loaded || !shown.problems.is_empty());
+        let shown = match timeout(COMMAND, loaded).await {
+            Ok(Ok(shown)) => shown.clone(),
+            Ok(Err(_)) => return Err(refusals::shutting_down()),
+            Err(_) => return Err(refusals::timed_out(app)),
+        };
+        match shown.problems.first() {
+            Some(problem) if !shown.is_loaded => Err(problem.clone()),
+            Some(_) | None if shown.app.sequence == 0 => Err(refusals::unknown_app(app)),
+            Some(_) | None => Ok(shown),
+        }
+    }
+
+    pub(crate) fn watch(&self, app: &AppName) -> Result<watch::Receiver<Shown>, Problem> {
+        Ok(self.handle(app)?.shown)
+    }
+
+    fn handle(&self, app: &AppName) -> Result<Handle, Problem> {
+        lock(&self.inner.apps).get(app).cloned().ok_or_else(|| refusals::unknown_app(app))
+    }
+
+    async fn handle_for(&self, app: &AppName, command: &Command) -> Result<Handle, Problem> {
+        match (self.handle(app), command) {
+            (Err(_), Command::Apply { .. } | Command::Deploy { .. }) => {
+                if lock(&self.inner.apps).len() >= APPS {
+                    return Err(refusals::too_many_apps());
+                }
+                self.inner.new.send(app.clone()).await.map_err(|_| refusals::shutting_down())?;
+                self.handle_soon(app).await.ok_or_else(|| refusals::timed_out(app))
+            }
+            (
+                known,
+                Command::Apply { .. }
+                | Command::Deploy { .. }
+                | Command::Promote { .. }
+                | Command::Pause { .. }
+                | Command::Resume { .. }
+                | Command::Abort { .. }
+                | Command::Rollback { .. },
+            ) => known,
+        }
+    }
+
+    /// The handle of an app whose task was asked for.
+    async fn handle_soon(&self, app: &AppName) -> Option<Handle> {
+        let there = async {
+            loop {
+                if let Ok(handle) = self.handle(app) {
+                    return handle;
+                }
+                sleep(Duration::from_millis(1)).await;
+            }
+        };
+        timeout(COMMAND, there).await.ok()
+    }
+
+    /// Every other app as it is known now.
+    pub(crate) fn configs(&self) -> Vec<Arc<App>> {
+        lock(&self.inner.apps).values().map(|handle| Arc::clone(&handle.shown.borrow().app)).collect()
+    }
+}
+
+// === The supervisor ===
+
+/// Owns the apps' tasks: starts one where it is asked for, and again when one broke down.
+struct Supervisor {
+    inner: Arc<Inner>,
+    asked_for: mpsc::Receiver<AppName>,
+    tasks: JoinSet<()>,
+    names: BTreeMap<Id, AppName>,
+}
+
+impl Supervisor {
+    async fn run(mut self, known: Vec<AppName>, router_problem: watch::Sender<Option<Problem>>) {
+        let mut stop = self.inner.stop.subscribe();
+        if let Some(keeper) = self.inner.parts.keeper.clone() {
+            self.tasks.spawn(keep_up(keeper, stop.clone(), router_problem));
+        }
+        for app in known {
+            self.start(app);
+        }
+        loop {
+            tokio::select! {
+                () = stopped(&mut stop) => break,
+                Some(app) = self.asked_for.recv() => {
+                    if !lock(&self.inner.apps).contains_key(&app) {
+                        self.start(app);
+                    }
+                }
+                Some(ended) = self.tasks.join_next_with_id() => {
+                    let id = ended.as_ref().map_or_else(tokio::task::JoinError::id, |(id, ())| *id);
+                    if let Some(app) = self.names.remove(&id) {
+                        tracing::error!(%app, "the app's task broke down and is started again");
+                        sleep(RELOAD).await;
+                        self.start(app);
+                    }
+                }
+            }
+        }
+        while self.tasks.join_next().await.is_some() {}
+        lock(&self.inner.apps).clear();
+    }
+
+    fn start(&mut self, name: AppName) {
+        let (asks, asked) = mpsc::channel(COMMANDS);
+        let (shown, seen) = watch::channel(Shown {
+            app: Arc::new(App::new(name.clone())),
+            seen: Arc::new(Seen::default()),
+            problems: Vec::new(),
+            token: None,
+            is_loaded: false,
+        });
+        let (counted, count) = watch::channel(0);
+        let task = AppTask {
+            name: name.clone(),
+            parts: Arc::clone(&self.inner.parts),
+            asks: asked,
+            shown: Publisher::new(shown, counted),
+            stop: self.inner.stop.subscribe(),
+        };
+        let id = self.tasks.spawn(task.run()).id();
+        self.names.insert(id, name.clone());
+        lock(&self.inner.apps).insert(name, Handle { asks, shown: seen, count });
+    }
+}
+
+/// Nothing is done under these locks that could panic half-way.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,151 @@
+//! What a command would do, told before it is given: computed like the real thing, and nothing is changed.
+
+use std::sync::Arc;
+
+use switchover_model::answer::{PlanStage, PlanView};
+use switchover_model::config::{AppConfig, diff};
+use switchover_model::record::{Actor, Event, IdempotencyKey};
+use switchover_model::release::{Command, Stage};
+use switchover_model::seam::Seen;
+use switchover_model::view::{SCHEMA_VERSION, WayBack};
+use switchover_model::{AppName, Problem, Slot};
+use switchover_rollout::{Admission, App, admit, view};
+
+use crate::clock;
+use crate::controller::Controller;
+use crate::refusals;
+
+impl Controller {
+    /// What `command` would do for `app`, stage by stage, with the way back from each.
+    pub async fn plan(&self, app: &AppName, command: Command, actor: Actor) -> Result<PlanView, Problem> {
+        let mut refused = None;
+        if let Command::Apply { config } | Command::Deploy { config, .. } = &command {
+            refused = refusals::if_hosts_are_taken(app, config, &self.configs()).err();
+        }
+        let (now_app, seen) = match self.shown(app).await {
+            Ok(shown) => (shown.app, shown.seen),
+            Err(problem) if problem.code == "APP-UNKNOWN" => match &command {
+                Command::Apply { .. } | Command::Deploy { .. } => (Arc::new(App::new(app.clone())), Arc::default()),
+                Command::Promote { .. }
+                | Command::Pause { .. }
+                | Command::Resume { .. }
+                | Command::Abort { .. }
+                | Command::Rollback { .. } => return Err(problem),
+            },
+            Err(problem) => return Err(problem),
+        };
+        let mut plan = plan(&now_app, &seen, &command, &actor);
+        plan.refused = plan.refused.or(refused);
+        Ok(plan)
+    }
+}
+
+fn plan(app: &App, seen: &Seen, command: &Command, actor: &Actor) -> PlanView {
+    let key = IdempotencyKey("plan".to_owned());
+    let live = app.heading();
+    let mut plan = PlanView {
+        schema_version: SCHEMA_VERSION,
+        app: app.name.clone(),
+        command: command.as_str().to_owned(),
+        refused: None,
+        release: None,
+        revision: None,
+        from: live.map(|arm| arm.revision),
+        slot: None,
+        stages: Vec::new(),
+        notes: Vec::new(),
+        changes: Vec::new(),
+    };
+    if let Command::Apply { config } | Command::Deploy { config, .. } = command {
+        plan.changes = diff(app.config.as_ref(), config).iter().map(ToString::to_string).collect();
+    }
+    let (drafts, release, notices) = match admit(app, command, &key, actor, clock::now()) {
+        Err(problem) => {
+            plan.refused = Some(problem);
+            return plan;
+        }
+        Ok(Admission::Repeated { release, .. }) => {
+            plan.release = release;
+            return plan;
+        }
+        Ok(Admission::New { drafts, release, notices }) => (drafts, release, notices),
+    };
+    plan.release = release;
+    plan.notes = notices.iter().map(|notice| format!("{} {}", notice.cause, notice.next)).collect();
+    let idle = live.map_or(Slot::Blue, |arm| arm.slot.other());
+    for draft in &drafts {
+        match &draft.event {
+            Event::Opened { revision, .. } => {
+                plan.revision = Some(*revision);
+                plan.slot = Some(idle);
+                let config = match command {
+                    Command::Deploy { config, .. } => Some(&**config),
+                    _ => app.config.as_ref(),
+                };
+                let is_built = app.revisions.contains_key(revision);
+                if let Some(config) = config {
+                    plan.stages = stages(config, idle, is_built, live.map(|arm| arm.revision.to_string()));
+                }
+            }
+            Event::Undoing { release, .. } => {
+                if let Some(undone) = app.release(*release) {
+                    plan.revision = undone.from;
+                    plan.slot = undone.slot.map(Slot::other);
+                }
+                plan.notes.push(way_back_now(&view::way_back(app, seen, clock::now())));
+            }
+            _ => {}
+        }
+    }
+    plan
+}
+
+fn stages(config: &AppConfig, slot: Slot, is_built: bool, live: Option<String>) -> Vec<PlanStage> {
+    let hooks = |stage: Stage| config.release.hooks.iter().filter(move |hook| hook.stage == stage);
+    let is_first = live.is_none();
+    let live = live.unwrap_or_default();
+    let scale: Vec<String> =
+        config.processes.iter().map(|(name, process)| format!("{} {name}", process.instances)).collect();
+    let keep_warm = config.release.keep_warm;
+    let told = Stage::ALL.into_iter().filter_map(|stage| {
+        let has_hooks = hooks(stage).next().is_some();
+        let (does, way_back) = match stage {
+            Stage::Build if is_built => return None,
+            Stage::Build => ("makes the revision in its own directory and seals it".to_owned(), "nothing to undo"),
+            Stage::Provision => {
+                (format!("starts {} in {slot} and waits until healthy", scale.join(", ")), "stops the slot")
+            }
+            Stage::Verify if !has_hooks => return None,
+            Stage::Verify => ("looks at the slot before anybody uses it".to_owned(), "stops the slot"),
+            Stage::Approve if !config.release.approve => return None,
+            Stage::Approve => (
+                format!("waits for `switchover promote`, at most {}", config.release.approve_timeout),
+                "stops the slot",
+            ),
+            Stage::Shift => (format!("moves all traffic and workers to {slot} in one switch"), "switches back at once"),
+            Stage::Bake => (format!("watches it for {}", config.release.bake), "switches back at once"),
+            Stage::Retire if is_first => return None,
+            Stage::Retire => (
+                format!("keeps {live} warm for {keep_warm}, then stops it"),
+                "at once while it is warm; afterwards it is started first",
+            ),
+        };
+        let commands: Vec<String> = hooks(stage).map(|hook| format!("`{}`", hook.command)).collect();
+        let does = if commands.is_empty() { does } else { format!("{does}; then runs {}", commands.join(", ")) };
+        let no_way = is_first && matches!(stage, Stage::Shift | Stage::Bake);
+        let way_back = if no_way { "none: it is the first revision" } else { way_back };
+        Some(PlanStage { stage, does, way_back: way_back.to_owned() })
+    });
+    told.collect()
+}
+
+fn way_back_now(way: &WayBack) -> String {
+    match way {
+        WayBack::Instant { to, .. } => format!("{to} is warm: it has the traffic again at once."),
+        WayBack::Start { to, estimate: Some(estimate), why } => {
+            format!("{to} has to be started first, which took {estimate} last time: {why}.")
+        }
+        WayBack::Start { to, estimate: None, why } => format!("{to} has to be started first: {why}."),
+        WayBack::None { why } => format!("There is no way back: {why}."),
+    }
+}

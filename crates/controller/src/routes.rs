@@ -1,0 +1,115 @@
+//! A decided goal becomes routes: with the endpoints that are healthy now, the policy's hosts and the preview's digest.
+
+use switchover_model::config::{AppConfig, ProcessKind};
+use switchover_model::revision::Revision;
+use switchover_model::seam::{
+    Arm, ArmGoal, Endpoint, InstanceSeen, Phase, PlatformSeen, Preview, RoutedProcess, Routes, RoutesGoal,
+};
+use switchover_model::{ProcessName, Span};
+use switchover_rollout::App;
+
+use crate::token::PreviewToken;
+
+/// The routes of `goal`.
+///
+/// Guarantees: an endpoint belongs to exactly the arm's slot and revision; it was seen healthy, or it is in `in_force`
+/// already and has not been asked yet by a platform that was started anew.
+pub(crate) fn fill(
+    app: &App,
+    goal: &RoutesGoal,
+    platform: &PlatformSeen,
+    in_force: Option<&Routes>,
+    token: &PreviewToken,
+) -> Routes {
+    let route = app.config.as_ref().map(|config| &config.route);
+    let rule = route.and_then(|route| route.preview.as_ref());
+    let preview = goal.preview.as_ref().zip(rule).map(|(arm, rule)| Preview {
+        host: rule.host.clone(),
+        arm: fill_arm(app, arm, platform, in_force),
+        token_digest: token.digest(),
+        networks: rule.networks.clone(),
+    });
+    let drain = route.map_or(switchover_rollout::limits::DRAIN, |route| route.drain);
+    Routes {
+        app: app.name.clone(),
+        version: app.routes_version(),
+        hosts: route.map(|route| route.hosts.clone()).unwrap_or_default(),
+        arms: goal.arms.iter().map(|arm| fill_arm(app, arm, platform, in_force)).collect(),
+        preview,
+        drain_ms: millis(drain),
+    }
+}
+
+/// Where the routed processes of a slot listen, directly.
+pub(crate) fn healthy_endpoints(app: &App, arm: &ArmGoal, platform: &PlatformSeen) -> Vec<RoutedProcess> {
+    fill_arm(app, arm, platform, None).processes
+}
+
+fn fill_arm(app: &App, goal: &ArmGoal, platform: &PlatformSeen, in_force: Option<&Routes>) -> Arm {
+    let sealed = app.revisions.get(&goal.revision);
+    let routed = sealed.into_iter().flat_map(|state| {
+        state.revision.processes.keys().filter_map(move |name| {
+            let paths = paths_of(app.config.as_ref(), &state.revision, &state.config, name)?;
+            Some((name, paths))
+        })
+    });
+    let processes = routed.map(|(name, paths)| RoutedProcess {
+        process: name.clone(),
+        paths,
+        endpoints: endpoints_of(goal, name, platform, in_force),
+    });
+    Arm { slot: goal.slot, revision: goal.revision, share: goal.share, processes: processes.collect() }
+}
+
+/// The path prefixes of a routed process: the policy in force, else the file that the revision was made with.
+fn paths_of(
+    policy: Option<&AppConfig>,
+    revision: &Revision,
+    own: &AppConfig,
+    name: &ProcessName,
+) -> Option<Vec<String>> {
+    let routed = |config: &AppConfig| match &config.processes.get(name)?.kind {
+        ProcessKind::Routed { paths, .. } => Some(paths.clone()),
+        ProcessKind::Worker { .. } => None,
+    };
+    // A revision's process without a health is a worker, whatever a later file makes of the name.
+    revision.processes.get(name)?.health.as_ref()?;
+    policy.and_then(routed).or_else(|| routed(own))
+}
+
+fn endpoints_of(
+    goal: &ArmGoal,
+    process: &ProcessName,
+    platform: &PlatformSeen,
+    in_force: Option<&Routes>,
+) -> Vec<Endpoint> {
+    let here = platform
+        .instances
+        .iter()
+        .filter(|seen| seen.slot == goal.slot && seen.revision == goal.revision && seen.process == *process);
+    let mut endpoints: Vec<Endpoint> = here
+        .filter_map(|seen| {
+            let endpoint = Endpoint { instance: seen.id.clone(), address: seen.address? };
+            takes_requests(seen, &endpoint, in_force).then_some(endpoint)
+        })
+        .collect();
+    endpoints.sort_unstable_by(|one, other| one.instance.cmp(&other.instance));
+    endpoints
+}
+
+fn takes_requests(seen: &InstanceSeen, endpoint: &Endpoint, in_force: Option<&Routes>) -> bool {
+    match &seen.phase {
+        Phase::Healthy { .. } => true,
+        // An instance's id is never used twice: what is in the table has been healthy before.
+        Phase::Starting { .. } => in_force.is_some_and(|routes| serves(routes, endpoint)),
+        Phase::Unhealthy { .. } | Phase::Stopping { .. } | Phase::Crashed { .. } => false,
+    }
+}
+
+fn serves(routes: &Routes, endpoint: &Endpoint) -> bool {
+    routes.arms.iter().flat_map(|arm| &arm.processes).any(|process| process.endpoints.contains(endpoint))
+}
+
+fn millis(span: Span) -> u64 {
+    span.as_micros() / 1000
+}

@@ -1,0 +1,265 @@
+//! The loop over a world in memory: releases, the way back, crashes of the controller at each stage, failures.
+
+mod world;
+
+use std::time::{Duration, Instant};
+
+use switchover_model::answer::WaitUntil;
+use switchover_model::record::{AttemptResult, Event};
+use switchover_model::release::{Command, Outcome, Stage};
+use switchover_model::seam::Phase;
+use switchover_model::{Problem, ReleaseId, RevisionId, Share};
+
+use world::{World, config, deploy, give, has_record, live_revision, records, shop, until};
+
+/// Settings with which a release comes to rest soon.
+const QUICK: &str = "[release]\nbake = \"10ms\"\nkeep_warm = \"1h\"\n";
+/// The same with a hook.
+const HOOKED: &str =
+    "[release]\nbake = \"10ms\"\nkeep_warm = \"1h\"\n[[release.hook]]\nstage = \"verify\"\ncommand = \"./smoke.sh\"\n";
+const SECRET: &str = "hunter2-do-not-tell";
+
+#[tokio::test]
+async fn a_deploy_goes_live_and_a_rollback_flips_back_at_once() {
+    let world = World::new();
+    let controller = world.controller().await;
+    for (key, release) in [("a", 1), ("b", 2)] {
+        let answer = give(&controller, &shop(), key, deploy(config("shop", QUICK))).await.unwrap();
+        assert_eq!(answer.release, Some(ReleaseId(release)));
+        let waited = controller.wait(&shop(), ReleaseId(release), WaitUntil::Switched, world::DEADLINE).await.unwrap();
+        assert!(waited.done && waited.release.switched_at.is_some(), "{waited:?}");
+    }
+    let status = until(&controller, &shop(), "r2 live", |status| live_revision(status) == Some(RevisionId(2))).await;
+    assert_eq!(status.url.as_deref(), Some("http://127.0.0.1:1"));
+
+    let asked = Instant::now();
+    give(&controller, &shop(), "c", Command::Rollback { to: None }).await.unwrap();
+    until(&controller, &shop(), "r1 live", |status| live_revision(status) == Some(RevisionId(1))).await;
+    let (flipped, routes) = world.lock().flips.last().cloned().unwrap();
+    let arm = routes.arms.iter().find(|arm| arm.share == Share::ALL).unwrap();
+    assert_eq!(arm.revision, RevisionId(1));
+    assert!(!arm.processes[0].endpoints.is_empty());
+    // The median is measured elsewhere; this is the order of magnitude that any machine keeps.
+    assert!(flipped - asked < Duration::from_millis(500), "{:?}", flipped - asked);
+    until(&controller, &shop(), "rolled back", |status| {
+        !status.releases.iter().any(|release| release.undoing && release.outcome.is_none())
+    })
+    .await;
+    let rolled_back = |event: &Event| matches!(event, Event::Concluded { outcome: Outcome::RolledBack { .. }, release } if release.0 == 2);
+    assert!(has_record(&controller, &shop(), rolled_back).await);
+    controller.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_repeated_key_is_one_command_and_a_stale_one_is_refused() {
+    let world = World::new();
+    let controller = world.controller().await;
+    let first = give(&controller, &shop(), "a", deploy(config("shop", QUICK))).await.unwrap();
+    let again = give(&controller, &shop(), "a", deploy(config("shop", QUICK))).await.unwrap();
+    assert_eq!((again.release, again.sequence, again.repeated), (first.release, first.sequence, true));
+    let unknown = give(&controller, &"blog".parse().unwrap(), "b", Command::Rollback { to: None }).await.unwrap_err();
+    assert_eq!(unknown.code, "APP-UNKNOWN");
+    let stale = Command::Promote { release: ReleaseId(9), stage: Stage::Approve };
+    assert!(give(&controller, &shop(), "c", stale).await.is_err());
+    assert_eq!(controller.apps(), [shop()]);
+}
+
+#[tokio::test]
+async fn a_host_leads_to_one_app() {
+    let world = World::new();
+    let controller = world.controller().await;
+    give(&controller, &shop(), "a", deploy(config("shop", "[route]\nhosts = [\"shop.example\"]\n"))).await.unwrap();
+    let blog = "blog".parse().unwrap();
+    let taken = deploy(config("blog", "[route]\nhosts = [\"shop.example\"]\n"));
+    assert_eq!(give(&controller, &blog, "b", taken.clone()).await.unwrap_err().code, "HOST-TAKEN");
+    let actor = switchover_model::record::Actor::Controller;
+    let plan = controller.plan(&blog, taken, actor).await.unwrap();
+    assert_eq!(plan.refused.map(|problem| problem.code), Some("HOST-TAKEN".to_owned()));
+    assert_eq!(controller.apps(), [shop()]);
+}
+
+/// At each stage: the controller ends there, another one starts, and the release ends as it should.
+#[tokio::test]
+async fn a_release_goes_on_after_a_restart_at_each_stage() {
+    for stage in [Stage::Build, Stage::Provision, Stage::Verify, Stage::Approve, Stage::Bake, Stage::Retire] {
+        let world = World::new();
+        let controller = world.controller().await;
+        give(&controller, &shop(), "a", deploy(config("shop", QUICK))).await.unwrap();
+        until(&controller, &shop(), "r1 live", |status| live_revision(status) == Some(RevisionId(1))).await;
+        let approve = matches!(stage, Stage::Approve);
+        let bake = if stage == Stage::Bake { "2s" } else { "10ms" };
+        let hook = if stage == Stage::Verify {
+            "[[release.hook]]\nstage = \"verify\"\ncommand = \"x\"\non_crash = \"rerun\"\n"
+        } else {
+            ""
+        };
+        let file = format!("[release]\napprove = {approve}\nbake = \"{bake}\"\nkeep_warm = \"1h\"\n{hook}");
+        {
+            let mut state = world.lock();
+            state.hold_builds = stage == Stage::Build;
+            state.hold_hooks = stage == Stage::Verify;
+            if stage == Stage::Provision {
+                state.sick_revisions.push(RevisionId(2));
+            }
+        }
+        give(&controller, &shop(), "b", deploy(config("shop", &file))).await.unwrap();
+        until(&controller, &shop(), &format!("in {stage}"), |status| {
+            let release = status.releases.iter().find(|release| release.release == ReleaseId(2));
+            release.and_then(|release| release.stages.last()).is_some_and(|entered| entered.stage == stage)
+        })
+        .await;
+        controller.shutdown().await;
+        drop(controller);
+        {
+            let mut state = world.lock();
+            state.hold_builds = false;
+            state.hold_hooks = false;
+            state.sick_revisions.clear();
+            for seen in state.instances.values_mut().flatten() {
+                seen.phase = Phase::Healthy { since: world::now() };
+            }
+        }
+        let controller = world.controller().await;
+        if approve {
+            let promote = Command::Promote { release: ReleaseId(2), stage: Stage::Approve };
+            give(&controller, &shop(), "p", promote).await.unwrap();
+        }
+        until(&controller, &shop(), &format!("r2 live after {stage}"), |status| {
+            live_revision(status) == Some(RevisionId(2))
+        })
+        .await;
+        let was_lost = |event: &Event| matches!(event, Event::AttemptEnded { result: AttemptResult::Lost, .. });
+        let is_lost = has_record(&controller, &shop(), was_lost).await;
+        assert_eq!(is_lost, matches!(stage, Stage::Build | Stage::Verify), "{stage}");
+        assert!(matches!(controller.verify(&shop()).await.unwrap(), switchover_journal::Verified::Whole { .. }));
+        controller.shutdown().await;
+    }
+}
+
+#[tokio::test]
+async fn a_sick_instance_leaves_the_table_without_a_decision_and_comes_back() {
+    let world = World::new();
+    let controller = world.controller().await;
+    let two = "instances = 2\n[release]\nbake = \"1h\"\n";
+    give(&controller, &shop(), "a", deploy(config("shop", two))).await.unwrap();
+    until(&controller, &shop(), "r1 live", |status| live_revision(status) == Some(RevisionId(1))).await;
+    let endpoints = || {
+        let state = world.lock();
+        let routes = &state.routes[&shop()].0;
+        (routes.version, routes.arms[0].processes[0].endpoints.len())
+    };
+    let (version, count) = endpoints();
+    assert_eq!(count, 2);
+    let set = |phase: Phase| {
+        world.lock().instances.get_mut(&shop()).unwrap()[0].phase = phase;
+        world.tell();
+    };
+    let cause = Problem::new("SICK", "It is sick.", "Wait.");
+    set(Phase::Unhealthy { since: world::now(), cause });
+    wait_for("one left", || endpoints() == (version, 1)).await;
+    set(Phase::Healthy { since: world::now() });
+    wait_for("both back", || endpoints() == (version, 2)).await;
+}
+
+#[tokio::test]
+async fn a_router_that_is_away_is_waited_for_and_its_losses_are_journaled() {
+    let world = World::new();
+    let controller = world.controller().await;
+    give(&controller, &shop(), "a", deploy(config("shop", QUICK))).await.unwrap();
+    until(&controller, &shop(), "r1 live", |status| live_revision(status) == Some(RevisionId(1))).await;
+    world.lock().traffic_is_away = true;
+    until(&controller, &shop(), "unknown", |status| !status.unknown.is_empty()).await;
+    {
+        let mut state = world.lock();
+        state.traffic_is_away = false;
+        state.lost_with_router = 3;
+        state.routes.clear();
+    }
+    wait_for("routed again", || world.lock().routes.contains_key(&shop())).await;
+    until(&controller, &shop(), "known", |status| status.unknown.is_empty()).await;
+    let lost: Vec<u64> = records(&controller, &shop())
+        .await
+        .iter()
+        .filter_map(|record| match &record.event {
+            Event::RouterRestarted { lost } => Some(lost.values().sum()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(lost, [3]);
+}
+
+#[tokio::test]
+async fn secrets_and_values_reach_neither_answers_nor_events() {
+    let world = World::new();
+    let controller = world.controller().await;
+    let secrets = world.directory.path().join("secrets.env");
+    std::fs::write(&secrets, format!("PASSWORD={SECRET}\n")).unwrap();
+    let file = format!("[secrets]\nfile = \"{}\"\n[env]\nKEY = \"{SECRET}-env\"\n{QUICK}", secrets.display());
+    give(&controller, &shop(), "a", deploy(config("shop", &file))).await.unwrap();
+    until(&controller, &shop(), "r1 live", |status| live_revision(status) == Some(RevisionId(1))).await;
+    let shown = [
+        serde_json::to_string(&records(&controller, &shop()).await).unwrap(),
+        serde_json::to_string(&controller.status(&shop()).await.unwrap()).unwrap(),
+        serde_json::to_string(&controller.history(&shop()).await.unwrap()).unwrap(),
+        serde_json::to_string(&controller.receipt(&shop(), None).await.unwrap()).unwrap(),
+    ];
+    assert!(shown.iter().all(|text| !text.contains(SECRET)), "{shown:?}");
+    let token = std::fs::read_to_string(world.state_directory().join("apps/shop/preview-token")).unwrap();
+    controller.shutdown().await;
+    drop(controller);
+    for entry in std::fs::read_dir(world.state_directory()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            let bytes = std::fs::read(&path).unwrap();
+            let holds = |text: &str| bytes.windows(text.len()).any(|part| part == text.as_bytes());
+            assert!(!holds(&format!("PASSWORD={SECRET}")) && !holds(&token), "{}", path.display());
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_abort_stops_a_running_hook_and_the_live_slot_stays() {
+    let world = World::new();
+    let controller = world.controller().await;
+    give(&controller, &shop(), "a", deploy(config("shop", QUICK))).await.unwrap();
+    until(&controller, &shop(), "r1 live", |status| live_revision(status) == Some(RevisionId(1))).await;
+    world.lock().hold_hooks = true;
+    give(&controller, &shop(), "b", deploy(config("shop", HOOKED))).await.unwrap();
+    wait_for("the hook runs", || world.lock().hooks.len() == 1).await;
+    let call = world.lock().hooks[0].clone();
+    assert!(call.url.starts_with("http://127.0.0.1:2"), "{call:?}");
+    give(&controller, &shop(), "c", Command::Abort { release: ReleaseId(2) }).await.unwrap();
+    until(&controller, &shop(), "over", |status| status.releases.iter().all(|release| release.release != ReleaseId(2)))
+        .await;
+    let cancelled = |event: &Event| matches!(event, Event::AttemptEnded { result: AttemptResult::Cancelled, .. });
+    assert!(has_record(&controller, &shop(), cancelled).await);
+    let status = controller.status(&shop()).await.unwrap();
+    assert_eq!(live_revision(&status), Some(RevisionId(1)));
+    let waited = controller.wait(&shop(), ReleaseId(2), WaitUntil::Switched, world::DEADLINE).await.unwrap();
+    assert!(matches!(waited.release.outcome, Some(Outcome::Aborted { .. })), "{waited:?}");
+}
+
+#[tokio::test]
+async fn idle_apps_are_looked_at_once_a_second() {
+    let world = World::new();
+    let controller = world.controller().await;
+    give(&controller, &shop(), "a", deploy(config("shop", QUICK))).await.unwrap();
+    until(&controller, &shop(), "at rest", |status| {
+        status.releases.iter().all(|release| release.outcome.is_some()) && live_revision(status).is_some()
+    })
+    .await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let (observed, ensured) = (world.lock().observed, world.lock().ensured_routes);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let state = world.lock();
+    assert!((2..=5).contains(&(state.observed - observed)), "{}", state.observed - observed);
+    assert_eq!(state.ensured_routes, ensured, "what is in force is not set again");
+}
+
+async fn wait_for(what: &str, is_so: impl Fn() -> bool) {
+    let deadline = Instant::now() + world::DEADLINE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "never: {what}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
