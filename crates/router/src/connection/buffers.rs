@@ -34,7 +34,8 @@ impl BufferPool {
     }
 
     /// Buffers that connections hold now.
-    pub(super) fn held(&self) -> usize {
+    #[cfg(test)]
+    pub(super) fn held_count(&self) -> usize {
         self.held.get()
     }
 }
