@@ -3,7 +3,7 @@
 
 use switchover_model::config::AppConfig;
 use switchover_model::record::{Actor, AttemptResult, Event, Record};
-use switchover_model::release::{Command, Outcome, Stage};
+use switchover_model::release::{Command, Stage};
 use switchover_model::seam::RoutesGoal;
 use switchover_model::view::StageState;
 use switchover_model::{AppName, ReleaseId, RevisionId, Slot, Timestamp};
@@ -12,8 +12,7 @@ use crate::app::{
     App, Draining, KnownDrift, KnownKey, Note, RevisionState, RoutesState, SlotState, Stopping, Working, full_arm,
 };
 use crate::limits;
-use crate::release::{AttemptState, Release, StageRecord, Switch, Undoing, WaitingFor};
-use crate::wait;
+use crate::release::{AttemptState, Release, StageRecord, Switch, Undoing};
 
 /// The app `name` after `records`, from the first on.
 #[must_use]
@@ -314,60 +313,6 @@ impl App {
         if let Some(release) = self.releases.iter_mut().find(|release| release.id == id) {
             change(release);
         }
-    }
-}
-
-// === impl Release ===
-
-impl Release {
-    fn leave(&mut self, at: Timestamp, state: StageState, note: Option<String>) {
-        if let Some(stage) = self.stages.last_mut().filter(|stage| stage.left_at.is_none()) {
-            stage.left_at = Some(at);
-            stage.state = state;
-            stage.note = note.or_else(|| stage.note.take());
-        }
-    }
-
-    fn note(&mut self, note: String) {
-        if let Some(stage) = self.stages.last_mut() {
-            stage.note = Some(note);
-        }
-    }
-
-    fn wait_for(&mut self, reason: Option<String>, at: Timestamp) {
-        let before = self.waiting.take();
-        if let Some(before) = before.filter(|before| before.reason == wait::EVIDENCE) {
-            self.blind = switchover_model::Span::from_micros(
-                self.blind.as_micros().saturating_add(at.since(before.since).as_micros()),
-            );
-        }
-        if reason.as_deref() == Some(wait::RECOVERY) {
-            self.dips += 1;
-        }
-        self.waiting = reason.map(|reason| WaitingFor { reason, since: at });
-    }
-
-    fn conclude(&mut self, at: Timestamp, outcome: Outcome) {
-        let (ended, note) = match &outcome {
-            Outcome::Succeeded { .. } => (StageState::Done, None),
-            Outcome::RolledBack { cause } | Outcome::Aborted { cause } => {
-                (StageState::Failed, cause.as_ref().map(|problem| problem.cause.clone()))
-            }
-            Outcome::Superseded { by } => (StageState::Failed, Some(format!("release {by} took its place"))),
-            Outcome::Failed { cause } => (StageState::Failed, Some(cause.cause.clone())),
-        };
-        self.leave(at, ended, note);
-        if matches!(outcome, Outcome::RolledBack { .. }) {
-            for stage in &mut self.stages {
-                if stage.stage >= Stage::Shift && stage.state == StageState::Done {
-                    stage.state = StageState::Undone;
-                }
-            }
-        }
-        self.outcome = Some(outcome);
-        self.concluded_at = Some(at);
-        self.paused = None;
-        self.wait_for(None, at);
     }
 }
 

@@ -11,6 +11,8 @@ use switchover_model::revision::Source;
 use switchover_model::view::StageState;
 use switchover_model::{Problem, ReleaseId, RevisionId, Slot, Span, Timestamp};
 
+use crate::wait;
+
 /// One release.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Release {
@@ -173,5 +175,57 @@ impl Release {
     /// Attempts whose end was not recorded.
     pub fn running_attempts(&self) -> impl Iterator<Item = &AttemptState> {
         self.attempts.iter().filter(|attempt| attempt.result.is_none())
+    }
+}
+
+// === What records make of a release ===
+
+impl Release {
+    pub(crate) fn leave(&mut self, at: Timestamp, state: StageState, note: Option<String>) {
+        if let Some(stage) = self.stages.last_mut().filter(|stage| stage.left_at.is_none()) {
+            stage.left_at = Some(at);
+            stage.state = state;
+            stage.note = note.or_else(|| stage.note.take());
+        }
+    }
+
+    pub(crate) fn note(&mut self, note: String) {
+        if let Some(stage) = self.stages.last_mut() {
+            stage.note = Some(note);
+        }
+    }
+
+    pub(crate) fn wait_for(&mut self, reason: Option<String>, at: Timestamp) {
+        let before = self.waiting.take();
+        if let Some(before) = before.filter(|before| before.reason == wait::EVIDENCE) {
+            self.blind = Span::from_micros(self.blind.as_micros().saturating_add(at.since(before.since).as_micros()));
+        }
+        if reason.as_deref() == Some(wait::RECOVERY) {
+            self.dips += 1;
+        }
+        self.waiting = reason.map(|reason| WaitingFor { reason, since: at });
+    }
+
+    pub(crate) fn conclude(&mut self, at: Timestamp, outcome: Outcome) {
+        let (ended, note) = match &outcome {
+            Outcome::Succeeded { .. } => (StageState::Done, None),
+            Outcome::RolledBack { cause } | Outcome::Aborted { cause } => {
+                (StageState::Failed, cause.as_ref().map(|problem| problem.cause.clone()))
+            }
+            Outcome::Superseded { by } => (StageState::Failed, Some(format!("release {by} took its place"))),
+            Outcome::Failed { cause } => (StageState::Failed, Some(cause.cause.clone())),
+        };
+        self.leave(at, ended, note);
+        if matches!(outcome, Outcome::RolledBack { .. }) {
+            for stage in &mut self.stages {
+                if stage.stage >= Stage::Shift && stage.state == StageState::Done {
+                    stage.state = StageState::Undone;
+                }
+            }
+        }
+        self.outcome = Some(outcome);
+        self.concluded_at = Some(at);
+        self.paused = None;
+        self.wait_for(None, at);
     }
 }

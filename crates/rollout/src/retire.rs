@@ -69,6 +69,10 @@ fn retired(turn: &mut Turn<'_>, id: ReleaseId) -> Left {
             unfinished @ (Left::Work | Left::Problem(_)) => return unfinished,
         }
     }
+    let succeeded = turn.release(id).is_some_and(|release| matches!(release.outcome, Some(Outcome::Succeeded { .. })));
+    if !succeeded {
+        return Left::Nothing;
+    }
     match attempts::run_hooks(turn, id, Stage::Retire) {
         Progress::Passed => Left::Nothing,
         Progress::Running => Left::Work,

@@ -130,7 +130,9 @@ fn a_rollback_waits_for_an_old_slot_that_died_and_leaves_the_traffic_where_it_is
 
 #[test]
 fn a_rollback_whose_old_slot_never_recovers_asks_for_a_person() {
-    let mut bed = Bed::with_v2_baking(file());
+    let mut file = file();
+    file.release.hooks.push(super::bed::hook(Stage::Retire, switchover_model::config::OnCrash::Fail));
+    let mut bed = Bed::with_v2_baking(file);
     bed.make(Slot::Blue, &sick());
     bed.command(BACK).unwrap();
     bed.pass(Span::from_secs(120));
@@ -139,6 +141,7 @@ fn a_rollback_whose_old_slot_never_recovers_asks_for_a_person() {
     assert_eq!(bed.served(), Some((Slot::Green, RevisionId(2))));
     bed.pass(Span::from_secs(700));
     assert!(bed.app.releases.is_empty(), "it is settled");
+    assert!(!bed.story().contains("retire hook"), "what failed is not retired as if it had succeeded");
     bed.deploy("v3");
     assert_eq!(bed.served(), Some((Slot::Blue, RevisionId(3))), "the next release goes its way");
 }
