@@ -1,0 +1,171 @@
+//! One lane's thread: accepts connections, carries out what the control thread asks, ends gracefully.
+
+use std::net::TcpListener as StdListener;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use switchover_model::AppName;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior};
+
+use crate::connection::{self, TICK};
+use crate::lane::Lane;
+use crate::lane_table::LaneTable;
+use crate::listener::Listener;
+use crate::table::Table;
+use crate::wire::LaneSeen;
+
+/// Client connections that one lane serves at once; one more is answered with 503.
+pub(crate) const CONNECTIONS_MAX: usize = 20_000;
+/// Commands that wait for one lane.
+pub(crate) const COMMANDS_MAX: usize = 64;
+/// Connections accepted in a row before the lane does something else.
+const ACCEPTS_IN_A_ROW_MAX: usize = 64;
+/// How long a lane waits after an accept that failed for want of file descriptors or memory.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// What the control thread asks of a lane.
+#[derive(Debug)]
+pub(crate) enum LaneCommand {
+    /// Lay this table ready.
+    Ready(Arc<Table>, oneshot::Sender<()>),
+    /// The flip has happened: begin the drains.
+    Settle(oneshot::Sender<()>),
+    /// Tell what you see: of one app, or of all.
+    Look(Option<AppName>, oneshot::Sender<LaneSeen>),
+    /// Accept nothing more, finish what is on, at the latest in this time, then say so.
+    Stop(Duration, oneshot::Sender<()>),
+}
+
+/// Runs a lane until nobody can ask it any more.
+///
+/// Guarantees: connections that the kernel has accepted for us before the stop are served.
+pub(crate) async fn run(
+    lane: Rc<Lane>,
+    listener: StdListener,
+    mut commands: mpsc::Receiver<LaneCommand>,
+) -> std::io::Result<()> {
+    let listener = TcpListener::from_std(listener)?;
+    let about = Rc::new(Listener::http());
+    let mut connections = JoinSet::new();
+    let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut before = lane.table();
+    let mut paused_until = None;
+    let (stop_within, stopped) = loop {
+        tokio::select! {
+            biased;
+            command = commands.recv() => match command {
+                Some(LaneCommand::Stop(time, stopped)) => break (time, Some(stopped)),
+                Some(command) => obey(&lane, command, &mut before),
+                // The control thread is gone: nobody could switch any more.
+                None => break (Duration::ZERO, None),
+            },
+            _ = tick.tick() => lane.tick(),
+            accepted = listener.accept(), if paused_until.is_none() => match accepted {
+                Ok((stream, peer)) => begin(&lane, &about, &mut connections, stream, peer),
+                Err(error) => paused_until = pause_after(&error),
+            },
+            () = tokio::time::sleep_until(paused_until.unwrap_or_else(Instant::now)), if paused_until.is_some() => {
+                paused_until = None;
+            }
+            Some(_) = connections.join_next(), if !connections.is_empty() => {
+                for _ in 0..ACCEPTS_IN_A_ROW_MAX {
+                    if connections.try_join_next().is_none() {
+                        break;
+                    }
+                }
+            }
+        }
+    };
+    // Closing the listener resets what waits in its queue, so the queue is emptied first.
+    while let Some(Ok((stream, peer))) = accept_now(&listener) {
+        begin(&lane, &about, &mut connections, stream, peer);
+    }
+    drop(listener);
+    lane.begin_closing();
+    let deadline = Instant::now() + stop_within;
+    while !connections.is_empty() {
+        tokio::select! {
+            biased;
+            command = commands.recv() => match command {
+                Some(command) => obey(&lane, command, &mut before),
+                None => break,
+            },
+            _ = tick.tick() => lane.tick(),
+            Some(_) = connections.join_next() => {}
+            () = tokio::time::sleep_until(deadline) => break,
+        }
+    }
+    lane.give_up();
+    drop(connections);
+    if let Some(stopped) = stopped {
+        // Whoever waits for this may be gone.
+        let _ = stopped.send(());
+    }
+    // Its counters can be asked for until every lane has stopped.
+    while let Some(command) = commands.recv().await {
+        obey(&lane, command, &mut before);
+    }
+    Ok(())
+}
+
+fn begin(
+    lane: &Rc<Lane>,
+    about: &Rc<Listener>,
+    connections: &mut JoinSet<()>,
+    stream: TcpStream,
+    peer: std::net::SocketAddr,
+) {
+    // Fails only for a connection that is gone already; the byte path sees that too.
+    let _ = stream.set_nodelay(true);
+    connections.spawn_local(connection::serve(stream, peer, Rc::clone(lane), Rc::clone(about)));
+}
+
+/// A connection that is there already.
+fn accept_now(listener: &TcpListener) -> Option<std::io::Result<(TcpStream, std::net::SocketAddr)>> {
+    use std::os::fd::AsFd;
+
+    let flags = rustix::net::SocketFlags::NONBLOCK | rustix::net::SocketFlags::CLOEXEC;
+    let socket = rustix::net::accept_with(listener.as_fd(), flags).ok()?;
+    let stream = std::net::TcpStream::from(socket);
+    let peer = stream.peer_addr().ok()?;
+    Some(TcpStream::from_std(stream).map(|stream| (stream, peer)))
+}
+
+/// Errors of one connection do not matter to the next (`accept(2)`); a want of means is waited out.
+fn pause_after(error: &std::io::Error) -> Option<Instant> {
+    let of_one_connection = matches!(
+        error.kind(),
+        std::io::ErrorKind::ConnectionAborted | std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::Interrupted
+    );
+    if of_one_connection {
+        return None;
+    }
+    tracing::warn!(%error, "connections can not be accepted now");
+    Some(Instant::now() + ACCEPT_PAUSE)
+}
+
+fn obey(lane: &Lane, command: LaneCommand, before: &mut Rc<LaneTable>) {
+    // Who asked may have given up: then nobody needs the answer.
+    match command {
+        LaneCommand::Ready(table, done) => {
+            lane.make_ready(table);
+            let _ = done.send(());
+        }
+        LaneCommand::Settle(done) => {
+            lane.settle(before);
+            *before = lane.table();
+            let _ = done.send(());
+        }
+        LaneCommand::Look(app, answer) => {
+            let _ = answer.send(lane.look(app.as_ref()));
+        }
+        LaneCommand::Stop(_, stopped) => {
+            let _ = stopped.send(());
+        }
+    }
+}

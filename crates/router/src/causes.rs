@@ -1,0 +1,130 @@
+//! Why the router answers a request itself, and what such an answer says.
+
+/// Seconds that a 503 asks a client to wait.
+const RETRY_AFTER_SECONDS: u32 = 2;
+
+/// Why a request was answered by the router and not by an instance. Each is counted under its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OwnCause {
+    /// Its framing or its head is refused.
+    Refused,
+    /// No app answers for its host, or no process of the app for its path.
+    UnknownHost,
+    /// The preview address without token and from no listed network.
+    PreviewForbidden,
+    /// Nobody to send it to.
+    NoInstance,
+    /// No instance took the connection.
+    ConnectFailed,
+    /// No instance took the connection in time.
+    ConnectTimeout,
+    /// The instance went away before its answer.
+    UpstreamClosed,
+    /// The instance did not answer in time.
+    UpstreamTimeout,
+    /// The instance's answer can not be passed on.
+    UpstreamInvalid,
+    /// The request's body stood still.
+    RequestTimeout,
+    /// The lane serves as many connections as it may.
+    TooManyConnections,
+    /// The instance broke off in the middle of its answer: the client saw a part of it.
+    AnswerBroken,
+}
+
+impl OwnCause {
+    /// All, in the order of their places in the ledger file: append only.
+    pub(crate) const ALL: [Self; 12] = [
+        Self::Refused,
+        Self::UnknownHost,
+        Self::PreviewForbidden,
+        Self::NoInstance,
+        Self::ConnectFailed,
+        Self::ConnectTimeout,
+        Self::UpstreamClosed,
+        Self::UpstreamTimeout,
+        Self::UpstreamInvalid,
+        Self::RequestTimeout,
+        Self::TooManyConnections,
+        Self::AnswerBroken,
+    ];
+
+    /// Its place in the ledger file.
+    pub(crate) fn place(self) -> usize {
+        self as usize
+    }
+
+    /// Its stable name in ledgers and receipts.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::UnknownHost => "no-route",
+            Self::PreviewForbidden => "preview-forbidden",
+            Self::NoInstance => "no-healthy-instance",
+            Self::ConnectFailed => "connect-failed",
+            Self::ConnectTimeout => "connect-timeout",
+            Self::UpstreamClosed => "upstream-closed",
+            Self::UpstreamTimeout => "upstream-timeout",
+            Self::UpstreamInvalid => "upstream-invalid",
+            Self::RequestTimeout => "request-timeout",
+            Self::TooManyConnections => "too-many-connections",
+            Self::AnswerBroken => "answer-broken",
+        }
+    }
+
+    /// True when the client did nothing wrong: with a healthy instance at hand, such a request is lost.
+    pub(crate) fn is_failure(self) -> bool {
+        match self {
+            Self::Refused | Self::UnknownHost | Self::PreviewForbidden | Self::RequestTimeout => false,
+            Self::NoInstance
+            | Self::ConnectFailed
+            | Self::ConnectTimeout
+            | Self::UpstreamClosed
+            | Self::UpstreamTimeout
+            | Self::UpstreamInvalid
+            | Self::TooManyConnections
+            | Self::AnswerBroken => true,
+        }
+    }
+}
+
+/// What the router answers itself; the byte path writes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct OwnAnswer {
+    /// Status code.
+    pub(crate) status: u16,
+    /// One line that says what happened.
+    pub(crate) text: &'static str,
+    /// For 503: when to come again.
+    pub(crate) retry_after_seconds: Option<u32>,
+}
+
+impl OwnAnswer {
+    pub(crate) const UNKNOWN_HOST: Self = Self::plain(404, "no app is served under this host");
+    pub(crate) const UNKNOWN_PATH: Self = Self::plain(404, "no process of the app answers under this path");
+    pub(crate) const PREVIEW_FORBIDDEN: Self = Self::plain(401, "the preview asks for its token");
+    pub(crate) const NO_INSTANCE: Self = Self::later("no instance is healthy");
+    pub(crate) const NOT_CONFIRMED: Self = Self::later("the router waits for its table to be confirmed");
+
+    const fn plain(status: u16, text: &'static str) -> Self {
+        Self { status, text, retry_after_seconds: None }
+    }
+
+    const fn later(text: &'static str) -> Self {
+        Self { status: 503, text, retry_after_seconds: Some(RETRY_AFTER_SECONDS) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::OwnCause;
+
+    #[test]
+    fn every_cause_has_its_own_place_and_name() {
+        for (place, cause) in OwnCause::ALL.into_iter().enumerate() {
+            assert_eq!(cause.place(), place);
+        }
+        let names: std::collections::BTreeSet<_> = OwnCause::ALL.into_iter().map(OwnCause::name).collect();
+        assert_eq!(names.len(), OwnCause::ALL.len());
+    }
+}

@@ -1,0 +1,214 @@
+//! One lane: a thread with its own runtime, listener, tables, counters and upstream connections.
+//!
+//! Flow: the byte path reads a head and calls [`Lane::route`]; what comes back is either an answer of the router's own,
+//! counted already, or a [`Ticket`] that is counted until it is finished.
+//! Guarantees: one reading of the generation a request; nothing is awaited between that and the count, so a lane asked
+//! after a flip knows every request that went by an older table.
+//! Assumes: used on its own thread alone.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use rustix::time::{ClockId, clock_gettime};
+use switchover_model::{AppName, Timestamp};
+
+pub(crate) use crate::causes::{OwnAnswer, OwnCause};
+use crate::connection::{Asked, LaneIo};
+use crate::generation::{Generation, Held};
+pub(crate) use crate::lane_table::Endpoint;
+use crate::lane_table::{LaneTable, Memory};
+use crate::ledger::{Kind, LaneLedger, Owner, OwnerCounters};
+use crate::table::{Bucket, Found, Table};
+use crate::ticket::Way;
+pub(crate) use crate::ticket::{Outcome, Ticket, TunnelEnd, TunnelTicket};
+use crate::wire::{LaneApp, LaneSeen};
+
+/// One lane. Always behind `Rc`, one a thread.
+#[derive(Debug)]
+pub(crate) struct Lane {
+    io: LaneIo,
+    held: Held<LaneTable>,
+    memory: Memory,
+    ledger: LaneLedger,
+    nobody: OwnerCounters,
+    gave_up: Cell<bool>,
+}
+
+/// What a request is met with.
+#[derive(Debug)]
+pub(crate) enum Routed {
+    /// It goes to an instance.
+    Forward(Ticket),
+    /// The router answers; it is counted already.
+    Own(OwnAnswer),
+}
+
+impl Lane {
+    /// A lane that serves `table`, whose number is in force.
+    pub(crate) fn new(io: LaneIo, ledger: LaneLedger, generation: Generation, table: Arc<Table>) -> Self {
+        let memory = Memory::default();
+        let first = Rc::new(memory.prepare(table, &ledger));
+        let nobody = ledger.owner(&Owner::NOBODY);
+        Self { io, held: Held::new(generation, first), memory, ledger, nobody, gave_up: Cell::new(false) }
+    }
+
+    /// The byte path's own state.
+    pub(crate) fn io(&self) -> &LaneIo {
+        &self.io
+    }
+
+    /// The table in force.
+    pub(crate) fn table(&self) -> Rc<LaneTable> {
+        self.held.current()
+    }
+
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.io.now_ms()
+    }
+
+    /// The time, at most one tick of the kernel late (1 to 10 ms), for a few nanoseconds.
+    pub(crate) fn coarse_now() -> Timestamp {
+        micros(ClockId::RealtimeCoarse)
+    }
+
+    /// The time to the microsecond.
+    pub(crate) fn exact_now() -> Timestamp {
+        micros(ClockId::Realtime)
+    }
+
+    /// Where a request goes. Counts it as accepted.
+    pub(crate) fn route(self: &Rc<Self>, asked: &Asked<'_>) -> Routed {
+        let table = self.held.current();
+        let path = asked.head.path();
+        match table.table.find(asked.head.host()) {
+            Some(Found::App(app)) => self.route_live(table, app, asked, path),
+            Some(Found::Preview(app)) => self.route_preview(table, app, asked, path),
+            None if table.table.is_incomplete => own(&self.nobody, OwnCause::NoInstance, OwnAnswer::NOT_CONFIRMED),
+            None => own(&self.nobody, OwnCause::UnknownHost, OwnAnswer::UNKNOWN_HOST),
+        }
+    }
+
+    fn route_live(self: &Rc<Self>, table: Rc<LaneTable>, app: usize, asked: &Asked<'_>, path: &[u8]) -> Routed {
+        let (routes, lane) = (&table.table.apps[app], &table.apps[app]);
+        let bucket = Bucket::of(asked.peer);
+        let place_in = |arm: usize| routes.arms[arm].process_of(path);
+        let has_instance = |arm: usize| place_in(arm).is_some_and(|place| !lane.arms[arm].processes[place].is_empty());
+        let Some(own_arm) = routes.arm_of(bucket) else {
+            return own(&lane.counters, OwnCause::NoInstance, OwnAnswer::NO_INSTANCE);
+        };
+        // A slot with a share and without an instance leaves its share to the others that have one.
+        let arm = if has_instance(own_arm) {
+            own_arm
+        } else {
+            (0..routes.arms.len())
+                .find(|arm| routes.arms[*arm].share.basis_points() > 0 && has_instance(*arm))
+                .unwrap_or(own_arm)
+        };
+        match place_in(arm) {
+            None => own(&lane.counters, OwnCause::UnknownHost, OwnAnswer::UNKNOWN_PATH),
+            Some(_) if !has_instance(arm) => own(&lane.counters, OwnCause::NoInstance, OwnAnswer::NO_INSTANCE),
+            Some(process) => {
+                let way = Way { app, arm, process, kind: Kind::Live, bucket };
+                Routed::Forward(Ticket::open(Rc::clone(self), table, way))
+            }
+        }
+    }
+
+    fn route_preview(self: &Rc<Self>, table: Rc<LaneTable>, app: usize, asked: &Asked<'_>, path: &[u8]) -> Routed {
+        let (Some(routes), Some((counters, arm))) = (&table.table.apps[app].preview, &table.apps[app].preview) else {
+            return own(&self.nobody, OwnCause::UnknownHost, OwnAnswer::UNKNOWN_HOST);
+        };
+        if !routes.admission.admits(asked.peer, asked.head) {
+            return own(counters, OwnCause::PreviewForbidden, OwnAnswer::PREVIEW_FORBIDDEN);
+        }
+        match routes.arm.process_of(path) {
+            None => own(counters, OwnCause::UnknownHost, OwnAnswer::UNKNOWN_PATH),
+            Some(place) if arm.processes[place].is_empty() => {
+                own(counters, OwnCause::NoInstance, OwnAnswer::NO_INSTANCE)
+            }
+            Some(process) => {
+                let way = Way { app, arm: 0, process, kind: Kind::Preview, bucket: Bucket::of(asked.peer) };
+                Routed::Forward(Ticket::open(Rc::clone(self), table, way))
+            }
+        }
+    }
+
+    /// A request that was refused before it could be routed: accepted, and answered by the router.
+    pub(crate) fn count_refused(&self, cause: OwnCause) {
+        self.nobody.accepted();
+        self.nobody.own(cause, cause.is_failure());
+    }
+
+    // === What the control thread asks for ===
+
+    /// Lays `table` ready; it comes into force with its number.
+    pub(crate) fn make_ready(&self, table: Arc<Table>) {
+        let next = self.memory.prepare(table, &self.ledger);
+        Memory::begin_anew(&self.table(), &next);
+        self.held.make_ready(Rc::new(next));
+    }
+
+    /// After the flip away from `before`: drains begin, connections to instances that left are closed.
+    pub(crate) fn settle(&self, before: &LaneTable) {
+        let now = self.table();
+        for endpoint in self.memory.settle(before, &now, self.now_ms()) {
+            self.io.forget(&endpoint);
+        }
+    }
+
+    /// The lane's tick.
+    pub(crate) fn tick(&self) {
+        self.io.tick();
+        if self.memory.end_drains(self.now_ms()) {
+            self.io.wake_tunnels();
+        }
+    }
+
+    /// Connections end after their present request, tunnels are told to close.
+    pub(crate) fn begin_closing(&self) {
+        self.memory.close_all();
+        self.io.begin_closing();
+    }
+
+    /// What is not finished now is cut: it stays in flight in the counters, so the next router counts it as lost.
+    pub(crate) fn give_up(&self) {
+        self.gave_up.set(true);
+    }
+
+    /// Whether that was said.
+    pub(crate) fn has_given_up(&self) -> bool {
+        self.gave_up.get()
+    }
+
+    /// What this lane has counted and has in flight for each of `apps`, and for nobody.
+    pub(crate) fn look(&self, apps: Option<&AppName>) -> LaneSeen {
+        let apps = apps.map_or_else(|| self.ledger.apps(), |app| vec![app.clone()]);
+        let seen = |app: AppName| {
+            let live = Owner { app: Some(app.clone()), kind: Kind::Live };
+            let preview = Owner { app: Some(app.clone()), kind: Kind::Preview };
+            let in_flight = self.memory.in_flight(&live);
+            LaneApp { app, in_flight, live: self.ledger.read(&live), preview: self.ledger.read(&preview) }
+        };
+        LaneSeen {
+            generation: self.table().table.generation,
+            connections: self.io.open_connections(),
+            counters_persist: self.ledger.is_persistent(),
+            nobody: self.ledger.read(&Owner::NOBODY),
+            apps: apps.into_iter().map(seen).collect(),
+        }
+    }
+}
+
+fn own(counters: &OwnerCounters, cause: OwnCause, answer: OwnAnswer) -> Routed {
+    counters.accepted();
+    // Nobody healthy was there to be asked.
+    counters.own(cause, false);
+    Routed::Own(answer)
+}
+
+fn micros(clock: ClockId) -> Timestamp {
+    let time = clock_gettime(clock);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    Timestamp::from_micros(seconds * 1_000_000 + u64::try_from(time.tv_nsec).unwrap_or(0) / 1_000)
+}

@@ -1,0 +1,316 @@
+//! The table as one lane sees it: with the lane's own counters and its own view of each instance.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use switchover_model::{InstanceId, RevisionId};
+
+use crate::generation::Numbered;
+use crate::ledger::{Kind, LaneLedger, Owner, OwnerCounters, RevisionCounters};
+use crate::table::{ArmTable, Table};
+use crate::ticket::Way;
+
+/// How long an instance that refused a connection is passed over, while others are there (milliseconds).
+pub(crate) const EJECTED_MS: u64 = 1_000;
+/// No deadline is set.
+const NEVER: u64 = u64::MAX;
+
+/// An instance, as the byte path knows it: the key of its upstream connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Endpoint {
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    /// Which instance; a port that another one took over later is another endpoint.
+    number: u64,
+}
+
+/// What a lane knows of an instance.
+#[derive(Debug)]
+pub(crate) struct EndpointState {
+    pub(crate) endpoint: Endpoint,
+    in_flight: Cell<u32>,
+    ejected_until_ms: Cell<u64>,
+}
+
+impl EndpointState {
+    pub(crate) fn enter(&self) {
+        self.in_flight.set(self.in_flight.get() + 1);
+    }
+
+    pub(crate) fn leave(&self) {
+        self.in_flight.set(self.in_flight.get() - 1);
+    }
+
+    pub(crate) fn eject(&self, now_ms: u64) {
+        self.ejected_until_ms.set(now_ms + EJECTED_MS);
+    }
+
+    pub(crate) fn is_ejected(&self, now_ms: u64) -> bool {
+        self.ejected_until_ms.get() > now_ms
+    }
+}
+
+/// The instances of one process type in one slot.
+#[derive(Debug)]
+pub(crate) struct Backends {
+    endpoints: Vec<Rc<EndpointState>>,
+    turn: Cell<usize>,
+}
+
+impl Backends {
+    /// The one with the least in flight that is not in `tried`; ejected ones only when no other is left.
+    pub(crate) fn choose(&self, tried: &[Endpoint], now_ms: u64) -> Option<&Rc<EndpointState>> {
+        let count = self.endpoints.len();
+        // Begins at another one each time, so that equals take turns.
+        let turn = self.turn.get();
+        self.turn.set(turn.wrapping_add(1));
+        (0..count)
+            .map(|step| &self.endpoints[(turn.wrapping_add(step)) % count])
+            .filter(|state| !tried.contains(&state.endpoint))
+            .min_by_key(|state| (state.is_ejected(now_ms), state.in_flight.get()))
+    }
+
+    /// True when an instance is there that did not just refuse a connection.
+    pub(crate) fn has_healthy(&self, now_ms: u64) -> bool {
+        self.endpoints.iter().any(|state| !state.is_ejected(now_ms))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.endpoints.is_empty()
+    }
+}
+
+/// What a lane knows of a revision, over all generations.
+#[derive(Debug)]
+pub(crate) struct RevisionState {
+    pub(crate) revision: RevisionId,
+    pub(crate) counters: RevisionCounters,
+    /// Requests that have no end yet.
+    pub(crate) in_flight: Cell<u64>,
+    /// Upgraded connections open.
+    pub(crate) tunnels: Cell<u64>,
+    drained_at_ms: Cell<u64>,
+    must_close: Cell<bool>,
+}
+
+impl RevisionState {
+    /// True from the drain's deadline on.
+    pub(crate) fn must_close(&self) -> bool {
+        self.must_close.get()
+    }
+}
+
+/// One slot's part.
+#[derive(Debug)]
+pub(crate) struct LaneArm {
+    pub(crate) revision: Rc<RevisionState>,
+    /// As in the table's arm.
+    pub(crate) processes: Vec<Backends>,
+}
+
+/// One app.
+#[derive(Debug)]
+pub(crate) struct LaneApp {
+    pub(crate) counters: OwnerCounters,
+    /// As in the table.
+    pub(crate) arms: Vec<LaneArm>,
+    pub(crate) preview: Option<(OwnerCounters, LaneArm)>,
+}
+
+/// A table made ready for one lane.
+#[derive(Debug)]
+pub(crate) struct LaneTable {
+    pub(crate) table: Arc<Table>,
+    /// As in the table.
+    pub(crate) apps: Vec<LaneApp>,
+}
+
+impl LaneTable {
+    /// The arm that a way leads through.
+    pub(crate) fn arm(&self, way: Way) -> &LaneArm {
+        let app = &self.apps[way.app];
+        match (way.kind, &app.preview) {
+            (Kind::Preview, Some((_, arm))) => arm,
+            (Kind::Preview, None) | (Kind::Live, _) => &app.arms[way.arm],
+        }
+    }
+}
+
+impl Numbered for LaneTable {
+    fn number(&self) -> u64 {
+        self.table.generation
+    }
+}
+
+type RevisionKey = (Owner, RevisionId);
+
+/// What a lane keeps from table to table.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    endpoints: RefCell<HashMap<(InstanceId, SocketAddr), Rc<EndpointState>>>,
+    revisions: RefCell<HashMap<RevisionKey, Rc<RevisionState>>>,
+    numbers: Cell<u64>,
+}
+
+impl Memory {
+    /// Makes `table` ready for this lane.
+    pub(crate) fn prepare(&self, table: Arc<Table>, ledger: &LaneLedger) -> LaneTable {
+        let apps = table
+            .apps
+            .iter()
+            .map(|app| {
+                let live = Owner { app: Some(app.app.clone()), kind: Kind::Live };
+                let preview = Owner { app: Some(app.app.clone()), kind: Kind::Preview };
+                LaneApp {
+                    counters: ledger.owner(&live),
+                    arms: app.arms.iter().map(|arm| self.prepare_arm(&live, arm, ledger)).collect(),
+                    preview: app
+                        .preview
+                        .as_ref()
+                        .map(|part| (ledger.owner(&preview), self.prepare_arm(&preview, &part.arm, ledger))),
+                }
+            })
+            .collect();
+        LaneTable { table, apps }
+    }
+
+    fn prepare_arm(&self, owner: &Owner, arm: &ArmTable, ledger: &LaneLedger) -> LaneArm {
+        let key = (owner.clone(), arm.revision);
+        let mut revisions = self.revisions.borrow_mut();
+        let revision = revisions.entry(key).or_insert_with(|| {
+            Rc::new(RevisionState {
+                revision: arm.revision,
+                counters: ledger.revision(owner, arm.revision),
+                in_flight: Cell::new(0),
+                tunnels: Cell::new(0),
+                drained_at_ms: Cell::new(NEVER),
+                must_close: Cell::new(false),
+            })
+        });
+        let mut endpoints = self.endpoints.borrow_mut();
+        let processes = arm
+            .processes
+            .iter()
+            .map(|process| Backends {
+                endpoints: process
+                    .endpoints
+                    .iter()
+                    .map(|endpoint| {
+                        let key = (endpoint.instance.clone(), endpoint.address);
+                        Rc::clone(endpoints.entry(key).or_insert_with(|| {
+                            self.numbers.set(self.numbers.get() + 1);
+                            let endpoint = Endpoint { address: endpoint.address, number: self.numbers.get() };
+                            Rc::new(EndpointState { endpoint, in_flight: Cell::new(0), ejected_until_ms: Cell::new(0) })
+                        }))
+                    })
+                    .collect(),
+                turn: Cell::new(0),
+            })
+            .collect();
+        LaneArm { revision: Rc::clone(revision), processes }
+    }
+
+    /// Revisions that have traffic in `next` and had none in `before` begin anew.
+    pub(crate) fn begin_anew(before: &LaneTable, next: &LaneTable) {
+        let had = served(before);
+        for (key, (state, _)) in served(next) {
+            if !had.contains_key(&key) {
+                state.counters.begin_anew();
+            }
+        }
+    }
+
+    /// After the flip from `before` to `now`: who lost all traffic gets the deadline of its drain, who has some loses it.
+    /// Returns the instances that are in the table no more.
+    pub(crate) fn settle(&self, before: &LaneTable, now: &LaneTable, now_ms: u64) -> Vec<Endpoint> {
+        let (had, has) = (served(before), served(now));
+        for (state, _) in has.values() {
+            state.drained_at_ms.set(NEVER);
+            state.must_close.set(false);
+        }
+        for (key, (state, drain_ms)) in had {
+            if !has.contains_key(&key) {
+                // The new routes say how long; the old ones do when the app is gone.
+                let drain_ms = now
+                    .table
+                    .apps
+                    .iter()
+                    .find(|app| Some(&app.app) == key.0.app.as_ref())
+                    .map_or(drain_ms, |app| app.drain_ms);
+                state.drained_at_ms.set(now_ms.saturating_add(drain_ms));
+            }
+        }
+        self.forget_unused(now)
+    }
+
+    fn forget_unused(&self, now: &LaneTable) -> Vec<Endpoint> {
+        let arms = || now.apps.iter().flat_map(|app| app.arms.iter().chain(app.preview.iter().map(|(_, arm)| arm)));
+        let used: HashSet<_> = arms()
+            .flat_map(|arm| &arm.processes)
+            .flat_map(|backends| &backends.endpoints)
+            .map(|state| state.endpoint)
+            .collect();
+        let mut gone = Vec::new();
+        self.endpoints.borrow_mut().retain(|_, state| {
+            let stays = used.contains(&state.endpoint);
+            if !stays {
+                gone.push(state.endpoint);
+            }
+            stays
+        });
+        self.revisions.borrow_mut().retain(|_, state| {
+            state.in_flight.get() > 0 || state.tunnels.get() > 0 || arms().any(|arm| Rc::ptr_eq(&arm.revision, state))
+        });
+        gone
+    }
+
+    /// Marks the revisions whose drain is over. True when one of them has tunnels that must close now.
+    pub(crate) fn end_drains(&self, now_ms: u64) -> bool {
+        let mut has_tunnels = false;
+        for state in self.revisions.borrow().values() {
+            if state.drained_at_ms.get() <= now_ms && !state.must_close.get() {
+                state.must_close.set(true);
+                has_tunnels |= state.tunnels.get() > 0;
+            }
+        }
+        has_tunnels
+    }
+
+    /// Every tunnel must close now: the router ends.
+    pub(crate) fn close_all(&self) {
+        for state in self.revisions.borrow().values() {
+            state.must_close.set(true);
+        }
+    }
+
+    /// What this lane has in flight for `owner`: revision, requests, tunnels.
+    pub(crate) fn in_flight(&self, owner: &Owner) -> Vec<(RevisionId, u64, u64)> {
+        self.revisions
+            .borrow()
+            .iter()
+            .filter(|((of, _), _)| of == owner)
+            .map(|((_, revision), state)| (*revision, state.in_flight.get(), state.tunnels.get()))
+            .collect()
+    }
+}
+
+/// The revisions that have traffic in a table, with their drain time.
+fn served(table: &LaneTable) -> HashMap<RevisionKey, (&Rc<RevisionState>, u64)> {
+    let mut served = HashMap::new();
+    for (app, lane) in table.table.apps.iter().zip(&table.apps) {
+        for (arm, state) in app.arms.iter().zip(&lane.arms) {
+            if arm.share.basis_points() > 0 {
+                let owner = Owner { app: Some(app.app.clone()), kind: Kind::Live };
+                served.insert((owner, arm.revision), (&state.revision, app.drain_ms));
+            }
+        }
+        if let Some((_, state)) = &lane.preview {
+            let owner = Owner { app: Some(app.app.clone()), kind: Kind::Preview };
+            served.insert((owner, state.revision.revision), (&state.revision, app.drain_ms));
+        }
+    }
+    served
+}

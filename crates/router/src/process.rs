@@ -1,0 +1,269 @@
+//! The body of `switchover router`: from the lock on its directory to its graceful end.
+
+use std::fs::File;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::num::NonZeroUsize;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::process::{Resource, getrlimit, setrlimit};
+use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+use crate::accept::{self, CONNECTIONS_MAX, LaneCommand};
+use crate::connection::LaneIo;
+use crate::control;
+use crate::generation::Generation;
+use crate::kept::Kept;
+use crate::lane::Lane;
+use crate::ledger::LaneLedger;
+use crate::listener;
+use crate::spawn::detach_if_told;
+use crate::switchboard::{Begin, Switchboard};
+use crate::table::Table;
+use crate::{identity, wire};
+
+/// How long requests in flight may go on when the router is told to end.
+pub const STOP_TIME: Duration = Duration::from_secs(30);
+/// How long answers that are on their way have before the control socket is closed.
+const FAREWELL_TIME: Duration = Duration::from_millis(50);
+/// How often it is looked whether a lane has ended.
+const LANES_LOOKED_AT: Duration = Duration::from_millis(50);
+/// Most lanes.
+const LANES_MAX: usize = 256;
+
+/// How a router is started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouterOptions {
+    /// Its directory: control socket, kept table, counters, log. Made with 0700 when it is not there.
+    pub directory: PathBuf,
+    /// Where it takes users' requests; port 0: the kernel chooses, and the file `address` in the directory says which.
+    pub http: SocketAddr,
+    /// Lanes; nothing: one for each CPU.
+    pub lanes: Option<NonZeroUsize>,
+}
+
+/// Why a router can not run.
+#[derive(Debug, thiserror::Error)]
+pub enum RouterError {
+    /// Somebody listens there.
+    #[error("PORT-TAKEN: another program listens on {0}; stop it, or choose another address with --http")]
+    PortTaken(SocketAddr),
+    /// The address is none of this machine's, or needs more rights.
+    #[error("LISTEN-FAILED: {0} can not be listened on: {1}")]
+    Listen(SocketAddr, #[source] io::Error),
+    /// A router works in this directory already.
+    #[error("ROUTER-RUNNING: a router works in {0} already; one directory belongs to one router")]
+    AlreadyRunning(PathBuf),
+    /// The directory can not be used.
+    #[error("STATE-NOT-WRITABLE: {0} can not be used: {1}; give the user of this process its own writable directory")]
+    Directory(PathBuf, #[source] io::Error),
+    /// The kernel refuses a thread, a reactor or randomness.
+    #[error("ROUTER-START: the system refuses what a router needs: {0}")]
+    System(#[source] io::Error),
+    /// A lane ended without being told to.
+    #[error("ROUTER-LANE: lane {0} of the router ended by itself")]
+    LaneEnded(usize),
+}
+
+/// Runs a router until SIGTERM, SIGINT or the control socket's `shutdown`; returns when it has ended gracefully.
+///
+/// Flow: lock, kept table, listeners, lanes, then the control thread, which is the caller's.
+/// Guarantees: users are served before any controller is there, by the kept table; nothing listens when an error returns.
+///
+/// # Errors
+/// See [`RouterError`].
+pub fn run(options: &RouterOptions) -> Result<(), RouterError> {
+    detach_if_told();
+    let directory = options.directory.as_path();
+    let in_directory = |error| RouterError::Directory(directory.to_owned(), error);
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(in_directory)?;
+    let _lock = lock(directory)?;
+    allow_many_files();
+    let count =
+        options.lanes.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get).min(LANES_MAX);
+    let listeners = listener::bind(options.http, count).map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => RouterError::PortTaken(options.http),
+        _ => RouterError::Listen(options.http, error),
+    })?;
+    let http = listeners[0].local_addr().map_err(RouterError::System)?;
+    let (kept, found) = Kept::open(directory.join("table.json"));
+    if let Some(problem) = &found.problem {
+        tracing::error!(problem, "the kept table can not be read: 503 until a controller sets the routes");
+    }
+    let is_incomplete = found.problem.is_some();
+    let routes = found.apps.values().map(|app| &app.routes);
+    let (table, problem) = match Table::compile(found.generation, routes, is_incomplete) {
+        Ok(table) => (table, found.problem),
+        // Written by another version: nothing of it can be served.
+        Err(problem) => (Table::unreadable(found.generation), Some(problem.to_string())),
+    };
+    let apps = if problem.is_some() { crate::kept::Apps::new() } else { found.apps };
+    let generation = Generation::default();
+    generation.flip(found.generation);
+    let lanes = start_lanes(directory, listeners, &generation, &Arc::new(table))?;
+    let runtime = runtime().map_err(RouterError::System)?;
+    let begin = Begin {
+        directory: directory.to_owned(),
+        http,
+        generation,
+        lanes: lanes.iter().map(|lane| lane.commands.clone()).collect(),
+        left_over: left_over(directory, count),
+        kept,
+        apps,
+        kept_problem: problem,
+    };
+    let ended = runtime.block_on(govern(begin, &lanes));
+    let failed = match ended {
+        Ok(()) => join(lanes),
+        Err(error) => Err(error),
+    };
+    // Leftovers of these mislead nobody: a client asks the socket, and the lock tells who is alive.
+    let _ = control::remove(directory);
+    let _ = std::fs::remove_file(directory.join("address"));
+    failed
+}
+
+/// One router a directory: held as long as the file is open.
+fn lock(directory: &Path) -> Result<File, RouterError> {
+    let fault = |error| RouterError::Directory(directory.to_owned(), error);
+    let file = File::options().write(true).create(true).truncate(false).open(directory.join("lock")).map_err(fault)?;
+    flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|error| {
+        if error == rustix::io::Errno::WOULDBLOCK {
+            RouterError::AlreadyRunning(directory.to_owned())
+        } else {
+            fault(error.into())
+        }
+    })?;
+    Ok(file)
+}
+
+/// Each connection is a file descriptor or two: takes what the system allows this process at most.
+fn allow_many_files() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "the number of open files stays as it was");
+    }
+}
+
+fn runtime() -> io::Result<LocalRuntime> {
+    Builder::new_current_thread().enable_all().build_local(LocalOptions::default())
+}
+
+// === Lanes ===
+
+struct RunningLane {
+    thread: JoinHandle<io::Result<()>>,
+    commands: mpsc::Sender<LaneCommand>,
+}
+
+fn start_lanes(
+    directory: &Path,
+    listeners: Vec<TcpListener>,
+    generation: &Generation,
+    table: &Arc<Table>,
+) -> Result<Vec<RunningLane>, RouterError> {
+    let mut lanes = Vec::with_capacity(listeners.len());
+    for (number, listener) in listeners.into_iter().enumerate() {
+        let (commands, inbox) = mpsc::channel(accept::COMMANDS_MAX);
+        let mut secret = [0; 16];
+        getrandom::fill(&mut secret).map_err(|error| RouterError::System(io::Error::other(error)))?;
+        let ledger = ledger_path(directory, number);
+        let (generation, table) = (generation.clone(), Arc::clone(table));
+        let body = move || {
+            let lane = Lane::new(LaneIo::new(CONNECTIONS_MAX, secret), LaneLedger::open(&ledger), generation, table);
+            runtime()?.block_on(accept::run(Rc::new(lane), listener, inbox))
+        };
+        let thread =
+            std::thread::Builder::new().name(format!("lane-{number}")).spawn(body).map_err(RouterError::System)?;
+        lanes.push(RunningLane { thread, commands });
+    }
+    Ok(lanes)
+}
+
+fn ledger_path(directory: &Path, lane: usize) -> PathBuf {
+    directory.join(format!("ledger.{lane}"))
+}
+
+/// The counters of lanes that a predecessor had beyond ours.
+fn left_over(directory: &Path, lanes: usize) -> Vec<LaneLedger> {
+    (lanes..LANES_MAX)
+        .map(|number| ledger_path(directory, number))
+        .filter(|path| path.exists())
+        .map(|path| LaneLedger::open(&path))
+        .collect()
+}
+
+fn join(lanes: Vec<RunningLane>) -> Result<(), RouterError> {
+    let threads: Vec<_> = lanes.into_iter().map(|lane| lane.thread).collect();
+    for (number, thread) in threads.into_iter().enumerate() {
+        match thread.join() {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return Err(RouterError::System(error)),
+            Err(_) => return Err(RouterError::LaneEnded(number)),
+        }
+    }
+    Ok(())
+}
+
+// === The control thread ===
+
+async fn govern(begin: Begin, lanes: &[RunningLane]) -> Result<(), RouterError> {
+    let directory = begin.directory.clone();
+    let in_directory = |error| RouterError::Directory(directory.clone(), error);
+    let mut terminate = signal(SignalKind::terminate()).map_err(RouterError::System)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(RouterError::System)?;
+    let socket = control::listen(&directory).map_err(in_directory)?;
+    let pid = std::process::id();
+    let started = identity::started_ticks(pid).unwrap_or(0);
+    std::fs::write(directory.join("pid"), format!("{pid} {started}\n")).map_err(in_directory)?;
+    std::fs::write(directory.join("address"), format!("{}\n", begin.http)).map_err(in_directory)?;
+    tracing::info!(http = %begin.http, lanes = lanes.len(), wire = wire::WIRE_VERSION, "the router serves");
+
+    let (commands, mut inbox) = mpsc::channel::<control::Asked>(control::COMMANDS_MAX);
+    let mut switchboard = Switchboard::new(begin);
+    let mut clients = std::pin::pin!(control::serve(socket, commands));
+    let mut look = tokio::time::interval(LANES_LOOKED_AT);
+    loop {
+        if let Some(number) = lanes.iter().position(|lane| lane.thread.is_finished()) {
+            return Err(RouterError::LaneEnded(number));
+        }
+        tokio::select! {
+            () = &mut clients => {}
+            Some((command, to)) = inbox.recv() => {
+                // A client that went away needs no answer.
+                let _ = to.send(switchboard.answer(command).await);
+            }
+            _ = terminate.recv() => switchboard.begin_stopping(),
+            _ = interrupt.recv() => switchboard.begin_stopping(),
+            _ = look.tick() => {}
+        }
+        if switchboard.is_stopping() {
+            break;
+        }
+    }
+    tracing::info!("the router ends: it accepts nothing more and finishes what is on");
+    let mut stopped = std::pin::pin!(switchboard.stop_lanes(STOP_TIME).await);
+    loop {
+        tokio::select! {
+            () = &mut clients => {}
+            Some((command, to)) = inbox.recv() => {
+                let _ = to.send(switchboard.answer(command).await);
+            }
+            () = &mut stopped => break,
+        }
+    }
+    // Whoever asked for the end gets the answer.
+    inbox.close();
+    let _ = tokio::time::timeout(FAREWELL_TIME, &mut clients).await;
+    switchboard.end().await;
+    Ok(())
+}

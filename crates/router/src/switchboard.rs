@@ -1,0 +1,345 @@
+//! What the control thread holds and does: the apps' routes, the switch over all lanes, the sums of their readings.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use switchover_model::receipt::Ledger;
+use switchover_model::seam::{Routes, TrafficSeen};
+use switchover_model::{AppName, Problem};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::accept::LaneCommand;
+use crate::generation::Generation;
+use crate::identity;
+use crate::kept::{Apps, InForce, Kept, endpoint_lists};
+use crate::lane::Lane;
+use crate::ledger::{self, Kind, LaneLedger, Owner};
+use crate::table::Table;
+use crate::wire::{Answer, Command, LaneApp, LaneSeen, RouterStatus, Setting};
+
+/// How long a lane may take to answer. It answers between two requests, so this is a lane that hangs.
+const LANE_ANSWER_TIME: Duration = Duration::from_secs(2);
+
+/// What the switchboard begins with.
+#[derive(Debug)]
+pub(crate) struct Begin {
+    pub(crate) directory: PathBuf,
+    pub(crate) http: SocketAddr,
+    pub(crate) generation: Generation,
+    pub(crate) lanes: Vec<mpsc::Sender<LaneCommand>>,
+    /// Counters of lanes that a predecessor had and we have not.
+    pub(crate) left_over: Vec<LaneLedger>,
+    pub(crate) kept: Kept,
+    pub(crate) apps: Apps,
+    pub(crate) kept_problem: Option<String>,
+}
+
+/// The control thread's state.
+#[derive(Debug)]
+pub(crate) struct Switchboard {
+    begin: Begin,
+    is_incomplete: bool,
+    is_stopping: bool,
+    settings: HashMap<AppName, Setting>,
+    syncing: Option<JoinHandle<std::io::Result<()>>>,
+}
+
+/// Why something could not be done.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("{0}")]
+    Refused(#[from] Problem),
+    #[error("a lane of the router does not answer")]
+    LaneSilent,
+}
+
+impl Switchboard {
+    pub(crate) fn new(begin: Begin) -> Self {
+        let is_incomplete = begin.kept_problem.is_some();
+        Self { begin, is_incomplete, is_stopping: false, settings: HashMap::new(), syncing: None }
+    }
+
+    /// Carries out one command.
+    pub(crate) async fn answer(&mut self, command: Command) -> Answer {
+        let answered = match command {
+            Command::Status => self.status().await.map(|status| Answer::Status(Box::new(status))),
+            Command::Ensure { routes, setting } => self.ensure(*routes, setting).await.map(|()| Answer::Done),
+            Command::Remove { app } => self.remove(&app).await.map(|()| Answer::Done),
+            Command::Observe { app } => self.observe(app).await.map(|seen| Answer::Seen(Box::new(seen))),
+            Command::ObserveAll => self.observe_all().await.map(|apps| Answer::All { apps }),
+            Command::Shutdown => {
+                self.is_stopping = true;
+                Ok(Answer::Done)
+            }
+        };
+        answered.unwrap_or_else(|failure| match failure {
+            Failure::Refused(problem) => Answer::Refused(problem),
+            Failure::LaneSilent => Answer::Failed { cause: failure.to_string() },
+        })
+    }
+
+    /// From now on status says that the router ends.
+    pub(crate) fn begin_stopping(&mut self) {
+        self.is_stopping = true;
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.is_stopping
+    }
+
+    /// Tells every lane to end within `time`; what comes back is ready when all have.
+    pub(crate) async fn stop_lanes(&self, time: Duration) -> impl Future<Output = ()> + use<> {
+        let mut waiting = Vec::with_capacity(self.begin.lanes.len());
+        for lane in &self.begin.lanes {
+            let (sender, stopped) = oneshot::channel();
+            // A lane that is gone needs no telling.
+            let _ = lane.send(LaneCommand::Stop(time, sender)).await;
+            waiting.push(stopped);
+        }
+        async move {
+            for stopped in waiting {
+                let _ = stopped.await;
+            }
+        }
+    }
+
+    /// Waits for what is still being written.
+    pub(crate) async fn end(mut self) {
+        self.finish_sync().await;
+    }
+
+    // === Changing ===
+
+    async fn ensure(&mut self, routes: Routes, setting: Setting) -> Result<(), Failure> {
+        let app = routes.app.clone();
+        if let Some(last) = self.settings.get(&app)
+            && last.client == setting.client
+            && last.serial >= setting.serial
+        {
+            return Err(Failure::Refused(Problem::new(
+                "ROUTES-STALE",
+                format!("a newer setting of {app} was carried out before this one."),
+                "Nothing: the newer one is in force.",
+            )));
+        }
+        let change = change(self.begin.apps.get(&app).map(|app| &app.routes), &routes)?;
+        if change != Change::Nothing {
+            let mut apps = self.begin.apps.clone();
+            // Other instances of the same decision are no new one.
+            let known = apps.get(&app).filter(|_| change == Change::Endpoints).map(|known| known.since);
+            apps.insert(app.clone(), InForce { routes, since: known.unwrap_or_else(Lane::exact_now) });
+            let anew = known.is_none().then_some(&app);
+            let was_incomplete = std::mem::replace(&mut self.is_incomplete, false);
+            let switched = self.switch(apps, anew).await;
+            self.is_incomplete = was_incomplete && switched.is_err();
+            switched?;
+        }
+        self.settings.insert(app, setting);
+        Ok(())
+    }
+
+    async fn remove(&mut self, app: &AppName) -> Result<(), Failure> {
+        if self.begin.apps.contains_key(app) {
+            let mut apps = self.begin.apps.clone();
+            apps.remove(app);
+            self.switch(apps, None).await?;
+        }
+        self.settings.remove(app);
+        Ok(())
+    }
+
+    /// Puts a table in force in all lanes at once. `anew` is the app whose routes come into force with it.
+    async fn switch(&mut self, apps: Apps, anew: Option<&AppName>) -> Result<(), Failure> {
+        let number = self.begin.generation.now() + 1;
+        let table = Arc::new(Table::compile(number, apps.values().map(|app| &app.routes), self.is_incomplete)?);
+        self.ask_all(|done| LaneCommand::Ready(Arc::clone(&table), done)).await?;
+        // Before the flip, so that a router killed now does not come back with a table older than what users saw.
+        let kept = self.begin.kept.write(number, &apps);
+        self.begin.generation.flip(number);
+        let flipped = Lane::exact_now();
+        self.begin.apps = apps;
+        let in_force = anew.and_then(|app| self.begin.apps.get_mut(app));
+        let kept = match (kept, in_force) {
+            // Once more with the moment of the flip.
+            (Ok(_), Some(in_force)) => {
+                in_force.since = flipped;
+                self.begin.kept.write(number, &self.begin.apps)
+            }
+            (kept, _) => kept,
+        };
+        let settled = self.ask_all(LaneCommand::Settle).await;
+        self.finish_sync().await;
+        match kept {
+            Ok(file) => {
+                self.begin.kept_problem = None;
+                let directory = self.begin.directory.clone();
+                self.syncing = Some(tokio::task::spawn_blocking(move || Kept::sync(&file, &directory)));
+            }
+            // A full disk never forbids a switch; a router killed now would come back with the table before.
+            Err(error) => {
+                tracing::error!(%error, "the table can not be kept on disk");
+                self.begin.kept_problem = Some(format!("the table can not be kept on disk: {error}"));
+            }
+        }
+        settled.map(|_| ())
+    }
+
+    async fn finish_sync(&mut self) {
+        if let Some(task) = self.syncing.take() {
+            match task.await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => self.begin.kept_problem = Some(format!("the table is not safe on disk: {error}")),
+                Err(error) => self.begin.kept_problem = Some(format!("the table is not safe on disk: {error}")),
+            }
+        }
+    }
+
+    /// Asks every lane at the same time and waits for all of them.
+    async fn ask_all<T>(&self, command: impl Fn(oneshot::Sender<T>) -> LaneCommand) -> Result<Vec<T>, Failure> {
+        let mut waiting = Vec::with_capacity(self.begin.lanes.len());
+        for lane in &self.begin.lanes {
+            let (sender, answer) = oneshot::channel();
+            lane.try_send(command(sender)).map_err(|_| Failure::LaneSilent)?;
+            waiting.push(answer);
+        }
+        let deadline = tokio::time::Instant::now() + LANE_ANSWER_TIME;
+        let mut answers = Vec::with_capacity(waiting.len());
+        for answer in waiting {
+            let answer = tokio::time::timeout_at(deadline, answer).await;
+            answers.push(answer.ok().and_then(Result::ok).ok_or(Failure::LaneSilent)?);
+        }
+        Ok(answers)
+    }
+
+    // === Seeing ===
+
+    async fn look(&self, app: Option<&AppName>) -> Result<Vec<LaneSeen>, Failure> {
+        self.ask_all(|answer| LaneCommand::Look(app.cloned(), answer)).await
+    }
+
+    async fn observe(&self, app: AppName) -> Result<TrafficSeen, Failure> {
+        let lanes = self.look(Some(&app)).await?;
+        Ok(self.sum(lanes).remove(&app).unwrap_or_else(|| self.untouched(&app)).seen)
+    }
+
+    async fn observe_all(&self) -> Result<Vec<(AppName, TrafficSeen)>, Failure> {
+        let lanes = self.look(None).await?;
+        let mut sums = self.sum(lanes);
+        for app in self.begin.apps.keys() {
+            sums.entry(app.clone()).or_insert_with(|| self.untouched(app));
+        }
+        Ok(sums.into_iter().map(|(app, sum)| (app, sum.seen)).collect())
+    }
+
+    fn untouched(&self, app: &AppName) -> Sum {
+        let in_force = self.begin.apps.get(app);
+        let seen = TrafficSeen {
+            at: Lane::exact_now(),
+            routes: in_force.map(|app| app.routes.clone()),
+            in_force_since: in_force.map(|app| app.since),
+            ..TrafficSeen::default()
+        };
+        Sum { seen, preview: Ledger::default() }
+    }
+
+    fn sum(&self, lanes: Vec<LaneSeen>) -> BTreeMap<AppName, Sum> {
+        let mut sums: BTreeMap<AppName, Sum> = BTreeMap::new();
+        for LaneApp { app, in_flight, live, preview } in lanes.into_iter().flat_map(|lane| lane.apps) {
+            let sum = sums.entry(app.clone()).or_insert_with(|| self.untouched(&app));
+            for (revision, requests, tunnels) in in_flight {
+                if requests > 0 {
+                    *sum.seen.in_flight.entry(revision).or_default() += requests;
+                }
+                if tunnels > 0 {
+                    *sum.seen.upgrades.entry(revision).or_default() += tunnels;
+                }
+            }
+            ledger::add(&mut sum.seen.ledger, live);
+            ledger::add(&mut sum.preview, preview);
+        }
+        for left_over in &self.begin.left_over {
+            for (app, sum) in &mut sums {
+                ledger::add(&mut sum.seen.ledger, left_over.read(&Owner { app: Some(app.clone()), kind: Kind::Live }));
+                ledger::add(&mut sum.preview, left_over.read(&Owner { app: Some(app.clone()), kind: Kind::Preview }));
+            }
+        }
+        sums
+    }
+
+    async fn status(&self) -> Result<RouterStatus, Failure> {
+        let lanes = self.look(None).await?;
+        let mut nobody = Ledger::default();
+        for lane in &lanes {
+            ledger::add(&mut nobody, lane.nobody.clone());
+        }
+        for left_over in &self.begin.left_over {
+            ledger::add(&mut nobody, left_over.read(&Owner::NOBODY));
+        }
+        let pid = std::process::id();
+        Ok(RouterStatus {
+            pid,
+            started_ticks: identity::started_ticks(pid).unwrap_or(0),
+            boot_id: identity::boot_id(),
+            http: self.begin.http,
+            lanes: lanes.len(),
+            generation: lanes.iter().map(|lane| lane.generation).min().unwrap_or(0),
+            connections: lanes.iter().map(|lane| lane.connections).sum(),
+            is_stopping: self.is_stopping,
+            counters_persist: lanes.iter().all(|lane| lane.counters_persist),
+            kept_problem: self.begin.kept_problem.clone(),
+            nobody,
+            previews: self.sum(lanes).into_iter().map(|(app, sum)| (app, sum.preview)).collect(),
+            at: Lane::exact_now(),
+        })
+    }
+}
+
+struct Sum {
+    seen: TrafficSeen,
+    preview: Ledger,
+}
+
+/// What new routes change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Change {
+    /// Nothing at all.
+    Nothing,
+    /// The same decision, other instances.
+    Endpoints,
+    /// A new decision.
+    Routes,
+}
+
+fn change(known: Option<&Routes>, wanted: &Routes) -> Result<Change, Problem> {
+    let Some(known) = known else { return Ok(Change::Routes) };
+    if known == wanted {
+        return Ok(Change::Nothing);
+    }
+    match wanted.version.cmp(&known.version) {
+        std::cmp::Ordering::Greater => Ok(Change::Routes),
+        std::cmp::Ordering::Less => Err(Problem::new(
+            "ROUTES-STALE",
+            format!("version {} of {}'s routes is older than {}.", wanted.version, wanted.app, known.version),
+            "Nothing: the newer one is in force.",
+        )),
+        std::cmp::Ordering::Equal => {
+            let bare = |routes: &Routes| {
+                let mut routes = routes.clone();
+                endpoint_lists(&mut routes).for_each(Vec::clear);
+                routes
+            };
+            if bare(known) == bare(wanted) {
+                return Ok(Change::Endpoints);
+            }
+            Err(Problem::new(
+                "ROUTES-VERSION-USED",
+                format!("version {} of {}'s routes is in force with another content.", known.version, known.app),
+                "Give a changed setting a new version.",
+            ))
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! The routing table: many apps' routes, compiled once, never changed, shared by all lanes.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::{IpAddr, SocketAddr};
+
+use switchover_model::seam::{Arm, Endpoint, Routes};
+use switchover_model::{AppName, Problem, ProcessName, RevisionId, Share};
+
+use crate::ledger::Kind;
+use crate::preview::{Admission, digest_from_hex};
+use crate::ticket::Way;
+
+/// Longest host name that is looked up (RFC 1035 2.3.4), in bytes.
+const HOST_BYTES_MAX: usize = 255;
+
+/// All apps' routes, ready to be asked.
+#[derive(Debug, Default)]
+pub(crate) struct Table {
+    /// The number it is put in force under.
+    pub(crate) generation: u64,
+    /// By place; `hosts` points here.
+    pub(crate) apps: Vec<AppTable>,
+    hosts: HashMap<Box<[u8]>, Found>,
+    fallback: Option<usize>,
+    /// The kept table could not be read: hosts that nobody names are not known to be unknown.
+    pub(crate) is_incomplete: bool,
+}
+
+/// What a host leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// The app at this place of [`Table::apps`].
+    App(usize),
+    /// Its preview.
+    Preview(usize),
+}
+
+/// One app.
+#[derive(Debug)]
+pub(crate) struct AppTable {
+    pub(crate) app: AppName,
+    /// Newest revision first: it has the lowest buckets.
+    pub(crate) arms: Vec<ArmTable>,
+    pub(crate) preview: Option<PreviewTable>,
+    pub(crate) drain_ms: u64,
+}
+
+/// One slot's part.
+#[derive(Debug)]
+pub(crate) struct ArmTable {
+    pub(crate) revision: RevisionId,
+    pub(crate) share: Share,
+    pub(crate) processes: Vec<ProcessTable>,
+    /// Longest first, each with the place of its process.
+    prefixes: Vec<(Box<[u8]>, usize)>,
+}
+
+/// One routed process type.
+#[derive(Debug)]
+pub(crate) struct ProcessTable {
+    pub(crate) process: ProcessName,
+    pub(crate) endpoints: Vec<Endpoint>,
+}
+
+/// The preview address.
+#[derive(Debug)]
+pub(crate) struct PreviewTable {
+    pub(crate) admission: Admission,
+    pub(crate) arm: ArmTable,
+}
+
+impl Table {
+    /// A table that knows nothing, and knows that.
+    pub(crate) fn unreadable(generation: u64) -> Self {
+        Self { generation, is_incomplete: true, ..Self::default() }
+    }
+
+    /// Compiles the routes of all apps.
+    ///
+    /// Errors: what the routes of one app can not be, and a host that two apps claim.
+    pub(crate) fn compile<'a>(
+        generation: u64,
+        all: impl IntoIterator<Item = &'a Routes>,
+        is_incomplete: bool,
+    ) -> Result<Self, Problem> {
+        let mut table = Self { generation, is_incomplete, ..Self::default() };
+        let mut claimed: BTreeMap<Box<[u8]>, AppName> = BTreeMap::new();
+        for routes in all {
+            let place = table.apps.len();
+            if routes.hosts.is_empty() {
+                if let Some(other) = table.fallback {
+                    return Err(host_taken(&routes.app, "every host", &table.apps[other].app));
+                }
+                table.fallback = Some(place);
+            }
+            let named = routes.hosts.iter().map(|host| (host, Found::App(place)));
+            let preview = routes.preview.iter().map(|preview| (&preview.host, Found::Preview(place)));
+            for (host, found) in named.chain(preview) {
+                let key: Box<[u8]> = host.as_str().as_bytes().into();
+                if let Some(other) = claimed.insert(key.clone(), routes.app.clone()) {
+                    return Err(host_taken(&routes.app, host.as_str(), &other));
+                }
+                table.hosts.insert(key, found);
+            }
+            table.apps.push(AppTable::compile(routes)?);
+        }
+        Ok(table)
+    }
+
+    /// What the `Host` of a request leads to; a port and a dot at the end do not matter (RFC 9110 4.2.3).
+    pub(crate) fn find(&self, host: Option<&[u8]>) -> Option<Found> {
+        let mut buffer = [0; HOST_BYTES_MAX];
+        let name = host.and_then(|host| lowered(without_port(host), &mut buffer));
+        name.and_then(|name| self.hosts.get(name).copied()).or(self.fallback.map(Found::App))
+    }
+
+    /// The arm that a way leads through.
+    pub(crate) fn arm(&self, way: Way) -> &ArmTable {
+        let app = &self.apps[way.app];
+        match (way.kind, &app.preview) {
+            (Kind::Preview, Some(preview)) => &preview.arm,
+            (Kind::Preview, None) | (Kind::Live, _) => &app.arms[way.arm],
+        }
+    }
+
+    /// Where this table leads a request of `app` that another table led to `process`.
+    pub(crate) fn same_way(&self, app: &AppName, process: &ProcessName, way: Way) -> Option<Way> {
+        let place = self.apps.iter().position(|known| known.app == *app)?;
+        let known = &self.apps[place];
+        let (arm, number) = match way.kind {
+            Kind::Live => {
+                let number = known.arm_of(way.bucket)?;
+                (&known.arms[number], number)
+            }
+            Kind::Preview => (&known.preview.as_ref()?.arm, 0),
+        };
+        let process = arm.processes.iter().position(|known| known.process == *process)?;
+        Some(Way { app: place, arm: number, process, ..way })
+    }
+}
+
+impl AppTable {
+    fn compile(routes: &Routes) -> Result<Self, Problem> {
+        let sum: u32 = routes.arms.iter().map(|arm| u32::from(arm.share.basis_points())).sum();
+        if sum != 0 && sum != u32::from(Share::ALL.basis_points()) {
+            return Err(invalid(&routes.app, &format!("its shares sum to {sum} basis points")));
+        }
+        let mut arms =
+            routes.arms.iter().map(|arm| ArmTable::compile(&routes.app, arm)).collect::<Result<Vec<_>, _>>()?;
+        arms.sort_by_key(|arm| std::cmp::Reverse(arm.revision));
+        if arms.windows(2).any(|pair| pair[0].revision == pair[1].revision) {
+            return Err(invalid(&routes.app, "one revision has two arms"));
+        }
+        let preview = routes.preview.as_ref().map(|preview| {
+            let digest = digest_from_hex(&preview.token_digest)
+                .ok_or_else(|| invalid(&routes.app, "the preview's token digest is no SHA-256"))?;
+            let networks = preview
+                .networks
+                .iter()
+                .map(|network| network.parse().map_err(|fault| invalid(&routes.app, &format!("{fault}"))))
+                .collect::<Result<_, _>>()?;
+            let admission = Admission { digest, networks };
+            Ok(PreviewTable { admission, arm: ArmTable::compile(&routes.app, &preview.arm)? })
+        });
+        Ok(Self { app: routes.app.clone(), arms, preview: preview.transpose()?, drain_ms: routes.drain_ms })
+    }
+
+    /// The place of the arm whose share this bucket falls into.
+    ///
+    /// Guarantees: raising an arm's share never moves a client away from it, lowering it moves the last ones in back.
+    pub(crate) fn arm_of(&self, bucket: Bucket) -> Option<usize> {
+        let mut end = 0;
+        self.arms.iter().position(|arm| {
+            end += arm.share.basis_points();
+            bucket.0 < end
+        })
+    }
+}
+
+impl ArmTable {
+    fn compile(app: &AppName, arm: &Arm) -> Result<Self, Problem> {
+        let mut prefixes = Vec::new();
+        let mut processes = Vec::new();
+        for (place, routed) in arm.processes.iter().enumerate() {
+            for path in &routed.paths {
+                if !path.starts_with('/') {
+                    return Err(invalid(app, &format!("the path \"{path}\" does not begin with \"/\"")));
+                }
+                prefixes.push((path.trim_end_matches('/').as_bytes().into(), place));
+            }
+            processes.push(ProcessTable { process: routed.process.clone(), endpoints: routed.endpoints.clone() });
+        }
+        prefixes.sort_by(|(a, _): &(Box<[u8]>, usize), (b, _)| b.len().cmp(&a.len()).then(a.cmp(b)));
+        if prefixes.windows(2).any(|pair| pair[0].0 == pair[1].0) {
+            return Err(invalid(app, "two processes claim the same path"));
+        }
+        Ok(Self { revision: arm.revision, share: arm.share, processes, prefixes })
+    }
+
+    /// The place of the process whose path prefix is the longest that `path` begins with, at a segment boundary.
+    pub(crate) fn process_of(&self, path: &[u8]) -> Option<usize> {
+        let matches = |prefix: &[u8]| {
+            prefix.is_empty() || (path.starts_with(prefix) && matches!(path.get(prefix.len()), None | Some(b'/')))
+        };
+        self.prefixes.iter().find(|(prefix, _)| matches(prefix)).map(|(_, place)| *place)
+    }
+}
+
+/// Which ten-thousandth of all clients a client is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Bucket(pub(crate) u16);
+
+impl Bucket {
+    /// By the client's address; the same for every lane and every run.
+    pub(crate) fn of(peer: SocketAddr) -> Self {
+        let number = match peer.ip().to_canonical() {
+            IpAddr::V4(address) => u64::from(address.to_bits()),
+            IpAddr::V6(address) => {
+                let [a, b, c, d, e, f, g, h] = address.segments().map(u64::from);
+                // The first half is the network; hosts change the second as they like.
+                (a << 48 | b << 32 | c << 16 | d) ^ (e << 48 | f << 32 | g << 16 | h).rotate_left(17)
+            }
+        };
+        // The finalizer of SplitMix64 spreads neighbouring addresses.
+        let mut mixed = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^= mixed >> 31;
+        let buckets = u64::from(Share::ALL.basis_points());
+        Self(u16::try_from(mixed % buckets).expect("a rest of 10 000 fits"))
+    }
+}
+
+fn without_port(host: &[u8]) -> &[u8] {
+    if host.starts_with(b"[") {
+        let end = host.iter().position(|byte| *byte == b']').map_or(host.len(), |at| at + 1);
+        return &host[..end];
+    }
+    let host = host.split(|byte| *byte == b':').next().unwrap_or(host);
+    host.strip_suffix(b".").unwrap_or(host)
+}
+
+fn lowered<'a>(host: &[u8], buffer: &'a mut [u8; HOST_BYTES_MAX]) -> Option<&'a [u8]> {
+    let place = buffer.get_mut(..host.len())?;
+    place.copy_from_slice(host);
+    place.make_ascii_lowercase();
+    Some(place)
+}
+
+fn host_taken(app: &AppName, host: &str, other: &AppName) -> Problem {
+    Problem::new(
+        "HOST-TAKEN",
+        format!("{app} wants to answer for {host}, which {other} answers for."),
+        "Give each app its own hosts in [route].",
+    )
+}
+
+fn invalid(app: &AppName, cause: &str) -> Problem {
+    Problem::new("ROUTES-INVALID", format!("the routes of {app} can not be served: {cause}."), "Report this as a bug.")
+}
+
+#[cfg(test)]
+#[path = "table_tests.rs"]
+mod tests;

@@ -1,0 +1,231 @@
+//! A request that was taken on: it is counted from here until its one outcome.
+
+use std::rc::Rc;
+
+use crate::causes::OwnCause;
+use crate::lane::Lane;
+use crate::lane_table::{Backends, Endpoint, EndpointState, LaneTable, RevisionState};
+use crate::ledger::{Kind, OwnerCounters};
+use crate::preview;
+use crate::table::Bucket;
+
+/// How a request ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The instance's whole answer was passed on.
+    Answered {
+        /// Its status.
+        status: u16,
+    },
+    /// The router answered.
+    Own(OwnCause),
+    /// The client went away.
+    ClientAborted,
+    /// The instance broke off after its head had been passed on: the client saw a part of the answer.
+    Broken {
+        /// The status that was passed on.
+        status: u16,
+    },
+}
+
+/// Where a request goes: places in a [`LaneTable`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Way {
+    pub(crate) app: usize,
+    pub(crate) arm: usize,
+    pub(crate) process: usize,
+    pub(crate) kind: Kind,
+    pub(crate) bucket: Bucket,
+}
+
+/// A request on its way. Dropped unfinished, it counts as aborted by its client.
+#[derive(Debug)]
+pub(crate) struct Ticket {
+    lane: Rc<Lane>,
+    table: Rc<LaneTable>,
+    way: Way,
+    endpoint: Option<Rc<EndpointState>>,
+    is_open: bool,
+}
+
+impl Ticket {
+    /// Counts the request as accepted and in flight. No await, no lock.
+    pub(crate) fn open(lane: Rc<Lane>, table: Rc<LaneTable>, way: Way) -> Self {
+        let ticket = Self { lane, table, way, endpoint: None, is_open: true };
+        ticket.counters().accepted();
+        let revision = ticket.revision();
+        revision.in_flight.set(revision.in_flight.get() + 1);
+        ticket
+    }
+
+    fn counters(&self) -> &OwnerCounters {
+        let app = &self.table.apps[self.way.app];
+        match (self.way.kind, &app.preview) {
+            (Kind::Preview, Some((counters, _))) => counters,
+            (Kind::Preview, None) | (Kind::Live, _) => &app.counters,
+        }
+    }
+
+    fn revision(&self) -> &Rc<RevisionState> {
+        &self.table.arm(self.way).revision
+    }
+
+    fn backends(&self) -> &Backends {
+        &self.table.arm(self.way).processes[self.way.process]
+    }
+
+    /// The instance to send it to: the one with the least in flight that is not in `tried`. Asked again, the count moves.
+    ///
+    /// When nobody of its own table is left and another table is in force, the request goes where that one says: an
+    /// instance that is gone since the switch loses nothing.
+    pub(crate) fn pick(&mut self, tried: &[Endpoint]) -> Option<Endpoint> {
+        self.leave_endpoint();
+        let now_ms = self.lane.now_ms();
+        let mut chosen = self.backends().choose(tried, now_ms).cloned();
+        if chosen.is_none() && self.move_on() {
+            chosen = self.backends().choose(tried, now_ms).cloned();
+        }
+        let state = chosen?;
+        state.enter();
+        self.revision().counters.sent(Lane::coarse_now(), Lane::exact_now);
+        let endpoint = state.endpoint;
+        self.endpoint = Some(state);
+        Some(endpoint)
+    }
+
+    /// Moves to the table in force. False when that is the one it has, or knows no place for it.
+    fn move_on(&mut self) -> bool {
+        let current = self.lane.table();
+        if Rc::ptr_eq(&current, &self.table) {
+            return false;
+        }
+        let own = &self.table.table.apps[self.way.app];
+        let process = &self.table.table.arm(self.way).processes[self.way.process].process;
+        let Some(way) = current.table.same_way(&own.app, process, self.way) else { return false };
+        let (from, to) = (self.revision(), &current.arm(way).revision);
+        from.in_flight.set(from.in_flight.get() - 1);
+        to.in_flight.set(to.in_flight.get() + 1);
+        self.table = current;
+        self.way = way;
+        true
+    }
+
+    /// `endpoint` did not take the connection: it is passed over for a moment.
+    pub(crate) fn connect_failed(&mut self, endpoint: Endpoint) {
+        if let Some(state) = self.endpoint.as_ref().filter(|state| state.endpoint == endpoint) {
+            state.eject(self.lane.now_ms());
+        }
+        self.leave_endpoint();
+    }
+
+    fn leave_endpoint(&mut self) {
+        if let Some(state) = self.endpoint.take() {
+            state.leave();
+        }
+    }
+
+    /// True for a field that must not reach the instance: it opens the preview.
+    pub(crate) fn keeps_back(&self, field: &[u8]) -> bool {
+        self.way.kind == Kind::Preview && field.eq_ignore_ascii_case(preview::TOKEN_FIELD.as_bytes())
+    }
+
+    /// The request is over.
+    pub(crate) fn finish(mut self, outcome: Outcome) {
+        self.end(outcome);
+    }
+
+    fn end(&mut self, outcome: Outcome) {
+        if !self.is_open {
+            return;
+        }
+        self.is_open = false;
+        self.leave_endpoint();
+        let revision = self.revision();
+        revision.in_flight.set(revision.in_flight.get() - 1);
+        match outcome {
+            Outcome::Answered { status } => revision.counters.answered(status),
+            Outcome::Own(cause) => self.counters().own(cause, cause.is_failure() && self.has_healthy()),
+            Outcome::ClientAborted => self.counters().aborted(),
+            Outcome::Broken { status } => {
+                tracing::debug!(status, "an instance broke off in the middle of its answer");
+                self.counters().own(OwnCause::AnswerBroken, true);
+            }
+        }
+    }
+
+    /// True when, by the table in force, a healthy instance could have answered.
+    fn has_healthy(&self) -> bool {
+        let current = self.lane.table();
+        let own = &self.table.table.apps[self.way.app];
+        let process = &self.table.table.arm(self.way).processes[self.way.process].process;
+        current
+            .table
+            .same_way(&own.app, process, self.way)
+            .is_some_and(|way| current.arm(way).processes[way.process].has_healthy(self.lane.now_ms()))
+    }
+
+    /// On 101: the request is answered, the tunnel begins.
+    pub(crate) fn open_tunnel(mut self) -> TunnelTicket {
+        let revision = Rc::clone(self.revision());
+        let endpoint = self.endpoint.take();
+        self.end(Outcome::Answered { status: 101 });
+        revision.tunnels.set(revision.tunnels.get() + 1);
+        revision.counters.upgrade_opened();
+        TunnelTicket { revision, endpoint, is_open: true }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if !self.lane.has_given_up() {
+            self.end(Outcome::ClientAborted);
+        }
+    }
+}
+
+/// How a tunnel ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TunnelEnd {
+    /// By one of its ends.
+    Closed,
+    /// By the router.
+    Cut,
+}
+
+/// An upgraded connection. Dropped, it counts as closed.
+#[derive(Debug)]
+pub(crate) struct TunnelTicket {
+    revision: Rc<RevisionState>,
+    endpoint: Option<Rc<EndpointState>>,
+    is_open: bool,
+}
+
+impl TunnelTicket {
+    /// True from the drain's deadline on, and when the router ends.
+    pub(crate) fn must_close(&self) -> bool {
+        self.revision.must_close()
+    }
+
+    /// The tunnel is over.
+    pub(crate) fn finish(mut self, end: TunnelEnd) {
+        self.end(end);
+    }
+
+    fn end(&mut self, end: TunnelEnd) {
+        if !self.is_open {
+            return;
+        }
+        self.is_open = false;
+        if let Some(state) = self.endpoint.take() {
+            state.leave();
+        }
+        self.revision.tunnels.set(self.revision.tunnels.get() - 1);
+        self.revision.counters.upgrade_closed(end == TunnelEnd::Cut);
+    }
+}
+
+impl Drop for TunnelTicket {
+    fn drop(&mut self) {
+        self.end(TunnelEnd::Closed);
+    }
+}

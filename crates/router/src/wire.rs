@@ -1,0 +1,135 @@
+//! What is said on the control socket: one JSON object a line, a request and its answer in turn.
+
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+use switchover_model::receipt::Ledger;
+use switchover_model::seam::{Routes, TrafficSeen};
+use switchover_model::{AppName, Problem, RevisionId, Timestamp};
+
+/// The version of this language; a router refuses another one, and says which it speaks.
+pub const WIRE_VERSION: u32 = 1;
+/// Longest line, either way (bytes).
+pub(crate) const LINE_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// A request.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Request {
+    /// [`WIRE_VERSION`] of the sender.
+    pub(crate) version: u32,
+    /// What is asked.
+    pub(crate) command: Command,
+}
+
+/// What can be asked.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "kebab-case")]
+pub(crate) enum Command {
+    /// Who are you?
+    Status,
+    /// Put this in force.
+    Ensure {
+        /// The routes of one app.
+        routes: Box<Routes>,
+        /// Which client asks, and which of its settings this is: a late repetition never undoes a newer one.
+        setting: Setting,
+    },
+    /// Take the app out of the table.
+    Remove {
+        /// The app.
+        app: AppName,
+    },
+    /// What is seen of one app.
+    Observe {
+        /// The app.
+        app: AppName,
+    },
+    /// What is seen of every app that was ever routed.
+    ObserveAll,
+    /// End gracefully.
+    Shutdown,
+}
+
+/// Orders the settings of one client: endpoints change under the same version of an app's routes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Setting {
+    /// A random number of the client.
+    pub(crate) client: u64,
+    /// Rises with each call.
+    pub(crate) serial: u64,
+}
+
+/// An answer.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "kebab-case")]
+pub(crate) enum Answer {
+    /// To `status`.
+    Status(Box<RouterStatus>),
+    /// It is so.
+    Done,
+    /// To `observe`.
+    Seen(Box<TrafficSeen>),
+    /// To `observe-all`.
+    All {
+        /// Each app with what is seen of it.
+        apps: Vec<(AppName, TrafficSeen)>,
+    },
+    /// No, and it would be no again.
+    Refused(Problem),
+    /// Not now.
+    Failed {
+        /// Why.
+        cause: String,
+    },
+}
+
+/// How the router is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouterStatus {
+    /// Its process.
+    pub pid: u32,
+    /// When that process was started, in the kernel's clock ticks since boot: with the pid it names one process for ever.
+    pub started_ticks: u64,
+    /// The boot it runs in.
+    pub boot_id: String,
+    /// Where it takes users' requests.
+    pub http: SocketAddr,
+    /// Its lanes.
+    pub lanes: usize,
+    /// The number of the table in force.
+    pub generation: u64,
+    /// Client connections open.
+    pub connections: usize,
+    /// It ends as soon as the requests in flight have ended.
+    pub is_stopping: bool,
+    /// Whether its counters outlive it.
+    pub counters_persist: bool,
+    /// Why the kept table could not be read at the start or be written since, if so.
+    pub kept_problem: Option<String>,
+    /// What was refused, or came for a host that nobody answers for.
+    pub nobody: Ledger,
+    /// Requests to preview addresses, by app; they are in no receipt.
+    pub previews: Vec<(AppName, Ledger)>,
+    /// When it looked.
+    pub at: Timestamp,
+}
+
+/// What one lane tells the control thread.
+#[derive(Debug)]
+pub(crate) struct LaneSeen {
+    pub(crate) generation: u64,
+    pub(crate) connections: usize,
+    pub(crate) counters_persist: bool,
+    pub(crate) nobody: Ledger,
+    pub(crate) apps: Vec<LaneApp>,
+}
+
+/// What one lane tells of one app.
+#[derive(Debug)]
+pub(crate) struct LaneApp {
+    pub(crate) app: AppName,
+    /// By revision: requests in flight, tunnels open.
+    pub(crate) in_flight: Vec<(RevisionId, u64, u64)>,
+    pub(crate) live: Ledger,
+    pub(crate) preview: Ledger,
+}

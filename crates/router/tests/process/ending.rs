@@ -1,0 +1,96 @@
+//! Starting, being found, and ending.
+
+use std::io::Write;
+use std::num::NonZeroUsize;
+use std::process::{Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use switchover_router::RouterOptions;
+use switchover_router::spawn::{SpawnError, ensure_running};
+
+use crate::bed::{Router, Upstream, program, read_answer, routes, wait_for};
+
+#[test]
+fn a_router_told_to_end_finishes_what_is_on_and_refuses_what_is_new() {
+    let mut router = Router::start(2);
+    let blue = Upstream::start("blue");
+    router.ensure(&routes(1, &[(1, true, &[&blue])]));
+    let mut idle = router.connect();
+    idle.write_all(b"GET / HTTP/1.1\r\nHost: shop\r\n\r\n").unwrap();
+    assert_eq!(read_answer(&mut idle).unwrap(), "200 blue");
+    let mut slow = router.connect();
+    slow.write_all(b"GET /slow HTTP/1.1\r\nHost: shop\r\n\r\n").unwrap();
+    wait_for("the slow request arrives", || blue.asked() == 2);
+    let pid = Pid::from_child(&router.child);
+    kill_process(pid, Signal::TERM).unwrap();
+    wait_for("nothing listens any more", || std::net::TcpStream::connect(router.http).is_err());
+    assert!(router.child.try_wait().unwrap().is_none(), "it waits for the slow request");
+    assert!(router.block_on(router.client.status()).unwrap().is_stopping);
+    blue.open_gate();
+    assert_eq!(read_answer(&mut slow).unwrap(), "200 blue");
+    assert!(router.child.wait().unwrap().success());
+    assert!(!router.directory.path().join("control.sock").exists());
+}
+
+#[test]
+fn a_taken_port_and_a_taken_directory_are_told_apart() {
+    let router = Router::start(1);
+    let start = |directory: &std::path::Path| {
+        let output = Command::new(program())
+            .args(["router", "--state"])
+            .arg(directory)
+            .args(["--http", &router.http.to_string()])
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        assert!(!output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let other = tempfile::tempdir().unwrap();
+    assert!(start(other.path()).starts_with("PORT-TAKEN: "));
+    assert!(start(router.directory.path()).starts_with("ROUTER-RUNNING: "));
+}
+
+#[test]
+fn two_callers_start_one_router_and_a_third_finds_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = RouterOptions {
+        directory: directory.path().join("a-rather-long-name-for-a-directory/".repeat(4)).join("router"),
+        http: "127.0.0.1:0".parse().unwrap(),
+        lanes: NonZeroUsize::new(1),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let executable = program();
+        let (one, two) = tokio::join!(ensure_running(&executable, &options), ensure_running(&executable, &options));
+        let (one, two) = (one.unwrap(), two.unwrap());
+        let status = one.status().await.unwrap();
+        assert_eq!(status.pid, two.status().await.unwrap().pid);
+        let third = ensure_running(&executable, &options).await.unwrap();
+        assert_eq!(third.status().await.unwrap().pid, status.pid);
+
+        // Elsewhere is said, not silently ignored.
+        let wanted = "127.0.0.1:9".parse().unwrap();
+        let elsewhere = RouterOptions { http: wanted, ..options.clone() };
+        assert!(matches!(ensure_running(&executable, &elsewhere).await, Err(SpawnError::OtherAddress { .. })));
+
+        // One that is ending is waited for, then a new one is started.
+        one.shutdown().await.unwrap();
+        let next = ensure_running(&executable, &options).await.unwrap();
+        let log = std::fs::read_to_string(options.directory.join("log")).unwrap();
+        assert_ne!(next.status().await.expect(&log).pid, status.pid);
+
+        // A port that is taken is told by its code.
+        let taken = next.status().await.unwrap().http;
+        let other = tempfile::tempdir().unwrap();
+        let options = RouterOptions { directory: other.path().to_owned(), http: taken, lanes: None };
+        let problem = ensure_running(&executable, &options).await.unwrap_err().problem();
+        assert_eq!(problem.code, "PORT-TAKEN", "{problem}");
+        next.shutdown().await.unwrap();
+        let deadline = std::time::Instant::now() + crate::bed::PATIENCE;
+        while next.status().await.is_ok() {
+            assert!(std::time::Instant::now() < deadline, "it never ended");
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    });
+}

@@ -1,0 +1,10 @@
+//! The router as a process of its own: real sockets, real upstreams, real kills.
+
+#![expect(clippy::unwrap_used, reason = "a test bed fails loudly")]
+
+mod bed;
+mod conformance;
+mod ending;
+mod killed;
+mod preview;
+mod switching;

@@ -1,0 +1,50 @@
+//! The preview address.
+
+use sha2::{Digest, Sha256};
+use switchover_model::seam::Preview;
+
+use crate::bed::{Router, Upstream, assert_closes, routes};
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[test]
+fn the_preview_shows_the_idle_slot_to_who_has_the_token_and_is_in_no_receipt() {
+    let router = Router::start(1);
+    let (blue, green) = (Upstream::start("blue"), Upstream::start("green"));
+    let mut wanted = routes(1, &[(1, true, &[&blue]), (2, false, &[&green])]);
+    wanted.preview = Some(Preview {
+        host: "preview.shop.example".parse().unwrap(),
+        arm: wanted.arms[1].clone(),
+        token_digest: hex(&Sha256::digest(b"open-sesame")),
+        networks: vec![],
+    });
+    router.ensure(&wanted);
+    let ask = |fields: &str| {
+        router.ask(&format!("GET / HTTP/1.1\r\nHost: preview.shop.example:8080\r\n{fields}Connection: close\r\n\r\n"))
+    };
+    assert!(ask("X-Switchover-Preview: open-sesame\r\n").ends_with("green"));
+    assert!(ask("Authorization: Bearer open-sesame\r\n").ends_with("green"));
+    for wrong in ["", "X-Switchover-Preview: open\r\n", "Cookie: switchover-preview=wrong\r\n"] {
+        let answer = ask(wrong);
+        assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+    }
+    assert_eq!(green.asked(), 2);
+    let heads = green.heads.lock().unwrap().join("\n").to_ascii_lowercase();
+    assert!(!heads.contains("x-switchover-preview"), "the token reached the app: {heads}");
+    assert!(router.get("shop").ends_with("blue"));
+    let seen = router.observe();
+    assert_closes(&seen.ledger);
+    assert_eq!((seen.ledger.accepted, seen.ledger.by_revision.len()), (1, 1));
+    let status = router.block_on(router.client.status()).unwrap();
+    let (_, preview) = &status.previews[0];
+    assert_closes(preview);
+    assert_eq!((preview.accepted, preview.own["preview-forbidden"].count), (5, 3));
+
+    // A listed network needs no token.
+    wanted.version = 2;
+    wanted.preview.as_mut().unwrap().networks = vec!["127.0.0.0/8".into()];
+    router.ensure(&wanted);
+    assert!(ask("").ends_with("green"));
+}
