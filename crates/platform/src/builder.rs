@@ -117,7 +117,8 @@ impl Builder for ProcessPlatform {
             .await
             .map_err(|error| headroom::state_problem(&format!("running the {} hook", hook.stage), &error))?;
         let words = Words {
-            code: "HOOK",
+            failed: "HOOK-FAILED",
+            timed_out: "HOOK-TIMED-OUT",
             what: format!("the {} hook `{}`", hook.stage, hook.command),
             place: "release.hook.command",
         };
@@ -158,14 +159,20 @@ impl ProcessPlatform {
             log: Some(self.shared.layout.build_log(&config.name, id)),
         };
         let ran = group_run::run(run).await.map_err(|error| headroom::state_problem("running the build", &error))?;
-        let words = Words { code: "BUILD", what: format!("the build of {id} (`{command}`)"), place: "build.command" };
+        let words = Words {
+            failed: "BUILD-FAILED",
+            timed_out: "BUILD-TIMED-OUT",
+            what: format!("the build of {id} (`{command}`)"),
+            place: "build.command",
+        };
         verdict(ran, command, timeout, contents, &words).map(drop)
     }
 }
 
 /// How a problem of a build or a hook names it.
 struct Words {
-    code: &'static str,
+    failed: &'static str,
+    timed_out: &'static str,
     what: String,
     place: &'static str,
 }
@@ -184,12 +191,12 @@ fn verdict(
         Some(Exit::Code(0)) => return Ok(lines),
         Some(Exit::Code(code)) if shell::is_not_found(code) => shell::not_found(words.place, command, code),
         Some(exit) => Problem::new(
-            format!("{}-FAILED", words.code),
+            words.failed,
             format!("{what} ended with {exit}."),
             "Look at its last lines below; run it by hand in the app's directory to see more.",
         ),
         None => Problem::new(
-            format!("{}-TIMED-OUT", words.code),
+            words.timed_out,
             format!("{what} was not done within {timeout:?} and was killed with everything it had started."),
             "Look at its last lines below, make it faster, or give it a longer `timeout`.",
         ),

@@ -209,8 +209,11 @@ impl Watcher {
             Ok(()) => {
                 self.failures = 0;
                 self.lost_since = None;
-                let healthy = *self.healthy_since.get_or_insert(now);
-                self.watched.note_healthy(process, healthy);
+                let healthy = self.healthy_since.unwrap_or(now);
+                if self.healthy_since.is_none() {
+                    self.healthy_since = Some(healthy);
+                    self.watched.note_healthy(process, healthy);
+                }
                 self.show(Phase::Healthy { since: healthy });
                 health.interval.to_std()
             }

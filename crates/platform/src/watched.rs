@@ -108,11 +108,9 @@ impl Watched {
 
     /// Notes, for the platform after this one, that this process is healthy.
     pub(crate) fn note_healthy(&self, process: Identity, since: Timestamp) {
-        if self.healthy_since(process).is_none() {
-            let seen = HealthySince { process, since };
-            if let Err(error) = durable::write_json(&self.dir.healthy(), &seen, Keep::WhileBooted) {
-                tracing::warn!(instance = %self.spec.id, %error, "its health cannot be noted");
-            }
+        let seen = HealthySince { process, since };
+        if let Err(error) = durable::write_json(&self.dir.healthy(), &seen, Keep::WhileBooted) {
+            tracing::warn!(instance = %self.spec.id, %error, "its health cannot be noted");
         }
     }
 
