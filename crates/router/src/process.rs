@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Resource, getrlimit, setrlimit};
@@ -32,6 +32,10 @@ use crate::{identity, wire};
 
 /// How long requests in flight may go on when the router is told to end.
 pub const STOP_TIME: Duration = Duration::from_secs(30);
+/// How long the directory's lock is waited for.
+const LOCK_TIME: Duration = Duration::from_millis(300);
+/// How often it is tried meanwhile.
+const LOCK_ASKED_EVERY: Duration = Duration::from_millis(5);
 /// How long answers that are on their way have before the control socket is closed.
 const FAREWELL_TIME: Duration = Duration::from_millis(50);
 /// How often it is looked whether a lane has ended.
@@ -135,14 +139,16 @@ pub fn run(options: &RouterOptions) -> Result<(), RouterError> {
 fn lock(directory: &Path) -> Result<File, RouterError> {
     let fault = |error| RouterError::Directory(directory.to_owned(), error);
     let file = File::options().write(true).create(true).truncate(false).open(directory.join("lock")).map_err(fault)?;
-    flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|error| {
-        if error == rustix::io::Errno::WOULDBLOCK {
-            RouterError::AlreadyRunning(directory.to_owned())
-        } else {
-            fault(error.into())
+    // Whoever looks whether the directory is free holds the lock for an instant.
+    let deadline = Instant::now() + LOCK_TIME;
+    loop {
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(file),
+            Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < deadline => std::thread::sleep(LOCK_ASKED_EVERY),
+            Err(rustix::io::Errno::WOULDBLOCK) => return Err(RouterError::AlreadyRunning(directory.to_owned())),
+            Err(error) => return Err(fault(error.into())),
         }
-    })?;
-    Ok(file)
+    }
 }
 
 /// Each connection is a file descriptor or two: takes what the system allows this process at most.
