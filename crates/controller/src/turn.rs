@@ -67,7 +67,7 @@ impl Turner {
             Problem::new("STATE-NOT-WRITABLE", cause, "Check the disk and the permissions of the state directory.")
         })?;
         let now = clock::now();
-        let running = app.releases.iter().flat_map(|release| release.running_attempts());
+        let running = app.releases.iter().flat_map(switchover_rollout::Release::running_attempts);
         let pending = running.map(|state| {
             let took = now.since(state.started_at);
             draft(now, Event::AttemptEnded { attempt: state.id, result: AttemptResult::Lost, took })

@@ -249,11 +249,15 @@ async fn idle_apps_are_looked_at_once_a_second() {
     })
     .await;
     tokio::time::sleep(Duration::from_millis(500)).await;
-    let (observed, ensured) = (world.lock().observed, world.lock().ensured_routes);
+    let looked = || {
+        let state = world.lock();
+        (state.observed, state.ensured_routes)
+    };
+    let before = looked();
     tokio::time::sleep(Duration::from_secs(3)).await;
-    let state = world.lock();
-    assert!((2..=5).contains(&(state.observed - observed)), "{}", state.observed - observed);
-    assert_eq!(state.ensured_routes, ensured, "what is in force is not set again");
+    let after = looked();
+    assert!((2..=5).contains(&(after.0 - before.0)), "{before:?} {after:?}");
+    assert_eq!(after.1, before.1, "what is in force is not set again");
 }
 
 async fn wait_for(what: &str, is_so: impl Fn() -> bool) {

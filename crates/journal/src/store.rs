@@ -375,6 +375,7 @@ fn is_full(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(ErrorCode::DiskFull)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "given to map_err by name")]
 fn failed_read(error: rusqlite::Error) -> ReadError {
     ReadError::Failed(error.to_string())
 }

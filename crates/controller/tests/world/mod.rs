@@ -1,4 +1,5 @@
 //! A world in memory that outlives the controller: platform, builder and traffic, each as slow or sick as a test wants.
+#![expect(clippy::unwrap_used, reason = "a test's own world")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -22,58 +23,58 @@ use switchover_model::{AppName, Problem, RevisionId, Slot, Timestamp};
 use tokio::sync::watch;
 
 /// How long a test waits for what must come.
-pub const DEADLINE: Duration = Duration::from_secs(20);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
-pub fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     Timestamp::from_micros(u64::try_from(since.as_micros()).unwrap())
 }
 
-pub fn shop() -> AppName {
+pub(crate) fn shop() -> AppName {
     "shop".parse().unwrap()
 }
 
 /// What a test can see and set.
 #[derive(Default)]
-pub struct State {
-    pub instances: BTreeMap<AppName, Vec<InstanceSeen>>,
+pub(crate) struct State {
+    pub(crate) instances: BTreeMap<AppName, Vec<InstanceSeen>>,
     made: u64,
-    pub routes: BTreeMap<AppName, (Routes, Timestamp)>,
-    pub flips: Vec<(Instant, Routes)>,
-    pub ensured_routes: usize,
-    pub builds: Vec<RevisionId>,
-    pub hooks: Vec<HookCall>,
-    pub hold_builds: bool,
-    pub hold_hooks: bool,
-    pub sick_revisions: Vec<RevisionId>,
-    pub traffic_is_away: bool,
-    pub lost_with_router: u64,
-    pub observed: u64,
+    pub(crate) routes: BTreeMap<AppName, (Routes, Timestamp)>,
+    pub(crate) flips: Vec<(Instant, Routes)>,
+    pub(crate) ensured_routes: usize,
+    pub(crate) builds: Vec<RevisionId>,
+    pub(crate) hooks: Vec<HookCall>,
+    pub(crate) hold_builds: bool,
+    pub(crate) hold_hooks: bool,
+    pub(crate) sick_revisions: Vec<RevisionId>,
+    pub(crate) traffic_is_away: bool,
+    pub(crate) lost_with_router: u64,
+    pub(crate) observed: u64,
 }
 
 /// Everything outside the controller.
-pub struct World {
-    pub state: Mutex<State>,
-    pub changed: watch::Sender<u64>,
-    pub directory: tempfile::TempDir,
+pub(crate) struct World {
+    pub(crate) state: Mutex<State>,
+    pub(crate) changed: watch::Sender<u64>,
+    pub(crate) directory: tempfile::TempDir,
 }
 
 impl World {
-    pub fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         let directory = tempfile::tempdir().unwrap();
         Arc::new(Self { state: Mutex::default(), changed: watch::Sender::new(0), directory })
     }
 
-    pub fn lock(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
     }
 
-    pub fn state_directory(&self) -> PathBuf {
+    pub(crate) fn state_directory(&self) -> PathBuf {
         self.directory.path().join("state")
     }
 
     /// A controller over this world; the journal's lock is free again when the last clone is gone.
-    pub async fn controller(self: &Arc<Self>) -> Controller {
+    pub(crate) async fn controller(self: &Arc<Self>) -> Controller {
         let deadline = Instant::now() + DEADLINE;
         let journal = loop {
             match SqliteJournal::open(&self.state_directory()) {
@@ -97,7 +98,7 @@ impl World {
         Controller::with(parts).await.unwrap()
     }
 
-    pub fn tell(&self) {
+    pub(crate) fn tell(&self) {
         self.changed.send_modify(|count| *count += 1);
     }
 }
@@ -258,18 +259,18 @@ impl Builder for Seams {
 // === What tests ask for ===
 
 /// The file of the app `name`, with `more` of it.
-pub fn config(name: &str, more: &str) -> AppConfig {
+pub(crate) fn config(name: &str, more: &str) -> AppConfig {
     let text = format!("name = \"{name}\"\n[process.web]\ncommand = \"serve --port $PORT\"\n{more}");
     parse(&text, "switchover.toml", Path::new("/srv/app")).unwrap_or_else(|mistakes| panic!("{mistakes:?}"))
 }
 
-pub fn deploy(config: AppConfig) -> Command {
+pub(crate) fn deploy(config: AppConfig) -> Command {
     let source = Source::Directory { path: "/srv/app".into() };
     Command::Deploy { config: Box::new(config), source, env: BTreeMap::new(), replace: false }
 }
 
 /// Gives `command` under `key`.
-pub async fn give(
+pub(crate) async fn give(
     controller: &Controller,
     app: &AppName,
     key: &str,
@@ -280,7 +281,7 @@ pub async fn give(
 }
 
 /// Waits until the status is as `wanted`.
-pub async fn until(
+pub(crate) async fn until(
     controller: &Controller,
     app: &AppName,
     what: &str,
@@ -298,15 +299,15 @@ pub async fn until(
     }
 }
 
-pub fn live_revision(status: &StatusView) -> Option<RevisionId> {
+pub(crate) fn live_revision(status: &StatusView) -> Option<RevisionId> {
     status.slots.get(&status.live?)?.revision
 }
 
 /// Whether a record of the app is as `wanted`.
-pub async fn has_record(controller: &Controller, app: &AppName, wanted: impl Fn(&Event) -> bool) -> bool {
+pub(crate) async fn has_record(controller: &Controller, app: &AppName, wanted: impl Fn(&Event) -> bool) -> bool {
     records(controller, app).await.iter().any(|record| wanted(&record.event))
 }
 
-pub async fn records(controller: &Controller, app: &AppName) -> Vec<Record> {
+pub(crate) async fn records(controller: &Controller, app: &AppName) -> Vec<Record> {
     controller.records(app, 0, usize::MAX).await.unwrap()
 }

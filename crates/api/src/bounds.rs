@@ -1,0 +1,24 @@
+//! The bounds of the API.
+
+use std::time::Duration;
+
+/// The largest request body, in bytes: a whole `switchover.toml` and its environment fit many times.
+pub(crate) const BODY_BYTES: usize = 4 << 20;
+/// The longest that one answer may take, apart from streams.
+pub(crate) const ANSWER_LIMIT: Duration = Duration::from_secs(70);
+/// The longest that one call of `wait` waits before it says "ask again".
+pub(crate) const WAIT_LIMIT: Duration = Duration::from_secs(60);
+/// Streams (events, followed logs) that may be open at the same time.
+pub(crate) const STREAMS: usize = 256;
+/// Connections that may be open at the same time.
+pub(crate) const CONNECTIONS: usize = 1024;
+/// Records that are read from the journal at once for a stream.
+pub(crate) const RECORDS_AT_ONCE: usize = 256;
+/// The shortest time between two statuses on one stream.
+pub(crate) const STATUS_PAUSE: Duration = Duration::from_millis(100);
+/// A stream that has nothing to say says so this often.
+pub(crate) const SIGN_OF_LIFE: Duration = Duration::from_secs(10);
+/// Lines of the past that a log query may ask for, for each instance.
+pub(crate) const LOG_LINES: usize = 10_000;
+/// What a stopping server gives open connections to finish.
+pub(crate) const GOODBYE: Duration = Duration::from_secs(2);

@@ -1,0 +1,83 @@
+//! Serves the API on its socket.
+
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use switchover_controller::Controller;
+use tokio::net::UnixListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use crate::bounds::GOODBYE;
+use crate::peer::{Guarded, Peer};
+use crate::routes;
+
+/// Why the API cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The socket could not be made.
+    #[error("the control socket {path} cannot be made: {source}")]
+    Socket {
+        /// Where it was to be.
+        path: PathBuf,
+        /// Why it is not.
+        source: io::Error,
+    },
+}
+
+/// The running API. Dropped, it ends at once.
+#[derive(Debug)]
+pub struct Server {
+    task: JoinHandle<()>,
+    stop: Option<oneshot::Sender<()>>,
+    path: PathBuf,
+}
+
+/// Serves `controller` on a unix socket at `path`; it listens when this returns.
+///
+/// Flow: called once by `switchover serve`, which holds the state folder's lock.
+/// Guarantees: only the socket's owner and root can connect (mode 0600), and only they are answered.
+/// Assumes: whoever left a socket at `path` is gone, because the caller holds the lock.
+///
+/// # Errors
+/// When the socket cannot be made.
+pub async fn serve(controller: Controller, path: &Path) -> Result<Server, ServeError> {
+    let failed = |source| ServeError::Socket { path: path.to_owned(), source };
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+        Ok(()) | Err(_) => {}
+    }
+    let listener = UnixListener::bind(path).map_err(failed)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
+    let (stop, stopped) = oneshot::channel();
+    let service = routes::router(controller).into_make_service_with_connect_info::<Peer>();
+    let serving = axum::serve(Guarded { listener }, service).with_graceful_shutdown(async {
+        // An end without a word is an end too.
+        let _ = stopped.await;
+    });
+    let task = tokio::spawn(async move {
+        // axum's server goes on over errors of accept and has no other.
+        let _ = serving.await;
+    });
+    Ok(Server { task, stop: Some(stop), path: path.to_owned() })
+}
+
+impl Server {
+    /// Takes no new connection, gives the open ones a bounded time to finish, and removes the socket.
+    pub async fn shutdown(mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+        // Streams never finish by themselves: what is left after the goodbye is ended by the drop.
+        let _ = timeout(GOODBYE, &mut self.task).await;
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
