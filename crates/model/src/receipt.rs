@@ -34,7 +34,7 @@ pub struct RevisionLedger {
     pub answered: [u64; 5],
     /// Upgraded connections that were closed by the router at the end of a drain.
     pub upgrades_cut: u64,
-    /// First request sent to it.
+    /// First request sent to it since it last came into traffic: a rollback begins anew.
     pub first_request: Option<Timestamp>,
     /// Last request sent to it.
     pub last_request: Option<Timestamp>,
