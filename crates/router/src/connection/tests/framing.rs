@@ -1,5 +1,7 @@
 //! Bodies, their framing, and attempts to smuggle a second request past the first.
 
+use std::time::Duration;
+
 use super::bed::{Bed, Client, Upstream, header, run, until};
 
 #[test]
@@ -72,6 +74,33 @@ fn an_instance_can_not_answer_twice() {
             assert_eq!(client.bytes(2).await, b"ok");
             assert_eq!(upstream.connections.get(), round, "such a connection is not used again");
         }
+    });
+}
+
+#[test]
+fn bytes_that_nobody_asked_for_are_no_answer() {
+    run(async {
+        let upstream = Upstream::new(|mut client, number, notes| async move {
+            client.head().await;
+            client.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+            if number == 0 {
+                // It comes when the connection lies in the pool.
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                client.send(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison").await;
+                notes.borrow_mut().push("poisoned".to_owned());
+                client.rest().await;
+            }
+        })
+        .await;
+        let bed = Bed::new(&[upstream.address]).await;
+        let mut client = bed.client().await;
+        client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        assert!(client.until("\r\n\r\nok").await.starts_with("HTTP/1.1 200 OK\r\n"));
+        until(|| upstream.notes.borrow().len() == 1).await;
+        client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        client.head().await;
+        assert_eq!(client.bytes(2).await, b"ok");
+        assert_eq!(upstream.connections.get(), 2);
     });
 }
 
