@@ -244,5 +244,6 @@ pub(crate) fn is_live(app: &App, release: &Release) -> bool {
 
 /// The slot it moved from still runs what it ran.
 pub(crate) fn has_old_slot(app: &App, release: &Release) -> bool {
-    release.slot.is_some_and(|slot| app.slot(slot.other()).revision.is_some())
+    let old = release.slot.and_then(|slot| app.slot(slot.other()).revision);
+    old.is_some() && old == release.from
 }

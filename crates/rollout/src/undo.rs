@@ -18,7 +18,7 @@ pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId) {
         }
         return turn.conclude(id, Outcome::Aborted { cause });
     };
-    let old = if planted!(turn, RollbackToWrongSlot) { Some((slot, revision)) } else { turn.old_place(slot) };
+    let old = if planted!(turn, RollbackToWrongSlot) { Some((slot, revision)) } else { way_back(turn, id, slot) };
     if !traffic_is_back(turn, id, (slot, revision), old) {
         return;
     }
@@ -29,6 +29,12 @@ pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId) {
         return;
     }
     turn.conclude(id, Outcome::RolledBack { cause });
+}
+
+/// The slot and revision it came from. Whatever else may run in the other slot is no way back.
+fn way_back(turn: &Turn<'_>, id: ReleaseId, slot: Slot) -> Option<(Slot, RevisionId)> {
+    let from = turn.release(id)?.from?;
+    turn.old_place(slot).filter(|(_, revision)| *revision == from)
 }
 
 /// Leads the traffic back, and says whether that is seen in force.

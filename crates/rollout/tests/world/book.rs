@@ -1,0 +1,275 @@
+//! What the world knows from the journal by itself, read without the fold under test: the other half of the comparison.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use switchover_model::config::{AppConfig, Handover, ProcessKind};
+use switchover_model::record::{Attempt, AttemptId, AttemptResult, Event, IdempotencyKey, Record};
+use switchover_model::release::{Command, Outcome, ReleaseKind, Stage};
+use switchover_model::revision::{Revision, Source};
+use switchover_model::seam::RoutesGoal;
+use switchover_model::{ProcessName, ReleaseId, RevisionId, Share, Slot};
+
+use super::coverage::Place;
+
+/// One release as the journal tells it.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    pub(crate) release: ReleaseId,
+    pub(crate) kind: ReleaseKind,
+    pub(crate) revision: RevisionId,
+    pub(crate) from: Option<RevisionId>,
+    pub(crate) stage: Stage,
+    pub(crate) stages: Vec<Stage>,
+    pub(crate) entered_at: u64,
+    pub(crate) slot: Option<Slot>,
+    pub(crate) undoing: bool,
+    /// Routed to its slot at least once.
+    pub(crate) shifted: bool,
+    pub(crate) switched_at: Option<u64>,
+    /// What its revision had answered when it was switched, where that was known.
+    pub(crate) answered_at_switch: Option<u64>,
+    pub(crate) outcome: Option<Outcome>,
+    pub(crate) settled: bool,
+    pub(crate) paused: bool,
+    /// The gate was opened by a command that meant this release at this stage.
+    pub(crate) promoted: bool,
+    pub(crate) hook_failed: bool,
+    pub(crate) build_failed: bool,
+    pub(crate) hooks_passed: BTreeSet<usize>,
+    pub(crate) attempts: Vec<(Attempt, AttemptResult)>,
+    /// Its routes were seen in force once.
+    pub(crate) in_force: bool,
+    /// A newer release was opened while it had no outcome.
+    pub(crate) cut_short: bool,
+    /// The file in force when it was opened.
+    pub(crate) config: Option<AppConfig>,
+}
+
+/// Everything so far.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Book {
+    pub(crate) releases: BTreeMap<ReleaseId, Entry>,
+    pub(crate) config: Option<AppConfig>,
+    pub(crate) open_attempts: BTreeMap<AttemptId, (ReleaseId, Attempt)>,
+    pub(crate) known_attempts: BTreeSet<AttemptId>,
+    pub(crate) routed: Option<(u64, RoutesGoal)>,
+    pub(crate) routed_at: u64,
+    pub(crate) in_force: Option<u64>,
+    pub(crate) sealed: BTreeMap<RevisionId, Revision>,
+    pub(crate) keys: BTreeMap<IdempotencyKey, Command>,
+    pub(crate) sources: BTreeMap<RevisionId, Source>,
+    pub(crate) last_sequence: u64,
+    /// Slots that were told to stop, until one is taken again.
+    pub(crate) emptying: BTreeSet<Slot>,
+    /// Of these, the ones that were seen empty.
+    pub(crate) emptied: BTreeSet<Slot>,
+}
+
+impl Book {
+    pub(crate) fn write(&mut self, record: &Record) {
+        self.last_sequence = record.sequence;
+        let at = record.at.as_micros();
+        match &record.event {
+            Event::Commanded { key, command } => self.commanded(key, command),
+            Event::Opened { release, kind, revision, from, source, .. } => {
+                for entry in self.releases.values_mut().filter(|entry| entry.outcome.is_none()) {
+                    entry.cut_short = true;
+                }
+                self.sources.insert(*revision, source.clone());
+                self.releases.insert(
+                    *release,
+                    Entry {
+                        release: *release,
+                        kind: kind.clone(),
+                        revision: *revision,
+                        from: *from,
+                        stage: Stage::Build,
+                        stages: Vec::new(),
+                        entered_at: at,
+                        slot: None,
+                        undoing: false,
+                        shifted: false,
+                        switched_at: None,
+                        answered_at_switch: None,
+                        outcome: None,
+                        settled: false,
+                        paused: false,
+                        promoted: false,
+                        hook_failed: false,
+                        build_failed: false,
+                        hooks_passed: BTreeSet::new(),
+                        attempts: Vec::new(),
+                        in_force: false,
+                        cut_short: false,
+                        config: self.config.clone(),
+                    },
+                );
+            }
+            Event::Entered { release, stage, slot } => {
+                if let Some(entry) = self.releases.get_mut(release) {
+                    entry.stage = *stage;
+                    entry.stages.push(*stage);
+                    entry.entered_at = at;
+                    entry.slot = slot.or(entry.slot);
+                }
+                if let (Stage::Provision, Some(slot)) = (stage, slot) {
+                    self.emptying.remove(slot);
+                    self.emptied.remove(slot);
+                }
+            }
+            Event::AttemptStarted { attempt, release, what } => {
+                self.known_attempts.insert(*attempt);
+                self.open_attempts.insert(*attempt, (*release, what.clone()));
+            }
+            Event::AttemptEnded { attempt, result, .. } => self.attempt_ended(*attempt, result),
+            Event::Sealed { revision } => {
+                self.sealed.insert(revision.id, (**revision).clone());
+            }
+            Event::Routed { version, goal, release } => {
+                let before = self.routed.as_ref().and_then(|(_, before)| whole_arm(before));
+                self.routed = Some((*version, goal.clone()));
+                self.routed_at = at;
+                if let Some(entry) = release.and_then(|release| self.releases.get_mut(&release)) {
+                    let to_it = goal.arms.iter().any(|arm| arm.revision == entry.revision && arm.share > Share::NONE);
+                    entry.shifted |= to_it && !entry.undoing;
+                    if to_it && !entry.undoing && before != whole_arm(goal) {
+                        entry.from = before.map(|(_, revision)| revision);
+                    }
+                }
+            }
+            Event::InForce { version, .. } => {
+                self.in_force = Some(*version);
+                let goal = self.routed.as_ref().map(|(_, goal)| goal.clone());
+                for entry in self.releases.values_mut().filter(|entry| entry.outcome.is_none()) {
+                    entry.in_force |= goal.as_ref().is_some_and(|goal| {
+                        goal.arms.iter().any(|arm| {
+                            arm.revision == entry.revision && Some(arm.slot) == entry.slot && arm.share > Share::NONE
+                        })
+                    });
+                }
+            }
+            Event::Switched { release, ledger } => {
+                if let Some(entry) = self.releases.get_mut(release) {
+                    entry.switched_at = Some(at);
+                    entry.answered_at_switch = ledger.as_ref().map(|ledger| {
+                        ledger.by_revision.get(&entry.revision).map_or(0, |counts| counts.answered.iter().sum())
+                    });
+                }
+            }
+            Event::Undoing { release, .. } => {
+                if let Some(entry) = self.releases.get_mut(release) {
+                    entry.undoing = true;
+                    entry.outcome = None;
+                    entry.paused = false;
+                }
+            }
+            Event::Concluded { release, outcome } => {
+                if let Some(entry) = self.releases.get_mut(release) {
+                    entry.outcome = Some(outcome.clone());
+                    entry.paused = false;
+                }
+            }
+            Event::Settled { release, .. } => {
+                if let Some(entry) = self.releases.get_mut(release) {
+                    entry.settled = true;
+                }
+            }
+            Event::Stopped { slot } => {
+                self.emptying.insert(*slot);
+                self.emptied.remove(slot);
+            }
+            Event::Emptied { slot } => {
+                self.emptied.insert(*slot);
+            }
+            Event::Waiting { .. }
+            | Event::HandedOver { .. }
+            | Event::Drained { .. }
+            | Event::Drifted { .. }
+            | Event::Noted { .. }
+            | Event::RouterRestarted { .. } => {}
+        }
+    }
+
+    fn commanded(&mut self, key: &IdempotencyKey, command: &Command) {
+        self.keys.insert(key.clone(), command.clone());
+        match command {
+            Command::Apply { config } | Command::Deploy { config, .. } => self.config = Some((**config).clone()),
+            Command::Promote { release, stage } => {
+                if let Some(entry) = self.releases.get_mut(release) {
+                    entry.promoted |= entry.stage == *stage && !entry.undoing && entry.outcome.is_none();
+                }
+            }
+            Command::Pause { release } => self.pause(*release, true),
+            Command::Resume { release } => self.pause(*release, false),
+            Command::Abort { .. } | Command::Rollback { .. } => {}
+        }
+    }
+
+    fn pause(&mut self, release: ReleaseId, paused: bool) {
+        if let Some(entry) = self.releases.get_mut(&release) {
+            entry.paused = paused;
+        }
+    }
+
+    fn attempt_ended(&mut self, attempt: AttemptId, result: &AttemptResult) {
+        let Some((release, what)) = self.open_attempts.remove(&attempt) else { return };
+        let Some(entry) = self.releases.get_mut(&release) else { return };
+        entry.attempts.push((what.clone(), result.clone()));
+        match (result, what) {
+            (AttemptResult::Failed { .. }, Attempt::Hook { .. }) => entry.hook_failed = true,
+            (AttemptResult::Failed { .. }, Attempt::Build { .. }) => entry.build_failed = true,
+            (AttemptResult::Passed { .. }, Attempt::Hook { hook, .. }) => {
+                entry.hooks_passed.insert(hook);
+            }
+            (AttemptResult::Passed { .. }, Attempt::Build { .. })
+            | (AttemptResult::Cancelled | AttemptResult::Lost, _) => {}
+        }
+    }
+
+    /// The newest release that is not settled and has begun.
+    pub(crate) fn moving(&self) -> Option<&Entry> {
+        let begun = |entry: &&Entry| !entry.settled && (!entry.stages.is_empty() || entry.undoing);
+        let open = |entry: &&Entry| !entry.settled;
+        self.releases.values().rev().find(begun).or_else(|| self.releases.values().rev().find(open))
+    }
+
+    /// Where the newest release stands.
+    pub(crate) fn place(&self) -> (u32, Place) {
+        match self.moving() {
+            None => (0, Place::Idle),
+            Some(entry) => {
+                let cleared = entry.outcome.is_some() && entry.stage != Stage::Retire;
+                let place = if entry.undoing || cleared { Place::Undoing } else { Place::At(entry.stage) };
+                (entry.release.0, place)
+            }
+        }
+    }
+
+    /// The routed process types of a revision with their paths, by the present file.
+    pub(crate) fn routed_processes(&self, revision: RevisionId) -> Vec<(ProcessName, Vec<String>)> {
+        let Some(config) = &self.config else { return Vec::new() };
+        let Some(sealed) = self.sealed.get(&revision) else { return Vec::new() };
+        config
+            .processes
+            .iter()
+            .filter(|(name, _)| sealed.processes.contains_key(*name))
+            .filter_map(|(name, process)| match &process.kind {
+                ProcessKind::Routed { paths, .. } => Some((name.clone(), paths.clone())),
+                ProcessKind::Worker { .. } => None,
+            })
+            .collect()
+    }
+
+    /// The workers of a revision that must never work in two slots at once.
+    pub(crate) fn exclusive(handover: Option<Handover>) -> bool {
+        match handover {
+            Some(Handover::StopFirst | Handover::Lease) => true,
+            Some(Handover::StartFirst | Handover::Drain) | None => false,
+        }
+    }
+}
+
+/// The slot and revision that have all the traffic.
+pub(crate) fn whole_arm(goal: &RoutesGoal) -> Option<(Slot, RevisionId)> {
+    goal.arms.iter().find(|arm| arm.share == Share::ALL).map(|arm| (arm.slot, arm.revision))
+}

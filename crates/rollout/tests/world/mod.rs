@@ -1,0 +1,26 @@
+//! The simulated world: a platform, a router, a builder, a journal, operators and a controller in virtual time, thrown by
+//! one seed. The controller's loop drives the real `admit`, `decide` and `fold`; the promises are checked all the way.
+//!
+//! Begin reading at `run` (one run from begin to end), then `controller` (the loop and its crashes), `chaos` (what goes
+//! wrong) and `watch` (what must hold).
+
+pub(crate) mod attempts;
+pub(crate) mod book;
+pub(crate) mod chaos;
+pub(crate) mod controller;
+pub(crate) mod coverage;
+pub(crate) mod dice;
+pub(crate) mod ending;
+pub(crate) mod fault;
+pub(crate) mod focus;
+pub(crate) mod journal;
+pub(crate) mod operator;
+pub(crate) mod platform;
+pub(crate) mod room;
+pub(crate) mod router;
+pub(crate) mod run;
+pub(crate) mod settings;
+pub(crate) mod state;
+pub(crate) mod watch;
+pub(crate) mod watch_actions;
+pub(crate) mod watch_records;

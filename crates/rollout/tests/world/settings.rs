@@ -1,0 +1,162 @@
+//! What differs from run to run: the app's file, thrown by the dice within what the file allows.
+
+use std::collections::BTreeMap;
+
+use switchover_model::config::{
+    AppConfig, Build, Drift, Handover, Health, Hook, OnCrash, PreviewRule, Process, ProcessKind, ReleasePolicy, Route,
+    Stop, StopSignal, Strategy,
+};
+use switchover_model::release::Stage;
+use switchover_model::{ProcessName, Span};
+
+use super::coverage::Place;
+use super::dice::Dice;
+use super::fault::Fault;
+use super::focus::Focus;
+
+/// Stages a hook may stand at.
+pub(crate) const HOOK_STAGES: [Stage; 7] = Stage::ALL;
+
+const ROUTED: [(&str, &str); 3] = [("web", "/"), ("api", "/api"), ("admin", "/admin")];
+const WORKERS: [&str; 2] = ["mailer", "cron"];
+const HANDOVERS: [Handover; 4] = [Handover::StopFirst, Handover::StartFirst, Handover::Drain, Handover::Lease];
+pub(crate) const HOOK_TIMEOUT: Span = Span::from_secs(5);
+pub(crate) const BUILD_TIMEOUT: Span = Span::from_secs(20);
+
+/// An app's first file.
+pub(crate) fn first(dice: &mut Dice, focus: &Focus) -> AppConfig {
+    let mut config = AppConfig {
+        name: "shop".parse().expect("a label"),
+        build: dice.chance(800).then(|| Build {
+            command: Some("./build.sh".to_owned()),
+            source: None,
+            timeout: BUILD_TIMEOUT,
+            on_crash: dice.pick(&[OnCrash::Rerun, OnCrash::Fail]),
+        }),
+        env: BTreeMap::new(),
+        secrets_file: None,
+        processes: BTreeMap::new(),
+        shared: Vec::new(),
+        route: Route {
+            hosts: hosts(dice),
+            preview: dice
+                .chance(500)
+                .then(|| PreviewRule { host: "preview.shop.example".parse().expect("a host"), networks: Vec::new() }),
+            drain: Span::from_millis(dice.pick(&[0, 1_000, 4_000])),
+        },
+        release: ReleasePolicy {
+            strategy: Strategy::BlueGreen,
+            approve: dice.chance(300),
+            approve_timeout: Span::from_secs(dice.between(5, 20)),
+            bake: Span::from_secs(dice.pick(&[0, 2, 2, 15])),
+            keep_warm: Span::from_secs(dice.pick(&[0, 3, 3, 20])),
+            keep_revisions: u32::try_from(dice.between(1, 4)).unwrap_or(1),
+            hooks: Vec::new(),
+        },
+        drift: if dice.chance(850) { Drift::Correct } else { Drift::Report },
+    };
+    for (name, path) in ROUTED.iter().take(dice.index(3) + 1) {
+        config.processes.insert(name.parse().expect("a label"), routed(path, dice));
+    }
+    let workers = dice.index(3);
+    for name in WORKERS.iter().take(workers) {
+        config.processes.insert(name.parse().expect("a label"), worker(dice));
+    }
+    for _ in 0..dice.pick(&[0, 0, 1, 2]) {
+        let hook = hook(dice);
+        config.release.hooks.push(hook);
+    }
+    bend_to(&mut config, focus, dice);
+    config
+}
+
+/// The settings that make the wished meeting of stage, command and fault possible.
+fn bend_to(config: &mut AppConfig, focus: &Focus, dice: &mut Dice) {
+    match focus.place {
+        Place::At(Stage::Approve) => config.release.approve = true,
+        Place::At(Stage::Bake) => config.release.bake = Span::from_secs(8),
+        Place::At(Stage::Retire) => config.release.keep_warm = Span::from_secs(8),
+        Place::At(Stage::Build | Stage::Provision | Stage::Verify | Stage::Shift) | Place::Undoing | Place::Idle => {}
+    }
+    let at_verify = focus.place == Place::At(Stage::Verify);
+    let by_hook = matches!(focus.fault, Fault::HookFails | Fault::HookHangs | Fault::AttemptLost);
+    if at_verify || by_hook {
+        let hook = Hook { stage: Stage::Verify, ..hook(dice) };
+        config.release.hooks.push(hook);
+    }
+    if matches!(focus.fault, Fault::RoutesEdited | Fault::StrayInstance) && dice.chance(800) {
+        config.drift = Drift::Correct;
+    }
+}
+
+/// The file of a later deploy or apply: scale, hosts, gates and times change, sometimes the set of workers.
+pub(crate) fn changed(dice: &mut Dice, config: &AppConfig) -> AppConfig {
+    let mut config = config.clone();
+    if dice.chance(300) {
+        for process in config.processes.values_mut() {
+            process.instances = u32::try_from(dice.between(1, 3)).unwrap_or(1);
+        }
+    }
+    if dice.chance(200) {
+        config.route.hosts = hosts(dice);
+    }
+    if dice.chance(100) {
+        config.release.approve = dice.chance(500);
+    }
+    if dice.chance(150) {
+        config.release.keep_warm = Span::from_secs(dice.pick(&[0, 3, 20]));
+        config.release.bake = Span::from_secs(dice.pick(&[0, 2, 15]));
+    }
+    if dice.chance(80) {
+        let name: ProcessName = WORKERS[dice.index(2)].parse().expect("a label");
+        if config.processes.remove(&name).is_none() {
+            config.processes.insert(name, worker(dice));
+        }
+    }
+    config
+}
+
+fn hosts(dice: &mut Dice) -> Vec<switchover_model::Host> {
+    let all = ["shop.example", "www.shop.example"];
+    all.iter().take(dice.index(3)).map(|host| host.parse().expect("a host")).collect()
+}
+
+fn routed(path: &str, dice: &mut Dice) -> Process {
+    Process {
+        command: "bin/serve".to_owned(),
+        instances: u32::try_from(dice.between(1, 3)).unwrap_or(1),
+        kind: ProcessKind::Routed {
+            paths: vec![path.to_owned()],
+            health: Health {
+                path: "/up".to_owned(),
+                any_below_500: false,
+                interval: Span::from_millis(500),
+                timeout: Span::from_secs(2),
+                deadline: Span::from_secs(8),
+            },
+        },
+        stop: stop(dice),
+    }
+}
+
+fn worker(dice: &mut Dice) -> Process {
+    Process {
+        command: "bin/work".to_owned(),
+        instances: u32::try_from(dice.between(1, 2)).unwrap_or(1),
+        kind: ProcessKind::Worker { handover: dice.pick(&HANDOVERS) },
+        stop: stop(dice),
+    }
+}
+
+fn stop(dice: &mut Dice) -> Stop {
+    Stop { signal: StopSignal::Term, grace: Span::from_millis(dice.pick(&[300, 3_000])) }
+}
+
+fn hook(dice: &mut Dice) -> Hook {
+    Hook {
+        stage: if dice.chance(500) { Stage::Verify } else { dice.pick(&HOOK_STAGES) },
+        command: "./smoke.sh".to_owned(),
+        timeout: HOOK_TIMEOUT,
+        on_crash: dice.pick(&[OnCrash::Rerun, OnCrash::Fail]),
+    }
+}

@@ -1,0 +1,235 @@
+//! What must hold, all the way: the promises as checks on every record, action, answer and moment.
+
+use std::rc::Rc;
+
+use switchover_model::record::{Event, IdempotencyKey};
+use switchover_model::release::{Command, Outcome, Stage};
+use switchover_model::seam::{Phase, PlatformSeen, Seen};
+use switchover_model::{Problem, ReleaseId, RevisionId, Slot};
+use switchover_rollout::{Admission, App, Decision};
+
+use super::book::{Book, whole_arm};
+use super::router::Fate;
+use super::state::{World, brief};
+
+/// What the checks remember between moments.
+#[derive(Debug, Default)]
+pub(crate) struct Watch {
+    /// What the decision that is being written rests on.
+    pub(crate) seen: Rc<Seen>,
+    /// The app as it was when the controller ended.
+    pub(crate) before_crash: Option<App>,
+    /// A rollback was admitted while the old slot was warm: the next decision that sees it whole flips.
+    expected_flip: Option<(ReleaseId, RevisionId)>,
+    /// Somebody edited the routes by hand.
+    pub(crate) routes_edited: bool,
+    /// A release was opened or settled without a reading of the counters.
+    pub(crate) traffic_unseen: bool,
+    /// Somebody started an instance by hand.
+    pub(crate) stray_seen: bool,
+    /// Requests that nobody answered.
+    pub(crate) unanswered: u64,
+}
+
+/// How the routed processes of a revision are seen in a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Health {
+    Unknown,
+    Whole,
+    Some,
+    None,
+}
+
+impl Book {
+    pub(crate) fn health(&self, platform: Option<&PlatformSeen>, slot: Slot, revision: RevisionId) -> Health {
+        let (Some(platform), Some(sealed)) = (platform, self.sealed.get(&revision)) else { return Health::Unknown };
+        let mut health = Health::Whole;
+        for (name, process) in &sealed.processes {
+            let wanted = self.scale(revision, name);
+            if process.handover.is_some() || wanted == 0 {
+                continue;
+            }
+            let healthy = platform.instances.iter().filter(|instance| {
+                instance.slot == slot
+                    && instance.revision == revision
+                    && instance.process == *name
+                    && matches!(instance.phase, Phase::Healthy { .. })
+            });
+            let healthy = healthy.count();
+            if healthy == 0 {
+                return Health::None;
+            }
+            if healthy < wanted as usize {
+                health = Health::Some;
+            }
+        }
+        health
+    }
+
+    /// Instances wanted of a process type: the file in force, else the file of the revision's own release.
+    pub(crate) fn scale(&self, revision: RevisionId, name: &switchover_model::ProcessName) -> u32 {
+        let of =
+            |config: &switchover_model::config::AppConfig| config.processes.get(name).map(|process| process.instances);
+        let own = || {
+            let opened = self.releases.values().find(|entry| entry.revision == revision);
+            opened.and_then(|entry| entry.config.as_ref()).and_then(of)
+        };
+        self.config.as_ref().and_then(of).or_else(own).unwrap_or(1)
+    }
+
+    /// The slot and revision that shall have all the traffic.
+    pub(crate) fn heading(&self) -> Option<(Slot, RevisionId)> {
+        let (_, goal) = self.routed.as_ref()?;
+        whole_arm(goal)
+    }
+}
+
+impl World {
+    // === at each moment ===
+
+    pub(crate) fn watch_moment(&mut self) {
+        let mut both = None;
+        for one in self.platform.instances.iter().filter(|one| one.slot == Slot::Blue && one.works()) {
+            both = both.or_else(|| {
+                self.platform.instances.iter().find(|other| {
+                    other.slot == Slot::Green
+                        && other.process == one.process
+                        && other.works()
+                        && Book::exclusive(one.handover)
+                        && Book::exclusive(other.handover)
+                })
+            });
+        }
+        if let Some(id) = both.map(|instance| instance.id.clone()) {
+            self.violate("old and new worker never work at once", || format!("{id} works while the other slot's does"));
+        }
+        if !self.router.edited && self.serving().len() > 2 {
+            let serving = self.serving();
+            self.violate("at most two revisions serve", || format!("{serving:?}"));
+        }
+        if !self.router.balances() {
+            let ledger = self.router.ledger.clone();
+            self.violate("the ledger's sum closes", || format!("{ledger:?}"));
+        }
+    }
+
+    pub(crate) fn watch_request(&mut self, fate: &Fate) {
+        match fate {
+            Fate::Taken => {}
+            Fate::Unanswered { .. } => self.watch.unanswered += 1,
+        }
+    }
+
+    // === commands ===
+
+    pub(crate) fn watch_answer(
+        &mut self,
+        key: &IdempotencyKey,
+        command: &Command,
+        answer: &Result<Admission, Problem>,
+    ) {
+        let known = self.book.keys.contains_key(key);
+        match answer {
+            Ok(Admission::New { .. }) if known => {
+                self.violate("a key is carried out once", || format!("{key:?} again"));
+            }
+            Ok(Admission::Repeated { .. }) if !known => {
+                self.violate("a key is carried out once", || format!("{key:?} counts as known"));
+            }
+            Ok(Admission::New { .. }) => self.watch_admitted(command),
+            Err(problem) => self.watch_refused(command, &problem.code.clone()),
+            Ok(Admission::Repeated { .. }) => {}
+        }
+    }
+
+    fn watch_admitted(&mut self, command: &Command) {
+        match command {
+            Command::Promote { release, stage } => {
+                let entry = self.book.releases.get(release);
+                let right = entry.is_some_and(|entry| {
+                    entry.stage == *stage && !entry.undoing && entry.outcome.is_none() && !entry.stages.is_empty()
+                });
+                if !right {
+                    self.violate("a stale promote is refused", || format!("promote {release} {stage} was admitted"));
+                }
+            }
+            Command::Pause { release } | Command::Resume { release } | Command::Abort { release } => {
+                if self.book.releases.get(release).is_none_or(|entry| entry.settled) {
+                    self.violate("a command for no release is refused", || format!("{command:?} was admitted"));
+                }
+            }
+            Command::Rollback { to: None } => self.watch.expected_flip = self.warm_way_back(),
+            Command::Apply { .. } | Command::Deploy { .. } | Command::Rollback { to: Some(_) } => {}
+        }
+    }
+
+    fn watch_refused(&mut self, command: &Command, code: &str) {
+        if let (Command::Rollback { to: None }, Some((release, _))) = (command, self.warm_way_back()) {
+            self.violate("a rollback is admitted while the old slot is warm", || format!("{release}: {code}"));
+        }
+    }
+
+    /// The release that a rollback undoes at once, and the revision it goes back to.
+    fn warm_way_back(&self) -> Option<(ReleaseId, RevisionId)> {
+        let entry = self.book.releases.values().next_back()?;
+        let from = entry.from?;
+        let slot = entry.slot?.other();
+        let switched = entry.switched_at.is_some() && !entry.undoing && !entry.settled;
+        let succeeded = matches!(entry.outcome, None | Some(Outcome::Succeeded { .. }));
+        let heading = self.book.heading() == Some((entry.slot?, entry.revision));
+        let whole = self.book.health(Some(&self.platform.observe(self.now)), slot, from) == Health::Whole;
+        let kept = !self.book.emptying.contains(&slot);
+        (switched && succeeded && heading && whole && kept).then_some((entry.release, from))
+    }
+
+    // === decisions ===
+
+    pub(crate) fn watch_decision(&mut self, seen: &Rc<Seen>, decision: &Decision) {
+        self.watch.seen = Rc::clone(seen);
+        let fresh = seen.platform.as_ref().is_some_and(|platform| platform.at == self.moment());
+        if let Some((release, from)) = self.watch.expected_flip {
+            let slot = self.book.releases.get(&release).and_then(|entry| entry.slot).map(Slot::other);
+            let whole = slot.is_some_and(|slot| self.book.health(seen.platform.as_ref(), slot, from) == Health::Whole);
+            let flips = decision.drafts.iter().any(|draft| match &draft.event {
+                Event::Routed { goal, .. } => whole_arm(goal) == slot.map(|slot| (slot, from)),
+                _ => false,
+            });
+            if fresh || flips {
+                self.watch.expected_flip = None;
+            }
+            if fresh && whole && !flips {
+                self.violate("a warm rollback flips within one decision", || brief(&format!("{:?}", decision.drafts)));
+            }
+        }
+        if fresh {
+            self.watch_breach(seen, decision);
+        }
+        if decision.wake.is_some_and(|wake| wake <= self.moment()) {
+            self.violate("a decision looks again later, not at once", || format!("{:?}", decision.wake));
+        }
+    }
+
+    /// A slot that can answer nothing is left at once while the old one can serve.
+    fn watch_breach(&mut self, seen: &Seen, decision: &Decision) {
+        let exposed: Vec<(ReleaseId, Slot, RevisionId, RevisionId)> = self
+            .book
+            .releases
+            .values()
+            .filter(|entry| entry.outcome.is_none() && !entry.undoing)
+            .filter(|entry| matches!(entry.stage, Stage::Shift | Stage::Bake) && !entry.cut_short)
+            .filter_map(|entry| Some((entry.release, entry.slot?, entry.revision, entry.from?)))
+            .collect();
+        for (release, slot, revision, from) in exposed {
+            let down = self.book.health(seen.platform.as_ref(), slot, revision) == Health::None;
+            let old = self.book.health(seen.platform.as_ref(), slot.other(), from);
+            let can_go = matches!(old, Health::Whole | Health::Some) && !self.book.emptying.contains(&slot.other());
+            let leaves = decision.drafts.iter().any(|draft| match &draft.event {
+                Event::Undoing { release: undone, .. } => *undone == release,
+                _ => false,
+            });
+            if down && can_go && !leaves {
+                self.violate("traffic leaves a dead slot while the other can serve", || format!("release {release}"));
+            }
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! What must hold of every action, and of what it does to instances with requests on them.
+
+use switchover_model::release::{Outcome, Stage};
+use switchover_model::seam::{Action, Seen, SlotSpec};
+use switchover_model::{RevisionId, Share, Slot};
+
+use super::platform::Told;
+use super::state::World;
+
+const MILLIS: u64 = 1_000;
+
+impl World {
+    pub(crate) fn watch_appended(&mut self, seen: &Seen, actions: &[Action]) {
+        for action in actions {
+            match action {
+                Action::Route(goal) => {
+                    if self.book.routed.as_ref().is_none_or(|(_, decided)| *decided != **goal) {
+                        self.violate("only decided routes are asked for", || format!("{goal:?}"));
+                    }
+                }
+                Action::Stop { slot } => {
+                    if self.book.heading().is_some_and(|(live, _)| live == *slot) {
+                        self.violate("the live slot is not stopped", || slot.to_string());
+                    }
+                }
+                Action::Build { attempt, .. } | Action::Hook { attempt, .. } => {
+                    let of = self.book.open_attempts.get(attempt).and_then(|(of, _)| self.book.releases.get(of));
+                    let given_up = of.is_some_and(|entry| {
+                        let succeeded = matches!(entry.outcome, None | Some(Outcome::Succeeded { .. }));
+                        entry.undoing || !succeeded
+                    });
+                    if given_up {
+                        self.violate("an undone release attempts nothing", || format!("{attempt:?}"));
+                    }
+                }
+                Action::Ensure(_) | Action::CancelAttempt { .. } | Action::KeepRevisions { .. } => {}
+            }
+        }
+        let ensured = |slot: Slot| {
+            actions.iter().any(|action| match action {
+                Action::Ensure(spec) => spec.slot == slot,
+                _ => false,
+            })
+        };
+        if let (Some((slot, _)), true) = (self.book.heading(), seen.platform.is_some())
+            && !ensured(slot)
+        {
+            self.violate("the live slot is kept running", || slot.to_string());
+        }
+    }
+
+    pub(crate) fn watch_ensure(&mut self, spec: &SlotSpec) {
+        if !self.platform.sealed.contains_key(&spec.revision.id) {
+            self.violate("what runs is on disk", || format!("{} was cleared", spec.revision.id));
+        }
+        if let Some((slot, revision)) = self.book.heading()
+            && slot == spec.slot
+            && revision != spec.revision.id
+        {
+            self.violate("the live slot keeps its revision", || format!("{} instead of {revision}", spec.revision.id));
+        }
+        for (name, goal) in &spec.processes {
+            let wanted = self.book.scale(spec.revision.id, name);
+            if goal.count != wanted {
+                self.violate("every slot has the live scale", || {
+                    format!("{} {name}: {}, not {wanted}", spec.slot, goal.count)
+                });
+            }
+        }
+        for name in spec.revision.processes.keys() {
+            if !spec.processes.contains_key(name) {
+                self.violate("every process of a revision is asked for", || format!("{} {name}", spec.slot));
+            }
+        }
+    }
+
+    /// Instances were told to stop: none with requests that may still go on.
+    pub(crate) fn watch_told(&mut self, slot: Slot, told: &[Told]) {
+        if self.router.edited {
+            return;
+        }
+        let share = self.router.table.as_ref().and_then(|table| {
+            table.arms.iter().find(|arm| arm.slot == slot && arm.share > Share::NONE).map(|arm| arm.revision)
+        });
+        let drain = self.router.table.as_ref().map_or(0, |table| table.drain_ms * MILLIS);
+        let draining = self.router.lost_share_at.get(&slot).is_some_and(|at| self.now < at + drain);
+        for told in told.iter().filter(|told| !told.surplus) {
+            let Some(instance) = self.platform.instances.iter().find(|instance| instance.id == told.instance) else {
+                continue;
+            };
+            let busy = self.router.in_flight_on(&told.instance) + self.router.upgrades_on(&told.instance);
+            let id = told.instance.clone();
+            if share == Some(instance.revision) && instance.handover.is_none() {
+                self.violate("an instance with traffic is not stopped", || id.to_string());
+            } else if busy > 0 && draining {
+                self.violate("a slot is stopped when it is drained", || format!("{id} has {busy} requests"));
+            }
+        }
+    }
+
+    pub(crate) fn watch_keep(&mut self, keep: &[RevisionId]) {
+        let mut needed: Vec<RevisionId> = self.book.heading().into_iter().map(|(_, revision)| revision).collect();
+        for entry in self.book.releases.values().filter(|entry| !entry.settled) {
+            let warm = entry.slot.is_some_and(|slot| !self.book.emptying.contains(&slot.other()));
+            let switched = entry.switched_at.is_some() && !entry.undoing;
+            if switched && warm && entry.stage <= Stage::Retire {
+                needed.extend(entry.from);
+            }
+            if self.book.sealed.contains_key(&entry.revision) && entry.outcome.is_none() && !entry.undoing {
+                needed.push(entry.revision);
+            }
+        }
+        if let Some(gone) = needed.iter().find(|revision| !keep.contains(revision)) {
+            self.violate("a revision that may be needed stays on disk", || format!("{gone} not in {keep:?}"));
+        }
+    }
+}

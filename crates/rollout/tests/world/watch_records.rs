@@ -1,0 +1,373 @@
+//! What must hold of every record before it is written: it rests on what was seen, and on what is known.
+
+use switchover_model::config::OnCrash;
+use switchover_model::record::{Attempt, AttemptResult, Event, Record};
+use switchover_model::release::{Outcome, ReleaseKind, Stage};
+use switchover_model::seam::{Phase, PlatformSeen, Role, RoutesGoal};
+use switchover_model::{ReleaseId, RevisionId, Share, Slot};
+
+use super::book::{Book, Entry, whole_arm};
+use super::state::{World, brief};
+use super::watch::Health;
+
+const MILLIS: u64 = 1_000;
+
+impl World {
+    /// Checks a record against what was seen and what is known before it is written.
+    pub(crate) fn watch_record(&mut self, record: &Record) {
+        let old_reading = self.watch.seen.traffic.as_ref().is_some_and(|traffic| traffic.at != record.at);
+        match &record.event {
+            Event::Opened { ledger: None, .. } | Event::Settled { ledger: None, .. } => {
+                self.watch.traffic_unseen = true;
+            }
+            Event::Settled { .. } if old_reading => self.watch.traffic_unseen = true,
+            _ => {}
+        }
+        let broken = match &record.event {
+            Event::Entered { release, stage, slot } => self.broken_by_entering(*release, *stage, *slot),
+            Event::AttemptStarted { release, what, .. } => self.broken_by_attempt(*release, what),
+            Event::Routed { release, version, goal } => self.broken_by_routing(*release, *version, goal),
+            Event::InForce { version, .. } => self.broken_by_in_force(*version),
+            Event::Switched { release, .. } => self.broken_by_switched(*release),
+            Event::Drained { slot, .. } => self.broken_by_drained(*slot),
+            Event::Emptied { slot } => self.broken_by_emptied(*slot),
+            Event::Concluded { release, outcome } => self.broken_by_outcome(*release, outcome, record.at.as_micros()),
+            Event::Settled { release, .. } => self.broken_by_settling(*release),
+            Event::Opened { release, .. } => {
+                let known = self.book.releases.contains_key(release);
+                known.then_some(("a release is opened once", String::new()))
+            }
+            Event::AttemptEnded { .. }
+            | Event::Commanded { .. }
+            | Event::Waiting { .. }
+            | Event::Sealed { .. }
+            | Event::HandedOver { .. }
+            | Event::Undoing { .. }
+            | Event::Stopped { .. }
+            | Event::Drifted { .. }
+            | Event::Noted { .. }
+            | Event::RouterRestarted { .. } => None,
+        };
+        if let Some((rule, what)) = broken {
+            self.violate(rule, || format!("{what} {}", brief(&format!("{:?}", record.event))));
+        }
+    }
+
+    fn broken_by_entering(
+        &self,
+        release: ReleaseId,
+        stage: Stage,
+        slot: Option<Slot>,
+    ) -> Option<(&'static str, String)> {
+        let entry = self.book.releases.get(&release)?;
+        let newer = self.book.releases.keys().next_back() != Some(&release);
+        let cut_short = stage == Stage::Retire && newer;
+        if entry.paused && !entry.undoing && !cut_short {
+            return Some(("a paused release does not go on", String::new()));
+        }
+        if !entry.stages.is_empty() && stage <= entry.stage {
+            return Some(("stages go forward", format!("from {}", entry.stage)));
+        }
+        if (entry.hook_failed || entry.build_failed) && !cut_short {
+            return Some(("a failed attempt ends the way forward", String::new()));
+        }
+        let unpassed = || self.unpassed_hook(entry, stage);
+        if let (Some(hook), false) = (unpassed(), cut_short) {
+            return Some(("a stage is left when its hooks have passed", format!("hook {hook}")));
+        }
+        let platform = self.watch.seen.platform.as_ref();
+        if stage == Stage::Provision {
+            return self.broken_by_provisioning(entry, slot);
+        }
+        let ready = |slot| self.book.health(platform, slot, entry.revision) == Health::Whole;
+        if matches!(stage, Stage::Verify | Stage::Shift) && !entry.slot.is_some_and(ready) {
+            return Some(("a slot is ready when all of it is seen healthy", String::new()));
+        }
+        let asks = self.book.config.as_ref().is_some_and(|config| config.release.approve);
+        if stage == Stage::Shift && asks && !entry.promoted {
+            return Some(("a gate is opened by a person", String::new()));
+        }
+        None
+    }
+
+    fn unpassed_hook(&self, entry: &Entry, stage: Stage) -> Option<usize> {
+        let hooks = &entry.config.as_ref()?.release.hooks;
+        let due = hooks.iter().enumerate().find(|(index, hook)| {
+            hook.stage < stage
+                && hook.stage < Stage::Retire
+                && entry.stages.contains(&hook.stage)
+                && !entry.hooks_passed.contains(index)
+        });
+        due.map(|(index, _)| index)
+    }
+
+    fn broken_by_provisioning(&self, entry: &Entry, slot: Option<Slot>) -> Option<(&'static str, String)> {
+        let heading = self.book.heading();
+        let Some(slot) = slot else { return Some(("a provision has its slot", String::new())) };
+        if heading.is_some_and(|(live, _)| live == slot) {
+            return Some(("the live slot is not taken", String::new()));
+        }
+        let Some(platform) = &self.watch.seen.platform else {
+            return Some(("an unseen slot is not taken", String::new()));
+        };
+        if let Some(left) = platform.instances.iter().find(|instance| instance.slot == slot) {
+            return Some(("a slot is empty before it is taken", left.id.to_string()));
+        }
+        if platform.headroom.is_some() {
+            return Some(("headroom is looked at first", String::new()));
+        }
+        let live = heading.and_then(|(_, revision)| self.book.sealed.get(&revision));
+        let new = self.book.sealed.get(&entry.revision);
+        let twin = live.zip(new).is_some_and(|(live, new)| live.is_same_content(new));
+        if twin && entry.kind == ReleaseKind::Deploy {
+            return Some(("what is live already is not deployed again", String::new()));
+        }
+        None
+    }
+
+    fn broken_by_attempt(&self, release: ReleaseId, what: &Attempt) -> Option<(&'static str, String)> {
+        let entry = self.book.releases.get(&release)?;
+        if entry.paused && !entry.undoing {
+            return Some(("a paused release does not go on", String::new()));
+        }
+        if entry.undoing || entry.outcome.is_some() && entry.stage != Stage::Retire {
+            return Some(("an undone release attempts nothing", String::new()));
+        }
+        let lost = entry.attempts.iter().any(|(tried, result)| tried == what && *result == AttemptResult::Lost);
+        let config = entry.config.as_ref()?;
+        let on_crash = match what {
+            Attempt::Build { .. } => config.build.as_ref().map(|build| build.on_crash),
+            Attempt::Hook { hook, .. } => config.release.hooks.get(*hook).map(|hook| hook.on_crash),
+        };
+        if lost && on_crash == Some(OnCrash::Fail) {
+            return Some(("a lost attempt that counts as failed is not run again", String::new()));
+        }
+        None
+    }
+
+    fn broken_by_routing(
+        &self,
+        release: Option<ReleaseId>,
+        version: u64,
+        goal: &RoutesGoal,
+    ) -> Option<(&'static str, String)> {
+        if self.book.routed.as_ref().is_some_and(|(before, _)| version <= *before) {
+            return Some(("a change of the routes has a new number", format!("{version}")));
+        }
+        let before = self.book.heading();
+        let after = whole_arm(goal);
+        let total: u64 = goal.arms.iter().map(|arm| u64::from(arm.share.basis_points())).sum();
+        if !goal.arms.is_empty() && total != 10_000 {
+            return Some(("shares sum to all", format!("{total}")));
+        }
+        let entry = release.and_then(|release| self.book.releases.get(&release));
+        if let Some(entry) = entry.filter(|entry| entry.undoing && before != after)
+            && after != entry.slot.map(Slot::other).zip(entry.from)
+        {
+            return Some(("an undone release leads the traffic back to where it came from", format!("{after:?}")));
+        }
+        if before == after {
+            return None;
+        }
+        let platform = self.watch.seen.platform.as_ref();
+        let Some((slot, revision)) = after else {
+            let fit = before.is_some_and(|(slot, revision)| {
+                matches!(self.book.health(platform, slot, revision), Health::Whole | Health::Some)
+            });
+            let undone = entry.is_some_and(|entry| entry.undoing);
+            return (fit && !undone).then_some(("traffic is not taken from a healthy slot for nothing", String::new()));
+        };
+        match self.book.health(platform, slot, revision) {
+            Health::Whole | Health::Some => None,
+            Health::Unknown => Some(("nothing unseen gets the traffic", format!("{slot} {revision}"))),
+            Health::None => Some(("traffic goes to a healthy slot", format!("{slot} {revision}"))),
+        }
+    }
+
+    fn broken_by_in_force(&self, version: u64) -> Option<(&'static str, String)> {
+        let seen = self.watch.seen.traffic.as_ref().and_then(|traffic| traffic.routes.as_ref());
+        let (decided, goal) = self.book.routed.as_ref()?;
+        let same = seen.is_some_and(|routes| {
+            let arms = routes.arms.iter().map(|arm| (arm.slot, arm.revision, arm.share));
+            let wanted = goal.arms.iter().map(|arm| (arm.slot, arm.revision, arm.share));
+            routes.version == version && arms.eq(wanted)
+        });
+        (!same || *decided != version).then_some(("in force is what was seen in force", String::new()))
+    }
+
+    fn broken_by_switched(&self, release: ReleaseId) -> Option<(&'static str, String)> {
+        let rule = "switched is what was seen to be switched";
+        let entry = self.book.releases.get(&release)?;
+        let slot = entry.slot?;
+        let all = match &self.watch.seen.traffic {
+            Some(traffic) => {
+                let arms = traffic.routes.as_ref().map_or(&[][..], |routes| &routes.arms);
+                arms.iter().any(|arm| arm.slot == slot && arm.revision == entry.revision && arm.share == Share::ALL)
+            }
+            // Seen before, and nothing was decided since.
+            None => {
+                self.book.in_force.is_some()
+                    && self.book.in_force == self.book.routed.as_ref().map(|(version, _)| *version)
+            }
+        };
+        if !all || self.book.heading() != Some((slot, entry.revision)) {
+            return Some((rule, "it has not all the traffic".to_owned()));
+        }
+        let Some(platform) = &self.watch.seen.platform else {
+            return Some((rule, "the workers were not seen".to_owned()));
+        };
+        self.workers_elsewhere(platform, slot, entry.revision).map(|what| (rule, what))
+    }
+
+    /// A worker that does not work in `slot`, or one that may not and works in the other.
+    pub(crate) fn workers_elsewhere(
+        &self,
+        platform: &PlatformSeen,
+        slot: Slot,
+        revision: RevisionId,
+    ) -> Option<String> {
+        let sealed = self.book.sealed.get(&revision)?;
+        for (name, process) in &sealed.processes {
+            let Some(handover) = process.handover else { continue };
+            let working = |in_slot: Slot| {
+                platform.instances.iter().filter(move |instance| {
+                    instance.slot == in_slot && instance.process == *name && instance.role == Role::Active
+                })
+            };
+            let wanted = self.book.scale(revision, name) as usize;
+            let healthy = working(slot).filter(|instance| matches!(instance.phase, Phase::Healthy { .. })).count();
+            if healthy < wanted {
+                return Some(format!("{healthy} of {wanted} {name} work in {slot}"));
+            }
+            let old = working(slot.other()).find(|instance| !matches!(instance.phase, Phase::Crashed { .. }));
+            if let Some(old) = old.filter(|old| {
+                let ending = matches!(old.phase, Phase::Stopping { .. });
+                Book::exclusive(Some(handover)) || !ending
+            }) {
+                return Some(format!("{} still works", old.id));
+            }
+        }
+        None
+    }
+
+    fn broken_by_drained(&self, slot: Slot) -> Option<(&'static str, String)> {
+        let rule = "drained is seen, or its deadline is over";
+        let lost_at = self.router.lost_share_at.get(&slot)?;
+        let table = self.router.table.as_ref()?;
+        if self.now >= lost_at + table.drain_ms * MILLIS {
+            return None;
+        }
+        let Some(traffic) = &self.watch.seen.traffic else { return Some((rule, "it was not seen".to_owned())) };
+        let revisions: Vec<_> = self
+            .platform
+            .instances
+            .iter()
+            .filter(|instance| instance.slot == slot)
+            .map(|instance| instance.revision)
+            .collect();
+        let busy = |revision: &&RevisionId| {
+            traffic.in_flight.get(*revision).is_some_and(|count| *count > 0)
+                || traffic.upgrades.get(*revision).is_some_and(|count| *count > 0)
+        };
+        let live = self.book.heading().map(|(_, revision)| revision);
+        let busy = revisions.iter().filter(|revision| Some(**revision) != live).find(busy);
+        busy.map(|revision| (rule, format!("{revision} is busy")))
+    }
+
+    fn broken_by_emptied(&self, slot: Slot) -> Option<(&'static str, String)> {
+        let platform = self.watch.seen.platform.as_ref();
+        let empty = platform.is_some_and(|platform| platform.instances.iter().all(|instance| instance.slot != slot));
+        (!empty).then_some(("empty is what was seen empty", String::new()))
+    }
+
+    fn broken_by_outcome(&self, release: ReleaseId, outcome: &Outcome, at: u64) -> Option<(&'static str, String)> {
+        let entry = self.book.releases.get(&release)?;
+        match outcome {
+            Outcome::Succeeded { proven } => self.broken_by_success(entry, *proven, at),
+            Outcome::RolledBack { .. } => {
+                (!entry.shifted).then_some(("rolled back is what had been shifted", String::new()))
+            }
+            Outcome::Aborted { .. } => entry.in_force.then_some(("aborted is what never had traffic", String::new())),
+            Outcome::Superseded { by } => (*by <= release || entry.shifted)
+                .then_some(("superseded is what had no traffic and has a successor", String::new())),
+            Outcome::Failed { .. } => None,
+        }
+    }
+
+    fn broken_by_success(&self, entry: &Entry, proven: bool, at: u64) -> Option<(&'static str, String)> {
+        if entry.hook_failed || entry.build_failed {
+            return Some(("what failed does not succeed", String::new()));
+        }
+        let Some(switched_at) = entry.switched_at else {
+            return Some(("what was not switched does not succeed", String::new()));
+        };
+        if !proven {
+            return None;
+        }
+        let rule = "nothing is proven without evidence";
+        if self.book.releases.keys().next_back() != Some(&entry.release) && entry.cut_short {
+            let bake = self.book.config.as_ref().map_or(0, |config| config.release.bake.as_micros());
+            if at < switched_at + bake {
+                return Some((rule, "the bake was cut short".to_owned()));
+            }
+        }
+        let bake = self.book.config.as_ref().map_or(0, |config| config.release.bake.as_micros());
+        let baked = entry.stage == Stage::Bake && at >= entry.entered_at + bake;
+        if !baked {
+            return Some((rule, "the bake is not over".to_owned()));
+        }
+        let health = self.book.health(self.watch.seen.platform.as_ref(), entry.slot?, entry.revision);
+        if health != Health::Whole {
+            return Some((rule, format!("it is seen {health:?}")));
+        }
+        let counts =
+            self.watch.seen.traffic.as_ref().and_then(|traffic| traffic.ledger.by_revision.get(&entry.revision));
+        let answered: u64 = counts.map_or(0, |counts| counts.answered.iter().sum());
+        if entry.answered_at_switch.is_none_or(|before| answered <= before) {
+            return Some((rule, "no answer of it was counted".to_owned()));
+        }
+        None
+    }
+
+    fn broken_by_settling(&self, release: ReleaseId) -> Option<(&'static str, String)> {
+        let entry = self.book.releases.get(&release)?;
+        if entry.outcome.is_none() {
+            return Some(("what settles has an outcome", String::new()));
+        }
+        if let Some((attempt, _)) = self.book.open_attempts.iter().find(|(_, (of, _))| *of == release) {
+            return Some(("nothing of a settled release runs", format!("attempt {}", attempt.0)));
+        }
+        if matches!(entry.outcome, Some(Outcome::Failed { .. })) {
+            // A person is asked; both slots are left as they are until then.
+            return None;
+        }
+        let succeeded = matches!(entry.outcome, Some(Outcome::Succeeded { .. }));
+        let (slot, revision) =
+            if succeeded { (entry.slot.map(Slot::other), entry.from) } else { (entry.slot, Some(entry.revision)) };
+        let (slot, revision) = slot.zip(revision)?;
+        let taken = self.book.heading() == Some((slot, revision))
+            || self.book.releases.values().any(|other| {
+                let holds_slot = other.release > release && other.slot == Some(slot);
+                holds_slot
+                    || other.release != release
+                        && !other.settled
+                        && (other.revision == revision || other.from == Some(revision))
+            });
+        if taken {
+            return None;
+        }
+        let platform = self.watch.seen.platform.as_ref();
+        let left = platform.map(|platform| {
+            platform.instances.iter().any(|instance| instance.slot == slot && instance.revision == revision)
+        });
+        match left {
+            None if !self.book.emptied.contains(&slot) => {
+                Some(("what a release leaves is seen gone before it settles", "not seen".to_owned()))
+            }
+            Some(true) if !self.watch.stray_seen && !self.book.emptied.contains(&slot) => {
+                Some(("what a release leaves is seen gone before it settles", format!("{revision} in {slot}")))
+            }
+            None | Some(_) => None,
+        }
+    }
+}
