@@ -29,6 +29,8 @@ pub const SEAL: Span = Span::from_secs(10);
 pub const CANCEL: Span = Span::from_secs(60);
 /// How often a lost attempt is started anew.
 pub const RERUNS: usize = 3;
+/// How long the platform may take to notice that an instance has overrun its deadline.
+pub const NOTICED: Span = Span::from_secs(1);
 /// What provision may take beyond the longest health deadline: starting, noticing.
 pub const PROVISION_ALLOWANCE: Span = Span::from_secs(10);
 /// How long a worker may take to be up.

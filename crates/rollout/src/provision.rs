@@ -83,7 +83,8 @@ fn has_overrun(turn: &mut Turn<'_>, slot: Slot, revision: RevisionId, entered_at
     let of = turn.sight.in_slot(slot).filter(|seen| seen.revision == revision);
     let ends: Vec<_> = of
         .filter_map(|seen| match &seen.phase {
-            Phase::Starting { since, .. } => Some((*since, deadline(&seen.process)?)),
+            // The platform says so itself, with the last lines, when it is given the time to.
+            Phase::Starting { since, .. } => Some((*since + limits::NOTICED, deadline(&seen.process)?)),
             Phase::Unhealthy { .. } => Some((entered_at, deadline(&seen.process)?)),
             Phase::Healthy { .. } | Phase::Stopping { .. } | Phase::Crashed { .. } => None,
         })

@@ -113,6 +113,7 @@ enum Verb {
     Schema(commands::schema::Schema),
     Plan(commands::plan::Plan),
     Apply(commands::apply::Apply),
+    Serve(commands::serve::Serve),
     Deploy(commands::deploy::Deploy),
     Status(commands::status::Status),
     Promote(commands::promote::Promote),
@@ -124,6 +125,8 @@ enum Verb {
     Receipt(commands::receipt::Receipt),
     Logs(commands::logs::Logs),
     Traffic(commands::traffic::Traffic),
+    #[cfg(feature = "demo")]
+    Demo(commands::demo::Demo),
     Completions(commands::completions::Completions),
     Man(commands::man::Man),
 }
@@ -150,8 +153,11 @@ impl Cli {
             Verb::Schema(schema) => schema.run(),
             Verb::Completions(completions) => completions.run(),
             Verb::Man(man) => man.run(),
+            #[cfg(feature = "demo")]
+            Verb::Demo(demo) => wait_for(demo.run()),
             Verb::Plan(plan) => wait_for(plan.run(&shared)),
             Verb::Apply(apply) => wait_for(apply.run(&shared)),
+            Verb::Serve(serve) => wait_for(serve.run(&shared)),
             Verb::Deploy(deploy) => wait_for(deploy.run(&shared)),
             Verb::Status(status) => wait_for(status.run(&shared)),
             Verb::Promote(promote) => wait_for(promote.run(&shared)),

@@ -22,7 +22,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 
 /// The socket's name in the state folder.
-const SOCKET: &str = "control.sock";
+pub(crate) const SOCKET: &str = "control.sock";
 /// How long the daemon may take to accept a connection.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// How long it may take to begin an answer. The longest one is a wait, which it ends after 60 s by itself.

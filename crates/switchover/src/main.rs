@@ -10,9 +10,12 @@ mod app_file;
 mod cli;
 mod commands;
 mod daemon;
+#[cfg(feature = "demo")]
+mod demo;
 mod exit;
 mod failure;
 mod follow;
+mod log;
 mod place;
 mod say;
 mod show;

@@ -16,11 +16,13 @@ pub(super) struct Mistakes<'a> {
     source: &'a str,
     file: &'a str,
     found: Vec<(Range<usize>, Mistake)>,
+    /// Parts of the file could not be read, so that nothing can be said to be missing.
+    pub(super) is_broken: bool,
 }
 
 impl<'a> Mistakes<'a> {
     pub(super) fn new(source: &'a str, file: &'a str) -> Self {
-        Self { source, file, found: Vec::new() }
+        Self { source, file, found: Vec::new(), is_broken: false }
     }
 
     pub(super) fn add(&mut self, at: Range<usize>, cause: impl Into<String>, write: impl Into<String>) {
@@ -48,9 +50,10 @@ impl<'a> Mistakes<'a> {
     /// Drops the mistakes found after the first `kept` that stand on one of `lines`.
     pub(super) fn drop_on_lines(&mut self, kept: usize, lines: &[usize]) {
         let mut at = 0;
-        self.found.retain(|(_, mistake)| {
+        self.found.retain(|(place, mistake)| {
             at += 1;
-            at <= kept || !lines.contains(&mistake.line)
+            // A value that was made up for what could not be read stands nowhere.
+            at <= kept || !(lines.contains(&mistake.line) || place.is_empty())
         });
     }
 }
@@ -209,7 +212,7 @@ pub(super) fn check_table(
         }
     }
     for key in keys.iter().filter(|key| key.required) {
-        if !table.contains_key(key.name) && !misspelt.contains(&key.name) {
+        if !mistakes.is_broken && !table.contains_key(key.name) && !misspelt.contains(&key.name) {
             let place = if path.is_empty() { "the file".to_owned() } else { format!("[{path}]") };
             mistakes.add(at.clone(), format!("{place} has no \"{}\"", key.name), format!("write: {}", key.example));
         }

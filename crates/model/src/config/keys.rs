@@ -459,7 +459,7 @@ static HOOK_KEYS: &[Key] = &[
         Part::Policy,
         None,
         "stage = \"verify\"",
-        "When it runs: as the last step of this stage. A failed hook undoes the release.",
+        "When it runs: as the last step of this stage. A failed hook undoes the release; one at `retire`, when nothing is left to undo, is told.",
     )),
     required(key(
         "command",

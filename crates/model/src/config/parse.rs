@@ -8,6 +8,7 @@ use toml::de::DeTable;
 
 use crate::name::{AppName, Host, ProcessName};
 use crate::release::Stage;
+use crate::time::Span;
 
 use super::check::{Mistakes, Node, check_table};
 use super::keys::FILE_KEYS;
@@ -38,9 +39,12 @@ pub fn parse(text: &str, file_name: &str, base_dir: &Path) -> Result<AppConfig, 
     }
     // What was misread on a broken line is no mistake of its own.
     let broken = mistakes.lines();
+    mistakes.is_broken = !errors.is_empty();
     let root = check_table(document.get_ref(), 0..0, FILE_KEYS, "", &mut mistakes);
     let config = File { root: &root, base_dir }.read(&mut mistakes);
-    mistakes.drop_on_lines(errors.len(), &broken);
+    if mistakes.is_broken {
+        mistakes.drop_on_lines(errors.len(), &broken);
+    }
     match config {
         Some(config) if mistakes.is_empty() => Ok(config),
         Some(_) | None => Err(mistakes.in_order()),
@@ -269,21 +273,26 @@ fn health(node: &Node, mistakes: &mut Mistakes<'_>) -> Health {
     let health = Health {
         path: node.text("path").unwrap_or_else(|| "/".to_owned()),
         any_below_500: !node.has("path"),
-        interval: node.duration("interval"),
-        timeout: node.duration("timeout"),
+        interval: within_deadline(node, "interval"),
+        timeout: within_deadline(node, "timeout"),
         deadline: node.duration("deadline"),
     };
     for (name, span) in [("timeout", health.timeout), ("interval", health.interval)] {
         if span > health.deadline {
-            let place = if node.has(name) { node.place(name) } else { node.place("deadline") };
             mistakes.add(
-                place,
+                node.place(name),
                 format!("health.{name} is {span}, longer than health.deadline, which is {}", health.deadline),
                 format!("write a {name} that is shorter than the deadline"),
             );
         }
     }
     health
+}
+
+/// The duration of key `name`; a default gives way to a shorter deadline.
+fn within_deadline(node: &Node, name: &str) -> Span {
+    let span = node.duration(name);
+    if node.has(name) { span } else { span.min(node.duration("deadline")) }
 }
 
 /// The value that the word of key `name` stands for: the written one, or the default of the table of keys.

@@ -3,6 +3,8 @@
 pub(crate) mod abort;
 pub(crate) mod apply;
 pub(crate) mod completions;
+#[cfg(feature = "demo")]
+pub(crate) mod demo;
 pub(crate) mod deploy;
 pub(crate) mod history;
 pub(crate) mod init;
@@ -16,6 +18,7 @@ pub(crate) mod receipt;
 pub(crate) mod resume;
 pub(crate) mod rollback;
 pub(crate) mod schema;
+pub(crate) mod serve;
 
 pub(crate) mod status;
 pub(crate) mod steer;

@@ -1,14 +1,15 @@
 use std::time::Duration;
 
-use switchover_model::RevisionId;
+use switchover_model::answer::{CommandAnswer, WaitAnswer};
 use switchover_model::release::{Command, ReleaseKind};
-use switchover_model::view::ReleaseView;
+use switchover_model::{AppName, RevisionId};
 
 use super::deploy::length;
 use super::steer;
 use crate::cli::Shared;
+use crate::daemon::Daemon;
 use crate::exit::Exit;
-use crate::failure::Done;
+use crate::failure::{Done, Failure};
 use crate::waiting::{Until, Wait};
 
 /// Go back to the revision before, or to an older one
@@ -44,14 +45,20 @@ impl Rollback {
         if !shared.json {
             steer::tell(shared, &answer, &said);
         }
-        // Going back is undoing a release while its old slot is there, and a release of its own otherwise.
-        let path = format!("/v1/apps/{app}/wait/{release}?until=switched&timeout_ms=0");
-        let view: ReleaseView = daemon.get::<switchover_model::answer::WaitAnswer>(&path).await?.release;
-        let until = match view.kind {
-            ReleaseKind::Return { .. } if !view.undoing => Until::Switched,
-            ReleaseKind::Return { .. } | ReleaseKind::Deploy => Until::Undone,
-        };
+        let until = until(&daemon, &app, &answer).await?;
         let after = answer.sequence.saturating_sub(1);
         Wait { shared, daemon: &daemon, app: &app, release, after, until, timeout: self.timeout }.run().await
     }
+}
+
+/// What the release of an admitted rollback should come to: going back is undoing a release while its old slot is there,
+/// and a release of its own otherwise.
+pub(crate) async fn until(daemon: &Daemon, app: &AppName, answer: &CommandAnswer) -> Result<Until, Failure> {
+    let Some(release) = answer.release else { return Ok(Until::Switched) };
+    let path = format!("/v1/apps/{app}/wait/{release}?until=switched&timeout_ms=0");
+    let view = daemon.get::<WaitAnswer>(&path).await?.release;
+    Ok(match view.kind {
+        ReleaseKind::Return { .. } if !view.undoing => Until::Switched,
+        ReleaseKind::Return { .. } | ReleaseKind::Deploy => Until::Undone,
+    })
 }

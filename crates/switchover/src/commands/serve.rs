@@ -1,13 +1,14 @@
 use std::net::SocketAddr;
 
+use switchover_controller::{Controller, Options};
 use switchover_model::Problem;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::Shared;
+use crate::daemon::SOCKET;
 use crate::exit::Exit;
 use crate::failure::{Done, Failure};
-use crate::place;
-use crate::say;
+use crate::{log, place, say};
 
 /// Run the daemon
 ///
@@ -21,4 +22,92 @@ pub(crate) struct Serve {
     /// Where requests over TLS are taken (not carried out yet)
     #[arg(long, value_name = "ADDR", env = "SWITCHOVER_HTTPS")]
     https: Option<SocketAddr>,
+}
+
+impl Serve {
+    pub(crate) async fn run(self, shared: &Shared) -> Done {
+        if self.https.is_some() {
+            return Err(Failure::wrong(
+                "NOT-CARRIED-OUT-YET",
+                "--https is not carried out yet.",
+                "Leave it out, and terminate TLS in front of Switchover.",
+            ));
+        }
+        log::start();
+        let state = place::state_folder(shared.state.as_deref())?;
+        let executable = std::env::current_exe().map_err(|error| {
+            Failure::other(
+                "PROGRAM-UNKNOWN",
+                format!("This program cannot find its own file: {error}."),
+                "Start it by its whole path.",
+            )
+        })?;
+        // Caught before anything is started, so that a stop during the start is a clean one too.
+        let mut stop = Stop::new().map_err(|error| {
+            Failure::other(
+                "NO-RUNTIME",
+                format!("Signals cannot be caught: {error}."),
+                "Look whether this user may open more files (`ulimit -n`).",
+            )
+        })?;
+        let options = Options { state: state.clone(), http: self.http, lanes: None, executable };
+        let controller =
+            Controller::start(options).await.map_err(|error| Failure::Problem(Exit::Other, error.problem()))?;
+        let socket = state.join(SOCKET);
+        let api = switchover_api::serve(controller.clone(), &socket).await.map_err(|error| {
+            Failure::Problem(
+                Exit::Other,
+                Problem::new(
+                    "STATE-NOT-WRITABLE",
+                    format!("{error}."),
+                    "Make the state folder writable for this user, or name another one with --state.",
+                ),
+            )
+        })?;
+        if shared.json {
+            say::json(&controller.daemon());
+        } else {
+            let http = controller.daemon().http.unwrap_or_else(|| "nowhere".to_owned());
+            say::line(format_args!("switchover {} takes requests at {http}", env!("CARGO_PKG_VERSION")));
+            say::line(format_args!("commands find it by --state {}", state.display()));
+        }
+        // Nobody waits for it outside of systemd.
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+        stop.wait().await;
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+        api.shutdown().await;
+        controller.shutdown().await;
+        if !shared.json {
+            say::line("stopped; router and instances go on");
+        }
+        Ok(Exit::Succeeded)
+    }
+}
+
+/// The signals that end the daemon.
+struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+    /// A terminal that closes is no reason to end.
+    hang_up: Signal,
+}
+
+impl Stop {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn wait(&mut self) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hang_up.recv() => {}
+            }
+        }
+    }
 }

@@ -7,3 +7,5 @@ pub(crate) mod receipt;
 pub(crate) mod release;
 pub(crate) mod status;
 pub(crate) mod table;
+#[cfg(test)]
+mod tests;

@@ -62,7 +62,8 @@ fn one_switch(switch: &SwitchReceipt, now: Timestamp, zone: &TimeZone) -> Vec<St
     table.row(["  from decision to flip".to_owned(), span(switch.decision_to_flip)]);
     table.row(["  first request on the new".to_owned(), after(switch.first_on_new, switch)]);
     table.row(["  last request on the old".to_owned(), after(switch.last_on_old, switch)]);
-    table.row(["  drain".to_owned(), span(switch.drain)]);
+    let drain = if switch.from.is_some() { span(switch.drain) } else { "nothing to drain".to_owned() };
+    table.row(["  drain".to_owned(), drain]);
     table.row(["  upgrades cut".to_owned(), switch.upgrades_cut.to_string()]);
     table.lines()
 }

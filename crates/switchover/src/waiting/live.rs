@@ -32,7 +32,7 @@ pub(crate) struct Live {
 
 impl Live {
     pub(crate) fn new() -> Self {
-        Self { term: Term::stdout(), last: None, output: VecDeque::new(), drawn: 0 }
+        Self { term: Term::buffered_stdout(), last: None, output: VecDeque::new(), drawn: 0 }
     }
 
     pub(crate) fn show(&mut self, status: &StatusView, release: &ReleaseView) {
@@ -57,6 +57,7 @@ impl Live {
     /// One line that stays, above the tree.
     pub(crate) fn say(&mut self, text: &str) {
         self.clear();
+        let _ = self.term.flush();
         say::line(text);
     }
 
@@ -73,6 +74,8 @@ impl Live {
             let _ = self.term.write_line(&truncate_str(line, width.max(1), "…"));
             self.drawn += 1;
         }
+        // One write a frame: a half-drawn tree is never seen.
+        let _ = self.term.flush();
     }
 
     /// The last tree, which stays.

@@ -120,3 +120,64 @@ impl Plain {
 fn took(stage: &switchover_model::view::StageView) -> String {
     length(stage_time(stage, stage.entered_at))
 }
+
+#[cfg(test)]
+mod tests {
+    use switchover_model::release::{Outcome, ReleaseKind};
+    use switchover_model::view::StageView;
+    use switchover_model::{RevisionId, Span, Timestamp};
+
+    use super::*;
+
+    #[test]
+    fn each_change_is_one_line_and_nothing_is_said_twice() {
+        let at = |millis| Timestamp::from_micros(1_000_000) + Span::from_millis(millis);
+        let stage = |stage, from, to: Option<u64>, state, note: Option<&str>| StageView {
+            stage,
+            entered_at: at(from),
+            left_at: to.map(at),
+            state,
+            note: note.map(str::to_owned),
+        };
+        let mut release = ReleaseView {
+            release: ReleaseId(2),
+            kind: ReleaseKind::Deploy,
+            revision: RevisionId(2),
+            from: Some(RevisionId(1)),
+            slot: None,
+            by: "ann".into(),
+            opened_at: at(0),
+            stages: vec![stage(Stage::Build, 0, None, StageState::Running, None)],
+            waiting: None,
+            paused: false,
+            undoing: false,
+            switched_at: None,
+            outcome: None,
+            settled_at: None,
+        };
+        let mut plain = Plain::new(&"shop".parse().unwrap(), ReleaseId(2));
+        let mut said = plain.changes(&release);
+        said.extend(plain.changes(&release));
+        release.stages = vec![
+            stage(Stage::Build, 0, Some(2_100), StageState::Done, Some("sealed 0123")),
+            stage(Stage::Provision, 2_100, None, StageState::Running, Some("0/1 web healthy")),
+        ];
+        release.waiting = Some("web to be healthy\u{1b}[2J".into());
+        said.extend(plain.changes(&release));
+        release.undoing = true;
+        release.outcome = Some(Outcome::Aborted { cause: None });
+        said.extend(plain.changes(&release));
+        assert_eq!(
+            said,
+            [
+                "shop release 2: r1 -> r2",
+                "shop release 2: build begins",
+                "shop release 2: build done in 2.1 s, sealed 0123",
+                "shop release 2: provision going on, 0/1 web healthy",
+                "shop release 2: waits: web to be healthy",
+                "shop release 2: being undone",
+                "shop release 2: aborted",
+            ]
+        );
+    }
+}

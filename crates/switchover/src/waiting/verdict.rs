@@ -46,6 +46,10 @@ pub(crate) fn verdict(release: &ReleaseView, until: Until) -> Option<Verdict> {
         Outcome::RolledBack { .. } if asked_for => end(Exit::Succeeded, "rolled-back", None),
         Outcome::Aborted { .. } if asked_for => end(Exit::Succeeded, "aborted", None),
         Outcome::RolledBack { cause } => end(Exit::Undone, "rolled-back", cause.clone()),
+        // Found out while it was built: nothing was changed, and nothing was to be changed.
+        Outcome::Aborted { cause: Some(cause) } if cause.code == "ALREADY-LIVE" => {
+            end(Exit::Refused, "aborted", Some(cause.clone()))
+        }
         Outcome::Aborted { cause } => end(Exit::Undone, "aborted", cause.clone()),
         Outcome::Superseded { .. } => end(Exit::Undone, "superseded", None),
         Outcome::Failed { cause } => end(Exit::NeedsPerson, "failed", Some(cause.clone())),

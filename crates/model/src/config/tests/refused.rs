@@ -109,6 +109,28 @@ fn broken_toml_is_shown_as_any_mistake_and_the_rest_is_still_read() {
     "#]],
     );
     check(
+        "name = \"shop\"\n[process.web]\ncommand = = 3\n[releas]\nbake = \"1m\"\n",
+        expect![[r#"
+        switchover.toml:3:11: not TOML: extra `=`, expected nothing
+          |
+        3 | command = = 3
+          |           ^
+          = see https://toml.io for how TOML is written
+
+        switchover.toml:3:13: not TOML: unexpected key or value, expected newline, `#`
+          |
+        3 | command = = 3
+          |             ^
+          = see https://toml.io for how TOML is written
+
+        switchover.toml:4:2: there is no key or table "releas"
+          |
+        4 | [releas]
+          |  ^^^^^^
+          = did you mean "release"?
+    "#]],
+    );
+    check(
         "",
         expect![[r#"
             switchover.toml:1:1: the file has no "name"
@@ -226,7 +248,7 @@ command = "true"
                |
             20 | stage = "contract"
                |         ^^^^^^^^^^
-               = write one of: "provision", "verify", "shift", "bake"
+               = write one of: "build", "provision", "verify", "approve", "shift", "bake", "retire"
         "#]],
     );
 }

@@ -1,0 +1,168 @@
+//! What happens in the demo, and what is told of it.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use switchover_model::ReleaseId;
+use switchover_model::answer::{CommandAnswer, HistoryView, ReceiptView};
+use switchover_model::receipt::Receipt;
+use switchover_model::release::Command;
+use switchover_model::revision::Source;
+use switchover_testkit::load::{self, Report};
+
+use super::house::{House, failed};
+use super::picture;
+use super::users::Users;
+use crate::app_file;
+use crate::commands::rollback;
+use crate::exit::Exit;
+use crate::failure::{Done, Failure};
+use crate::say;
+use crate::show::{self, moment};
+use crate::waiting::{Until, Wait};
+
+/// How long users are watched before and after each switch.
+const CALM: Duration = Duration::from_millis(1_500);
+/// How long one release of the demo may take.
+const RELEASE_LIMIT: Duration = Duration::from_secs(20);
+
+/// Tells the story; with `keep` everything is left running at the end.
+pub(crate) async fn tell(keep: bool) -> Done {
+    say::line("A daemon, a router and a small web app, in a temporary directory, on free ports.");
+    let house = House::build().await?;
+    let told = tokio::select! {
+        told = chapters(&house) => told,
+        _ = tokio::signal::ctrl_c() => Ok(Exit::Left),
+    };
+    if keep && matches!(told, Ok(Exit::Succeeded | Exit::Other)) {
+        play(house);
+        return told;
+    }
+    let down = house.pull_down().await;
+    match told {
+        Ok(Exit::Left) => {
+            say::error("Left; everything of the demo is stopped and removed.");
+            Ok(Exit::Left)
+        }
+        told => down.and(told),
+    }
+}
+
+async fn chapters(house: &House) -> Done {
+    title("Release v1: the first one");
+    release(house, "v1", "", Exit::Succeeded).await?;
+    let address: SocketAddr = house
+        .url
+        .trim_start_matches("http://")
+        .parse()
+        .map_err(|_| failed("find its router", &std::io::ErrorKind::InvalidInput.into()))?;
+    let users = Users::come(address)?;
+    say::line(format_args!("users come to {}: quick, slow, streaming, uploading, on WebSockets", house.url));
+    tokio::time::sleep(CALM).await;
+
+    title("Release v2, under load");
+    release(house, "v2", "", Exit::Succeeded).await?;
+    tokio::time::sleep(CALM).await;
+
+    title("Release v3, whose health never turns green: it is undone, and nobody notices");
+    release(house, "v3", "never-healthy", Exit::Undone).await?;
+
+    title("Roll v2 back to v1");
+    let answer = house.daemon.command(&house.app, &Command::Rollback { to: None }).await?;
+    let until = rollback::until(&house.daemon, &house.app, &answer).await?;
+    wait(house, &answer, until, Exit::Succeeded).await?;
+    tokio::time::sleep(CALM).await;
+
+    let report = users.leave().await?;
+    account(house, &report).await
+}
+
+/// Deploys what stands in the app's directory and shows it until it ends as `expected`.
+async fn release(house: &House, version: &str, sickness: &str, expected: Exit) -> Result<(), Failure> {
+    house.write_version(version, sickness)?;
+    let file = app_file::read(house.shared.config.as_deref())?;
+    let source = Source::Directory { path: house.app_folder() };
+    let command = Command::Deploy { config: Box::new(file.config), source, env: BTreeMap::new(), replace: false };
+    let answer = house.daemon.command(&house.app, &command).await?;
+    wait(house, &answer, Until::Switched, expected).await
+}
+
+async fn wait(house: &House, answer: &CommandAnswer, until: Until, expected: Exit) -> Result<(), Failure> {
+    let Some(release) = answer.release else { return Ok(()) };
+    let waited = Wait {
+        shared: &house.shared,
+        daemon: &house.daemon,
+        app: &house.app,
+        release,
+        after: answer.sequence.saturating_sub(1),
+        until,
+        timeout: Some(RELEASE_LIMIT),
+    };
+    match waited.run().await {
+        Ok(exit) if exit == expected => Ok(()),
+        Err(Failure::Problem(exit, problem)) if exit == expected => {
+            say::problem(&problem);
+            Ok(())
+        }
+        Ok(exit) => Err(failed(
+            &format!("see release {release} end as it should ({exit:?})"),
+            &std::io::ErrorKind::Other.into(),
+        )),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// The receipts beside the users' own count.
+async fn account(house: &House, report: &Report) -> Done {
+    let history: HistoryView = house.daemon.get(&format!("/v1/apps/{}/history", house.app)).await?;
+    let mut receipts = Vec::new();
+    for release in &history.releases {
+        receipts.push(receipt(house, release.release).await?);
+    }
+    let zone = jiff::tz::TimeZone::system();
+    for receipt in &receipts {
+        title("");
+        show::receipt::tables(&house.app, receipt, moment::now(), &zone).into_iter().for_each(say::line);
+    }
+    title("What the users noticed");
+    say::line(format_args!("{} requests sent, {} answered, {} failed", report.sent, report.answered, report.failed));
+    let switches: Vec<_> = receipts.iter().flat_map(|receipt| receipt.switches.clone()).collect();
+    picture::lines(report, &switches).into_iter().for_each(say::line);
+    let mut wrong = report.complaints();
+    wrong.extend(load::compare(report, &receipts));
+    let lost: u64 = receipts.iter().map(|receipt| receipt.lost).sum();
+    if wrong.is_empty() && lost == 0 {
+        say::line("the receipts and the users count the same; no request was lost");
+        return Ok(Exit::Succeeded);
+    }
+    wrong.iter().for_each(|line| say::error(format_args!("! {line}")));
+    say::error(format_args!("{lost} requests lost by the receipts"));
+    Ok(Exit::Other)
+}
+
+async fn receipt(house: &House, release: ReleaseId) -> Result<Receipt, Failure> {
+    let view: ReceiptView = house.daemon.get(&format!("/v1/apps/{}/receipt/{release}", house.app)).await?;
+    Ok(view.receipt)
+}
+
+fn title(text: &str) {
+    say::line("");
+    if !text.is_empty() {
+        say::line(console::style(text).bold());
+    }
+}
+
+/// How to go on with what was kept.
+fn play(house: House) {
+    let state = house.shared.state.clone().unwrap_or_default();
+    let app = house.app_folder();
+    let url = house.url.clone();
+    let folder = house.keep();
+    title("Everything is left running.");
+    say::line(format_args!("  the app           curl {url}/version"));
+    say::line(format_args!("  in its directory  cd {}; export SWITCHOVER_STATE={}", app.display(), state.display()));
+    say::line("  a new version     echo v4 > VERSION; : > SICK; switchover deploy --wait");
+    say::line("  a look, and back  switchover status; switchover rollback --wait");
+    say::line(format_args!("  the end           pkill -f {}; rm -r {}", folder.display(), folder.display()));
+}
