@@ -63,6 +63,12 @@ pub struct Receipt {
     pub closed: bool,
     /// What the numbers rest on.
     pub evidence: Evidence,
+    /// Accepted after the window of the release before had ended and before this one began: no release was under way.
+    #[serde(default)]
+    pub accepted_since_last: u64,
+    /// Of these, how many were lost.
+    #[serde(default)]
+    pub lost_since_last: u64,
     /// In flight when the window began.
     pub in_flight_before: u64,
     /// Accepted in the window.

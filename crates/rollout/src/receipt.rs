@@ -1,7 +1,8 @@
 //! The receipt of a release: the difference of two readings of the router's counters, and its switches.
 //!
-//! Windows tile: a release's window begins at the reading with which it was opened and ends at the one with which it was
-//! settled, or with which the next one was opened when that came first; so a request is counted in at most one receipt.
+//! A release's window begins at the reading with which it was opened and ends at the one with which it was settled, or with
+//! which the next one was opened when that came first. What lies between two windows is told by the later one. So a request
+//! is counted exactly once.
 
 use std::collections::BTreeMap;
 
@@ -42,7 +43,20 @@ pub fn receipt(
     };
     let closed = end.is_some();
     let end = end.or(current.map(|ledger| Reading { at: now, ledger }))?;
-    Some(difference(found, begin, end, closed, evidence))
+    let mut receipt = difference(found, begin, end, closed, evidence);
+    let before = app.all_releases().rfind(|other| other.id < release);
+    if let Some(last) = before.and_then(|before| reading(before.settled_at, before.settled_ledger.as_deref()))
+        && last.at <= begin.at
+    {
+        receipt.accepted_since_last = begin.ledger.accepted.saturating_sub(last.ledger.accepted);
+        receipt.lost_since_last = lost(begin.ledger).saturating_sub(lost(last.ledger));
+    }
+    Some(receipt)
+}
+
+/// Requests lost since the app was first routed.
+fn lost(ledger: &Ledger) -> u64 {
+    ledger.own.values().map(|counted| counted.lost).sum::<u64>() + ledger.lost_with_router
 }
 
 /// The first reading of a release: made when it was opened, or as soon after as the traffic could be asked.
@@ -72,6 +86,8 @@ fn difference(release: &Release, begin: Reading<'_>, end: Reading<'_>, closed: b
         to: end.at,
         closed,
         evidence,
+        accepted_since_last: 0,
+        lost_since_last: 0,
         in_flight_before: before.in_flight,
         accepted,
         aborted,

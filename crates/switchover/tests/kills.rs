@@ -1,0 +1,193 @@
+//! kill -9 at the worst moments, under load: the controller in each stage, the router, an instance, a shim.
+
+mod house;
+
+use std::time::Duration;
+
+use house::crowd::Crowd;
+use house::{House, signal};
+use serde_json::Value;
+use switchover_testkit::load::Plan;
+
+/// The stage to be killed in, and the settings that make it last long enough to be met.
+const STAGES: &[(&str, &str)] = &[
+    ("build", "[build]\ncommand = \"sleep 1.5\"\non_crash = \"rerun\""),
+    ("provision", ""),
+    ("verify", "[[release.hook]]\nstage = \"verify\"\ncommand = \"sleep 1.5\"\non_crash = \"rerun\""),
+    ("approve", "[release]\napprove = true\nbake = \"0s\""),
+    ("shift", "[[release.hook]]\nstage = \"shift\"\ncommand = \"sleep 1.5\"\non_crash = \"rerun\""),
+    ("bake", "[release]\nbake = \"2s\""),
+    ("retire", "[release]\nbake = \"0s\"\nkeep_warm = \"2s\""),
+];
+
+/// Users of most kinds.
+fn crowd(house: &House) -> Crowd {
+    let mut plan = Plan::nobody(house.address, "localhost");
+    plan.quick = 8;
+    plan.slow = 2;
+    plan.slow_takes = Duration::from_millis(700);
+    plan.streams = 2;
+    plan.uploads = 1;
+    plan.upload_bytes = 256 * 1024;
+    plan.websockets = 4;
+    Crowd::gather(plan)
+}
+
+fn releases(house: &House) -> Vec<Value> {
+    house.cli(&["history", "--json"]).ended(0).json()["releases"].as_array().cloned().unwrap_or_default()
+}
+
+fn is_in(house: &House, stage: &str) -> bool {
+    let newest = releases(house).pop();
+    newest.is_some_and(|release| {
+        let last = release["stages"].as_array().and_then(|stages| stages.last().cloned());
+        last.is_some_and(|last| last["stage"] == stage && last["state"] == "running")
+    })
+}
+
+#[test]
+fn a_controller_killed_in_any_stage_goes_on_where_it_was() {
+    for (stage, settings) in STAGES {
+        let mut house = House::start();
+        house.sample("instances = 2", "[release]\nbake = \"0s\"\nkeep_warm = \"1h\"");
+        house.cli(&["deploy", "--wait"]).ended(0);
+        let crowd = crowd(&house);
+
+        let file = format!("[env]\nSAMPLE_SICK = \"boots-in=1200\"\n\n{settings}");
+        house.sample("instances = 2", &file);
+        house.write("VERSION", "v2");
+        house.cli(&["deploy"]).ended(0);
+        house.wait_for(&format!("the release is in {stage}"), |house| is_in(house, stage));
+        house.kill_daemon();
+        let asked_before = crowd.answered();
+        house.wait_for("users are served without a controller", |_| crowd.answered() > asked_before + 200);
+        house.serve();
+        if *stage == "approve" {
+            house.cli(&["promote"]).ended(0);
+        }
+        house.wait_for(&format!("the release killed in {stage} is switched"), |house| {
+            releases(house).last().is_some_and(|release| release["switched_at"].is_u64())
+        });
+        assert_eq!(house.live_revision().as_deref(), Some("r2"), "killed in {stage}");
+        if matches!(*stage, "bake" | "retire") {
+            house.wait_for(&format!("the release killed in {stage} has its outcome"), |house| {
+                releases(house).last().is_some_and(|release| release["outcome"]["kind"] == "succeeded")
+            });
+        }
+
+        let report = crowd.leave();
+        assert_eq!(report.complaints(), Vec::<String>::new(), "killed in {stage}");
+        let receipt = house.receipt(Some(2));
+        assert_eq!(receipt["balanced"], true, "killed in {stage}: {receipt:#}");
+        assert_eq!(receipt["lost"], 0, "killed in {stage}: {receipt:#}");
+    }
+}
+
+#[test]
+fn a_hook_lost_with_the_controller_fails_when_the_app_says_so() {
+    let mut house = House::start();
+    house.sample("", "[release]\nbake = \"0s\"");
+    house.cli(&["deploy", "--wait"]).ended(0);
+    house.sample("", "[[release.hook]]\nstage = \"verify\"\ncommand = \"sleep 20\"\non_crash = \"fail\"");
+    house.write("VERSION", "v2");
+    house.cli(&["deploy"]).ended(0);
+    house.wait_for("the hook runs", |house| is_in(house, "verify"));
+    house.kill_daemon();
+    house.serve();
+    house.wait_for("the release is undone", |house| {
+        releases(house).last().is_some_and(|release| release["outcome"]["kind"] == "aborted")
+    });
+    assert_eq!(house.live_revision().as_deref(), Some("r1"));
+    assert!(house.get("/version").unwrap().1.contains("v1"));
+}
+
+#[test]
+fn a_killed_router_is_back_with_its_last_table() {
+    let house = House::start();
+    house.sample("instances = 2", "");
+    house.cli(&["deploy", "--wait"]).ended(0);
+    let routers = house.processes("router");
+    assert_eq!(routers.len(), 1, "{routers:?}");
+    signal(routers[0], libc::SIGKILL);
+    house.wait_for("another router serves", |house| {
+        house.processes("router").iter().any(|pid| *pid != routers[0])
+            && house.get("/version").is_ok_and(|(status, _)| status == 200)
+    });
+    house.wait_for("the controller sees it", |house| house.status()["unknown"].as_array().is_some_and(Vec::is_empty));
+    house.write("VERSION", "v2");
+    house.cli(&["deploy", "--wait"]).ended(0);
+    assert!(house.get("/version").unwrap().1.contains("v2"));
+}
+
+#[test]
+fn a_router_that_starts_without_a_controller_serves_its_last_table() {
+    let mut house = House::start();
+    house.sample("", "");
+    house.cli(&["deploy", "--wait"]).ended(0);
+    let router = house.processes("router")[0];
+    let line = std::fs::read(format!("/proc/{router}/cmdline")).unwrap();
+    let arguments: Vec<String> = line
+        .split(|byte| *byte == 0)
+        .filter(|argument| !argument.is_empty())
+        .map(|argument| String::from_utf8_lossy(argument).into_owned())
+        .collect();
+    house.kill_daemon();
+    signal(router, libc::SIGKILL);
+    house.wait_for("the router is gone", |house| house.get("/version").is_err());
+    // What systemd would do: the same command again.
+    let mut child = std::process::Command::new(&arguments[0]).args(&arguments[1..]).spawn().unwrap();
+    house.wait_for("the last table is served", |house| house.get("/version").is_ok_and(|(status, _)| status == 200));
+    house.serve();
+    assert_eq!(house.live_revision().as_deref(), Some("r1"));
+    assert_eq!(house.processes("router"), [child.id()], "the controller found the router that was there");
+    drop(house);
+    child.wait().unwrap();
+}
+
+#[test]
+fn an_instance_killed_under_load_loses_only_what_it_was_answering() {
+    let house = House::start();
+    house.sample("instances = 2", "");
+    house.cli(&["deploy", "--wait"]).ended(0);
+    let crowd = crowd(&house);
+    house.wait_for("users are served", |_| crowd.answered() > 300);
+    let victim: u32 = {
+        let (_, body) = house.get("/version").unwrap();
+        let seen: Value = serde_json::from_str(&body).unwrap();
+        u32::try_from(seen["pid"].as_u64().unwrap()).unwrap()
+    };
+    let before = crowd.answered();
+    signal(victim, libc::SIGKILL);
+    house.wait_for("users go on", |_| crowd.answered() > before + 500);
+    house.wait_for("two instances are healthy again", |house| {
+        let status = house.status();
+        let live = status["live"].as_str().unwrap_or("blue").to_owned();
+        status["slots"][&live]["instances"]
+            .as_array()
+            .is_some_and(|all| all.iter().filter(|one| one["phase"]["phase"] == "healthy").count() == 2)
+    });
+    let report = crowd.leave();
+    // At most what was in flight on it: 8 quick, 2 slow, 2 streams, 1 upload.
+    assert!(report.failed <= 13, "{:?}", report.complaints());
+}
+
+#[test]
+fn a_killed_shim_leaves_no_stray_app_and_no_gap() {
+    let house = House::start();
+    house.sample("instances = 2", "");
+    house.cli(&["deploy", "--wait"]).ended(0);
+    let shims = house.processes("shim");
+    assert_eq!(shims.len(), 2, "{shims:?}");
+    signal(shims[0], libc::SIGKILL);
+    house.wait_for("the place is filled by a new instance", |house| {
+        let now = house.processes("shim");
+        now.len() == 2 && !now.contains(&shims[0])
+    });
+    house.wait_for("two instances are healthy and nothing else runs", |house| {
+        let status = house.status();
+        let live = status["live"].as_str().unwrap_or("blue").to_owned();
+        let instances = status["slots"][&live]["instances"].as_array().cloned().unwrap_or_default();
+        instances.len() == 2 && instances.iter().all(|one| one["phase"]["phase"] == "healthy")
+    });
+    assert_eq!(house.get("/version").unwrap().0, 200);
+}
