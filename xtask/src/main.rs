@@ -4,6 +4,7 @@
 //! Debian machine with Rust, then runs format, clippy, docs, tidy and tests. Begin reading at `test.rs`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line chore talks to its terminal")]
 
+mod bench;
 mod step;
 mod test;
 
@@ -24,12 +25,18 @@ enum Chore {
     Test,
     /// The invariants of the house, as tests.
     Tidy,
+    /// Measures beside the peers in one run; all benches when none is named.
+    Bench {
+        /// Which benches.
+        which: Vec<bench::Which>,
+    },
 }
 
 fn main() -> ExitCode {
-    let result = match Arguments::parse().chore {
-        Chore::Test => test::all(),
-        Chore::Tidy => test::tidy(),
+    let result: Result<(), Box<dyn std::error::Error>> = match Arguments::parse().chore {
+        Chore::Test => test::all().map_err(Into::into),
+        Chore::Tidy => test::tidy().map_err(Into::into),
+        Chore::Bench { which } => bench::run(&which).map_err(Into::into),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

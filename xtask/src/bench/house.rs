@@ -1,0 +1,93 @@
+//! The product as a bench uses it: the release binary, a daemon in a scratch folder, commands as a user types them.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use super::peers::{Server, free_address};
+use super::{BenchError, Tried, root};
+
+/// A running daemon with its router, stopped with everything it started when it is dropped.
+pub(crate) struct House {
+    /// Where the app under test lies.
+    pub(crate) app: PathBuf,
+    /// Where requests are taken.
+    pub(crate) address: SocketAddr,
+    state: PathBuf,
+    /// Kept so that the daemon ends with the house.
+    _daemon: Server,
+}
+
+impl House {
+    /// The release binary.
+    pub(crate) fn binary() -> PathBuf {
+        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+        target.join("release/switchover")
+    }
+
+    /// Starts a daemon whose state lies in `folder`, with `lanes` lanes, for the app in `folder/app`.
+    pub(crate) fn start(folder: &Path, lanes: u32) -> Result<Self, BenchError> {
+        let app = folder.join("app");
+        let state = folder.join("state");
+        std::fs::create_dir_all(&app).tried(app.display().to_string())?;
+        let address = free_address()?;
+        let mut serve = Command::new(Self::binary());
+        serve.args(["serve", "--http", &address.to_string()]);
+        serve.env("SWITCHOVER_STATE", &state).env("SWITCHOVER_LANES", lanes.to_string());
+        let daemon = Server::start("switchover", address, &mut serve)?;
+        Ok(Self { app, address, state, _daemon: daemon })
+    }
+
+    /// Runs one command of the product in the app's directory.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Result<Output, BenchError> {
+        Command::new(Self::binary())
+            .args(arguments)
+            .env("SWITCHOVER_STATE", &self.state)
+            .current_dir(&self.app)
+            .output()
+            .tried(arguments.join(" "))
+    }
+
+    /// The same, and an error when it does not end well; gives its standard output.
+    pub(crate) fn succeed(&self, arguments: &[&str]) -> Result<String, BenchError> {
+        let output = self.command(arguments)?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        if output.status.success() {
+            return Ok(text);
+        }
+        let errors = String::from_utf8_lossy(&output.stderr);
+        Err(BenchError::Unexpected(format!("switchover {}: {}\n{text}{errors}", arguments.join(" "), output.status)))
+    }
+
+    /// The router's process.
+    pub(crate) fn router(&self) -> Result<u32, BenchError> {
+        self.processes_with("router")
+            .first()
+            .copied()
+            .ok_or_else(|| BenchError::Unexpected("no router runs".to_owned()))
+    }
+
+    /// Processes of this house whose first argument is `word`, found by the state directory in their arguments or environment.
+    fn processes_with(&self, word: &str) -> Vec<u32> {
+        let state = self.state.display().to_string();
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+            let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+            let arguments = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            let arguments: Vec<_> = arguments.split(|byte| *byte == 0).map(String::from_utf8_lossy).collect();
+            if arguments.get(1).is_some_and(|first| first == word) && arguments.iter().any(|one| one.contains(&state)) {
+                found.push(pid);
+            }
+        }
+        found
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        // Shims end their app on SIGTERM; the router finishes what it has.
+        for pid in [self.processes_with("serve"), self.processes_with("shim"), self.processes_with("router")].concat() {
+            let _ = Command::new("kill").arg(pid.to_string()).status();
+        }
+    }
+}
