@@ -1,0 +1,101 @@
+//! What commands answer: one JSON object for scripts, plain lines where nobody watches, pictures for people.
+
+mod house;
+
+use std::process::Stdio;
+
+use house::{House, Said};
+
+const LONG: &str = "[release]\nbake = \"1h\"\nkeep_warm = \"1h\"";
+
+#[test]
+fn every_json_answer_is_one_object_that_begins_with_its_schema_version() {
+    let house = House::start();
+    house.sample("", LONG);
+    let deployed = house.cli(&["deploy", "--wait", "--json"]).ended(0);
+    assert_eq!(deployed.json()["result"], "switched");
+    let receipt: &[&str] = &["receipt", "1", "--json"];
+    for arguments in [
+        &["status", "--json"][..],
+        &["history", "--json"],
+        &["traffic", "--json"],
+        &["plan", "--json"],
+        &["apply", "--json"],
+        &["validate", "--json"],
+        receipt,
+    ] {
+        let said = house.cli(arguments).ended(0);
+        assert!(said.out.starts_with("{\n  \"schema_version\": 1,"), "{arguments:?}: {}", said.out);
+        said.json();
+    }
+    for said in [deployed, house.cli(&["status"]), house.cli(&["history"]), house.cli(&["receipt"])] {
+        assert!(!said.out.contains('\u{1b}'), "control codes where nobody watches: {said:?}");
+    }
+}
+
+#[test]
+fn a_status_says_how_a_rollback_would_go_and_the_rollback_goes_so() {
+    let house = House::start();
+    house.sample("", LONG);
+    house.cli(&["deploy", "--wait"]).ended(0);
+    assert!(house.cli(&["status"]).ended(0).out.contains("a rollback now: none"));
+    house.write("VERSION", "v2");
+    house.cli(&["deploy", "--wait"]).ended(0);
+    let status = house.cli(&["status"]).ended(0);
+    assert!(status.out.contains("a rollback now: one switch to r1"), "{status:?}");
+    // Far from the app's directory the daemon's only app is meant.
+    let far = house.command(&["rollback", "--wait"]).current_dir("/").output().map(Said::from);
+    far.expect("the command runs").ended(0);
+    assert_eq!(house.live_revision().as_deref(), Some("r1"));
+}
+
+#[test]
+fn a_wait_goes_on_when_the_daemon_is_killed_and_started_anew() {
+    let mut house = House::start();
+    house.sample("", LONG);
+    house.cli(&["deploy", "--wait"]).ended(0);
+    house.write("SICK", "boots-in=2000");
+    house.write("VERSION", "v2");
+    let waiting = house
+        .command(&["deploy", "--wait"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the command runs");
+    house.wait_for("the new slot boots", |house| {
+        house.status()["releases"].as_array().is_some_and(|releases| {
+            releases.iter().any(|release| release["release"] == 2 && release["stages"][1]["stage"] == "provision")
+        })
+    });
+    house.kill_daemon();
+    house.serve();
+    let said: Said = waiting.wait_with_output().expect("the command ends").into();
+    let said = said.ended(0);
+    assert!(said.out.contains("the daemon is away") && said.out.contains("the daemon is back"), "{said:?}");
+    assert_eq!(house.live_revision().as_deref(), Some("r2"));
+}
+
+#[test]
+fn a_proposal_is_right_and_never_overwrites() {
+    let house = House::closed();
+    house.write("go.mod", "module shop");
+    house.cli(&["init"]).ended(0);
+    house.cli(&["validate"]).ended(0);
+    let first = std::fs::read_to_string(house.app().join("switchover.toml")).expect("the proposal");
+    house.write("package.json", "{}");
+    let said = house.cli(&["init"]).ended(2);
+    assert!(said.err.contains("CONFIG-EXISTS"), "{said:?}");
+    assert_eq!(std::fs::read_to_string(house.app().join("switchover.toml")).expect("the proposal"), first);
+}
+
+#[test]
+fn the_demo_tells_its_story_and_loses_nothing() {
+    let house = House::closed();
+    let temporary = house.folder.path().join("demo");
+    std::fs::create_dir(&temporary).expect("a directory");
+    let said = house.command(&["demo"]).env("TMPDIR", &temporary).output().map(Said::from);
+    let said = said.expect("the command runs").ended(0);
+    assert!(said.out.contains("no request was lost"), "{said:?}");
+    assert!(said.err.contains("HEALTH-NEVER-GREEN"), "{said:?}");
+    assert_eq!(std::fs::read_dir(&temporary).expect("the directory").count(), 0, "something was left behind");
+}
