@@ -76,6 +76,39 @@ fn a_wait_goes_on_when_the_daemon_is_killed_and_started_anew() {
 }
 
 #[test]
+fn a_release_that_needs_approval_waits_until_somebody_promotes_or_aborts_it() {
+    let house = House::start();
+    house.sample("", "[release]\napprove = true\nbake = \"1h\"");
+    let at_the_gate = |house: &House| {
+        house.status()["releases"].as_array().is_some_and(|releases| {
+            releases.last().is_some_and(|release| {
+                let stage = release["stages"].as_array().and_then(|stages| stages.last());
+                release["outcome"].is_null() && stage.is_some_and(|stage| stage["stage"] == "approve")
+            })
+        })
+    };
+    house.cli(&["deploy"]).ended(0);
+    house.wait_for("the release waits for approval", at_the_gate);
+    assert_eq!(house.live_revision(), None);
+    let stale = house.cli(&["promote", "--stage", "build"]).ended(3);
+    assert!(stale.err.contains("STALE-COMMAND"), "{stale:?}");
+    house.cli(&["promote"]).ended(0);
+    house.wait_for("the release is switched", |house| house.live_revision().as_deref() == Some("r1"));
+
+    house.write("VERSION", "v2");
+    house.cli(&["deploy"]).ended(0);
+    house.wait_for("the next release waits for approval", at_the_gate);
+    house.cli(&["pause"]).ended(0);
+    house.cli(&["resume"]).ended(0);
+    house.cli(&["abort"]).ended(0);
+    house.wait_for("the release is undone", |house| {
+        let history = house.cli(&["history", "--json"]).ended(0).json();
+        history["releases"][1]["outcome"]["kind"] == "aborted"
+    });
+    assert_eq!(house.live_revision().as_deref(), Some("r1"));
+}
+
+#[test]
 fn a_proposal_is_right_and_never_overwrites() {
     let house = House::closed();
     house.write("go.mod", "module shop");

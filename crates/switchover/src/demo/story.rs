@@ -130,8 +130,8 @@ async fn account(house: &House, report: &Report) -> Done {
     let switches: Vec<_> = receipts.iter().flat_map(|receipt| receipt.switches.clone()).collect();
     picture::lines(report, &switches).into_iter().for_each(say::line);
     let mut wrong = report.complaints();
-    wrong.extend(load::compare(report, &receipts));
-    let lost: u64 = receipts.iter().map(|receipt| receipt.lost).sum();
+    wrong.extend(differences(report, &receipts));
+    let lost: u64 = receipts.iter().map(|receipt| receipt.lost + receipt.lost_since_last).sum();
     if wrong.is_empty() && lost == 0 {
         say::line("the receipts and the users count the same; no request was lost");
         return Ok(Exit::Succeeded);
@@ -139,6 +139,22 @@ async fn account(house: &House, report: &Report) -> Done {
     wrong.iter().for_each(|line| say::error(format_args!("! {line}")));
     say::error(format_args!("{lost} requests lost by the receipts"));
     Ok(Exit::Other)
+}
+
+/// Where the users' count and the receipts' differ. Requests between two releases belong to no window, only to the sum.
+fn differences(report: &Report, receipts: &[Receipt]) -> Vec<String> {
+    let between: u64 = receipts.iter().map(|receipt| receipt.accepted_since_last).sum();
+    if between == 0 {
+        return load::compare(report, receipts);
+    }
+    let accepted: u64 = receipts.iter().map(|receipt| receipt.accepted).sum();
+    let unbalanced = receipts.iter().filter(|receipt| !receipt.balanced);
+    let mut differences: Vec<String> =
+        unbalanced.map(|receipt| format!("the sum of release {} does not close", receipt.release)).collect();
+    if accepted + between != report.sent {
+        differences.push(format!("users count {}, receipts {accepted} and {between} between releases", report.sent));
+    }
+    differences
 }
 
 async fn receipt(house: &House, release: ReleaseId) -> Result<Receipt, Failure> {

@@ -26,6 +26,12 @@ pub(crate) fn tables(app: &AppName, receipt: &Receipt, now: Timestamp, zone: &Ti
     lines.push(String::new());
     let verdict = if receipt.balanced { "the sum closes" } else { "THE SUM DOES NOT CLOSE" };
     lines.push(format!("{verdict}; {} requests lost", receipt.lost));
+    if receipt.accepted_since_last > 0 {
+        lines.push(format!(
+            "between the release before and this one: {} accepted, {} lost",
+            receipt.accepted_since_last, receipt.lost_since_last
+        ));
+    }
     for switch in &receipt.switches {
         lines.push(String::new());
         lines.extend(one_switch(switch, now, zone));

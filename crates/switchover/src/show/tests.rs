@@ -207,6 +207,8 @@ fn a_receipt_writes_its_sum_out() {
         in_flight_after: 4,
         balanced: true,
         lost: 1,
+        accepted_since_last: 1_204,
+        lost_since_last: 1,
         switches: vec![SwitchReceipt {
             version: 9,
             from: Some(RevisionId(4)),
@@ -224,26 +226,27 @@ fn a_receipt_writes_its_sum_out() {
     check(
         receipt::tables(&app, &receipt, at(70_000), &jiff::tz::TimeZone::UTC),
         expect![[r#"
-        receipt of release 7 of shop: 22:13:20 to 22:14:21 (1m 1s), closed
-        rests on every request, counted by the router
+            receipt of release 7 of shop: 22:13:20 to 22:14:21 (1m 1s), closed
+            rests on every request, counted by the router
 
-        requests                                                    2xx  3xx  4xx  5xx  upgrades
-        in flight before                                         3
-        accepted                                              1204
-        answered by r4                                         604  600    0    2    0         2
-        answered by r5                                         594  590    0    2    1         1
-        answered by the router: no-healthy-instance (1 lost)     2
-        left by the client                                       3
-        lost with a killed router                                0
-        in flight after                                          4
+            requests                                                    2xx  3xx  4xx  5xx  upgrades
+            in flight before                                         3
+            accepted                                              1204
+            answered by r4                                         604  600    0    2    0         2
+            answered by r5                                         594  590    0    2    1         1
+            answered by the router: no-healthy-instance (1 lost)     2
+            left by the client                                       3
+            lost with a killed router                                0
+            in flight after                                          4
 
-        the sum closes; 1 requests lost
+            the sum closes; 1 requests lost
+            between the release before and this one: 1204 accepted, 1 lost
 
-        switch r4 -> r5             22:13:22
-          from decision to flip     3.1 ms
-          first request on the new  1.0 ms after the flip
-          last request on the old   1.0 ms before the flip
-          drain                     1.4 s
-          upgrades cut              2"#]],
+            switch r4 -> r5             22:13:22
+              from decision to flip     3.1 ms
+              first request on the new  1.0 ms after the flip
+              last request on the old   1.0 ms before the flip
+              drain                     1.4 s
+              upgrades cut              2"#]],
     );
 }

@@ -51,7 +51,11 @@ pub(crate) fn verdict(release: &ReleaseView, until: Until) -> Option<Verdict> {
             end(Exit::Refused, "aborted", Some(cause.clone()))
         }
         Outcome::Aborted { cause } => end(Exit::Undone, "aborted", cause.clone()),
-        Outcome::Superseded { .. } => end(Exit::Undone, "superseded", None),
+        Outcome::Superseded { by } => {
+            let cause = format!("Release {} was superseded by release {by} before its switch.", release.release);
+            let problem = Problem::new("RELEASE-SUPERSEDED", cause, "Look at the newer one with `switchover status`.");
+            end(Exit::Undone, "superseded", Some(problem))
+        }
         Outcome::Failed { cause } => end(Exit::NeedsPerson, "failed", Some(cause.clone())),
     }
 }
