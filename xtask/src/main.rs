@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line chore talks to its terminal")]
 
 mod bench;
+mod prove;
 mod step;
 mod test;
 
@@ -30,6 +31,11 @@ enum Chore {
         /// Which benches.
         which: Vec<bench::Which>,
     },
+    /// The runs that take too long for every day; their report is docs/proof.md.
+    Prove {
+        /// Only those whose text contains this.
+        only: Option<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -37,6 +43,7 @@ fn main() -> ExitCode {
         Chore::Test => test::all().map_err(Into::into),
         Chore::Tidy => test::tidy().map_err(Into::into),
         Chore::Bench { which } => bench::run(&which).map_err(Into::into),
+        Chore::Prove { only } => prove::run(only.as_deref()).map_err(Into::into),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -47,7 +47,9 @@ fn is_in(house: &House, stage: &str) -> bool {
 
 #[test]
 fn a_controller_killed_in_any_stage_goes_on_where_it_was() {
-    for (stage, settings) in STAGES {
+    // `KILL_ROUNDS` makes the long run of the proofs.
+    let rounds: usize = std::env::var("KILL_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
+    for (stage, settings) in STAGES.iter().cycle().take(STAGES.len() * rounds) {
         let mut house = House::start();
         house.sample("instances = 2", "[release]\nbake = \"0s\"\nkeep_warm = \"1h\"");
         house.cli(&["deploy", "--wait"]).ended(0);

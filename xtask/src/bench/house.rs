@@ -19,8 +19,11 @@ pub(crate) struct House {
 }
 
 impl House {
-    /// The release binary.
+    /// The binary under test: `SWITCHOVER_BINARY` when it is set, else the release build.
     pub(crate) fn binary() -> PathBuf {
+        if let Some(named) = std::env::var_os("SWITCHOVER_BINARY") {
+            return PathBuf::from(named);
+        }
         let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
         target.join("release/switchover")
     }

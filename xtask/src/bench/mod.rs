@@ -1,4 +1,5 @@
-//! `cargo xtask bench`: measures beside the peers in one run and writes ratios of medians to `docs/benchmarks.md`.
+//! `cargo xtask bench`: measures beside the peers in one run, as ratios of medians; what is worth keeping stands in
+//! `docs/benchmarks.md`.
 //!
 //! Every number comes from a run of this program; the machine and the versions stand beside it. Timings never decide a test.
 
@@ -56,7 +57,9 @@ pub(crate) enum Which {
 /// Runs the benches asked for (all when none is named) and prints their tables as Markdown.
 pub(crate) fn run(which: &[Which]) -> Result<(), BenchError> {
     let asked = |one: Which| which.is_empty() || which.contains(&one);
-    step::run("cargo", &["build", "--release", "--locked", "--package", "switchover"])?;
+    if std::env::var_os("SWITCHOVER_BINARY").is_none() {
+        step::run("cargo", &["build", "--release", "--locked", "--package", "switchover"])?;
+    }
     let mut report = machine();
     if asked(Which::Proxy) {
         peers::install()?;
@@ -78,7 +81,8 @@ pub(crate) fn root() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
-fn machine() -> String {
+/// What it runs on, as a line of Markdown.
+pub(crate) fn machine() -> String {
     let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpu
         .lines()

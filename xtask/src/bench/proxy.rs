@@ -42,7 +42,11 @@ fn measure(folder: &std::path::Path) -> Result<String, BenchError> {
     let template = super::root().join("bench/peers/backend.conf.in");
     let template = std::fs::read_to_string(&template).tried("backend.conf.in")?;
     std::fs::write(house.app.join("backend.conf.in"), template).tried("backend.conf.in")?;
-    let command = "mkdir -p /tmp/switchover-bench-$SWITCHOVER_INSTANCE && sed -e s#@LISTEN@#127.0.0.1:$PORT# -e s#@DIR@#/tmp/switchover-bench-$SWITCHOVER_INSTANCE# backend.conf.in > /tmp/switchover-bench-$SWITCHOVER_INSTANCE/nginx.conf && exec nginx -c /tmp/switchover-bench-$SWITCHOVER_INSTANCE/nginx.conf";
+    let scratch = folder.join("$SWITCHOVER_INSTANCE");
+    let scratch = scratch.display();
+    let command = format!(
+        "mkdir -p {scratch} && sed -e s#@LISTEN@#127.0.0.1:$PORT# -e s#@DIR@#{scratch}# backend.conf.in > {scratch}/nginx.conf && exec nginx -c {scratch}/nginx.conf"
+    );
     let file = format!(
         "name = \"bench\"\n\n[process.web]\ncommand = '''{command}'''\nstop = {{ signal = \"SIGTERM\", grace = \"5s\" }}\n"
     );
