@@ -25,12 +25,12 @@ const PROOFS: &[Proof] = &[
     },
     Proof {
         shows: "200 switches through the command line under load, 50 of them full deploys: nothing fails, the receipts agree with the client",
-        arguments: &["test", "--release", "--package", "switchover", "--test", "switches", "--", "--nocapture"],
+        arguments: &["test", "--package", "switchover", "--test", "switches", "--", "--nocapture"],
         variables: &[("SWITCHES", "200")],
     },
     Proof {
         shows: "kill -9 of the controller in each stage, the router, an instance, a shim, five times over",
-        arguments: &["test", "--release", "--package", "switchover", "--test", "kills", "--", "--nocapture"],
+        arguments: &["test", "--package", "switchover", "--test", "kills", "--", "--nocapture"],
         variables: &[("KILL_ROUNDS", "5")],
     },
 ];
