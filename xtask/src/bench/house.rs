@@ -1,11 +1,16 @@
 //! The product as a bench uses it: the release binary, a daemon in a scratch folder, commands as a user types them.
 
 use std::net::SocketAddr;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 use super::peers::{Server, free_address};
 use super::{BenchError, Tried, root};
+
+/// How long the daemon may take until it takes orders.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 
 /// A running daemon with its router, stopped with everything it started when it is dropped.
 pub(crate) struct House {
@@ -38,6 +43,14 @@ impl House {
         serve.args(["serve", "--http", &address.to_string()]);
         serve.env("SWITCHOVER_STATE", &state).env("SWITCHOVER_LANES", lanes.to_string());
         let daemon = Server::start("switchover", address, &mut serve)?;
+        // The router takes requests before the daemon takes orders.
+        let (begun, socket) = (Instant::now(), state.join("control.sock"));
+        while UnixStream::connect(&socket).is_err() {
+            if begun.elapsed() > ANSWERS_WITHIN {
+                return Err(BenchError::Unexpected("the daemon takes no orders".to_owned()));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
         Ok(Self { app, address, state, _daemon: daemon })
     }
 

@@ -57,12 +57,12 @@ fn measure(folder: &std::path::Path) -> Result<String, BenchError> {
         plan.quick = 32;
         plan.think = Duration::from_millis(5);
         let running = runtime.block_on(async { load::start(plan) });
-        runtime.block_on(tokio::time::sleep(WATCHED));
+        runtime.block_on(async { tokio::time::sleep(WATCHED).await });
         let typed = micros_now();
         // The users go on while the command runs.
         let rollback = std::thread::scope(|scope| -> Result<String, BenchError> {
             let command = scope.spawn(|| house.succeed(&["rollback", "--wait"]));
-            runtime.block_on(tokio::time::sleep(WATCHED));
+            runtime.block_on(async { tokio::time::sleep(WATCHED).await });
             command.join().map_err(|_| BenchError::Unexpected("the command panicked".to_owned()))?
         });
         rollback?;
