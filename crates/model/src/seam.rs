@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::AppConfig;
 use crate::name::{AppName, Host, InstanceId, ProcessName, ReleaseId, RevisionId, Share, Slot};
 use crate::problem::Problem;
-use crate::receipt::Ledger;
+use crate::receipt::{Ledger, OwnLedger};
 use crate::record::AttemptId;
 use crate::release::Stage;
 use crate::revision::{Revision, Source};
@@ -283,6 +283,9 @@ pub struct TrafficSeen {
     pub upgrades: BTreeMap<RevisionId, u64>,
     /// Counters since the app was first routed.
     pub ledger: Ledger,
+    /// What the router answered itself and can count for no app, by cause as in [`Ledger::own`]: the same for every app.
+    #[serde(default)]
+    pub unrouted: BTreeMap<String, OwnLedger>,
 }
 
 /// What a traffic implementation can observe: what a receipt's numbers rest on.

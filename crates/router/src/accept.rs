@@ -8,7 +8,7 @@ use std::time::Duration;
 use switchover_model::AppName;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::connection::{self, TICK};
@@ -72,10 +72,12 @@ pub(crate) async fn run(
             () = tokio::time::sleep_until(paused_until.unwrap_or_else(Instant::now)), if paused_until.is_some() => {
                 paused_until = None;
             }
-            Some(_) = connections.join_next(), if !connections.is_empty() => {
+            Some(ended) = connections.join_next(), if !connections.is_empty() => {
+                tell_of_panic(&ended);
                 for _ in 0..ACCEPTS_IN_A_ROW_MAX {
-                    if connections.try_join_next().is_none() {
-                        break;
+                    match connections.try_join_next() {
+                        Some(ended) => tell_of_panic(&ended),
+                        None => break,
                     }
                 }
             }
@@ -96,7 +98,7 @@ pub(crate) async fn run(
                 None => break,
             },
             _ = tick.tick() => lane.tick(),
-            Some(_) = connections.join_next() => {}
+            Some(ended) = connections.join_next() => tell_of_panic(&ended),
             () = tokio::time::sleep_until(deadline) => break,
         }
     }
@@ -123,6 +125,13 @@ fn begin(
     // Fails only for a connection that is gone already; the byte path sees that too.
     let _ = stream.set_nodelay(true);
     connections.spawn_local(connection::serve(stream, peer, Rc::clone(lane), Rc::clone(about)));
+}
+
+/// A failure of this program in one connection ends that one alone; its request is counted as lost (`router-panicked`).
+fn tell_of_panic(ended: &Result<(), JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "a connection ended by a failure of the router; this is a bug");
+    }
 }
 
 /// A connection that is there already.

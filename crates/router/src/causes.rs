@@ -30,11 +30,13 @@ pub(crate) enum OwnCause {
     TooManyConnections,
     /// The instance broke off in the middle of its answer: the client saw a part of it.
     AnswerBroken,
+    /// This program failed while it served the request: its client saw the connection end.
+    RouterPanicked,
 }
 
 impl OwnCause {
     /// All, in the order of their places in the ledger file: append only.
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Refused,
         Self::UnknownHost,
         Self::PreviewForbidden,
@@ -47,6 +49,7 @@ impl OwnCause {
         Self::RequestTimeout,
         Self::TooManyConnections,
         Self::AnswerBroken,
+        Self::RouterPanicked,
     ];
 
     /// Its place in the ledger file.
@@ -69,6 +72,7 @@ impl OwnCause {
             Self::RequestTimeout => "request-timeout",
             Self::TooManyConnections => "too-many-connections",
             Self::AnswerBroken => "answer-broken",
+            Self::RouterPanicked => "router-panicked",
         }
     }
 
@@ -83,7 +87,8 @@ impl OwnCause {
             | Self::UpstreamTimeout
             | Self::UpstreamInvalid
             | Self::TooManyConnections
-            | Self::AnswerBroken => true,
+            | Self::AnswerBroken
+            | Self::RouterPanicked => true,
         }
     }
 }

@@ -135,9 +135,15 @@ impl Lane {
     }
 
     /// A request that was refused before it could be routed: accepted, and answered by the router.
+    ///
+    /// Guarantees: what is lost that way is counted for the app it must have been for, where there is just one; else for
+    /// nobody, which is told as `unrouted`.
     pub(crate) fn count_refused(&self, cause: OwnCause) {
-        self.nobody.accepted();
-        self.nobody.own(cause, cause.is_failure());
+        let table = self.held.current();
+        let app = if cause.is_failure() { table.table.app_of_unread() } else { None };
+        let counters = app.map_or(&self.nobody, |app| &table.apps[app].counters);
+        counters.accepted();
+        counters.own(cause, cause.is_failure());
     }
 
     // === What the control thread asks for ===

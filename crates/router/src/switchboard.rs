@@ -223,16 +223,20 @@ impl Switchboard {
 
     async fn observe(&self, app: AppName) -> Result<TrafficSeen, Failure> {
         let lanes = self.look(Some(&app)).await?;
-        Ok(self.sum(lanes).remove(&app).unwrap_or_else(|| self.untouched(&app)).seen)
+        let unrouted = self.nobody(&lanes).own;
+        let seen = self.sum(lanes).remove(&app).unwrap_or_else(|| self.untouched(&app)).seen;
+        Ok(TrafficSeen { unrouted, ..seen })
     }
 
     async fn observe_all(&self) -> Result<Vec<(AppName, TrafficSeen)>, Failure> {
         let lanes = self.look(None).await?;
+        let unrouted = self.nobody(&lanes).own;
         let mut sums = self.sum(lanes);
         for app in self.begin.apps.keys() {
             sums.entry(app.clone()).or_insert_with(|| self.untouched(app));
         }
-        Ok(sums.into_iter().map(|(app, sum)| (app, sum.seen)).collect())
+        let told = |sum: Sum| TrafficSeen { unrouted: unrouted.clone(), ..sum.seen };
+        Ok(sums.into_iter().map(|(app, sum)| (app, told(sum))).collect())
     }
 
     fn untouched(&self, app: &AppName) -> Sum {
@@ -270,15 +274,21 @@ impl Switchboard {
         sums
     }
 
-    async fn status(&self) -> Result<RouterStatus, Failure> {
-        let lanes = self.look(None).await?;
+    /// What came for no app.
+    fn nobody(&self, lanes: &[LaneSeen]) -> Ledger {
         let mut nobody = Ledger::default();
-        for lane in &lanes {
+        for lane in lanes {
             ledger::add(&mut nobody, lane.nobody.clone());
         }
         for left_over in &self.begin.left_over {
             ledger::add(&mut nobody, left_over.read(&Owner::NOBODY));
         }
+        nobody
+    }
+
+    async fn status(&self) -> Result<RouterStatus, Failure> {
+        let lanes = self.look(None).await?;
+        let nobody = self.nobody(&lanes);
         let pid = std::process::id();
         Ok(RouterStatus {
             pid,

@@ -114,6 +114,11 @@ impl Table {
         name.and_then(|name| self.hosts.get(name).copied()).or(self.fallback.map(Found::App))
     }
 
+    /// The app that a request nobody has read is for: the only one, or the one for every host.
+    pub(crate) fn app_of_unread(&self) -> Option<usize> {
+        if self.apps.len() == 1 { Some(0) } else { self.fallback }
+    }
+
     /// The arm that a way leads through.
     pub(crate) fn arm(&self, way: Way) -> &ArmTable {
         let app = &self.apps[way.app];

@@ -57,6 +57,17 @@ fn a_host_leads_to_the_app_that_names_it_and_others_to_the_app_without_hosts() {
 }
 
 #[test]
+fn what_was_not_read_is_for_the_only_app_or_for_the_one_without_hosts() {
+    let (shop, mail) = (routes("shop", &["shop.example"], vec![]), routes("mail", &["mail.example"], vec![]));
+    let rest = routes("rest", &[], vec![]);
+    let app_of = |all: &[&Routes]| Table::compile(1, all.iter().copied(), false).unwrap().app_of_unread();
+    assert_eq!(app_of(&[]), None);
+    assert_eq!(app_of(&[&shop]), Some(0));
+    assert_eq!(app_of(&[&shop, &mail]), None);
+    assert_eq!(app_of(&[&shop, &rest]), Some(1));
+}
+
+#[test]
 fn a_host_belongs_to_one_app() {
     let (a, b) = (routes("a", &["x.y"], vec![]), routes("b", &["x.y"], vec![]));
     assert_eq!(Table::compile(1, [&a, &b], false).unwrap_err().code, "HOST-TAKEN");

@@ -26,6 +26,8 @@ pub(crate) enum Outcome {
         /// The status that was passed on.
         status: u16,
     },
+    /// This program failed: nobody else is to blame, so the request is lost.
+    Panicked,
 }
 
 /// Where a request goes: places in a [`LaneTable`].
@@ -38,7 +40,7 @@ pub(crate) struct Way {
     pub(crate) bucket: Bucket,
 }
 
-/// A request on its way. Dropped unfinished, it counts as aborted by its client.
+/// A request on its way. Dropped unfinished, it counts as aborted by its client; dropped by a panic, as lost by us.
 #[derive(Debug)]
 pub(crate) struct Ticket {
     lane: Rc<Lane>,
@@ -150,6 +152,7 @@ impl Ticket {
                 tracing::debug!(status, "an instance broke off in the middle of its answer");
                 self.counters().own(OwnCause::AnswerBroken, true);
             }
+            Outcome::Panicked => self.counters().own(OwnCause::RouterPanicked, true),
         }
     }
 
@@ -178,7 +181,7 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         if !self.lane.has_given_up() {
-            self.end(Outcome::ClientAborted);
+            self.end(if std::thread::panicking() { Outcome::Panicked } else { Outcome::ClientAborted });
         }
     }
 }
@@ -192,7 +195,7 @@ pub(crate) enum TunnelEnd {
     Cut,
 }
 
-/// An upgraded connection. Dropped, it counts as closed.
+/// An upgraded connection. Dropped, it counts as closed; dropped by a panic, as cut.
 #[derive(Debug)]
 pub(crate) struct TunnelTicket {
     revision: Rc<RevisionState>,
@@ -226,6 +229,6 @@ impl TunnelTicket {
 
 impl Drop for TunnelTicket {
     fn drop(&mut self) {
-        self.end(TunnelEnd::Closed);
+        self.end(if std::thread::panicking() { TunnelEnd::Cut } else { TunnelEnd::Closed });
     }
 }

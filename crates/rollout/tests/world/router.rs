@@ -154,6 +154,7 @@ impl Router {
             in_flight,
             upgrades,
             ledger: self.ledger.clone(),
+            unrouted: BTreeMap::new(),
         })
     }
 

@@ -64,6 +64,7 @@ pub(super) fn to_cause(cause: OwnCause) -> OwnAnswer {
         OwnCause::UpstreamClosed => plain(502, "the instance closed the connection before it answered"),
         OwnCause::UpstreamInvalid => plain(502, "the instance's answer is not valid HTTP/1.1"),
         OwnCause::AnswerBroken => plain(502, "the instance broke off its answer"),
+        OwnCause::RouterPanicked => plain(500, "the router failed"),
         OwnCause::UpstreamTimeout => plain(504, "the instance did not answer in time"),
     }
 }

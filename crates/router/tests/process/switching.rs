@@ -218,3 +218,21 @@ fn now() -> Timestamp {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     Timestamp::from_micros(u64::try_from(since.as_micros()).unwrap())
 }
+
+#[test]
+fn what_is_answered_for_no_app_is_told_with_every_app() {
+    let router = Router::start(2);
+    let blue = Upstream::start("blue");
+    let mut wanted = routes(1, &[(1, true, &[&blue])]);
+    wanted.hosts = vec!["shop.example".parse().unwrap()];
+    router.ensure(&wanted);
+    assert!(router.observe().unrouted.is_empty());
+    for _ in 0..3 {
+        assert!(router.get("other.example").starts_with("HTTP/1.1 404 "));
+    }
+    assert!(router.ask("GET / HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 400 "));
+    let seen = router.observe();
+    assert_eq!((seen.ledger.accepted, seen.unrouted["no-route"].count, seen.unrouted["refused"].count), (0, 3, 1));
+    let all = router.block_on(router.client.observe_all()).unwrap();
+    assert_eq!(all[&wanted.app].unrouted, seen.unrouted);
+}

@@ -57,5 +57,25 @@ fn lines(seen: &TrafficSeen) -> Vec<String> {
     for (cause, own) in &seen.ledger.own {
         lines.push(format!("  {cause}: {} ({} lost)", own.count, own.lost));
     }
+    if !seen.unrouted.is_empty() {
+        lines.push("answered by the router itself, for no app:".to_owned());
+        lines.extend(seen.unrouted.iter().map(|(cause, own)| format!("  {cause}: {} ({} lost)", own.count, own.lost)));
+    }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use switchover_model::receipt::OwnLedger;
+
+    use super::*;
+
+    #[test]
+    fn what_came_for_no_app_is_told_and_nothing_is_said_where_nothing_came() {
+        let mut seen = TrafficSeen::default();
+        assert!(!lines(&seen).join("\n").contains("no app"));
+        seen.unrouted.insert("too-many-connections".to_owned(), OwnLedger { count: 3, lost: 3 });
+        let told = lines(&seen).join("\n");
+        assert!(told.ends_with("for no app:\n  too-many-connections: 3 (3 lost)"), "{told}");
+    }
 }

@@ -386,6 +386,10 @@ fn too_many_connections_are_turned_away() {
         one.send(GET.as_bytes()).await;
         assert!(one.head().await.starts_with("HTTP/1.1 200 OK\r\n"));
         bed.ended(&["too-many-connections", "answered 2xx"]).await;
+        // It was for the only app there is: its users lost it.
+        let seen = bed.lane.look(None);
+        assert_eq!(seen.apps[0].live.own["too-many-connections"].lost, 1);
+        assert_eq!(seen.nobody.accepted, 0);
     });
 }
 

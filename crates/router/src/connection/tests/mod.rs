@@ -5,5 +5,6 @@ mod failures;
 mod forwarding;
 mod framing;
 mod mixed;
+mod panics;
 mod streaming;
 mod tunnels;
