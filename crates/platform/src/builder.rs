@@ -45,7 +45,12 @@ impl Builder for ProcessPlatform {
         }
         let variables = environment::merged(&config.env, env)?;
         let (secrets, secrets_digest) = match &config.secrets_file {
-            Some(file) => environment::read_secrets(file).map(|(secrets, digest)| (secrets, Some(digest)))?,
+            Some(file) => {
+                let file = file.clone();
+                let read =
+                    self.blocking(move |_| environment::read_secrets(&file)).await.map_err(|error| ended(&error))?;
+                read.map(|(secrets, digest)| (secrets, Some(digest)))?
+            }
             None => (Variables::new(), None),
         };
         let contents = Sealed { env: variables, secrets };

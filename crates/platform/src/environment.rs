@@ -1,7 +1,9 @@
 //! What an app finds in its environment: little of the daemon's, what the revision sealed, and who it is.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
@@ -108,11 +110,10 @@ pub(crate) fn read_secrets(path: &Path) -> Result<(Variables, Digest), Problem> 
             "Make the file readable for the user that runs `switchover serve`, or correct `[secrets] file`.",
         )
     };
-    let length = std::fs::metadata(path).map_err(|error| unreadable(error.to_string()))?.len();
-    if length > SECRETS_BYTES {
-        return Err(unreadable(format!("it has {length} bytes, at most {SECRETS_BYTES} are allowed")));
+    let content = read_regular_file(path).map_err(|error| unreadable(error.to_string()))?;
+    if content.len() as u64 > SECRETS_BYTES {
+        return Err(unreadable(format!("it has more than the {SECRETS_BYTES} bytes that are allowed")));
     }
-    let content = std::fs::read(path).map_err(|error| unreadable(error.to_string()))?;
     let digest = Digest(hex::encode(Sha256::digest(&content)));
     let mut secrets = Variables::new();
     for (index, line) in content.split(|byte| *byte == b'\n').enumerate() {
@@ -132,6 +133,21 @@ pub(crate) fn read_secrets(path: &Path) -> Result<(Variables, Digest), Problem> 
         }
     }
     Ok((secrets, digest))
+}
+
+/// Opened without waiting, as a pipe that nobody writes to would be waited for for ever; read to just above the bound.
+fn read_regular_file(path: &Path) -> io::Result<Vec<u8>> {
+    let file = File::options().read(true).custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed()).open(path)?;
+    let kind = file.metadata()?.file_type();
+    if kind.is_dir() {
+        return Err(io::Error::other("it is a directory"));
+    }
+    if !kind.is_file() {
+        return Err(io::Error::other("it is a pipe, a socket or a device, not a regular file"));
+    }
+    let mut content = Vec::new();
+    file.take(SECRETS_BYTES + 1).read_to_end(&mut content)?;
+    Ok(content)
 }
 
 fn parse_line(line: &str) -> Result<Option<(String, String)>, &'static str> {
@@ -217,6 +233,24 @@ mod tests {
             assert!(problem.cause.contains("line 2"), "{problem}");
             assert!(!format!("{problem:?}").contains("hunter2"), "{problem}");
         }
+    }
+
+    #[test]
+    fn a_secrets_file_that_is_a_pipe_is_refused_and_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let pipe = dir.path().join("secrets.env");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).unwrap();
+        let (done, waits) = std::sync::mpsc::channel();
+        let reader = std::thread::spawn({
+            let pipe = pipe.clone();
+            move || done.send(read_secrets(&pipe))
+        });
+        let answer = waits.recv_timeout(std::time::Duration::from_secs(10));
+        // Lets a reader that waits go, so that a failed test ends too.
+        drop(File::options().write(true).custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed()).open(&pipe));
+        let problem = answer.expect("an answer at once").unwrap_err();
+        assert_eq!(problem.code, "SECRETS-UNREADABLE");
+        reader.join().unwrap().unwrap();
     }
 
     #[test]
