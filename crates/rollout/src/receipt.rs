@@ -34,13 +34,12 @@ pub fn receipt(
     let nothing = Ledger::default();
     let found = app.any_release(release)?;
     let is_first = !app.all_releases().any(|other| other.id < release) && release.0 <= 1;
-    let begin = begin(found).or(is_first.then_some(Reading { at: found.opened_at, ledger: &nothing }))?;
-    let next = app.all_releases().find(|other| other.id > release);
+    let opened = reading(Some(found.opened_at), found.opened_ledger.as_deref());
+    let zero = is_first.then_some(Reading { at: found.opened_at, ledger: &nothing });
+    let begin = opened.or(zero).or_else(|| first_reading(app, release))?;
+    let next = app.all_releases().find(|other| other.id > release).and_then(|next| first_reading(app, next.id));
     let settled = reading(found.settled_at, found.settled_ledger.as_deref());
-    let end = match next {
-        Some(next) if settled.is_none_or(|settled| next.opened_at < settled.at) => crate::receipt::begin(next),
-        Some(_) | None => settled,
-    };
+    let end = earlier(settled, next);
     let closed = end.is_some();
     let end = end.or(current.map(|ledger| Reading { at: now, ledger }))?;
     let mut receipt = difference(found, begin, end, closed, evidence);
@@ -59,11 +58,28 @@ fn lost(ledger: &Ledger) -> u64 {
     ledger.own.values().map(|counted| counted.lost).sum::<u64>() + ledger.lost_with_router
 }
 
-/// The first reading of a release: made when it was opened, or as soon after as the traffic could be asked.
-fn begin(release: &Release) -> Option<Reading<'_>> {
-    reading(Some(release.opened_at), release.opened_ledger.as_deref())
-        .or(reading(release.switched_at, release.switched_ledger.as_deref()))
-        .or(reading(release.settled_at, release.settled_ledger.as_deref()))
+/// The first reading from when `release` was opened on: made with it, or as soon after as the traffic could be asked,
+/// for it or for one that was opened meanwhile. So no window reaches into the one after it.
+fn first_reading(app: &App, release: ReleaseId) -> Option<Reading<'_>> {
+    let mut first = None;
+    for later in app.all_releases().filter(|other| other.id >= release) {
+        let opened = reading(Some(later.opened_at), later.opened_ledger.as_deref());
+        let switched = reading(later.switched_at, later.switched_ledger.as_deref());
+        let settled = reading(later.settled_at, later.settled_ledger.as_deref());
+        first = earlier(first, opened.or(switched).or(settled));
+        if opened.is_some() {
+            break;
+        }
+    }
+    first
+}
+
+/// The earlier of two readings; the first when they are of one moment.
+fn earlier<'a>(one: Option<Reading<'a>>, other: Option<Reading<'a>>) -> Option<Reading<'a>> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(if other.at < one.at { other } else { one }),
+        (one, other) => one.or(other),
+    }
 }
 
 fn reading(at: Option<Timestamp>, ledger: Option<&Ledger>) -> Option<Reading<'_>> {

@@ -46,6 +46,35 @@ fn receipts_close_and_no_request_is_in_two_of_them() {
 }
 
 #[test]
+fn a_release_opened_while_the_traffic_could_not_be_asked_takes_no_request_of_another() {
+    let mut bed = Bed::with_v1_live(file());
+    bed.attempts_hang = true;
+    for content in ["v2", "v3", "v4"] {
+        serve(&mut bed, 10);
+        let traffic = (content == "v3").then(|| bed.seen.traffic.take()).flatten();
+        bed.deploy(content);
+        if traffic.is_some() {
+            bed.seen.traffic = traffic;
+        }
+        bed.now = bed.now + Span::from_secs(1);
+    }
+    serve(&mut bed, 10);
+    bed.attempts_hang = false;
+    bed.pass(Span::from_secs(7_200));
+    let now = bed.now;
+    let ledger = bed.ledger().clone();
+    let receipts = view::history(&bed.app).into_iter().map(|release| {
+        receipt(&bed.app, release.release, Some(&ledger), now, Evidence::EveryRequest).expect("a receipt")
+    });
+    let receipts: Vec<_> = receipts.collect();
+    for pair in receipts.windows(2) {
+        assert!(pair[0].from <= pair[0].to && pair[0].to <= pair[1].from, "{receipts:#?}");
+    }
+    assert!(receipts.iter().all(|receipt| receipt.balanced), "{receipts:#?}");
+    assert_eq!(receipts.iter().map(|receipt| receipt.accepted).collect::<Vec<_>>(), [0, 20, 0, 10], "{receipts:#?}");
+}
+
+#[test]
 fn a_receipt_that_does_not_add_up_says_so() {
     let mut bed = Bed::new(file());
     bed.deploy("v1");
