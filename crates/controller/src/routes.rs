@@ -46,19 +46,27 @@ pub(crate) fn healthy_endpoints(app: &App, arm: &ArmGoal, platform: &PlatformSee
 }
 
 fn fill_arm(app: &App, goal: &ArmGoal, platform: &PlatformSeen, in_force: Option<&Routes>) -> Arm {
-    let sealed = app.revisions.get(&goal.revision);
-    let routed = sealed.into_iter().flat_map(|state| {
-        state.revision.processes.keys().filter_map(move |name| {
-            let paths = paths_of(app.config.as_ref(), &state.revision, &state.config, name)?;
-            Some((name, paths))
-        })
+    let arm = |processes| Arm { slot: goal.slot, revision: goal.revision, share: goal.share, processes };
+    let Some(state) = app.revisions.get(&goal.revision) else {
+        return arm(forgotten(app, goal, in_force));
+    };
+    let routed = state.revision.processes.keys().filter_map(|name| {
+        let paths = paths_of(app.config.as_ref(), &state.revision, &state.config, name)?;
+        Some(RoutedProcess { process: name.clone(), paths, endpoints: endpoints_of(goal, name, platform, in_force) })
     });
-    let processes = routed.map(|(name, paths)| RoutedProcess {
-        process: name.clone(),
-        paths,
-        endpoints: endpoints_of(goal, name, platform, in_force),
+    arm(routed.collect())
+}
+
+/// An arm without traffic may outlive its revision's record (`keep_revisions`). It keeps the processes that it has in
+/// force, as one version of the routes differs in its endpoints alone.
+fn forgotten(app: &App, goal: &ArmGoal, in_force: Option<&Routes>) -> Vec<RoutedProcess> {
+    let same = in_force.filter(|routes| routes.version == app.routes_version());
+    let known = same.and_then(|routes| {
+        let previews = routes.preview.iter().map(|preview| &preview.arm);
+        routes.arms.iter().chain(previews).find(|arm| arm.slot == goal.slot && arm.revision == goal.revision)
     });
-    Arm { slot: goal.slot, revision: goal.revision, share: goal.share, processes: processes.collect() }
+    let processes = known.map(|arm| arm.processes.clone()).unwrap_or_default();
+    processes.into_iter().map(|process| RoutedProcess { endpoints: Vec::new(), ..process }).collect()
 }
 
 /// The path prefixes of a routed process: the policy in force, else the file that the revision was made with.
