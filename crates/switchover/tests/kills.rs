@@ -169,8 +169,15 @@ fn an_instance_killed_under_load_loses_only_what_it_was_answering() {
             .is_some_and(|all| all.iter().filter(|one| one["phase"]["phase"] == "healthy").count() == 2)
     });
     let report = crowd.leave();
-    // At most what was in flight on it: 8 quick, 2 slow, 2 streams, 1 upload.
+    // At most what was in flight on it: 8 quick, 2 slow, 2 streams, 1 upload. What was not yet sent goes to its sibling, so
+    // nobody is told that there is no instance or that it could not be reached.
     assert!(report.failed <= 13, "{:?}", report.complaints());
+    let receipt = house.receipt(None);
+    for cause in ["no-healthy-instance", "connect-failed", "connect-timeout"] {
+        assert!(receipt["own"][cause].is_null(), "{cause}: {receipt:#}");
+    }
+    assert_eq!(receipt["balanced"], true, "{receipt:#}");
+    assert_eq!(receipt["lost"].as_u64(), Some(report.failed), "{receipt:#}");
 }
 
 #[test]
@@ -180,6 +187,8 @@ fn a_killed_shim_leaves_no_stray_app_and_no_gap() {
     house.cli(&["deploy", "--wait"]).ended(0);
     let shims = house.processes("shim");
     assert_eq!(shims.len(), 2, "{shims:?}");
+    let apps = house.processes_of_the_app();
+    assert_eq!(apps.len(), 2, "{apps:?}");
     signal(shims[0], libc::SIGKILL);
     house.wait_for("the place is filled by a new instance", |house| {
         let now = house.processes("shim");
@@ -192,4 +201,5 @@ fn a_killed_shim_leaves_no_stray_app_and_no_gap() {
         instances.len() == 2 && instances.iter().all(|one| one["phase"]["phase"] == "healthy")
     });
     assert_eq!(house.get("/version").unwrap().0, 200);
+    assert_eq!(house.processes_of_the_app(), apps, "the apps went on, and no second one was started");
 }

@@ -181,7 +181,13 @@ impl House {
     /// Waits until `what` holds, at most [`PATIENCE`].
     #[track_caller]
     pub fn wait_for(&self, what: &str, holds: impl Fn(&Self) -> bool) {
-        let deadline = Instant::now() + PATIENCE;
+        self.wait_within(PATIENCE, what, holds);
+    }
+
+    /// Waits until `what` holds, at most `patience`: for what takes long by nature.
+    #[track_caller]
+    pub fn wait_within(&self, patience: Duration, what: &str, holds: impl Fn(&Self) -> bool) {
+        let deadline = Instant::now() + patience;
         while !holds(self) {
             if Instant::now() > deadline {
                 let log = std::fs::read_to_string(self.folder.path().join("daemon.log")).unwrap_or_default();
@@ -189,6 +195,26 @@ impl House {
             }
             std::thread::sleep(Duration::from_millis(10));
         }
+    }
+
+    /// The sample app's own processes: those that run in a revision's directory of this house, by pid.
+    pub fn processes_of_the_app(&self) -> Vec<u32> {
+        let state = self.state();
+        let mut found: Vec<u32> = std::fs::read_dir("/proc")
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter(|entry| {
+                std::fs::read_link(entry.path().join("cwd")).is_ok_and(|cwd| cwd.starts_with(state.join("apps")))
+            })
+            .filter(|entry| {
+                let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+                line.split(|byte| *byte == 0).nth(1) == Some(b"sample-app")
+            })
+            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+            .collect();
+        found.sort_unstable();
+        found
     }
 
     /// Processes of this house: those with `word` as their first argument and the state directory in their arguments.
@@ -208,10 +234,21 @@ pub fn signal(pid: u32, number: i32) {
 
 /// One GET with `Connection: close`; status and body.
 pub fn get(address: SocketAddr, host: &str, path: &str) -> std::io::Result<(u16, String)> {
+    exchange(address, &format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"))
+}
+
+/// One POST of a form with `Connection: close`; status and body.
+pub fn post(address: SocketAddr, host: &str, path: &str, form: &str) -> std::io::Result<(u16, String)> {
+    let length = form.len();
+    let head = format!("POST {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {length}");
+    exchange(address, &format!("{head}\r\nContent-Type: application/x-www-form-urlencoded\r\n\r\n{form}"))
+}
+
+fn exchange(address: SocketAddr, request: &str) -> std::io::Result<(u16, String)> {
     use std::io::{Read as _, Write as _};
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").as_bytes())?;
+    stream.write_all(request.as_bytes())?;
     let mut text = String::new();
     stream.read_to_string(&mut text)?;
     let status = text.get(9..12).and_then(|status| status.parse().ok()).unwrap_or(0);

@@ -1,0 +1,48 @@
+//! What a switch means for connections that last: WebSockets on the old slot live to the end of its drain.
+
+mod house;
+
+use std::time::Duration;
+
+use house::House;
+use house::crowd::Crowd;
+use switchover_testkit::load::Plan;
+
+/// The drain of this test, and by how much the end of a session may miss it: turns are spread over two seconds, and the
+/// machine may be busy.
+const DRAIN: Duration = Duration::from_secs(3);
+const SLACK: Duration = Duration::from_secs(10);
+
+#[test]
+fn a_websocket_on_the_old_slot_lives_to_the_end_of_the_drain() {
+    let house = House::start();
+    house.sample("", "[route]\ndrain = \"3s\"\n\n[release]\nbake = \"1h\"");
+    house.cli(&["deploy", "--wait"]).ended(0);
+    let mut plan = Plan::nobody(house.address, "localhost");
+    plan.websockets = 10;
+    plan.quick = 2;
+    let crowd = Crowd::gather(plan);
+    house.wait_for("users are at work", |_| crowd.answered() > 100);
+    house.write("VERSION", "v2");
+    house.cli(&["deploy", "--wait"]).ended(0);
+    house.wait_for("the old slot's upgrades are closed", |house| {
+        let switches = &house.receipt(Some(2))["switches"];
+        switches[0]["upgrades_cut"].as_u64() == Some(10) && switches[0]["drain"].is_string()
+    });
+    let flipped_us = house.receipt(Some(2))["switches"][0]["flipped_at"].as_u64().unwrap();
+    let report = crowd.leave();
+    assert_eq!(report.complaints(), Vec::<String>::new());
+
+    let flipped_ms = flipped_us / 1000 - report.began_unix_ms;
+    let drain_ms = u64::try_from(DRAIN.as_millis()).unwrap();
+    let latest_ms = flipped_ms + drain_ms + u64::try_from(SLACK.as_millis()).unwrap();
+    let cut: Vec<_> = report.websockets.sessions.iter().filter(|session| session.how == "1012").collect();
+    assert_eq!(cut.len(), 10, "{:?}", report.websockets.ended);
+    for session in cut {
+        assert_eq!(session.revision.as_deref(), Some("r1"), "{session:?}");
+        // The router's clock for deadlines has a tick of 100 ms.
+        assert!(session.ended_ms + 150 >= flipped_ms + drain_ms, "cut before the end of the drain: {session:?}");
+        assert!(session.ended_ms <= latest_ms, "not cut: {session:?}");
+        assert!(session.echoed > 0, "{session:?}");
+    }
+}
