@@ -71,8 +71,7 @@ impl Controller {
     /// At most `limit` records of `app` after `after`, in order, with the values of its environment taken out.
     pub async fn records(&self, app: &AppName, after: u64, limit: usize) -> Result<Vec<Record>, Problem> {
         self.shown(app).await?;
-        let mut records = self.parts().journal.read(app, after).await.map_err(|error| error.problem())?;
-        records.truncate(limit);
+        let mut records = self.parts().journal.read(app, after, limit).await.map_err(|error| error.problem())?;
         records.iter_mut().for_each(without_values);
         Ok(records)
     }

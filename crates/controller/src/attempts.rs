@@ -11,6 +11,7 @@ use switchover_model::{Problem, RevisionId, Timestamp};
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 
 use crate::clock;
+use crate::values::Vault;
 
 /// What an attempt that ran to its end gives.
 pub(crate) enum Made {
@@ -26,6 +27,23 @@ pub(crate) struct Build {
     pub(crate) revision: RevisionId,
     pub(crate) source: Source,
     pub(crate) env: BTreeMap<String, String>,
+    /// Where the values of both are.
+    pub(crate) vault: Vault,
+}
+
+impl Build {
+    /// The same with the values that the journal does not hold.
+    async fn with_values(mut self) -> Result<Self, Problem> {
+        let opened = tokio::task::spawn_blocking(move || {
+            self.vault.open(&mut self.config.env)?;
+            self.vault.open(&mut self.env)?;
+            Ok(self)
+        });
+        opened.await.unwrap_or_else(|error| {
+            let cause = format!("The values of the environment could not be read: {error}.");
+            Err(Problem::new("VALUES-MISSING", cause, "Deploy again: the values come with each deploy."))
+        })
+    }
 }
 
 /// What is to be called.
@@ -56,6 +74,7 @@ impl Attempts {
     /// Starts a build.
     pub(crate) fn build(&mut self, attempt: AttemptId, builder: Arc<dyn Builder>, build: Build) {
         let task = self.tasks.spawn(async move {
+            let build = build.with_values().await?;
             let made = builder.build(&build.config, build.revision, &build.source, &build.env).await?;
             Ok(Made::Revision(Box::new(made)))
         });

@@ -24,6 +24,7 @@ mod shown;
 mod start;
 mod token;
 mod turn;
+mod values;
 mod world;
 
 pub use answers::LogLines;

@@ -14,6 +14,7 @@ use switchover_rollout::{Admission, App, admit, view};
 use crate::clock;
 use crate::controller::Controller;
 use crate::refusals;
+use crate::values::Vault;
 
 impl Controller {
     /// What `command` would do for `app`, stage by stage, with the way back from each.
@@ -34,9 +35,37 @@ impl Controller {
             },
             Err(problem) => return Err(problem),
         };
+        let (now_app, command) = self.named_alike(app, now_app, command).await?;
         let mut plan = plan(&now_app, &seen, &command, &actor);
         plan.refused = plan.refused.or(refused);
         Ok(plan)
+    }
+
+    /// Both with ids in the place of the environment's values, so that a name whose value stays is not told as changed.
+    async fn named_alike(
+        &self,
+        name: &AppName,
+        app: Arc<App>,
+        mut command: Command,
+    ) -> Result<(Arc<App>, Command), Problem> {
+        if !matches!(command, Command::Apply { .. } | Command::Deploy { .. }) {
+            return Ok((app, command));
+        }
+        let vault = Vault::of(&self.parts().state, name);
+        let named = tokio::task::spawn_blocking(move || {
+            let mut app = App::clone(&app);
+            if let Some(config) = &mut app.config {
+                vault.name(&mut config.env, false)?;
+            }
+            if let Command::Apply { config } | Command::Deploy { config, .. } = &mut command {
+                vault.name(&mut config.env, true)?;
+            }
+            Ok((Arc::new(app), command))
+        });
+        named.await.map_err(std::io::Error::other).flatten().map_err(|error| {
+            let cause = format!("The key of the environment's values can not be read: {error}.");
+            Problem::new("STATE-NOT-READABLE", cause, "Check the disk and the permissions of the state directory.")
+        })
     }
 }
 

@@ -21,6 +21,7 @@ use crate::clock;
 use crate::routes;
 use crate::shown::{Publisher, Shown};
 use crate::token::PreviewToken;
+use crate::values::Vault;
 use crate::world::Parts;
 
 /// The program as snapshots name it: another version folds for itself.
@@ -40,6 +41,7 @@ pub(crate) struct Turner {
     pub(crate) attempts: Attempts,
     acts: Acts,
     token: PreviewToken,
+    vault: Vault,
     lost_with_router: Option<u64>,
     snapshot_at: u64,
     journal_problem: Option<Problem>,
@@ -60,8 +62,16 @@ impl Turner {
     /// Reads the app's journal. Attempts that an earlier controller started are lost.
     pub(crate) async fn load(name: &AppName, parts: Arc<Parts>, shown: Publisher) -> Result<Self, Problem> {
         let (app, snapshot_at) = read_app(name, &parts).await.map_err(|error| error.problem())?;
-        let (state, app_name) = (parts.state.clone(), name.clone());
-        let token = tokio::task::spawn_blocking(move || PreviewToken::of(&state, &app_name)).await;
+        let vault = Vault::of(&parts.state, name);
+        let (state, app_name, values) = (parts.state.clone(), name.clone(), vault.clone());
+        let needed = serde_json::to_string(&app).unwrap_or_default();
+        let token = tokio::task::spawn_blocking(move || {
+            if let Err(error) = values.forget(|id| needed.contains(id)) {
+                tracing::warn!(app = %app_name, %error, "values that nothing needs any more could not be removed");
+            }
+            PreviewToken::of(&state, &app_name)
+        })
+        .await;
         let token = token.map_err(std::io::Error::other).flatten().map_err(|error| {
             let cause = format!("The preview token of {name} can not be read or made: {error}.");
             Problem::new("STATE-NOT-WRITABLE", cause, "Check the disk and the permissions of the state directory.")
@@ -83,6 +93,7 @@ impl Turner {
             attempts: Attempts::default(),
             acts: Acts::default(),
             token,
+            vault,
             lost_with_router: None,
             snapshot_at,
             journal_problem: None,
@@ -108,6 +119,7 @@ impl Turner {
             Ok((decision, wrote)) => {
                 let acted = self.act(decision.actions).await;
                 self.publish();
+                self.keep_snapshot(SNAPSHOT_EVERY).await;
                 if wrote || acted { Turned::Moving } else { Turned::AtRest }
             }
             Err(_) => {
@@ -122,11 +134,18 @@ impl Turner {
     /// it is journaled, before anything is done about it.
     pub(crate) async fn command(
         &mut self,
-        command: Command,
+        mut command: Command,
         key: IdempotencyKey,
         actor: Actor,
         answer: impl FnOnce(Result<CommandAnswer, Problem>),
     ) -> Turned {
+        match self.seal(command).await {
+            Ok(sealed) => command = sealed,
+            Err(problem) => {
+                answer(Err(problem));
+                return Turned::AtRest;
+            }
+        }
         let goes_back = matches!(command, Command::Rollback { .. } | Command::Abort { .. });
         if self.seen_is_stale || !goes_back {
             self.observe().await;
@@ -152,6 +171,7 @@ impl Turner {
                 answer(Ok(self.answer(key, sequence, release, false, &notices)));
                 self.act(decision.actions).await;
                 self.publish();
+                self.keep_snapshot(SNAPSHOT_EVERY).await;
                 Turned::Moving
             }
             Err(error) => {
@@ -161,6 +181,24 @@ impl Turner {
                 Turned::AtRest
             }
         }
+    }
+
+    /// The same command without the values of its environment, which are kept beside the journal.
+    async fn seal(&self, mut command: Command) -> Result<Command, Problem> {
+        match command {
+            Command::Apply { .. } | Command::Deploy { .. } => {}
+            Command::Promote { .. }
+            | Command::Pause { .. }
+            | Command::Resume { .. }
+            | Command::Abort { .. }
+            | Command::Rollback { .. } => return Ok(command),
+        }
+        let vault = self.vault.clone();
+        let sealed = tokio::task::spawn_blocking(move || vault.seal(&mut command).map(|()| command)).await;
+        sealed.map_err(std::io::Error::other).flatten().map_err(|error| {
+            let cause = format!("The values of {} can not be kept: {error}.", self.app.name);
+            Problem::new("STATE-NOT-WRITABLE", cause, "Check the disk and the permissions of the state directory.")
+        })
     }
 
     /// When to look again, though nothing calls.
@@ -240,7 +278,6 @@ impl Turner {
                 records.iter().for_each(|record| app.apply(record));
                 self.pending.clear();
                 self.journal_problem = None;
-                self.keep_snapshot(SNAPSHOT_EVERY).await;
                 Ok((decision, true))
             }
             Err(error) => {
@@ -367,7 +404,8 @@ impl Turner {
                     return self.attempts.fail(*attempt, no_config(*revision));
                 };
                 let (config, env) = (config.clone(), env.clone());
-                let build = Build { config, revision: *revision, source: source.clone(), env };
+                let build =
+                    Build { config, revision: *revision, source: source.clone(), env, vault: self.vault.clone() };
                 self.attempts.build(*attempt, builder, build);
             }
             Action::Hook { attempt, release, hook, slot, revision, .. } if !self.attempts.runs(*attempt) => {
@@ -464,12 +502,12 @@ async fn read_app(name: &AppName, parts: &Parts) -> Result<(App, u64), ReadError
     });
     if let Some(mut app) = folded {
         let snapshot_at = app.sequence;
-        for record in parts.journal.read(name, app.sequence).await? {
+        for record in parts.journal.read(name, app.sequence, usize::MAX).await? {
             app.apply(&record);
         }
         return Ok((app, snapshot_at));
     }
-    Ok((fold(name, &parts.journal.read(name, 0).await?), 0))
+    Ok((fold(name, &parts.journal.read(name, 0, usize::MAX).await?), 0))
 }
 
 fn known<T>(asked: Result<Result<T, SeamError>, tokio::time::error::Elapsed>, what: &str, app: &AppName) -> Option<T> {

@@ -5,7 +5,7 @@ mod world;
 use std::time::{Duration, Instant};
 
 use switchover_model::answer::WaitUntil;
-use switchover_model::record::{AttemptResult, Event};
+use switchover_model::record::{Actor, AttemptResult, Event};
 use switchover_model::release::{Command, Outcome, Stage};
 use switchover_model::seam::Phase;
 use switchover_model::{Problem, ReleaseId, RevisionId, Share};
@@ -72,7 +72,7 @@ async fn a_host_leads_to_one_app() {
     let blog = "blog".parse().unwrap();
     let taken = deploy(config("blog", "[route]\nhosts = [\"shop.example\"]\n"));
     assert_eq!(give(&controller, &blog, "b", taken.clone()).await.unwrap_err().code, "HOST-TAKEN");
-    let actor = switchover_model::record::Actor::Controller;
+    let actor = Actor::Controller;
     let plan = controller.plan(&blog, taken, actor).await.unwrap();
     assert_eq!(plan.refused.map(|problem| problem.code), Some("HOST-TAKEN".to_owned()));
     assert_eq!(controller.apps(), [shop()]);
@@ -189,14 +189,32 @@ async fn a_router_that_is_away_is_waited_for_and_its_losses_are_journaled() {
 }
 
 #[tokio::test]
-async fn secrets_and_values_reach_neither_answers_nor_events() {
+async fn secrets_and_values_reach_neither_answers_nor_events_nor_the_journal() {
     let world = World::new();
     let controller = world.controller().await;
     let secrets = world.directory.path().join("secrets.env");
     std::fs::write(&secrets, format!("PASSWORD={SECRET}\n")).unwrap();
     let file = format!("[secrets]\nfile = \"{}\"\n[env]\nKEY = \"{SECRET}-env\"\n{QUICK}", secrets.display());
-    give(&controller, &shop(), "a", deploy(config("shop", &file))).await.unwrap();
+    let mut asked = deploy(config("shop", &file));
+    if let Command::Deploy { env, .. } = &mut asked {
+        env.insert("MORE".to_owned(), format!("{SECRET}-more"));
+    }
+    let first = give(&controller, &shop(), "a", asked.clone()).await.unwrap();
+    let again = give(&controller, &shop(), "a", asked.clone()).await.unwrap();
+    assert!(again.repeated && again.release == first.release, "{again:?}");
     until(&controller, &shop(), "r1 live", |status| live_revision(status) == Some(RevisionId(1))).await;
+    let [config_env, env] = world.lock().built_with.clone();
+    assert_eq!(config_env["KEY"], format!("{SECRET}-env"), "a build gets the values");
+    assert_eq!(env["MORE"], format!("{SECRET}-more"));
+    let actor = Actor::Operator { uid: 1000, name: None };
+    let plan = controller.plan(&shop(), asked, actor.clone()).await.unwrap();
+    assert!(plan.changes.is_empty(), "{plan:?}");
+    let other = deploy(config("shop", &file.replace("-env", "-other")));
+    let plan = controller.plan(&shop(), other, actor).await.unwrap();
+    assert!(plan.changes.len() == 1 && plan.changes[0].contains("env.KEY"), "{plan:?}");
+    assert!(!serde_json::to_string(&plan).unwrap().contains(SECRET), "{plan:?}");
+    assert!(world.state_directory().join("journal.sqlite-wal").is_file());
+    no_file_holds(&world, &[SECRET]);
     let shown = [
         serde_json::to_string(&records(&controller, &shop()).await).unwrap(),
         serde_json::to_string(&controller.status(&shop()).await.unwrap()).unwrap(),
@@ -207,12 +225,18 @@ async fn secrets_and_values_reach_neither_answers_nor_events() {
     let token = std::fs::read_to_string(world.state_directory().join("apps/shop/preview-token")).unwrap();
     controller.shutdown().await;
     drop(controller);
+    no_file_holds(&world, &[SECRET, &token]);
+}
+
+/// None of the files right in the state directory: the journal with its log, its snapshots, the key.
+#[expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+fn no_file_holds(world: &World, texts: &[&str]) {
     for entry in std::fs::read_dir(world.state_directory()).unwrap() {
         let path = entry.unwrap().path();
         if path.is_file() {
             let bytes = std::fs::read(&path).unwrap();
-            let holds = |text: &str| bytes.windows(text.len()).any(|part| part == text.as_bytes());
-            assert!(!holds(&format!("PASSWORD={SECRET}")) && !holds(&token), "{}", path.display());
+            let holds = |text: &&&str| bytes.windows(text.len()).any(|part| part == text.as_bytes());
+            assert_eq!(texts.iter().find(holds), None, "{}", path.display());
         }
     }
 }

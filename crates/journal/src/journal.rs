@@ -18,8 +18,12 @@ pub trait Journal: Send + Sync {
     async fn append(&self, app: &AppName, expected_sequence: u64, drafts: &[Draft])
     -> Result<Vec<Record>, AppendError>;
 
-    /// The app's records with a sequence greater than `after_sequence`, in order; empty for an app that has none.
-    async fn read(&self, app: &AppName, after_sequence: u64) -> Result<Vec<Record>, ReadError>;
+    /// The app's first `limit` records with a sequence greater than `after_sequence`, in order; empty for an app that has
+    /// none.
+    ///
+    /// Guarantees: each record that is returned is as it was written, and follows the one before it. Errors: the record
+    /// that does not.
+    async fn read(&self, app: &AppName, after_sequence: u64, limit: usize) -> Result<Vec<Record>, ReadError>;
 
     /// Every app that has a record, by name.
     async fn apps(&self) -> Result<Vec<AppName>, ReadError>;
@@ -108,6 +112,16 @@ pub enum ReadError {
         /// What is wrong with it.
         why: String,
     },
+    /// A record is not as it was written, or is missing.
+    #[error("record {sequence} of {app} is broken: {what}")]
+    Broken {
+        /// The app.
+        app: AppName,
+        /// The record.
+        sequence: u64,
+        /// What is wrong with it.
+        what: String,
+    },
     /// The file can not be read.
     #[error("the journal can not be read: {0}")]
     Failed(String),
@@ -125,6 +139,11 @@ impl ReadError {
                 "JOURNAL-UNREADABLE",
                 format!("{self}."),
                 "Use the version of Switchover that wrote it, or a newer one; other apps are not affected.",
+            ),
+            Self::Broken { .. } => Problem::new(
+                "JOURNAL-UNREADABLE",
+                format!("The journal does not hold together: {self}."),
+                "Restore the state directory from a backup; nothing is decided on a broken journal. Other apps are not affected.",
             ),
             Self::Failed(why) => Problem::new(
                 "STATE-NOT-READABLE",

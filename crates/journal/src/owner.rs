@@ -82,9 +82,9 @@ impl Journal for SqliteJournal {
         self.ask(move |store| store.append(&app, expected_sequence, &drafts)).await.unwrap_or(Err(AppendError::Closed))
     }
 
-    async fn read(&self, app: &AppName, after_sequence: u64) -> Result<Vec<Record>, ReadError> {
-        let app = app.clone();
-        self.ask(move |store| store.read(&app, after_sequence)).await.unwrap_or(Err(ReadError::Closed))
+    async fn read(&self, app: &AppName, after_sequence: u64, limit: usize) -> Result<Vec<Record>, ReadError> {
+        let (app, limit) = (app.clone(), limit as u64);
+        self.ask(move |store| store.read(&app, after_sequence, limit)).await.unwrap_or(Err(ReadError::Closed))
     }
 
     async fn apps(&self) -> Result<Vec<AppName>, ReadError> {

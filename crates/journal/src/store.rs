@@ -1,11 +1,11 @@
 //! The tables of `STATE/journal.sqlite`, and everything that is done with them. All of it blocks: see `owner`.
 
 use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Row, Transaction, TransactionBehavior, params};
 use switchover_model::record::{Draft, Event, Record};
 use switchover_model::{AppName, Problem, ReleaseId, Timestamp};
 
@@ -16,6 +16,9 @@ use crate::reserve::{Reserve, begins_something};
 
 /// How long a statement waits for a reader of another process (a backup, a person with the sqlite shell).
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The journal's name in the state directory.
+const FILE: &str = "journal.sqlite";
 
 /// The format of the tables, kept in `PRAGMA user_version`.
 const FORMAT: i64 = 1;
@@ -96,6 +99,8 @@ impl OpenError {
 #[derive(Debug)]
 pub(crate) struct Store {
     connection: Connection,
+    /// The file that was opened: what is written to a file without a name would be lost.
+    file: (u64, u64),
     reserve: Reserve,
     directory: PathBuf,
     _lock: StateLock,
@@ -106,7 +111,7 @@ impl Store {
     pub(crate) fn open(directory: &Path, reserve_bytes: u64) -> Result<Self, OpenError> {
         let lock = StateLock::take(directory)?;
         let reserve = Reserve::of(directory, reserve_bytes);
-        let path = directory.join("journal.sqlite");
+        let path = directory.join(FILE);
         let failed = |why: String| OpenError::Failed { path: path.clone(), why };
         OpenOptions::new()
             .write(true)
@@ -130,7 +135,8 @@ impl Store {
         if let Err(error) = reserve.keep() {
             tracing::warn!(%error, "no space is kept in reserve for going back");
         }
-        Ok(Self { connection, reserve, directory: directory.to_owned(), _lock: lock })
+        let file = identity(&path).ok_or_else(|| failed("it is gone already".to_owned()))?;
+        Ok(Self { connection, file, reserve, directory: directory.to_owned(), _lock: lock })
     }
 
     pub(crate) fn append(
@@ -139,6 +145,10 @@ impl Store {
         expected: u64,
         drafts: &[Draft],
     ) -> Result<Vec<Record>, AppendError> {
+        if identity(&self.directory.join(FILE)) != Some(self.file) {
+            let why = "its file was removed or replaced while it was open; restart the daemon".to_owned();
+            return Err(AppendError::NotWritable(why));
+        }
         let full = || AppendError::DiskFull { directory: self.directory.display().to_string() };
         if begins_something(drafts) && !self.reserve.is_kept() && self.reserve.keep().is_err() {
             return Err(full());
@@ -154,33 +164,67 @@ impl Store {
                     outcome => outcome.map_err(Failure::into_append_error),
                 }
             }
-            outcome => outcome.map_err(Failure::into_append_error),
+            outcome => {
+                if outcome.is_ok() && !self.reserve.is_kept() {
+                    // Given up before; taken again as soon as there is space. Where there is none, what begins is refused.
+                    let _ = self.reserve.keep();
+                }
+                outcome.map_err(Failure::into_append_error)
+            }
         }
     }
 
-    pub(crate) fn read(&self, app: &AppName, after: u64) -> Result<Vec<Record>, ReadError> {
+    /// At most `limit` records after `after`, each checked against the one before it.
+    pub(crate) fn read(&self, app: &AppName, after: u64, limit: u64) -> Result<Vec<Record>, ReadError> {
         let mut statement = self
             .connection
             .prepare_cached(
-                "SELECT sequence, at, actor, event FROM records WHERE app = ?1 AND sequence > ?2 ORDER BY sequence",
+                "SELECT sequence, at, actor, release, event, previous, hash FROM records
+                 WHERE app = ?1 AND sequence > ?2 ORDER BY sequence LIMIT ?3",
             )
             .map_err(failed_read)?;
-        let mut rows = statement.query(params![app.as_str(), signed(after)]).map_err(failed_read)?;
+        let mut rows = statement.query(params![app.as_str(), signed(after), signed(limit)]).map_err(failed_read)?;
+        let mut last = after;
+        let mut head = None;
         let mut records = Vec::new();
         while let Some(row) = rows.next().map_err(failed_read)? {
-            let sequence = unsigned(row.get(0).map_err(failed_read)?);
-            let unreadable = |why: String| ReadError::Unreadable { app: app.clone(), sequence, why };
-            let at = unsigned(row.get(1).map_err(failed_read)?);
-            let actor: String = row.get(2).map_err(|error| unreadable(error.to_string()))?;
-            let event: String = row.get(3).map_err(|error| unreadable(error.to_string()))?;
+            let previous = match head {
+                Some(head) => head,
+                None => self.hash_of(app, after)?,
+            };
+            let link = link(app, row, last, &previous)
+                .map_err(failed_read)?
+                .map_err(|Broken { sequence, what }| ReadError::Broken { app: app.clone(), sequence, what })?;
+            let unreadable = |error: serde_json::Error| ReadError::Unreadable {
+                app: app.clone(),
+                sequence: last + 1,
+                why: error.to_string(),
+            };
             records.push(Record {
-                sequence,
-                at: Timestamp::from_micros(at),
-                actor: serde_json::from_str(&actor).map_err(|error| unreadable(error.to_string()))?,
-                event: serde_json::from_str(&event).map_err(|error| unreadable(error.to_string()))?,
+                sequence: last + 1,
+                at: Timestamp::from_micros(unsigned(link.at)),
+                actor: serde_json::from_str(&link.actor).map_err(unreadable)?,
+                event: serde_json::from_str(&link.event).map_err(unreadable)?,
             });
+            head = Some(link.hash);
+            last += 1;
         }
         Ok(records)
+    }
+
+    /// The stored hash of a record: what the next one is chained to.
+    fn hash_of(&self, app: &AppName, sequence: u64) -> Result<Hash, ReadError> {
+        if sequence == 0 {
+            return Ok(GENESIS);
+        }
+        let stored: Option<Hash> = self
+            .connection
+            .prepare_cached("SELECT hash FROM records WHERE app = ?1 AND sequence = ?2")
+            .and_then(|mut statement| {
+                statement.query_row(params![app.as_str(), signed(sequence)], |row| row.get(0)).optional()
+            })
+            .map_err(failed_read)?;
+        stored.ok_or_else(|| ReadError::Broken { app: app.clone(), sequence, what: "it is missing".to_owned() })
     }
 
     pub(crate) fn apps(&self) -> Result<Vec<AppName>, ReadError> {
@@ -237,34 +281,51 @@ impl Store {
         let mut head = GENESIS;
         let mut count: u64 = 0;
         while let Some(row) = rows.next().map_err(failed_read)? {
-            let sequence: i64 = row.get(0).map_err(failed_read)?;
-            let broken =
-                |what: &str| Ok(Verified::Broken(Broken { sequence: unsigned(sequence), what: what.to_owned() }));
-            if unsigned(sequence) != count + 1 {
-                return broken("the records before it are missing");
+            match link(app, row, count, &head).map_err(failed_read)? {
+                Ok(link) => head = link.hash,
+                Err(broken) => return Ok(Verified::Broken(broken)),
             }
-            let (Ok(at), Ok(actor), Ok(release), Ok(event), Ok(previous), Ok(hash)) = (
-                row.get::<_, i64>(1),
-                row.get::<_, String>(2),
-                row.get::<_, Option<i64>>(3),
-                row.get::<_, String>(4),
-                row.get::<_, Hash>(5),
-                row.get::<_, Hash>(6),
-            ) else {
-                return broken("a column does not hold what it should");
-            };
-            if previous != head {
-                return broken("it is not chained to the record before it");
-            }
-            let stored = Stored { app: app.as_str(), sequence, at, actor: &actor, release, event: &event };
-            if stored.hash(&head) != hash {
-                return broken("its content is not what was written");
-            }
-            head = hash;
             count += 1;
         }
         Ok(Verified::Whole { records: count, head: hex::encode(head) })
     }
+}
+
+// === The chain ===
+
+/// A record's columns, found to be as they were written.
+struct Link {
+    at: i64,
+    actor: String,
+    event: String,
+    hash: Hash,
+}
+
+/// The record of `row` (sequence, at, actor, release, event, previous, hash), which must follow number `last` with `head`.
+fn link(app: &AppName, row: &Row<'_>, last: u64, head: &Hash) -> rusqlite::Result<Result<Link, Broken>> {
+    let sequence: i64 = row.get(0)?;
+    let broken = |what: &str| Ok(Err(Broken { sequence: unsigned(sequence), what: what.to_owned() }));
+    if unsigned(sequence) != last + 1 {
+        return broken("the records before it are missing");
+    }
+    let (Ok(at), Ok(actor), Ok(release), Ok(event), Ok(previous), Ok(hash)) = (
+        row.get::<_, i64>(1),
+        row.get::<_, String>(2),
+        row.get::<_, Option<i64>>(3),
+        row.get::<_, String>(4),
+        row.get::<_, Hash>(5),
+        row.get::<_, Hash>(6),
+    ) else {
+        return broken("a column does not hold what it should");
+    };
+    if previous != *head {
+        return broken("it is not chained to the record before it");
+    }
+    let stored = Stored { app: app.as_str(), sequence, at, actor: &actor, release, event: &event };
+    if stored.hash(head) != hash {
+        return broken("its content is not what was written");
+    }
+    Ok(Ok(Link { at, actor, event, hash }))
 }
 
 // === Inserting ===
@@ -369,6 +430,11 @@ fn open_tables(path: &Path) -> rusqlite::Result<Connection> {
         connection.pragma_update(None, "user_version", FORMAT)?;
     }
     Ok(connection)
+}
+
+/// Device and number of the file at `path`.
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    std::fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
 fn is_full(error: &rusqlite::Error) -> bool {

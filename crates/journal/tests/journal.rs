@@ -10,6 +10,7 @@ use std::path::Path;
 use std::process::{Command as Process, Stdio};
 
 use rusqlite::Connection;
+use sha2::{Digest as _, Sha256};
 use switchover_journal::{AppendError, Journal as _, LockError, OpenError, Snapshot, SqliteJournal, Verified};
 use switchover_model::record::{Actor, Draft, Event, IdempotencyKey, Record};
 use switchover_model::release::Command;
@@ -60,8 +61,9 @@ fn what_was_appended_is_read_back_after_reopening() {
         journal.append(&"blog".parse().unwrap(), 0, &[note("c")]).await.unwrap();
         drop(journal);
         let journal = SqliteJournal::open(state.path()).unwrap();
-        assert_eq!(journal.read(&shop(), 0).await.unwrap(), first);
-        assert_eq!(journal.read(&shop(), 1).await.unwrap(), first[1..]);
+        assert_eq!(journal.read(&shop(), 0, usize::MAX).await.unwrap(), first);
+        assert_eq!(journal.read(&shop(), 1, usize::MAX).await.unwrap(), first[1..]);
+        assert_eq!(journal.read(&shop(), 0, 1).await.unwrap(), first[..1], "no more than is asked for");
         assert_eq!(journal.apps().await.unwrap(), ["blog".parse().unwrap(), shop()]);
         assert!(matches!(journal.verify(&shop()).await.unwrap(), Verified::Whole { records: 2, .. }));
     });
@@ -75,7 +77,7 @@ fn of_two_appends_that_expect_the_same_record_one_is_refused_whole() {
         journal.append(&shop(), 0, &[note("a")]).await.unwrap();
         let late = journal.append(&shop(), 0, &[note("b"), note("c")]).await;
         assert_eq!(late, Err(AppendError::Conflict { expected: 0, found: 1 }));
-        assert_eq!(journal.read(&shop(), 0).await.unwrap().len(), 1);
+        assert_eq!(journal.read(&shop(), 0, usize::MAX).await.unwrap().len(), 1);
     });
 }
 
@@ -171,8 +173,34 @@ fn records_of_older_versions_are_read() {
             .map(|record| Draft { at: record.at, actor: record.actor.clone(), event: record.event.clone() })
             .collect();
         journal.append(&shop(), 0, &drafts).await.unwrap();
-        assert_eq!(journal.read(&shop(), 0).await.unwrap(), records);
+        assert_eq!(journal.read(&shop(), 0, usize::MAX).await.unwrap(), records);
     });
+}
+
+#[test]
+fn a_record_that_was_tampered_with_is_named_and_not_read() {
+    for (tampering, first_broken) in [
+        ("UPDATE records SET event = replace(event, '\"b\"', '\"x\"') WHERE sequence = 2", 2),
+        ("UPDATE records SET at = at + 1 WHERE sequence = 3", 3),
+        ("UPDATE records SET previous = zeroblob(32) WHERE sequence = 2", 2),
+        ("UPDATE records SET hash = zeroblob(32) WHERE sequence = 2", 2),
+        ("DELETE FROM records WHERE sequence = 2", 3),
+    ] {
+        let state = tempfile::tempdir().unwrap();
+        runtime().block_on(async {
+            let journal = SqliteJournal::open(state.path()).unwrap();
+            journal.append(&shop(), 0, &[note("a"), note("b"), note("c")]).await.unwrap();
+            let connection = Connection::open(state.path().join("journal.sqlite")).unwrap();
+            let triggers = "DROP TRIGGER records_are_not_changed; DROP TRIGGER records_are_not_removed;";
+            connection.execute_batch(&format!("{triggers} {tampering}")).unwrap();
+            let error = journal.read(&shop(), 0, usize::MAX).await.unwrap_err();
+            assert_eq!(error.problem().code, "JOURNAL-UNREADABLE");
+            assert!(error.to_string().contains(&format!("record {first_broken} ")), "{tampering}: {error}");
+            // On from a snapshot at record 1: the first record that is read is checked against the stored one.
+            assert_eq!(journal.read(&shop(), 1, usize::MAX).await.unwrap_err(), error, "{tampering}");
+            assert!(journal.read(&shop(), 0, 1).await.is_ok(), "what comes before is whole");
+        });
+    }
 }
 
 #[test]
@@ -182,15 +210,34 @@ fn a_record_that_is_not_understood_is_named() {
         let journal = SqliteJournal::open(state.path()).unwrap();
         journal.append(&shop(), 0, &[note("a")]).await.unwrap();
         let connection = Connection::open(state.path().join("journal.sqlite")).unwrap();
+        let (app, event) = ("shop", "{\"event\":\"from-the-future\"}");
+        let actor: String = connection.query_row("SELECT actor FROM records", [], |row| row.get(0)).unwrap();
+        let first: [u8; 32] = connection.query_row("SELECT hash FROM records", [], |row| row.get(0)).unwrap();
+        // A newer version's record is chained like any other.
+        let mut sha = Sha256::new();
+        sha.update(first);
+        let parts: [&[u8]; 6] = [
+            app.as_bytes(),
+            &2_i64.to_le_bytes(),
+            &9_i64.to_le_bytes(),
+            actor.as_bytes(),
+            &(-1_i64).to_le_bytes(),
+            event.as_bytes(),
+        ];
+        for part in parts {
+            sha.update((part.len() as u64).to_le_bytes());
+            sha.update(part);
+        }
+        let hash: [u8; 32] = sha.finalize().into();
         connection
-            .execute_batch(
-                "INSERT INTO records SELECT app, 2, at, actor, release, '{\"event\":\"from-the-future\"}', hash, hash
-                 FROM records",
+            .execute(
+                "INSERT INTO records VALUES (?1, 2, 9, ?2, NULL, ?3, ?4, ?5)",
+                rusqlite::params![app, actor, event, first, hash],
             )
             .unwrap();
-        let error = journal.read(&shop(), 0).await.unwrap_err();
+        let error = journal.read(&shop(), 0, usize::MAX).await.unwrap_err();
         assert_eq!(error.problem().code, "JOURNAL-UNREADABLE");
-        assert!(error.to_string().contains("record 2"), "{error}");
+        assert!(error.to_string().contains("record 2") && error.to_string().contains("understood"), "{error}");
     });
 }
 
@@ -220,7 +267,7 @@ fn what_was_said_to_be_appended_survives_kill_9() {
         let told: u64 = told.unwrap().parse().unwrap();
         runtime().block_on(async {
             let journal = SqliteJournal::open(state.path()).unwrap();
-            let found = journal.read(&shop(), 0).await.unwrap().len() as u64;
+            let found = journal.read(&shop(), 0, usize::MAX).await.unwrap().len() as u64;
             assert!(found >= told, "told {told}, found {found}");
             assert_eq!(found % 2, 0, "a batch is whole or not there");
             assert_eq!(journal.apps().await.unwrap(), [shop()]);

@@ -43,6 +43,8 @@ pub(crate) struct State {
     pub(crate) flips: Vec<(Instant, Routes)>,
     pub(crate) ensured_routes: usize,
     pub(crate) builds: Vec<RevisionId>,
+    /// What the last build was given of `[env]` and `--env`.
+    pub(crate) built_with: [BTreeMap<String, String>; 2],
     pub(crate) hooks: Vec<HookCall>,
     pub(crate) hold_builds: bool,
     pub(crate) hold_hooks: bool,
@@ -216,9 +218,10 @@ impl Builder for Seams {
         config: &AppConfig,
         id: RevisionId,
         source: &Source,
-        _env: &BTreeMap<String, String>,
+        env: &BTreeMap<String, String>,
     ) -> Result<Revision, Problem> {
         self.0.lock().builds.push(id);
+        self.0.lock().built_with = [config.env.clone(), env.clone()];
         while self.0.lock().hold_builds {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
