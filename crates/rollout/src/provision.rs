@@ -65,8 +65,11 @@ fn still_booting(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revision: Revis
             let took = turn.now.since(entered_at).as_micros() / 1_000;
             let cause =
                 format!("{revision} in {slot} was not healthy within its deadline, {took} ms after its start: {why}");
-            let next =
-                "Read the app's last lines below; check `health` in the file (path, deadline), then deploy again.";
+            let remedy = turn
+                .sight
+                .remedy(slot, revision)
+                .unwrap_or("Read the app's last lines below; check `health` in the file (path, deadline).");
+            let next = format!("{remedy} Then deploy again.");
             Problem::new("HEALTH-NEVER-GREEN", cause, next).with_detail(lines)
         };
         return turn.undo(id, problem);

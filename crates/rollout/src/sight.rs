@@ -127,6 +127,16 @@ impl<'a> Sight<'a> {
         }
         (reasons.join("; "), lines)
     }
+
+    /// What can be done about the first instance of `revision` in `slot` that ails, where the platform says it.
+    pub(crate) fn remedy(&self, slot: Slot, revision: RevisionId) -> Option<&'a str> {
+        self.of(slot, revision).find_map(|seen| match &seen.phase {
+            Phase::Unhealthy { cause, .. } | Phase::Crashed { cause, .. } => {
+                Some(cause.next.as_str()).filter(|next| !next.is_empty())
+            }
+            Phase::Starting { .. } | Phase::Healthy { .. } | Phase::Stopping { .. } => None,
+        })
+    }
 }
 
 pub(crate) fn is_healthy(seen: &InstanceSeen) -> bool {

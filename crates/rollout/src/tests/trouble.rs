@@ -40,8 +40,20 @@ fn a_slot_that_never_gets_healthy_is_undone_with_the_apps_last_lines() {
     "#]]
     .assert_eq(&bed.story());
     let Some(Outcome::Aborted { cause: Some(cause) }) = bed.outcome(release) else { panic!() };
-    expect![[r#"HEALTH-NEVER-GREEN: r2 in green was not healthy within its deadline, 30001 ms after its start: i3: answers 500.; i4: answers 500. Read the app's last lines below; check `health` in the file (path, deadline), then deploy again. ["boom", "boom"]"#]].assert_eq(&format!("{cause} {:?}", cause.detail));
+    expect![[r#"HEALTH-NEVER-GREEN: r2 in green was not healthy within its deadline, 30001 ms after its start: i3: answers 500.; i4: answers 500. Read the app's last lines below; check `health` in the file (path, deadline). Then deploy again. ["boom", "boom"]"#]].assert_eq(&format!("{cause} {:?}", cause.detail));
     assert_eq!(bed.served(), Some((Slot::Blue, RevisionId(1))));
+}
+
+#[test]
+fn what_the_platform_says_to_do_about_an_instance_is_the_next_step() {
+    let mut bed = Bed::with_v1_live(file());
+    bed.boots_forever = true;
+    let release = bed.deploy("v2");
+    let cause = Problem::new("HEALTH-NEVER-GREEN", "/up answered 400.", "Let the app accept its first host.");
+    bed.make(Slot::Green, &Phase::Unhealthy { since: Timestamp::from_micros(0), cause });
+    bed.pass(Span::from_secs(60));
+    let Some(Outcome::Aborted { cause: Some(cause) }) = bed.outcome(release) else { panic!() };
+    assert_eq!(cause.next, "Let the app accept its first host. Then deploy again.");
 }
 
 #[test]
