@@ -1,7 +1,8 @@
 use std::time::Duration;
 
 use switchover_model::answer::{CommandAnswer, WaitAnswer};
-use switchover_model::release::{Command, ReleaseKind};
+use switchover_model::release::{Command, Outcome, ReleaseKind};
+use switchover_model::view::ReleaseView;
 use switchover_model::{AppName, RevisionId};
 
 use super::deploy::length;
@@ -57,8 +58,47 @@ pub(crate) async fn until(daemon: &Daemon, app: &AppName, answer: &CommandAnswer
     let Some(release) = answer.release else { return Ok(Until::Switched) };
     let path = format!("/v1/apps/{app}/wait/{release}?until=switched&timeout_ms=0");
     let view = daemon.get::<WaitAnswer>(&path).await?.release;
-    Ok(match view.kind {
-        ReleaseKind::Return { .. } if !view.undoing => Until::Switched,
+    Ok(meant_by(&view))
+}
+
+/// A return that is under way is what was asked for, unless it is the one that is being undone. A quick undoing is over
+/// before it is looked at: then the release was undone without another cause than the operator's wish.
+fn meant_by(release: &ReleaseView) -> Until {
+    let is_undone =
+        matches!(release.outcome, Some(Outcome::RolledBack { cause: None } | Outcome::Aborted { cause: None }));
+    match release.kind {
+        ReleaseKind::Return { .. } if !release.undoing && !is_undone => Until::Switched,
         ReleaseKind::Return { .. } | ReleaseKind::Deploy => Until::Undone,
-    })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use switchover_model::{Problem, ReleaseId, Timestamp};
+
+    use super::*;
+
+    #[test]
+    fn a_return_that_was_undone_before_it_was_looked_at_is_no_failure() {
+        let release = |outcome| ReleaseView {
+            release: ReleaseId(3),
+            kind: ReleaseKind::Return { to: RevisionId(1) },
+            revision: RevisionId(1),
+            from: Some(RevisionId(2)),
+            slot: None,
+            by: "ann".into(),
+            opened_at: Timestamp::from_micros(1),
+            stages: Vec::new(),
+            waiting: None,
+            paused: false,
+            undoing: false,
+            switched_at: None,
+            outcome,
+            settled_at: None,
+        };
+        assert_eq!(meant_by(&release(None)), Until::Switched);
+        assert_eq!(meant_by(&release(Some(Outcome::RolledBack { cause: None }))), Until::Undone);
+        let cause = Some(Problem::new("X", "x", "y"));
+        assert_eq!(meant_by(&release(Some(Outcome::RolledBack { cause }))), Until::Switched);
+    }
 }
