@@ -11,6 +11,10 @@ use switchover_model::release::{Command, ReleaseKind};
 /// How much is kept: thousands of records, and the journal's own bookkeeping.
 pub const RESERVE_BYTES: u64 = 16 * 1024 * 1024;
 
+/// A reserve larger than this is given up by halves: whoever filled the disk may take what was freed as well, and the next
+/// step back shall still be possible.
+const LAST_PART_BYTES: u64 = 4 * 1024 * 1024;
+
 /// Zeros are written in pieces of this size where the file system can not allocate without writing.
 const FILL_BYTES: usize = 64 * 1024;
 
@@ -45,14 +49,18 @@ impl Reserve {
         let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&self.path)?;
         let kept = self.fill(&file);
         if kept.is_err() {
-            self.give_up();
+            // What was half kept is given back whole; gone already is fine.
+            let _ = std::fs::remove_file(&self.path);
         }
         kept
     }
 
-    /// Gives the space back to the disk. Returns whether there was any.
+    /// Gives space back to the disk: half of it, and at last all of it. Returns whether there was any.
     pub(crate) fn give_up(&self) -> bool {
-        std::fs::remove_file(&self.path).is_ok()
+        let left = std::fs::metadata(&self.path).map_or(0, |metadata| metadata.len());
+        let halved = left > LAST_PART_BYTES
+            && OpenOptions::new().write(true).open(&self.path).is_ok_and(|file| file.set_len(left / 2).is_ok());
+        halved || std::fs::remove_file(&self.path).is_ok()
     }
 
     fn fill(&self, mut file: &File) -> std::io::Result<()> {
@@ -103,4 +111,23 @@ pub(crate) fn begins_something(drafts: &[Draft]) -> bool {
         | Event::Noted { .. }
         | Event::RouterRestarted { .. } => false,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reserve_is_given_up_by_halves() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let reserve = Reserve::of(directory.path(), RESERVE_BYTES);
+        reserve.keep().expect("space for it");
+        let mut left = Vec::new();
+        while reserve.give_up() {
+            left.push(std::fs::metadata(directory.path().join("reserve")).map_or(0, |metadata| metadata.len()));
+        }
+        assert_eq!(left, [RESERVE_BYTES / 2, RESERVE_BYTES / 4, 0]);
+        reserve.keep().expect("space for it again");
+        assert!(reserve.is_kept());
+    }
 }

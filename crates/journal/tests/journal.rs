@@ -332,3 +332,18 @@ fn fill(directory: &Path) {
     let mut filler = std::fs::File::create(directory.join("filler")).unwrap();
     while filler.write_all(&[0; 1024]).is_ok() {}
 }
+
+#[test]
+fn nothing_is_written_to_a_journal_whose_file_was_taken_away() {
+    let directory = tempfile::tempdir().unwrap();
+    let (file, away) = (directory.path().join("journal.sqlite"), directory.path().join("away"));
+    runtime().block_on(async {
+        let journal = SqliteJournal::open_with_reserve(directory.path(), SMALL_RESERVE).unwrap();
+        journal.append(&shop(), 0, &[note("kept")]).await.unwrap();
+        std::fs::rename(&file, &away).unwrap();
+        let refused = journal.append(&shop(), 1, &[note("lost")]).await;
+        assert!(matches!(refused, Err(AppendError::NotWritable(_))), "{refused:?}");
+        std::fs::rename(&away, &file).unwrap();
+        journal.append(&shop(), 1, &[note("kept too")]).await.unwrap();
+    });
+}
