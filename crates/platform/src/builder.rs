@@ -82,7 +82,12 @@ impl Builder for ProcessPlatform {
                 sealed_at: clock::now(),
             },
         };
-        self.blocking(move |_| revision.run()).await.map_err(|error| ended(&error))?
+        let sealed = self.blocking(move |_| {
+            let root = revision.dir.root.clone();
+            // What could not be sealed, on a full disk for one, does not stay and keep it full.
+            revision.run().inspect_err(|_| durable::remove_tree(&root).unwrap_or_default())
+        });
+        sealed.await.map_err(|error| ended(&error))?
     }
 
     async fn hook(&self, config: &AppConfig, revision: &Revision, call: &HookCall) -> Result<Vec<String>, Problem> {

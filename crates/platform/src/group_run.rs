@@ -41,21 +41,37 @@ pub(crate) struct Ran {
     pub(crate) last_lines: Vec<String>,
 }
 
-/// Kills a process group when dropped.
-struct Group(Option<Pid>);
+/// Kills a process group, and what has left it but is known by the run's mark, when dropped.
+struct Group {
+    leader: Option<Pid>,
+    mark: (&'static str, String),
+}
+
+/// How often a dropped run is looked for: what was just being forked is found by the next look. The next run with the same
+/// mark looks again.
+const DROP_ROUNDS: u32 = 3;
 
 impl Drop for Group {
     fn drop(&mut self) {
-        if let Some(group) = self.0 {
+        if let Some(group) = self.leader {
             // Gone already is fine.
             let _ = kill_process_group(group, Signal::KILL);
+        }
+        for _ in 0..DROP_ROUNDS {
+            let left = processes::members(None, Some((self.mark.0, &self.mark.1)));
+            if left.is_empty() {
+                return;
+            }
+            for process in left {
+                let _ = process.signal(Signal::KILL);
+            }
         }
     }
 }
 
 /// Runs `run` to its end or time limit.
 ///
-/// Guarantees: its process group is killed in every case, also when the future is dropped; a run with the same mark that
+/// Guarantees: its process group and whatever carries its mark are killed in every case, also when the future is dropped; a run with the same mark that
 /// an earlier controller has left behind is killed first.
 pub(crate) async fn run(run: Run<'_>) -> io::Result<Ran> {
     let (name, value) = (run.mark.0, run.mark.1.clone());
@@ -90,7 +106,8 @@ pub(crate) async fn run(run: Run<'_>) -> io::Result<Ran> {
             return Ok(Ran { exit: Some(exit), last_lines: Vec::new() });
         }
     };
-    let group = Group(child.id().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?)));
+    let leader = child.id().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
+    let group = Group { leader, mark: (name, value.clone()) };
     let mut last_lines = LastLines::for_a_problem();
     let mut chunk = vec![0; 64 * 1024];
     let deadline = tokio::time::Instant::now() + run.timeout;
