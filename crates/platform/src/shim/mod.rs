@@ -202,7 +202,9 @@ impl Shim {
         });
         let leads_a_group =
             |process: &Identity| processes::entry(process.pid).is_some_and(|it| it.group == process.pid);
-        let main = recorded.filter(|process| survivors.contains(process)).or_else(|| {
+        // The recorded process is known by its start time within this boot: it may have written over its environment. The
+        // mark finds what was started and not yet recorded.
+        let main = recorded.filter(|process| process.is_running()).or_else(|| {
             let oldest = survivors.iter().filter(|process| leads_a_group(process)).min_by_key(|it| it.start_ticks);
             oldest.copied().filter(|_| recorded.is_none())
         });
@@ -216,7 +218,8 @@ impl Shim {
             }
             return Ok(Now::ToStart);
         };
-        self.last_port = processes::variable(main.pid, "PORT").and_then(|port| port.parse().ok());
+        let port = processes::variable(main.pid, "PORT").and_then(|port| port.parse().ok());
+        self.last_port = port.or(self.last_port);
         self.say(Life::Running { process: main, since: clock::now() })?;
         Ok(Now::Running { main: MainProcess::found(main), since: Instant::now() })
     }
