@@ -17,9 +17,9 @@ use tokio::task::JoinSet;
 use crate::clock;
 use crate::durable;
 use crate::headroom;
-use crate::instance::{Goal, InstanceSpec};
+use crate::instance::{Goal, InstanceSpec, Life};
 use crate::layout::{InstanceDir, Layout};
-use crate::processes;
+use crate::processes::{self, Identity};
 use crate::role::{self, Holders};
 use crate::seal;
 use crate::watch::Watcher;
@@ -340,6 +340,16 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The recorded main processes of the instances that work by `lease`.
+fn mains(all: &[Arc<Watched>], lease: &Path) -> BTreeMap<Identity, String> {
+    let by_lease = all.iter().filter(|watched| watched.spec.lease.as_deref() == Some(lease));
+    let mains = by_lease.filter_map(|watched| match watched.dir.read_status().ok()??.life {
+        Life::Running { process, .. } | Life::Stopping { process, .. } => Some((process, watched.spec.id.to_string())),
+        Life::Starting { .. } | Life::Waiting { .. } | Life::Ended { .. } => None,
+    });
+    mains.collect()
+}
+
 fn unreachable(error: &io::Error) -> SeamError {
     SeamError::Unreachable(format!("the state directory: {error}"))
 }
@@ -350,7 +360,7 @@ impl Platform for ProcessPlatform {
         let all = self.attend(app).map_err(|error| unreachable(&error))?;
         let mut leases: BTreeMap<PathBuf, Holders> = BTreeMap::new();
         let mut instances = Vec::new();
-        for watched in all {
+        for watched in &all {
             let view = watched.view();
             if view.is_over {
                 continue;
@@ -360,7 +370,8 @@ impl Platform for ProcessPlatform {
                 None => Role::Active,
                 Some(lease) => {
                     if !leases.contains_key(lease) {
-                        leases.insert(lease.clone(), role::holders(lease).map_err(|error| unreachable(&error))?);
+                        let holders = role::holders(lease, &mains(&all, lease)).map_err(|error| unreachable(&error))?;
+                        leases.insert(lease.clone(), holders);
                     }
                     match role::told(&watched.dir.role()) {
                         Role::Active => Role::Active,

@@ -1,6 +1,6 @@
 //! Whether a worker works: its role file says what it was told, the lease's lock says what it does.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -9,7 +9,10 @@ use std::path::Path;
 use switchover_model::seam::Role;
 
 use crate::durable::{self, Keep};
-use crate::processes;
+use crate::processes::{self, Identity};
+
+/// How far up from a lock's holder its instance's main process is looked for.
+const GENERATIONS: usize = 64;
 
 /// Tells a worker its role. Repeating it changes nothing.
 pub(crate) fn tell(role_file: &Path, role: Role) -> io::Result<()> {
@@ -49,7 +52,10 @@ impl Holders {
 
 /// Who holds the lock of `lease` (flock or POSIX), by the kernel's list. Trying the lock instead would make an app that
 /// tries it in the same moment believe that it is taken, and could not tell who has it.
-pub(crate) fn holders(lease: &Path) -> io::Result<Holders> {
+///
+/// `mains` are the main processes of the instances that may hold it: a holder whose environment says nothing (it may have
+/// written over it) is known by them.
+pub(crate) fn holders(lease: &Path, mains: &BTreeMap<Identity, String>) -> io::Result<Holders> {
     let metadata = match fs::metadata(lease) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Holders::default()),
@@ -66,7 +72,7 @@ pub(crate) fn holders(lease: &Path) -> io::Result<Holders> {
         if locked_inode != inode || fields.contains(&"->") {
             continue;
         }
-        let instance = pid.parse().ok().and_then(|pid: i32| processes::variable(pid, processes::INSTANCE_VARIABLE));
+        let instance = pid.parse().ok().and_then(|pid| instance_of(pid, mains));
         match instance {
             Some(instance) => {
                 holders.instances.insert(instance);
@@ -78,6 +84,23 @@ pub(crate) fn holders(lease: &Path) -> io::Result<Holders> {
     Ok(holders)
 }
 
+/// The instance of a process: by its environment, or by the main process that it is, descends from or shares its group
+/// with.
+fn instance_of(pid: i32, mains: &BTreeMap<Identity, String>) -> Option<String> {
+    if let Some(instance) = processes::variable(pid, processes::INSTANCE_VARIABLE) {
+        return Some(instance);
+    }
+    let mut entry = processes::entry(pid)?;
+    for _ in 0..GENERATIONS {
+        let main = mains.iter().find(|(main, _)| **main == entry.identity || main.pid == entry.group);
+        if let Some((_, instance)) = main {
+            return Some(instance.clone());
+        }
+        entry = processes::entry(entry.parent)?;
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,14 +109,21 @@ mod tests {
     fn the_holder_of_a_lease_is_seen_and_its_waiters_are_not() {
         let dir = tempfile::tempdir().unwrap();
         let lease = dir.path().join("mailer");
-        assert_eq!(holders(&lease).unwrap(), Holders::default());
+        assert_eq!(holders(&lease, &BTreeMap::new()).unwrap(), Holders::default());
         let file = fs::File::create(&lease).unwrap();
-        assert_eq!(holders(&lease).unwrap(), Holders::default());
+        assert_eq!(holders(&lease, &BTreeMap::new()).unwrap(), Holders::default());
         file.lock_shared().unwrap();
         // This test's own process carries no instance's name.
-        assert_eq!(holders(&lease).unwrap(), Holders { is_unknown: true, ..Holders::default() });
+        assert_eq!(holders(&lease, &BTreeMap::new()).unwrap(), Holders { is_unknown: true, ..Holders::default() });
+        // Known by its main process all the same: itself, or the one that it descends from.
+        let own = processes::entry(i32::try_from(std::process::id()).unwrap()).unwrap();
+        for main in [own.identity, Identity::of(own.parent).unwrap()] {
+            let mains = BTreeMap::from([(main, "shop-blue-mailer-0.1".to_owned())]);
+            let instances = BTreeSet::from(["shop-blue-mailer-0.1".to_owned()]);
+            assert_eq!(holders(&lease, &mains).unwrap(), Holders { instances, is_unknown: false });
+        }
         file.unlock().unwrap();
-        assert_eq!(holders(&lease).unwrap(), Holders::default());
+        assert_eq!(holders(&lease, &BTreeMap::new()).unwrap(), Holders::default());
     }
 
     #[test]
