@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
-use switchover_http1::RequestHead;
+use switchover_http1::{Field, Name, RequestHead};
 
 use crate::networks::Network;
 
@@ -40,16 +40,54 @@ impl Admission {
         }
         fields
             .iter()
-            .filter(|field| field.name() == switchover_http1::Name::Cookie)
+            .filter(|field| field.name() == Name::Cookie)
             .flat_map(|field| field.value().split(|byte| *byte == b';'))
             .filter_map(|pair| pair.trim_ascii().strip_prefix(TOKEN_COOKIE))
             .any(|token| self.is_token(token))
+    }
+
+    /// What of this field the unverified app may see: nothing that admits to its preview, as its logs are anybody's.
+    ///
+    /// Our own field and cookie are held back by name, `Authorization` where it carries the token: others are the app's.
+    pub(crate) fn passes(&self, field: &Field<'_>) -> Passes {
+        if field.name_bytes().eq_ignore_ascii_case(TOKEN_FIELD.as_bytes()) {
+            return Passes::Nothing;
+        }
+        if field.name_bytes().eq_ignore_ascii_case(b"authorization") {
+            let is_ours = bearer_token(field.value()).is_some_and(|token| self.is_token(token));
+            return if is_ours { Passes::Nothing } else { Passes::Whole };
+        }
+        if field.name() == Name::Cookie {
+            return without_token(field.value());
+        }
+        Passes::Whole
     }
 
     /// Compares in a time that does not depend on where the first difference is.
     fn is_token(&self, token: &[u8]) -> bool {
         token.len() <= TOKEN_BYTES_MAX && bool::from(Sha256::digest(token).as_slice().ct_eq(&self.digest))
     }
+}
+
+/// What of a field is passed on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Passes {
+    /// All of it, as it came.
+    Whole,
+    /// Nothing.
+    Nothing,
+    /// Of a `Cookie` field these pairs.
+    Cookies(Vec<u8>),
+}
+
+/// A `Cookie` field's pairs (RFC 6265 4.2.1) but for ours.
+fn without_token(value: &[u8]) -> Passes {
+    let pairs = || value.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
+    if !pairs().any(|pair| pair.starts_with(TOKEN_COOKIE)) {
+        return Passes::Whole;
+    }
+    let rest: Vec<_> = pairs().filter(|pair| !pair.is_empty() && !pair.starts_with(TOKEN_COOKIE)).collect();
+    if rest.is_empty() { Passes::Nothing } else { Passes::Cookies(rest.join(&b"; "[..])) }
 }
 
 /// The token of `Bearer TOKEN` (RFC 6750 2.1).
@@ -79,7 +117,7 @@ mod tests {
 
     use super::*;
 
-    fn admits(fields: &str, networks: &[&str]) -> bool {
+    fn asked<T>(fields: &str, networks: &[&str], what: impl Fn(&Admission, &RequestHead<'_>) -> T) -> T {
         let text = format!("GET / HTTP/1.1\r\nHost: p\r\n{fields}\r\n");
         let mut parser = RequestParser::new();
         assert!(matches!(parser.parse(text.as_bytes()), Ok(Progress::Complete { .. })));
@@ -87,7 +125,16 @@ mod tests {
             digest: Sha256::digest(b"open-sesame").into(),
             networks: networks.iter().map(|text| text.parse().unwrap()).collect(),
         };
-        admission.admits("192.0.2.9:1".parse().unwrap(), &parser.head(text.as_bytes()))
+        what(&admission, &parser.head(text.as_bytes()))
+    }
+
+    fn admits(fields: &str, networks: &[&str]) -> bool {
+        asked(fields, networks, |admission, head| admission.admits("192.0.2.9:1".parse().unwrap(), head))
+    }
+
+    /// What of the last field passes.
+    fn passes(field: &str) -> Passes {
+        asked(field, &[], |admission, head| admission.passes(&head.fields().iter().last().unwrap()))
     }
 
     #[test]
@@ -96,6 +143,20 @@ mod tests {
         assert!(admits("Authorization: bearer open-sesame\r\n", &[]));
         assert!(admits("Cookie: a=b; switchover-preview=open-sesame\r\n", &[]));
         assert!(admits("", &["192.0.2.0/24"]));
+    }
+
+    #[test]
+    fn what_admits_is_held_back_and_nothing_else() {
+        assert_eq!(passes("X-SWITCHOVER-preview: open-sesame\r\n"), Passes::Nothing);
+        assert_eq!(passes("Authorization: Bearer open-sesame\r\n"), Passes::Nothing);
+        assert_eq!(passes("Authorization: Bearer of-the-app\r\n"), Passes::Whole);
+        assert_eq!(passes("Cookie: switchover-preview=open-sesame\r\n"), Passes::Nothing);
+        assert_eq!(
+            passes("Cookie: a=b;switchover-preview=open-sesame; c=d=e; xswitchover-preview=f\r\n"),
+            Passes::Cookies(b"a=b; c=d=e; xswitchover-preview=f".to_vec())
+        );
+        assert_eq!(passes("Cookie: a=b;; c\r\n"), Passes::Whole);
+        assert_eq!(passes("X-Other: open-sesame\r\n"), Passes::Whole);
     }
 
     #[test]

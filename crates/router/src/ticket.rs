@@ -2,11 +2,13 @@
 
 use std::rc::Rc;
 
+use switchover_http1::Field;
+
 use crate::causes::OwnCause;
 use crate::lane::Lane;
 use crate::lane_table::{Backends, Endpoint, EndpointState, LaneTable, RevisionState};
 use crate::ledger::{Kind, OwnerCounters};
-use crate::preview;
+use crate::preview::Passes;
 use crate::table::Bucket;
 
 /// How a request ended.
@@ -126,9 +128,12 @@ impl Ticket {
         }
     }
 
-    /// True for a field that must not reach the instance: it opens the preview.
-    pub(crate) fn keeps_back(&self, field: &[u8]) -> bool {
-        self.way.kind == Kind::Preview && field.eq_ignore_ascii_case(preview::TOKEN_FIELD.as_bytes())
+    /// What of a field may reach the instance: nothing that opens the preview does.
+    pub(crate) fn passes(&self, field: &Field<'_>) -> Passes {
+        match (self.way.kind, &self.table.table.apps[self.way.app].preview) {
+            (Kind::Preview, Some(preview)) => preview.admission.passes(field),
+            (Kind::Preview, None) | (Kind::Live, _) => Passes::Whole,
+        }
     }
 
     /// The request is over.

@@ -8,7 +8,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use socket2::SockRef;
-use switchover_http1::{Framing, Method, Progress, Version};
+use switchover_http1::{Field, Framing, Method, Progress, Version};
 use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
 
@@ -207,7 +207,7 @@ impl<'a> Client<'a> {
             scheme: self.listener.scheme(),
             is_trusted: self.listener.trusts_forwarded(self.peer),
         };
-        let passes = |name: &[u8]| !ticket.keeps_back(name);
+        let passes = |field: &Field<'_>| ticket.passes(field);
         request_head::write(&mut upload.out.lead, &head, sender, upgrade, passes, || self.lane.io().request_ids.make());
         self.inbound.consume(head_bytes);
         let coding = if framing == Framing::Chunked { Coding::Chunked } else { Coding::Plain };

@@ -1,8 +1,9 @@
 //! The request head as an instance gets it.
 
-use switchover_http1::{Framing, HeadWriter, Name, RequestHead, Version};
+use switchover_http1::{Field, Framing, HeadWriter, Name, RequestHead, Version};
 
 use super::request_id::{self, RequestId};
+use crate::preview::Passes;
 
 /// What is known of the sender apart from the request.
 #[derive(Debug, Clone, Copy)]
@@ -16,25 +17,37 @@ pub(super) struct Sender<'a> {
 }
 
 /// Writes the head that is passed on: the client's fields without those that speak of its connection alone (RFC 9110
-/// 7.6.1) and those that `passes` keeps back by name, plus who it is and a request id. `Forwarded` and its like are taken over from trusted senders alone.
+/// 7.6.1) and what `passes` holds back, plus who it is and a request id. `Forwarded` and its like are taken over from
+/// trusted senders alone.
 pub(super) fn write(
     out: &mut Vec<u8>,
     head: &RequestHead<'_>,
     sender: Sender<'_>,
     upgrade: Option<&[u8]>,
-    passes: impl Fn(&[u8]) -> bool,
+    passes: impl Fn(&Field<'_>) -> Passes,
     make_id: impl FnOnce() -> RequestId,
 ) {
     let fields = head.fields();
     let trusted = |name: Name| if sender.is_trusted { fields.first_known(name) } else { None };
+    let mut cookies = Vec::new();
     let mut writer = HeadWriter::request(out, head.method_bytes(), head.path_and_query());
     writer.kept(fields, |field| match field.name() {
         Name::XForwardedFor | Name::XForwardedProto | Name::XForwardedHost | Name::XRequestId => false,
         Name::Forwarded | Name::ForwardedLike => sender.is_trusted,
         // RFC 9110 10.1.1: an HTTP/1.0 client can not mean it.
         Name::Expect => head.version() == Version::Http11,
-        _ => passes(field.name_bytes()),
+        _ => match passes(field) {
+            Passes::Whole => true,
+            Passes::Nothing => false,
+            Passes::Cookies(rest) => {
+                cookies.push(rest);
+                false
+            }
+        },
     });
+    for rest in cookies {
+        writer.field("Cookie", &rest);
+    }
     if fields.first_known(Name::Host).is_none() {
         // HTTP/1.0 alone; a 1.1 request needs one (RFC 9112 3.2).
         writer.field("Host", head.host().unwrap_or(b"localhost"));
@@ -91,7 +104,12 @@ mod tests {
         assert!(matches!(parser.parse(request.as_bytes()), Ok(Progress::Complete { .. })));
         let mut out = Vec::new();
         let sender = Sender { address: "192.0.2.1", scheme: "http", is_trusted };
-        write(&mut out, &parser.head(request.as_bytes()), sender, None, |name| name != b"X-Token", || [b'0'; 32]);
+        let passes = |field: &Field<'_>| match field.name_bytes() {
+            b"X-Token" => Passes::Nothing,
+            b"Cookie" => Passes::Cookies(b"rest=1".to_vec()),
+            _ => Passes::Whole,
+        };
+        write(&mut out, &parser.head(request.as_bytes()), sender, None, passes, || [b'0'; 32]);
         String::from_utf8(out).unwrap()
     }
 
@@ -122,8 +140,9 @@ mod tests {
 
     #[test]
     fn what_is_kept_back_does_not_pass() {
-        let asked = passed_on("GET / HTTP/1.1\r\nHost: a\r\nX-Token: b\r\nX-Other: c\r\n\r\n", false);
+        let asked = passed_on("GET / HTTP/1.1\r\nHost: a\r\nX-Token: b\r\nCookie: all=2\r\nX-Other: c\r\n\r\n", false);
         assert!(!asked.contains("X-Token") && asked.contains("X-Other: c\r\n"), "{asked}");
+        assert!(!asked.contains("all=2") && asked.contains("\r\nCookie: rest=1\r\n"), "{asked}");
     }
 
     #[test]

@@ -26,13 +26,15 @@ fn the_preview_shows_the_idle_slot_to_who_has_the_token_and_is_in_no_receipt() {
     };
     assert!(ask("X-Switchover-Preview: open-sesame\r\n").ends_with("green"));
     assert!(ask("Authorization: Bearer open-sesame\r\n").ends_with("green"));
+    assert!(ask("Cookie: cart=7; switchover-preview=open-sesame\r\n").ends_with("green"));
     for wrong in ["", "X-Switchover-Preview: open\r\n", "Cookie: switchover-preview=wrong\r\n"] {
         let answer = ask(wrong);
         assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
     }
-    assert_eq!(green.asked(), 2);
+    assert_eq!(green.asked(), 3);
     let heads = green.heads.lock().unwrap().join("\n").to_ascii_lowercase();
-    assert!(!heads.contains("x-switchover-preview"), "the token reached the app: {heads}");
+    assert!(!heads.contains("switchover-preview") && !heads.contains("open-sesame"), "the token reached it: {heads}");
+    assert!(heads.contains("\r\ncookie: cart=7\r\n"), "{heads}");
     assert!(router.get("shop").ends_with("blue"));
     let seen = router.observe();
     assert_closes(&seen.ledger);
@@ -40,7 +42,7 @@ fn the_preview_shows_the_idle_slot_to_who_has_the_token_and_is_in_no_receipt() {
     let status = router.block_on(router.client.status()).unwrap();
     let (_, preview) = &status.previews[0];
     assert_closes(preview);
-    assert_eq!((preview.accepted, preview.own["preview-forbidden"].count), (5, 3));
+    assert_eq!((preview.accepted, preview.own["preview-forbidden"].count), (6, 3));
 
     // A listed network needs no token.
     wanted.version = 2;
