@@ -26,6 +26,8 @@ pub(crate) const COMMANDS_MAX: usize = 64;
 const ACCEPTS_IN_A_ROW_MAX: usize = 64;
 /// How long a lane waits after an accept that failed for want of file descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How often that is told at most.
+const TOLD_EVERY: Duration = Duration::from_secs(1);
 
 /// What the control thread asks of a lane.
 #[derive(Debug)]
@@ -55,6 +57,7 @@ pub(crate) async fn run(
     tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut before = lane.table();
     let mut paused_until = None;
+    let mut trouble = Trouble::default();
     let (stop_within, stopped) = loop {
         tokio::select! {
             biased;
@@ -67,7 +70,7 @@ pub(crate) async fn run(
             _ = tick.tick() => lane.tick(),
             accepted = listener.accept(), if paused_until.is_none() => match accepted {
                 Ok((stream, peer)) => begin(&lane, &about, &mut connections, stream, peer),
-                Err(error) => paused_until = pause_after(&error),
+                Err(error) => paused_until = pause_after(&error, &mut trouble),
             },
             () = tokio::time::sleep_until(paused_until.unwrap_or_else(Instant::now)), if paused_until.is_some() => {
                 paused_until = None;
@@ -146,7 +149,7 @@ fn accept_now(listener: &TcpListener) -> Option<std::io::Result<(TcpStream, std:
 }
 
 /// Errors of one connection do not matter to the next (`accept(2)`); a want of means is waited out.
-fn pause_after(error: &std::io::Error) -> Option<Instant> {
+fn pause_after(error: &std::io::Error, trouble: &mut Trouble) -> Option<Instant> {
     let of_one_connection = matches!(
         error.kind(),
         std::io::ErrorKind::ConnectionAborted | std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::Interrupted
@@ -154,8 +157,30 @@ fn pause_after(error: &std::io::Error) -> Option<Instant> {
     if of_one_connection {
         return None;
     }
-    tracing::warn!(%error, "connections can not be accepted now");
-    Some(Instant::now() + ACCEPT_PAUSE)
+    let now = Instant::now();
+    if let Some(times) = trouble.tell(now) {
+        tracing::warn!(%error, times, "connections can not be accepted now");
+    }
+    Some(now + ACCEPT_PAUSE)
+}
+
+/// Accepts that failed: counted, and told once in [`TOLD_EVERY`], so that the log stays readable while it lasts.
+#[derive(Debug, Default)]
+struct Trouble {
+    told: Option<Instant>,
+    untold: u64,
+}
+
+impl Trouble {
+    /// Counts one more; how many are to be told of now, if any.
+    fn tell(&mut self, now: Instant) -> Option<u64> {
+        self.untold += 1;
+        if self.told.is_some_and(|told| now < told + TOLD_EVERY) {
+            return None;
+        }
+        self.told = Some(now);
+        Some(std::mem::take(&mut self.untold))
+    }
 }
 
 fn obey(lane: &Lane, command: LaneCommand, before: &mut Rc<LaneTable>) {
@@ -176,5 +201,18 @@ fn obey(lane: &Lane, command: LaneCommand, before: &mut Rc<LaneTable>) {
         LaneCommand::Stop(_, stopped) => {
             let _ = stopped.send(());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accepts_that_go_on_failing_are_told_once_a_second_with_their_number() {
+        let began = Instant::now();
+        let mut trouble = Trouble::default();
+        let told: Vec<_> = (0..=40).filter_map(|number| trouble.tell(began + ACCEPT_PAUSE * number)).collect();
+        assert_eq!(told, [1, 20, 20]);
     }
 }
