@@ -392,6 +392,35 @@ async fn a_shim_told_to_end_by_the_system_stops_its_app_gracefully() {
 }
 
 #[tokio::test]
+async fn a_shim_that_cannot_write_its_status_restarts_and_stops_its_app_all_the_same() {
+    let bed = bed().await;
+    let revision = bed.sealed(&bed.web_config(&app_command("")), 1).await;
+    bed.ensure(&revision, Slot::Blue, 1).await;
+    let seen = bed.until_healthy(1).await;
+    let (app, shim) = (bed.app_pids(&seen[0])[0], bed.shim_pid(&seen[0]).unwrap());
+    // Its status cannot be written, as on a full disk: a directory lies where its draft would.
+    let draft = bed.instance_dir(&seen[0]).join(format!(".status.json.{shim}"));
+    std::fs::create_dir(&draft).unwrap();
+    kill(app, Signal::KILL);
+    let another = || bed.app_pids(&seen[0]).first().copied().filter(|pid| *pid != app);
+    eventually("it is started again", || another().is_some()).await;
+    assert_eq!(bed.shim_pid(&seen[0]), Some(shim), "by the same shim");
+    // Once there is room, it is told.
+    std::fs::remove_dir(&draft).unwrap();
+    let again = bed.until(
+        "it is back",
+        |seen| matches!(seen, [one] if one.restarts == 1 && matches!(one.phase, Phase::Healthy { .. })),
+    );
+    again.await;
+
+    std::fs::create_dir(&draft).unwrap();
+    let app = another().unwrap();
+    bed.platform.stop(&bed.app, Slot::Blue).await.unwrap();
+    eventually("it has ended", || !is_alive(app)).await;
+    bed.end().await;
+}
+
+#[tokio::test]
 async fn logs_of_ended_instances_are_few() {
     let bed = bed().await;
     let revision = bed.sealed(&bed.web_config(&app_command("")), 1).await;

@@ -45,6 +45,9 @@ const LONGEST_BACK_OFF: Duration = Duration::from_secs(30);
 /// An app that ran so long is not in a crash loop: its next restart is the first of a new row.
 const CALM: Duration = Duration::from_secs(60);
 
+/// How often a status that the disk did not take is written again.
+const SAY_AGAIN: Duration = Duration::from_secs(1);
+
 /// How long the last output of an ended app is read at most.
 const LAST_OUTPUT: Duration = Duration::from_secs(2);
 
@@ -63,13 +66,18 @@ pub fn shim_main(dir: &Path) -> ExitCode {
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let trouble = OpenOptions::new().append(true).create(true).mode(0o600).open(dir.trouble());
-            if let Ok(mut trouble) = trouble {
-                // There is nowhere left to tell it.
-                let _ = writeln!(trouble, "{} {error}", clock::now().as_micros());
-            }
+            note(&dir, &error);
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Notes in `shim.log` what this shim could not do.
+fn note(dir: &InstanceDir, error: &io::Error) {
+    let trouble = OpenOptions::new().append(true).create(true).mode(0o600).open(dir.trouble());
+    if let Ok(mut trouble) = trouble {
+        // There is nowhere left to tell it.
+        let _ = writeln!(trouble, "{} {error}", clock::now().as_micros());
     }
 }
 
@@ -113,6 +121,8 @@ struct Shim {
     restarts: u32,
     /// Restarts in a row, soon after each other.
     row: u32,
+    /// What the disk did not take, and when it is tried again.
+    unsaid: Option<(Life, Instant)>,
 }
 
 impl Shim {
@@ -131,6 +141,7 @@ impl Shim {
             last_port: before.as_ref().and_then(|status| status.port),
             restarts: before.as_ref().map_or(0, |status| status.restarts),
             row: 0,
+            unsaid: None,
             spec,
             dir,
         })
@@ -145,7 +156,7 @@ impl Shim {
         loop {
             now = match (now, goal) {
                 (Now::ToStart | Now::Waiting { .. }, Goal::Stop) => {
-                    return self.say(Life::Ended { exit: None, at: clock::now() });
+                    return self.write_status(Life::Ended { exit: None, at: clock::now() });
                 }
                 (Now::ToStart, Goal::Run) => self.start()?,
                 (Now::Waiting { until }, Goal::Run) if until <= Instant::now() => {
@@ -162,6 +173,7 @@ impl Shim {
                 Now::Stopping { kill_at, .. } => Some(*kill_at),
                 Now::Running { .. } | Now::ToStart => None,
             };
+            let say_again = self.unsaid.as_ref().map(|(_, at)| *at);
             tokio::select! {
                 biased;
                 ready = self.control.readable() => {
@@ -180,6 +192,11 @@ impl Shim {
                 () = sleep_until(deadline) => {
                     if let Now::Stopping { main, .. } = &now {
                         self.kill_everything(main.identity).await;
+                    }
+                }
+                () = sleep_until(say_again) => {
+                    if let Some((life, _)) = self.unsaid.take() {
+                        self.say(life);
                     }
                 }
                 ready = self.output.readable() => {
@@ -220,21 +237,21 @@ impl Shim {
         };
         let port = processes::variable(main.pid, "PORT").and_then(|port| port.parse().ok());
         self.last_port = port.or(self.last_port);
-        self.say(Life::Running { process: main, since: clock::now() })?;
+        self.say(Life::Running { process: main, since: clock::now() });
         Ok(Now::Running { main: MainProcess::found(main), since: Instant::now() })
     }
 
     fn start(&mut self) -> io::Result<Now> {
         self.reserve_port()?;
         let since = clock::now();
-        self.say(Life::Starting { since })?;
+        self.say(Life::Starting { since });
         let revision = RevisionDir { root: self.spec.revision_dir.clone() };
         match main_process::start(&self.spec, &self.dir, &revision, self.last_port) {
             Ok(main) => {
-                self.say(Life::Running { process: main.identity, since })?;
+                self.say(Life::Running { process: main.identity, since });
                 Ok(Now::Running { main, since: Instant::now() })
             }
-            Err(why) => self.wait_to_restart(Exit::NotStarted(why), Duration::ZERO),
+            Err(why) => Ok(self.wait_to_restart(Exit::NotStarted(why), Duration::ZERO)),
         }
     }
 
@@ -266,7 +283,7 @@ impl Shim {
         if main.is_shell(&self.spec.command) {
             told.extend(processes::children(main.identity.pid));
         }
-        self.say(Life::Stopping { process: main.identity, since: clock::now() })?;
+        self.say(Life::Stopping { process: main.identity, since: clock::now() });
         for process in &told {
             process.signal(number(self.spec.stop.signal))?;
         }
@@ -291,22 +308,22 @@ impl Shim {
         let until = Instant::now() + LAST_OUTPUT;
         while self.take_last_output() == Pumped::Full && Instant::now() < until {}
         if goal == Goal::Stop {
-            self.say(Life::Ended { exit: Some(exit), at: clock::now() })?;
+            self.write_status(Life::Ended { exit: Some(exit), at: clock::now() })?;
             return Ok(None);
         }
-        self.wait_to_restart(exit, ran).map(Some)
+        Ok(Some(self.wait_to_restart(exit, ran)))
     }
 
-    fn wait_to_restart(&mut self, exit: Exit, ran: Duration) -> io::Result<Now> {
+    fn wait_to_restart(&mut self, exit: Exit, ran: Duration) -> Now {
         self.row = if ran >= CALM { 0 } else { self.row };
         let wait = FIRST_BACK_OFF.saturating_mul(1 << self.row.min(16)).min(LONGEST_BACK_OFF);
         self.row += 1;
         let sealed = Sealed::read(&RevisionDir { root: self.spec.revision_dir.clone() }).unwrap_or_default();
-        let last_lines = output::last_lines(&self.dir.log(), Problem::DETAIL_LINES)?;
+        let last_lines = output::last_lines(&self.dir.log(), Problem::DETAIL_LINES).unwrap_or_default();
         let retry_at = clock::now() + span(wait);
         let ran_ms = u64::try_from(ran.as_millis()).unwrap_or(u64::MAX);
-        self.say(Life::Waiting { exit, ran_ms, last_lines: sealed.blot_out(last_lines), retry_at })?;
-        Ok(Now::Waiting { until: Instant::now() + wait })
+        self.say(Life::Waiting { exit, ran_ms, last_lines: sealed.blot_out(last_lines), retry_at });
+        Now::Waiting { until: Instant::now() + wait }
     }
 
     /// Kills the app's group, its descendants wherever they went, and whoever carries the instance's name.
@@ -327,7 +344,16 @@ impl Shim {
         pipes::pump(|chunk| Ok(rustix::io::read(&self.output, chunk)?), &mut self.log)
     }
 
-    fn say(&self, life: Life) -> io::Result<()> {
+    /// Tells what is. On a full disk it is told later: an app shall be stopped and started again all the same.
+    fn say(&mut self, life: Life) {
+        self.unsaid = None;
+        if let Err(error) = self.write_status(life.clone()) {
+            note(&self.dir, &error);
+            self.unsaid = Some((life, Instant::now() + SAY_AGAIN));
+        }
+    }
+
+    fn write_status(&self, life: Life) -> io::Result<()> {
         let status = Status { life, port: self.last_port, restarts: self.restarts };
         durable::write_json(&self.dir.status(), &status, Keep::WhileBooted)
     }
