@@ -76,22 +76,22 @@ impl ProcessPlatform {
         self.shared.changed.subscribe()
     }
 
-    /// Starts the tasks of instances that have none yet, and gives all of the app.
+    /// Starts the tasks of instances that have none or no longer, and gives all of the app.
     fn attend(&self, app: &AppName) -> io::Result<Vec<Arc<Watched>>> {
         let mut all = Vec::new();
         for dir in self.shared.instance_dirs(app)? {
-            let (watched, is_new) = match self.shared.watched_at(dir) {
-                Ok(Some(found)) => found,
-                Ok(None) => continue,
-                Err(error) => return Err(error),
-            };
-            if is_new {
+            let Some(watched) = self.shared.watched_at(dir)? else { continue };
+            let mut tasks = lock(&self.tasks);
+            while let Some(ended) = tasks.try_join_next() {
+                if let Err(error) = ended {
+                    tracing::error!(%error, "the task of an instance ended before the instance; it is started again");
+                }
+            }
+            if !watched.is_attended() {
                 let watcher = Watcher::new(Arc::clone(&watched), Arc::clone(&self.shared));
-                let mut tasks = lock(&self.tasks);
-                while tasks.try_join_next().is_some() {}
-                tasks.spawn(async move {
+                watched.attended_by(tasks.spawn(async move {
                     watcher.run().await;
-                });
+                }));
             }
             all.push(watched);
         }
@@ -133,18 +133,18 @@ impl Shared {
         Ok(dirs)
     }
 
-    /// The instance of a directory, and whether it was not watched before; nothing when the directory went away.
-    fn watched_at(&self, dir: InstanceDir) -> io::Result<Option<(Arc<Watched>, bool)>> {
+    /// The instance of a directory; nothing when the directory went away.
+    fn watched_at(&self, dir: InstanceDir) -> io::Result<Option<Arc<Watched>>> {
         let mut watched = lock(&self.watched);
         let known = dir.root.file_name().and_then(|name| name.to_str()?.parse::<InstanceId>().ok());
         if let Some(known) = known.and_then(|id| watched.get(&id)) {
-            return Ok(Some((Arc::clone(known), false)));
+            return Ok(Some(Arc::clone(known)));
         }
         let Some(spec) = dir.read_spec()? else { return Ok(None) };
         let id = spec.id.clone();
         let found = Arc::new(Watched::found(dir, spec, &self.boot));
         watched.insert(id, Arc::clone(&found));
-        Ok(Some((found, true)))
+        Ok(Some(found))
     }
 
     /// Keeps the log of an instance that is over and clears the rest.
@@ -406,5 +406,54 @@ impl Platform for ProcessPlatform {
         let stopped = self.blocking(move |shared| shared.stop(&name, slot)).await?;
         self.attend(app).map_err(|error| unreachable(&error))?;
         stopped.map_err(|error| unreachable(&error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use switchover_model::config::{Stop, StopSignal};
+    use switchover_model::seam::Phase;
+    use switchover_model::{RevisionId, Span};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_instance_whose_task_has_ended_is_watched_anew() {
+        let state = tempfile::tempdir().unwrap();
+        let platform = ProcessPlatform::new(state.path(), state.path().join("no-such-program")).unwrap();
+        let app: AppName = "shop".parse().unwrap();
+        let shared = &platform.shared;
+        let id: InstanceId = "shop-blue-web-0.1".parse().unwrap();
+        let dir = shared.layout.instance(&app, &id);
+        let spec = InstanceSpec {
+            id,
+            app: app.clone(),
+            slot: Slot::Blue,
+            process: "web".parse().unwrap(),
+            place: 0,
+            revision: RevisionId(1),
+            revision_dir: state.path().join("r1"),
+            ports: shared.layout.ports(),
+            command: "true".to_owned(),
+            health: None,
+            probe_host: None,
+            stop: Stop { signal: StopSignal::Term, grace: Span::from_micros(1_000_000) },
+            handover: None,
+            lease: None,
+            boot: shared.boot.clone(),
+            created_at: clock::now(),
+        };
+        dir.create(&spec, Role::Active).unwrap();
+        let phase = async || platform.observe(&app).await.unwrap().instances[0].phase.clone();
+        assert!(matches!(phase().await, Phase::Starting { .. }));
+        // As a panic would: it is over before it has seen anything.
+        lock(&platform.tasks).abort_all();
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !matches!(phase().await, Phase::Unhealthy { .. }) {
+            assert!(Instant::now() < deadline, "nobody watches it");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use switchover_model::seam::Phase;
 use switchover_model::{Problem, Span, Timestamp};
 use tokio::sync::Notify;
+use tokio::task::AbortHandle;
 
 use crate::clock;
 use crate::durable::{self, Keep};
@@ -41,6 +42,7 @@ pub(crate) struct Watched {
     pub(crate) spec: InstanceSpec,
     view: Mutex<View>,
     poke: Notify,
+    task: Mutex<Option<AbortHandle>>,
 }
 
 /// Which process was seen healthy, for the platform after this one.
@@ -59,7 +61,7 @@ impl Watched {
             restarts: 0,
             is_over: false,
         };
-        let watched = Self { dir, spec, view: Mutex::new(view), poke: Notify::new() };
+        let watched = Self { dir, spec, view: Mutex::new(view), poke: Notify::new(), task: Mutex::default() };
         watched.begin(boot);
         watched
     }
@@ -99,6 +101,16 @@ impl Watched {
     /// Changes the view in place.
     pub(crate) fn change(&self, change: impl FnOnce(&mut View)) {
         change(&mut self.view.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Whether its task runs: none was started yet, or it has ended, by a panic for one.
+    pub(crate) fn is_attended(&self) -> bool {
+        self.task.lock().unwrap_or_else(PoisonError::into_inner).as_ref().is_some_and(|task| !task.is_finished())
+    }
+
+    /// Notes the task that watches it from now on.
+    pub(crate) fn attended_by(&self, task: AbortHandle) {
+        *self.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
     }
 
     /// Waits until somebody has set a goal.
