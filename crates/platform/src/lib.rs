@@ -7,6 +7,8 @@
 //! with all its children, within its grace; output, waits and retries are bounded.
 //! Must never: put a secret into an argument, a log of ours or a problem; signal a process it does not know; decide
 //! about a release; know another room than model.
+//! Assumes: whoever ends the controller ends it alone. The shims are its children until it ends, so a systemd unit for
+//! `switchover serve` needs `KillMode=process`: the default kills the whole control group, the apps with it.
 //! Begin reading at `layout` (what lies where), `instance` (what shim and platform tell each other), `shim`, `watch`;
 //! for revisions at `builder`.
 
