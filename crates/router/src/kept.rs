@@ -38,6 +38,9 @@ struct KeptTable {
     boot_id: String,
     generation: u64,
     apps: Vec<InForce>,
+    /// An earlier table could not be read, and nobody has said since that these are all the apps.
+    #[serde(default)]
+    is_incomplete: bool,
     sockets: Vec<KeptSocket>,
 }
 
@@ -61,15 +64,20 @@ pub(crate) struct Kept {
 pub(crate) struct Found {
     pub(crate) generation: u64,
     pub(crate) apps: Apps,
-    /// Why the file could not be read: then nobody knows which hosts are served.
+    /// Why the file could not be read.
     pub(crate) problem: Option<String>,
+    /// Nobody knows which other hosts are served: the file could not be read, or an earlier one, not long ago.
+    pub(crate) is_incomplete: bool,
 }
 
 impl Kept {
     /// Reads what a predecessor left. Endpoints that can not be trusted are left out.
     pub(crate) fn open(path: PathBuf) -> (Self, Found) {
         let mut kept = Self { path, boot_id: identity::boot_id(), known: BTreeMap::new() };
-        let nothing = |problem| Found { generation: 0, apps: Apps::new(), problem };
+        let nothing = |problem: Option<String>| {
+            let is_incomplete = problem.is_some();
+            Found { generation: 0, apps: Apps::new(), problem, is_incomplete }
+        };
         let found = match kept.read() {
             Ok(None) => nothing(None),
             Ok(Some(table)) => kept.trusted(table),
@@ -115,12 +123,12 @@ impl Kept {
             }
             apps.insert(app.routes.app.clone(), app);
         }
-        Found { generation: table.generation, apps, problem: None }
+        Found { generation: table.generation, apps, problem: None, is_incomplete: table.is_incomplete }
     }
 
     /// Writes the table that is about to be in force. The bytes may still be in the kernel when this returns: they
     /// survive this process, and after a fall of the machine nothing in them is trusted anyway.
-    pub(crate) fn write(&mut self, generation: u64, apps: &Apps) -> io::Result<File> {
+    pub(crate) fn write(&mut self, generation: u64, apps: &Apps, is_incomplete: bool) -> io::Result<File> {
         self.look_at_new(apps);
         let sockets = self
             .known
@@ -136,6 +144,7 @@ impl Kept {
             boot_id: self.boot_id.clone(),
             generation,
             apps: apps.values().cloned().collect(),
+            is_incomplete,
             sockets,
         };
         let text = serde_json::to_vec(&table)?;

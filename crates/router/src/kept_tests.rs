@@ -37,13 +37,13 @@ fn a_table_of_this_boot_is_served_to_the_sockets_that_were_there() {
     let apps = apps(instance.local_addr().unwrap());
     let (mut kept, found) = Kept::open(path.clone());
     assert!(found.apps.is_empty() && found.problem.is_none());
-    let file = kept.write(5, &apps).unwrap();
+    let file = kept.write(5, &apps, false).unwrap();
     Kept::sync(&file, directory.path()).unwrap();
 
     let (mut again, found) = Kept::open(path.clone());
     assert_eq!((found.generation, &found.apps), (5, &apps));
     // What was trusted stays known when it is written again.
-    again.write(6, &found.apps).unwrap();
+    again.write(6, &found.apps, false).unwrap();
     assert_eq!(served(&Kept::open(path).1), 1);
 }
 
@@ -53,7 +53,7 @@ fn a_port_that_a_stranger_took_over_is_not_served() {
     let path = directory.path().join("table.json");
     let instance = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = instance.local_addr().unwrap();
-    Kept::open(path.clone()).0.write(5, &apps(address)).unwrap();
+    Kept::open(path.clone()).0.write(5, &apps(address), false).unwrap();
     drop(instance);
     let _stranger = TcpListener::bind(address).unwrap();
     let (_, found) = Kept::open(path);
@@ -65,7 +65,7 @@ fn after_a_reboot_no_port_is_trusted_but_the_hosts_are_known() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("table.json");
     let instance = TcpListener::bind("127.0.0.1:0").unwrap();
-    Kept::open(path.clone()).0.write(5, &apps(instance.local_addr().unwrap())).unwrap();
+    Kept::open(path.clone()).0.write(5, &apps(instance.local_addr().unwrap()), false).unwrap();
     let text = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, text.replace(&identity::boot_id(), "another-boot")).unwrap();
     let (_, found) = Kept::open(path);
@@ -77,7 +77,7 @@ fn after_a_reboot_no_port_is_trusted_but_the_hosts_are_known() {
 fn a_broken_file_is_said_and_never_an_empty_success() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("table.json");
-    Kept::open(path.clone()).0.write(5, &apps("127.0.0.1:9".parse().unwrap())).unwrap();
+    Kept::open(path.clone()).0.write(5, &apps("127.0.0.1:9".parse().unwrap()), false).unwrap();
     let whole = std::fs::read(&path).unwrap();
     for broken in [&b""[..], b"{}", b"\0\0\0\0", &whole[..whole.len() / 2], &whole[1..]] {
         std::fs::write(&path, broken).unwrap();

@@ -102,13 +102,14 @@ pub fn run(options: &RouterOptions) -> Result<(), RouterError> {
     if let Some(problem) = &found.problem {
         tracing::error!(problem, "the kept table can not be read: 503 until a controller sets the routes");
     }
-    let is_incomplete = found.problem.is_some();
+    let is_incomplete = found.is_incomplete;
     let routes = found.apps.values().map(|app| &app.routes);
     let (table, problem) = match Table::compile(found.generation, routes, is_incomplete) {
         Ok(table) => (table, found.problem),
         // Written by another version: nothing of it can be served.
         Err(problem) => (Table::unreadable(found.generation), Some(problem.to_string())),
     };
+    let is_incomplete = table.is_incomplete;
     let apps = if problem.is_some() { crate::kept::Apps::new() } else { found.apps };
     let generation = Generation::default();
     generation.flip(found.generation);
@@ -123,6 +124,7 @@ pub fn run(options: &RouterOptions) -> Result<(), RouterError> {
         kept,
         apps,
         kept_problem: problem,
+        is_incomplete,
     };
     let ended = runtime.block_on(govern(begin, &lanes));
     let failed = match ended {
@@ -250,7 +252,7 @@ async fn govern(begin: Begin, lanes: &[RunningLane]) -> Result<(), RouterError> 
             }
             _ = terminate.recv() => switchboard.begin_stopping(),
             _ = interrupt.recv() => switchboard.begin_stopping(),
-            _ = look.tick() => {}
+            _ = look.tick() => switchboard.confirm().await,
         }
         if switchboard.is_stopping() {
             break;

@@ -11,6 +11,7 @@ use switchover_model::seam::{Routes, TrafficSeen};
 use switchover_model::{AppName, Problem};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::accept::LaneCommand;
 use crate::generation::Generation;
@@ -24,6 +25,12 @@ use crate::wire::{Answer, Command, LaneApp, LaneSeen, RouterStatus, Setting};
 /// How long a lane may take to answer. It answers between two requests, so this is a lane that hangs.
 const LANE_ANSWER_TIME: Duration = Duration::from_secs(2);
 
+/// How long after the first setting hosts that no app names stay unconfirmed, when the kept table could not be read: the
+/// controller sets its apps one after the other.
+const CONFIRM_TIME: Duration = Duration::from_secs(30);
+/// When it is tried again, if the confirmed table could not be put in force.
+const CONFIRM_AGAIN: Duration = Duration::from_secs(5);
+
 /// What the switchboard begins with.
 #[derive(Debug)]
 pub(crate) struct Begin {
@@ -36,6 +43,8 @@ pub(crate) struct Begin {
     pub(crate) kept: Kept,
     pub(crate) apps: Apps,
     pub(crate) kept_problem: Option<String>,
+    /// Nobody knows which other hosts are served.
+    pub(crate) is_incomplete: bool,
 }
 
 /// The control thread's state.
@@ -43,6 +52,8 @@ pub(crate) struct Begin {
 pub(crate) struct Switchboard {
     begin: Begin,
     is_incomplete: bool,
+    /// When the apps that were set are taken for all there are; nothing before the first is set.
+    confirmed_at: Option<Instant>,
     is_stopping: bool,
     settings: HashMap<AppName, Setting>,
     syncing: Option<JoinHandle<std::io::Result<()>>>,
@@ -59,8 +70,8 @@ enum Failure {
 
 impl Switchboard {
     pub(crate) fn new(begin: Begin) -> Self {
-        let is_incomplete = begin.kept_problem.is_some();
-        Self { begin, is_incomplete, is_stopping: false, settings: HashMap::new(), syncing: None }
+        let is_incomplete = begin.is_incomplete;
+        Self { begin, is_incomplete, confirmed_at: None, is_stopping: false, settings: HashMap::new(), syncing: None }
     }
 
     /// Carries out one command.
@@ -133,13 +144,26 @@ impl Switchboard {
             let known = apps.get(&app).filter(|_| change == Change::Endpoints).map(|known| known.since);
             apps.insert(app.clone(), InForce { routes, since: known.unwrap_or_else(Lane::exact_now) });
             let anew = known.is_none().then_some(&app);
-            let was_incomplete = std::mem::replace(&mut self.is_incomplete, false);
-            let switched = self.switch(apps, anew).await;
-            self.is_incomplete = was_incomplete && switched.is_err();
-            switched?;
+            self.switch(apps, anew).await?;
+        }
+        if self.is_incomplete && self.confirmed_at.is_none() {
+            self.confirmed_at = Some(Instant::now() + CONFIRM_TIME);
         }
         self.settings.insert(app, setting);
         Ok(())
+    }
+
+    /// Called again and again: takes the apps that were set for all there are, when their time is over.
+    pub(crate) async fn confirm(&mut self) {
+        if !self.is_incomplete || self.confirmed_at.is_none_or(|at| Instant::now() < at) {
+            return;
+        }
+        self.is_incomplete = false;
+        if let Err(error) = self.switch(self.begin.apps.clone(), None).await {
+            tracing::warn!(%error, "hosts that no app names stay unconfirmed");
+            self.is_incomplete = true;
+            self.confirmed_at = Some(Instant::now() + CONFIRM_AGAIN);
+        }
     }
 
     async fn remove(&mut self, app: &AppName) -> Result<(), Failure> {
@@ -158,7 +182,7 @@ impl Switchboard {
         let table = Arc::new(Table::compile(number, apps.values().map(|app| &app.routes), self.is_incomplete)?);
         self.ask_all(|done| LaneCommand::Ready(Arc::clone(&table), done)).await?;
         // Before the flip, so that a router killed now does not come back with a table older than what users saw.
-        let kept = self.begin.kept.write(number, &apps);
+        let kept = self.begin.kept.write(number, &apps, self.is_incomplete);
         self.begin.generation.flip(number);
         let flipped = Lane::exact_now();
         self.begin.apps = apps;
@@ -167,7 +191,7 @@ impl Switchboard {
             // Once more with the moment of the flip.
             (Ok(_), Some(in_force)) => {
                 in_force.since = flipped;
-                self.begin.kept.write(number, &self.begin.apps)
+                self.begin.kept.write(number, &self.begin.apps, self.is_incomplete)
             }
             (kept, _) => kept,
         };
@@ -206,7 +230,7 @@ impl Switchboard {
             lane.try_send(command(sender)).map_err(|_| Failure::LaneSilent)?;
             waiting.push(answer);
         }
-        let deadline = tokio::time::Instant::now() + LANE_ANSWER_TIME;
+        let deadline = Instant::now() + LANE_ANSWER_TIME;
         let mut answers = Vec::with_capacity(waiting.len());
         for answer in waiting {
             let answer = tokio::time::timeout_at(deadline, answer).await;
@@ -351,5 +375,47 @@ fn change(known: Option<&Routes>, wanted: &Routes) -> Result<Change, Problem> {
                 "Give a changed setting a new version.",
             ))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_set_is_taken_for_all_there_is_only_when_its_time_is_over() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("table.json");
+        std::fs::write(&path, "").unwrap();
+        let (kept, found) = Kept::open(path.clone());
+        let mut switchboard = Switchboard::new(Begin {
+            directory: directory.path().to_owned(),
+            http: "127.0.0.1:1".parse().unwrap(),
+            generation: Generation::default(),
+            lanes: Vec::new(),
+            left_over: Vec::new(),
+            kept,
+            apps: found.apps,
+            kept_problem: found.problem,
+            is_incomplete: found.is_incomplete,
+        });
+        switchboard.confirm().await;
+        assert!(switchboard.is_incomplete, "nothing was set yet");
+        let routes = Routes {
+            app: "shop".parse().unwrap(),
+            version: 1,
+            hosts: vec!["shop.example".parse().unwrap()],
+            arms: vec![],
+            preview: None,
+            drain_ms: 0,
+        };
+        switchboard.ensure(routes, Setting { client: 1, serial: 1 }).await.unwrap();
+        switchboard.confirm().await;
+        assert!(switchboard.is_incomplete && Kept::open(path.clone()).1.is_incomplete);
+        switchboard.confirmed_at = Some(Instant::now());
+        switchboard.confirm().await;
+        let (_, found) = Kept::open(path);
+        assert!(!switchboard.is_incomplete && !found.is_incomplete && found.apps.len() == 1);
+        switchboard.end().await;
     }
 }

@@ -1,11 +1,12 @@
 //! A router that is killed: what comes back, and what the counters say.
 
 use std::io::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use switchover_model::RevisionId;
 use switchover_model::seam::Traffic;
 
-use crate::bed::{Router, Upstream, assert_closes, routes, shop, wait_for};
+use crate::bed::{PATIENCE, Router, Upstream, assert_closes, read_answer, routes, shop, wait_for};
 
 #[test]
 fn a_killed_router_serves_its_last_table_and_counts_what_it_lost() {
@@ -95,4 +96,71 @@ fn a_kept_table_of_another_boot_or_a_broken_one_answers_503_until_a_controller_s
         let seen = router.block_on(router.client.observe(&shop())).unwrap();
         assert_closes(&seen.ledger);
     }
+}
+
+#[test]
+fn after_a_broken_table_one_apps_setting_does_not_make_the_hosts_of_the_others_unknown() {
+    let mut router = Router::start(1);
+    let blue = Upstream::start("blue");
+    let mut shop = routes(1, &[(1, true, &[&blue])]);
+    shop.hosts = vec!["shop.example".parse().unwrap()];
+    let mut mail = shop.clone();
+    (mail.app, mail.hosts) = ("mail".parse().unwrap(), vec!["mail.example".parse().unwrap()]);
+    router.ensure(&shop);
+    router.ensure(&mail);
+    router.kill();
+    std::fs::write(router.directory.path().join("table.json"), "").unwrap();
+    router.start_again(1);
+    router.ensure(&shop);
+    assert!(router.get("shop.example").ends_with("blue"));
+    assert!(router.get("mail.example").starts_with("HTTP/1.1 503 "));
+    // A router that is killed now knows no more than this one did.
+    router.kill();
+    router.start_again(1);
+    assert!(router.get("mail.example").starts_with("HTTP/1.1 503 "));
+    router.ensure(&mail);
+    assert!(router.get("mail.example").ends_with("blue"));
+}
+
+#[test]
+fn a_router_killed_under_load_counts_every_request_once_and_those_in_flight_as_lost() {
+    const CLIENTS: u64 = 8;
+    let mut router = Router::start(2);
+    let blue = Upstream::start("blue");
+    router.ensure(&routes(1, &[(1, true, &[&blue])]));
+    let (answered, begun) = (AtomicU64::new(0), AtomicU64::new(0));
+    let http = router.http;
+    std::thread::scope(|scope| {
+        for _ in 0..CLIENTS {
+            scope.spawn(|| {
+                let mut stream = std::net::TcpStream::connect(http).unwrap();
+                stream.set_read_timeout(Some(PATIENCE)).unwrap();
+                loop {
+                    begun.fetch_add(1, Ordering::SeqCst);
+                    // The kill ends the connection, and with it this client.
+                    if stream.write_all(b"GET / HTTP/1.1\r\nHost: shop\r\n\r\n").is_err()
+                        || read_answer(&mut stream).is_err()
+                    {
+                        return;
+                    }
+                    answered.fetch_add(1, Ordering::SeqCst);
+                }
+            });
+        }
+        let mut hanging = router.connect();
+        hanging.write_all(b"GET /never HTTP/1.1\r\nHost: shop\r\n\r\n").unwrap();
+        wait_for("the load runs", || answered.load(Ordering::SeqCst) >= 200);
+        wait_for("one request hangs", || blue.heads.lock().unwrap().iter().any(|head| head.starts_with("GET /never")));
+        router.kill();
+    });
+    router.start_again(2);
+    let ledger = router.observe().ledger;
+    assert_closes(&ledger);
+    let (answered, begun) = (answered.into_inner(), begun.into_inner() + 1);
+    let counted = ledger.by_revision[&RevisionId(1)].answered[1];
+    assert_eq!((ledger.in_flight, ledger.aborted, ledger.own.len()), (0, 0, 0), "{ledger:?}");
+    assert!((1..=CLIENTS + 1).contains(&ledger.lost_with_router), "{ledger:?}");
+    // An answer that the client has may have had no time to be counted: then it is among the lost.
+    assert!(counted <= begun && counted + ledger.lost_with_router > answered, "{answered} {begun} {ledger:?}");
+    assert!(ledger.accepted <= begun, "{begun} {ledger:?}");
 }
