@@ -16,7 +16,7 @@ use tokio::net::unix::pipe;
 use crate::environment::Variables;
 use crate::instance::Exit;
 use crate::output::{LastLines, RotatingLog};
-use crate::processes;
+use crate::processes::{self, Identity};
 use crate::shell;
 
 /// How long output is waited for when the command has ended and its group was killed.
@@ -106,23 +106,31 @@ pub(crate) async fn run(run: Run<'_>) -> io::Result<Ran> {
             return Ok(Ran { exit: Some(exit), last_lines: Vec::new() });
         }
     };
-    let leader = child.id().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
-    let group = Group { leader, mark: (name, value.clone()) };
+    let process = child.id().and_then(|pid| Identity::of(i32::try_from(pid).ok()?));
+    let process = process.ok_or_else(|| io::Error::other("the command is not in the process table"))?;
+    let group = Group { leader: Pid::from_raw(process.pid), mark: (name, value.clone()) };
     let mut last_lines = LastLines::for_a_problem();
     let mut chunk = vec![0; 64 * 1024];
     let deadline = tokio::time::Instant::now() + run.timeout;
     let mut is_open = true;
-    let exit = loop {
+    let ended = process.ended();
+    tokio::pin!(ended);
+    let has_ended = loop {
         tokio::select! {
-            status = child.wait() => break Some(status?),
-            () = tokio::time::sleep_until(deadline) => break None,
+            ended = &mut ended => {
+                ended?;
+                break true;
+            }
+            () = tokio::time::sleep_until(deadline) => break false,
             read = output.read(&mut chunk), if is_open => match read? {
                 0 => is_open = false,
                 read => take(&chunk[..read], &mut last_lines, &mut log),
             },
         }
     };
+    // Before its exit status is taken: from then on its number, and the group's, may be someone else's.
     drop(group);
+    let exit = if has_ended { Some(exit_of(child.wait().await?)) } else { None };
     processes::kill_all(|| processes::members(None, Some((name, &value)))).await;
     let rest = async {
         while is_open && let Ok(read @ 1..) = output.read(&mut chunk).await {
@@ -131,7 +139,7 @@ pub(crate) async fn run(run: Run<'_>) -> io::Result<Ran> {
     };
     // Whoever still holds the pipe then has left the group and changed its environment.
     let _ = tokio::time::timeout(LAST_OUTPUT, rest).await;
-    Ok(Ran { exit: exit.map(exit_of), last_lines: last_lines.finish() })
+    Ok(Ran { exit, last_lines: last_lines.finish() })
 }
 
 fn take(chunk: &[u8], last_lines: &mut LastLines, log: &mut Option<RotatingLog>) {
