@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -19,7 +20,7 @@ use crate::group_run::{self, Ran, Run};
 use crate::headroom;
 use crate::instance::Exit;
 use crate::layout::{Layout, RevisionDir};
-use crate::process_platform::{ProcessPlatform, Shared};
+use crate::process_platform::{ProcessPlatform, Shared, lock};
 use crate::seal;
 use crate::shell;
 use crate::source::{Bringing, CancelOnDrop};
@@ -59,7 +60,8 @@ impl Builder for ProcessPlatform {
         // Dropping this future tells the copying thread to end; the next attempt waits for it.
         let cancel = CancelOnDrop(Cancel::new());
         let (job, job_cancel) = (Bringing::of(config, id, source), cancel.0.clone());
-        self.blocking(move |shared| job.run(shared, &job_cancel)).await.map_err(|error| ended(&error))??;
+        let building =
+            self.blocking(move |shared| job.run(shared, &job_cancel)).await.map_err(|error| ended(&error))??;
         let built = self.run_build_command(config, id, source, &contents, &dir).await;
         if let Err(problem) = built {
             let half_made = dir.root.clone();
@@ -83,6 +85,7 @@ impl Builder for ProcessPlatform {
             },
         };
         let sealed = self.blocking(move |_| {
+            let _building = building;
             let root = revision.dir.root.clone();
             // What could not be sealed, on a full disk for one, does not stay and keep it full.
             revision.run().inspect_err(|_| durable::remove_tree(&root).unwrap_or_default())
@@ -264,6 +267,23 @@ impl Shared {
         Ok(self.instances(app)?.iter().any(|(_, instance, _)| instance.revision == id && instance.boot == self.boot))
     }
 
+    /// Says that a revision is in the making, until the answer is dropped.
+    pub(crate) fn begin_building(&self, app: &AppName, id: RevisionId) -> Arc<()> {
+        Arc::clone(lock(&self.building).entry((app.clone(), id)).or_default())
+    }
+
+    /// Gives a revision's directory another name, under which it is no revision and nobody builds it; false when it is in
+    /// the making.
+    fn take_away(&self, app: &AppName, id: RevisionId, to: &Path) -> std::io::Result<bool> {
+        let mut building = lock(&self.building);
+        if building.get(&(app.clone(), id)).is_some_and(|held| Arc::strong_count(held) > 1) {
+            return Ok(false);
+        }
+        building.remove(&(app.clone(), id));
+        fs::rename(self.layout.revision(app, id).root, to)?;
+        Ok(true)
+    }
+
     fn keep(&self, app: &AppName, keep: &[RevisionId]) -> std::io::Result<()> {
         let entries = match fs::read_dir(self.layout.revisions(app)) {
             Ok(entries) => entries,
@@ -271,18 +291,25 @@ impl Shared {
             Err(error) => return Err(error),
         };
         for entry in entries {
-            let Some(id) = entry?.file_name().to_str().and_then(|name| name.parse::<RevisionId>().ok()) else {
-                continue;
-            };
-            let dir = self.layout.revision(app, id);
-            // What is not sealed may be in the making.
-            if keep.contains(&id) || !dir.record().exists() || self.is_in_use(app, id)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let Some(name) = name.to_str() else { continue };
+            if name.starts_with('.') {
+                // Taken away before, and a crash came between.
+                durable::remove_tree(&entry.path())?;
                 continue;
             }
-            // First of all it is no longer a revision; a crash leaves half-made files, never a half revision.
-            fs::remove_file(dir.record())?;
-            durable::remove_tree(&dir.root)?;
-            durable::remove_tree(&self.layout.build_log(app, id))?;
+            let Ok(id) = name.parse::<RevisionId>() else { continue };
+            if keep.contains(&id) || self.is_in_use(app, id)? {
+                continue;
+            }
+            // A crash leaves a directory that is no revision, never a half one; so does a build that was cancelled.
+            let away = entry.path().with_file_name(format!(".{id}"));
+            durable::remove_tree(&away)?;
+            if self.take_away(app, id, &away)? {
+                durable::remove_tree(&self.layout.build_log(app, id))?;
+                durable::remove_tree(&away)?;
+            }
         }
         Ok(())
     }

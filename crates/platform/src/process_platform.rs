@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use switchover_model::config::{Handover, MAX_INSTANCES};
 use switchover_model::revision::RevisionProcess;
 use switchover_model::seam::{InstanceSeen, Platform, PlatformSeen, ProcessGoal, Role, SeamError, SlotSpec};
-use switchover_model::{AppName, InstanceId, ProcessName, Slot};
+use switchover_model::{AppName, InstanceId, ProcessName, RevisionId, Slot};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -45,8 +45,10 @@ pub(crate) struct Shared {
     watched: Mutex<BTreeMap<InstanceId, Arc<Watched>>>,
     /// One change at a time of an app's instances.
     changes: Mutex<BTreeMap<AppName, Arc<Mutex<()>>>>,
-    /// One copy at a time of a revision's files.
-    pub(crate) copies: Mutex<()>,
+    /// One copy at a time into an app's revisions.
+    copies: Mutex<BTreeMap<AppName, Arc<Mutex<()>>>>,
+    /// Revisions in the making: those whose value somebody else holds too.
+    pub(crate) building: Mutex<BTreeMap<(AppName, RevisionId), Arc<()>>>,
     changed: watch::Sender<u64>,
 }
 
@@ -65,6 +67,7 @@ impl ProcessPlatform {
             watched: Mutex::default(),
             changes: Mutex::default(),
             copies: Mutex::default(),
+            building: Mutex::default(),
             changed: watch::Sender::new(0),
         };
         Ok(Self { shared: Arc::new(shared), tasks: Mutex::default() })
@@ -199,6 +202,11 @@ impl Shared {
             Err(error) if error.kind() == io::ErrorKind::NotFound && !dir.root.exists() => Ok(()),
             Ok(()) | Err(_) => ordered,
         }
+    }
+
+    /// The lock of copies into an app's revisions.
+    pub(crate) fn copies_of(&self, app: &AppName) -> Arc<Mutex<()>> {
+        Arc::clone(lock(&self.copies).entry(app.clone()).or_default())
     }
 
     fn change_of(&self, app: &AppName) -> Arc<Mutex<()>> {
@@ -413,9 +421,9 @@ impl Platform for ProcessPlatform {
 mod tests {
     use std::time::{Duration, Instant};
 
+    use switchover_model::Span;
     use switchover_model::config::{Stop, StopSignal};
     use switchover_model::seam::Phase;
-    use switchover_model::{RevisionId, Span};
 
     use super::*;
 

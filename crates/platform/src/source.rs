@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use switchover_model::config::AppConfig;
 use switchover_model::revision::Source;
@@ -37,9 +38,12 @@ impl Bringing {
         Self { app: config.name.clone(), id, source: source.clone(), part }
     }
 
-    /// Clears what an earlier attempt left, makes the directories and copies. Blocks.
-    pub(crate) fn run(&self, shared: &Shared, cancel: &Cancel) -> Result<(), Problem> {
-        let _one = lock(&shared.copies);
+    /// Clears what an earlier attempt left, makes the directories and copies. Blocks. The revision is in the making
+    /// until the answer is dropped.
+    pub(crate) fn run(&self, shared: &Shared, cancel: &Cancel) -> Result<Arc<()>, Problem> {
+        let building = shared.begin_building(&self.app, self.id);
+        let copies = shared.copies_of(&self.app);
+        let _one = lock(&copies);
         let dir = shared.layout.revision(&self.app, self.id);
         let unusable = |error: std::io::Error| headroom::state_problem(&format!("making {}", self.id), &error);
         if shared.is_in_use(&self.app, self.id).map_err(unusable)? {
@@ -72,7 +76,8 @@ impl Bringing {
             // What was half made is cleared by the next attempt too.
             let _ = durable::remove_tree(&dir.root);
             self.problem(error)
-        })
+        })?;
+        Ok(building)
     }
 
     fn copy_directory(&self, path: &Path, tree: &Path, state: &Path, cancel: &Cancel) -> Result<(), CopyError> {

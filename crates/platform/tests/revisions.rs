@@ -225,12 +225,37 @@ async fn only_revisions_that_nobody_needs_are_removed() {
     for id in 1..=3 {
         revisions.push(bed.sealed(&config, id).await);
     }
-    fs::create_dir(revision_dir(&bed, 4)).unwrap();
+    // Left by a build that was cancelled, and by a crash while a revision was removed.
+    fs::create_dir_all(tree(&bed, 4).join("half-made")).unwrap();
+    fs::create_dir(revision_dir(&bed, 5).with_file_name(".r5")).unwrap();
     bed.ensure(&revisions[0], Slot::Blue, 1).await;
     bed.until_healthy(1).await;
+    let pid_file = bed.dir.path().join("pid");
+    let command = format!("sleep 1000 & echo $! > {}; wait", pid_file.display());
+    let slow = bed.config(&format!("[build]\ncommand = {command:?}\n{WORKER}"));
+    let left = || {
+        let entries = fs::read_dir(revision_dir(&bed, 1).parent().unwrap()).unwrap();
+        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    {
+        let build = bed.build(&slow, 6, &[("a", "1")]);
+        tokio::pin!(build);
+        let kept = async {
+            eventually("it is built", || fs::read_to_string(&pid_file).is_ok_and(|pid| pid.ends_with('\n'))).await;
+            bed.platform.keep(&bed.app, &[RevisionId(3)]).await.unwrap();
+        };
+        tokio::select! {
+            ended = &mut build => panic!("{ended:?}"),
+            () = kept => {}
+        }
+        assert_eq!(left(), ["r1", "r3", "r6"], "r1 runs, r3 is kept, r6 is in the making");
+    }
+    let pid: i32 = fs::read_to_string(&pid_file).unwrap().trim().parse().unwrap();
+    eventually("the build is killed", || !is_alive(pid)).await;
     bed.platform.keep(&bed.app, &[RevisionId(3)]).await.unwrap();
-    let left: Vec<_> = (1..=4).filter(|id| revision_dir(&bed, *id).exists()).collect();
-    assert_eq!(left, [1, 3, 4], "r1 runs, r3 is kept, r4 is in the making");
+    assert_eq!(left(), ["r1", "r3"], "nobody builds r6 any more");
     let in_use = bed.build(&config, 1, &[]).await.unwrap_err();
     assert_eq!(in_use.code, "REVISION-IN-USE");
     bed.end().await;
