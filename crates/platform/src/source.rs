@@ -91,7 +91,7 @@ impl Bringing {
                 copy_contents(&from, tree, state, cancel)
             };
         }
-        match copy::tracked(path)? {
+        match copy::tracked(path, cancel)? {
             Some(paths) => copy::copy_paths(path, &paths, tree, cancel),
             None => copy_contents(path, tree, state, cancel),
         }
