@@ -22,6 +22,7 @@ mod lane_table;
 mod ledger;
 mod ledger_file;
 mod listener;
+mod log_file;
 mod networks;
 mod preview;
 mod process;

@@ -25,6 +25,7 @@ use crate::kept::Kept;
 use crate::lane::Lane;
 use crate::ledger::LaneLedger;
 use crate::listener;
+use crate::log_file;
 use crate::spawn::detach_if_told;
 use crate::switchboard::{Begin, Switchboard};
 use crate::table::Table;
@@ -40,6 +41,8 @@ const LOCK_ASKED_EVERY: Duration = Duration::from_millis(5);
 const FAREWELL_TIME: Duration = Duration::from_millis(50);
 /// How often it is looked whether a lane has ended.
 const LANES_LOOKED_AT: Duration = Duration::from_millis(50);
+/// How often it is looked whether the log is too long.
+const LOG_LOOKED_AT: Duration = Duration::from_secs(1);
 /// Most lanes.
 const LANES_MAX: usize = 256;
 
@@ -240,6 +243,7 @@ async fn govern(begin: Begin, lanes: &[RunningLane]) -> Result<(), RouterError> 
     let mut switchboard = Switchboard::new(begin);
     let mut clients = std::pin::pin!(control::serve(socket, commands));
     let mut look = tokio::time::interval(LANES_LOOKED_AT);
+    let mut look_at_log = tokio::time::interval(LOG_LOOKED_AT);
     loop {
         if let Some(number) = lanes.iter().position(|lane| lane.thread.is_finished()) {
             return Err(RouterError::LaneEnded(number));
@@ -253,6 +257,10 @@ async fn govern(begin: Begin, lanes: &[RunningLane]) -> Result<(), RouterError> 
             _ = terminate.recv() => switchboard.begin_stopping(),
             _ = interrupt.recv() => switchboard.begin_stopping(),
             _ = look.tick() => switchboard.confirm().await,
+            _ = look_at_log.tick() => {
+                // Tried again in a second; there is no better place to say so than the log itself.
+                let _ = log_file::bound(&directory);
+            }
         }
         if switchboard.is_stopping() {
             break;

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use crate::client::RouterClient;
 use crate::identity;
+use crate::log_file;
 use crate::process::RouterOptions;
 use crate::wire::RouterStatus;
 
@@ -22,8 +23,6 @@ use crate::wire::RouterStatus;
 pub const START_TIME: Duration = Duration::from_secs(15);
 /// How often it is asked meanwhile.
 const ASKED_EVERY: Duration = Duration::from_millis(10);
-/// A log that is longer than this at a start is put aside, and the one before thrown away (bytes).
-const LOG_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// How much of the log's end is looked at for the reason of a failed start (bytes).
 const LOG_TAIL_BYTES: usize = 8 * 1024;
 /// Set for a router that shall leave the session of whoever started it.
@@ -182,7 +181,7 @@ async fn turn(directory: &Path, deadline: Instant) -> Result<File, SpawnError> {
 
 fn start(executable: &Path, directory: &Path, options: &RouterOptions) -> Result<Child, SpawnError> {
     let in_directory = |error| SpawnError::Directory(directory.to_owned(), error);
-    let log = open_log(directory).map_err(in_directory)?;
+    let log = log_file::open(directory).map_err(in_directory)?;
     let mut command = Command::new(executable);
     command.arg("router").arg("--state").arg(directory).arg("--http").arg(options.http.to_string());
     if let Some(lanes) = options.lanes {
@@ -196,14 +195,6 @@ fn start(executable: &Path, directory: &Path, options: &RouterOptions) -> Result
         .current_dir(directory)
         .kill_on_drop(false);
     command.spawn().map_err(|error| SpawnError::Program(executable.to_owned(), error))
-}
-
-fn open_log(directory: &Path) -> io::Result<File> {
-    let path = directory.join("log");
-    if std::fs::metadata(&path).is_ok_and(|about| about.len() > LOG_BYTES_MAX) {
-        std::fs::rename(&path, directory.join("log.1"))?;
-    }
-    File::options().append(true).create(true).mode(0o600).open(path)
 }
 
 fn last_lines(directory: &Path) -> Vec<String> {

@@ -94,3 +94,26 @@ fn two_callers_start_one_router_and_a_third_finds_it() {
         }
     });
 }
+
+#[test]
+fn a_running_routers_log_is_put_aside_when_it_is_too_long() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("log");
+    let output = std::fs::File::options().append(true).create(true).open(&log).unwrap();
+    let mut child = Command::new(program())
+        .args(["router", "--http", "127.0.0.1:0", "--lanes", "1", "--state"])
+        .arg(directory.path())
+        .stdin(Stdio::null())
+        .stdout(output.try_clone().unwrap())
+        .stderr(output.try_clone().unwrap())
+        .spawn()
+        .unwrap();
+    wait_for("it serves", || directory.path().join("address").exists());
+    (&output).write_all(&vec![b'x'; 5 * 1024 * 1024]).unwrap();
+    wait_for("the log is put aside", || directory.path().join("log.1").exists());
+    let writes_to = |number: u32| std::fs::read_link(format!("/proc/{}/fd/{number}", child.id())).unwrap();
+    wait_for("it writes to the new one", || (1..=2).all(|number| writes_to(number) == log.canonicalize().unwrap()));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(std::fs::metadata(&log).unwrap().len(), 0);
+}
