@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use switchover_controller::Controller;
 use tokio::net::UnixListener;
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 use tokio::time::timeout;
 
 use crate::bounds::GOODBYE;
@@ -65,13 +65,23 @@ pub async fn serve(controller: Controller, path: &Path) -> Result<Server, ServeE
 }
 
 impl Server {
+    /// Waits until the API has ended though nobody shut it down: the daemon hears no command then. Cancellation safe.
+    ///
+    /// # Errors
+    /// How its task broke down.
+    pub async fn ended(&mut self) -> Result<(), JoinError> {
+        (&mut self.task).await
+    }
+
     /// Takes no new connection, gives the open ones a bounded time to finish, and removes the socket.
     pub async fn shutdown(mut self) {
         if let Some(stop) = self.stop.take() {
             let _ = stop.send(());
         }
-        // Streams never finish by themselves: what is left after the goodbye is ended by the drop.
-        let _ = timeout(GOODBYE, &mut self.task).await;
+        // A task whose end was told by `ended` is not asked again. Streams never finish by themselves: what is left after the goodbye is ended by the drop.
+        if !self.task.is_finished() {
+            let _ = timeout(GOODBYE, &mut self.task).await;
+        }
         let _ = std::fs::remove_file(&self.path);
     }
 }

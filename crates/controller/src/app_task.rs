@@ -6,7 +6,7 @@ use switchover_model::answer::CommandAnswer;
 use switchover_model::record::{Actor, IdempotencyKey};
 use switchover_model::release::Command;
 use switchover_model::{AppName, Problem};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 use tokio::time::sleep;
 
 use crate::bounds::{RELOAD, TURNS_IN_A_ROW};
@@ -21,6 +21,8 @@ pub(crate) struct Ask {
     pub(crate) key: IdempotencyKey,
     pub(crate) actor: Actor,
     pub(crate) answer: oneshot::Sender<Result<CommandAnswer, Problem>>,
+    /// The turn to bring hosts, held until the command is admitted or refused.
+    pub(crate) hosts_turn: Option<OwnedSemaphorePermit>,
 }
 
 /// What an app's task is given.
@@ -62,9 +64,13 @@ impl AppTask {
             match call {
                 Call::Stop => break,
                 Call::Ask(ask) => {
-                    let Ask { command, key, actor, answer } = *ask;
+                    let Ask { command, key, actor, answer, hosts_turn } = *ask;
                     // Whoever asked may be gone; the command holds all the same.
-                    let reply = move |answered| drop(answer.send(answered));
+                    let reply = move |answered| {
+                        drop(answer.send(answered));
+                        // What was admitted is shown by now: the next one sees these hosts.
+                        drop(hosts_turn);
+                    };
                     if turner.command(command, key, actor, reply).await == Turned::Moving {
                         self.settle(&mut turner).await;
                     }

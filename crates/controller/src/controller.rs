@@ -11,7 +11,7 @@ use switchover_model::seam::Seen;
 use switchover_model::view::SCHEMA_VERSION;
 use switchover_model::{AppName, Problem, Timestamp};
 use switchover_rollout::App;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::{Id, JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
@@ -33,6 +33,8 @@ struct Inner {
     parts: Arc<Parts>,
     started_at: Timestamp,
     apps: Mutex<BTreeMap<AppName, Handle>>,
+    /// Commands that bring hosts are admitted one at a time, whatever app they are for.
+    hosts_turn: Arc<Semaphore>,
     new: mpsc::Sender<AppName>,
     stop: watch::Sender<bool>,
     router_problem: watch::Receiver<Option<Problem>>,
@@ -66,6 +68,7 @@ impl Controller {
             parts: Arc::new(parts),
             started_at: clock::now(),
             apps: Mutex::default(),
+            hosts_turn: Arc::new(Semaphore::new(1)),
             new,
             stop: watch::Sender::new(false),
             router_problem,
@@ -118,13 +121,17 @@ impl Controller {
         key: IdempotencyKey,
         actor: Actor,
     ) -> Result<CommandAnswer, Problem> {
-        if let Command::Apply { config } | Command::Deploy { config, .. } = &command {
-            refusals::if_hosts_are_taken(app, config, &self.configs())?;
-        }
-        let handle = self.handle_for(app, &command).await?;
         let (answer, answered) = oneshot::channel();
-        let ask = Ask { command, key, actor, answer };
         let asked = async {
+            let mut hosts_turn = None;
+            if let Command::Apply { config } | Command::Deploy { config, .. } = &command {
+                // One at a time, so that of two apps that want a host the second one sees the first.
+                let turn = Arc::clone(&self.inner.hosts_turn).acquire_owned().await;
+                hosts_turn = Some(turn.map_err(|_| refusals::shutting_down())?);
+                refusals::if_hosts_are_taken(app, config, &self.configs())?;
+            }
+            let handle = self.handle_for(app, &command).await?;
+            let ask = Ask { command, key, actor, answer, hosts_turn };
             handle.asks.send(ask).await.map_err(|_| refusals::shutting_down())?;
             answered.await.map_err(|_| refusals::shutting_down())?
         };
@@ -234,14 +241,13 @@ struct Supervisor {
 impl Supervisor {
     async fn run(mut self, known: Vec<AppName>, router_problem: watch::Sender<Option<Problem>>) {
         let mut stop = self.inner.stop.subscribe();
-        if let Some(keeper) = self.inner.parts.keeper.clone() {
-            self.tasks.spawn(keep_up(keeper, stop.clone(), router_problem));
-        }
+        let mut keeper = self.start_keeper(&stop, &router_problem);
         for app in known {
             self.start(app);
         }
         loop {
             tokio::select! {
+                biased;
                 () = stopped(&mut stop) => break,
                 Some(app) = self.asked_for.recv() => {
                     if !lock(&self.inner.apps).contains_key(&app) {
@@ -254,12 +260,22 @@ impl Supervisor {
                         tracing::error!(%app, "the app's task broke down and is started again");
                         sleep(RELOAD).await;
                         self.start(app);
+                    } else if keeper == Some(id) {
+                        tracing::error!("the router's keeper broke down and is started again");
+                        sleep(RELOAD).await;
+                        keeper = self.start_keeper(&stop, &router_problem);
                     }
                 }
             }
         }
         while self.tasks.join_next().await.is_some() {}
         lock(&self.inner.apps).clear();
+    }
+
+    /// Nothing when somebody else keeps the router up.
+    fn start_keeper(&mut self, stop: &watch::Receiver<bool>, problem: &watch::Sender<Option<Problem>>) -> Option<Id> {
+        let keeper = self.inner.parts.keeper.clone()?;
+        Some(self.tasks.spawn(keep_up(keeper, stop.clone(), problem.clone())).id())
     }
 
     fn start(&mut self, name: AppName) {

@@ -1,12 +1,11 @@
 //! A decided goal becomes routes: with the endpoints that are healthy now, the policy's hosts and the preview's digest.
 
-use switchover_model::config::{AppConfig, ProcessKind};
-use switchover_model::revision::Revision;
+use switchover_model::config::ProcessKind;
 use switchover_model::seam::{
     Arm, ArmGoal, Endpoint, InstanceSeen, Phase, PlatformSeen, Preview, RoutedProcess, Routes, RoutesGoal,
 };
 use switchover_model::{ProcessName, Span};
-use switchover_rollout::App;
+use switchover_rollout::{App, RevisionState};
 
 use crate::token::PreviewToken;
 
@@ -51,7 +50,7 @@ fn fill_arm(app: &App, goal: &ArmGoal, platform: &PlatformSeen, in_force: Option
         return arm(forgotten(app, goal, in_force));
     };
     let routed = state.revision.processes.keys().filter_map(|name| {
-        let paths = paths_of(app.config.as_ref(), &state.revision, &state.config, name)?;
+        let paths = paths_of(state, name)?;
         Some(RoutedProcess { process: name.clone(), paths, endpoints: endpoints_of(goal, name, platform, in_force) })
     });
     arm(routed.collect())
@@ -69,20 +68,14 @@ fn forgotten(app: &App, goal: &ArmGoal, in_force: Option<&Routes>) -> Vec<Routed
     processes.into_iter().map(|process| RoutedProcess { endpoints: Vec::new(), ..process }).collect()
 }
 
-/// The path prefixes of a routed process: the policy in force, else the file that the revision was made with.
-fn paths_of(
-    policy: Option<&AppConfig>,
-    revision: &Revision,
-    own: &AppConfig,
-    name: &ProcessName,
-) -> Option<Vec<String>> {
-    let routed = |config: &AppConfig| match &config.processes.get(name)?.kind {
+/// The path prefixes of a routed process, by the file that its revision was made with: they come and go with it.
+fn paths_of(state: &RevisionState, name: &ProcessName) -> Option<Vec<String>> {
+    // A revision's process without a health is a worker.
+    state.revision.processes.get(name)?.health.as_ref()?;
+    match &state.config.processes.get(name)?.kind {
         ProcessKind::Routed { paths, .. } => Some(paths.clone()),
         ProcessKind::Worker { .. } => None,
-    };
-    // A revision's process without a health is a worker, whatever a later file makes of the name.
-    revision.processes.get(name)?.health.as_ref()?;
-    policy.and_then(routed).or_else(|| routed(own))
+    }
 }
 
 fn endpoints_of(

@@ -78,6 +78,47 @@ async fn a_host_leads_to_one_app() {
     assert_eq!(controller.apps(), [shop()]);
 }
 
+#[tokio::test]
+async fn of_two_apps_that_want_a_host_at_once_one_gets_it() {
+    let world = World::new();
+    let controller = world.controller().await;
+    for round in 0..5 {
+        let both = ["one", "two"].map(|name| {
+            let name = format!("{name}-{round}");
+            let file = config(&name, &format!("[route]\nhosts = [\"r{round}.example\"]\n"));
+            (name.parse().unwrap(), deploy(file))
+        });
+        let [(one, first), (two, second)] = both;
+        let answers = tokio::join!(give(&controller, &one, "a", first), give(&controller, &two, "b", second));
+        let codes = [answers.0, answers.1].map(|answer| answer.map_err(|problem| problem.code));
+        let refused = codes.iter().filter(|code| matches!(code, Err(code) if code == "HOST-TAKEN")).count();
+        assert_eq!((refused, codes.iter().filter(|code| code.is_ok()).count()), (1, 1), "{codes:?}");
+    }
+}
+
+#[tokio::test]
+async fn path_prefixes_come_and_go_with_their_revision() {
+    let world = World::new();
+    let controller = world.controller().await;
+    let file = |path: &str| config("shop", &format!("route = \"{path}\"\n{QUICK}"));
+    give(&controller, &shop(), "a", deploy(file("/one"))).await.unwrap();
+    until(&controller, &shop(), "r1 live", |status| live_revision(status) == Some(RevisionId(1))).await;
+    world.lock().hold_builds = true;
+    give(&controller, &shop(), "b", deploy(file("/two"))).await.unwrap();
+    wait_for("r2 is being built", || world.lock().builds.len() == 2).await;
+    give(&controller, &shop(), "c", Command::Apply { config: Box::new(file("/three")) }).await.unwrap();
+    world.lock().hold_builds = false;
+    until(&controller, &shop(), "r2 live", |status| live_revision(status) == Some(RevisionId(2))).await;
+    give(&controller, &shop(), "d", Command::Rollback { to: None }).await.unwrap();
+    until(&controller, &shop(), "r1 live", |status| live_revision(status) == Some(RevisionId(1))).await;
+    let arms: Vec<_> = world.lock().flips.iter().flat_map(|(_, routes)| routes.arms.clone()).collect();
+    assert!(arms.iter().any(|arm| arm.revision == RevisionId(2)));
+    for arm in arms {
+        let path = if arm.revision == RevisionId(1) { "/one" } else { "/two" };
+        assert!(arm.processes.iter().all(|process| process.paths == [path]), "{arm:?}");
+    }
+}
+
 /// At each stage: the controller ends there, another one starts, and the release ends as it should.
 #[tokio::test]
 async fn a_release_goes_on_after_a_restart_at_each_stage() {

@@ -118,7 +118,7 @@ pub enum StageState {
     Done,
     /// Failed, or broken off.
     Failed,
-    /// Undone after it was done.
+    /// Undone after it was done, or broken off by an operator.
     Undone,
 }
 

@@ -7,6 +7,7 @@ use switchover_model::release::{Command, Outcome, Stage};
 use switchover_model::{Problem, ReleaseId, Timestamp};
 
 use crate::app::App;
+use crate::fold::command_digest;
 use crate::release::Release;
 use crate::turn::planted;
 use crate::{opening, policy, refusal};
@@ -104,7 +105,7 @@ impl<'a> Desk<'a> {
     fn admit(mut self, command: &Command, key: &IdempotencyKey) -> Result<Admission, Problem> {
         let known = self.app.keys.iter().find(|known| known.key == *key);
         if let (Some(known), false) = (known, planted!(self, KeyForgotten)) {
-            if known.command != command.as_str() {
+            if known.digest != command_digest(command) {
                 return Err(refusal::key_reused(known, command));
             }
             return Ok(Admission::Repeated { sequence: known.sequence, release: known.release });
@@ -153,7 +154,7 @@ impl<'a> Desk<'a> {
                 let found = self.steerable(*release)?;
                 if found.paused.is_none() {
                     let cause = format!("release {release} is not paused.");
-                    return Err(Problem::new("NOT-PAUSED", cause, "Nothing to do; see `switchover status`."));
+                    return Err(Problem::new("NOT-PAUSED", cause, "Look with `switchover status`."));
                 }
                 Ok(Some(*release))
             }

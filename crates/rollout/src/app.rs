@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
-use switchover_model::config::AppConfig;
+use switchover_model::config::{AppConfig, ProcessKind};
 use switchover_model::record::{Attempt, AttemptId, IdempotencyKey};
 use switchover_model::release::Stage;
 use switchover_model::revision::Revision;
@@ -61,10 +61,21 @@ pub struct App {
 pub struct RevisionState {
     /// What it is.
     pub revision: Revision,
-    /// The file that shaped it; its policy part is used only where the policy in force says nothing.
+    /// The file that shaped it; its path prefixes lead to it, its policy part is used only where the policy in force says nothing.
     pub config: AppConfig,
     /// How long its last provision took.
     pub boot: Option<Span>,
+}
+
+impl RevisionState {
+    /// Whether requests come to its processes by the same path prefixes as to those of `other`.
+    pub(crate) fn has_paths_of(&self, other: &Self) -> bool {
+        let paths = |state: &Self, name| match state.config.processes.get(name).map(|process| &process.kind) {
+            Some(ProcessKind::Routed { paths, .. }) => paths.clone(),
+            Some(ProcessKind::Worker { .. }) | None => Vec::new(),
+        };
+        self.revision.processes.keys().all(|name| paths(self, name) == paths(other, name))
+    }
 }
 
 /// What a slot shall run.
@@ -139,6 +150,8 @@ pub struct KnownKey {
     pub key: IdempotencyKey,
     /// Its name.
     pub command: String,
+    /// SHA-256 of all of it, in hexadecimal.
+    pub digest: String,
     /// Sequence of its record.
     pub sequence: u64,
     /// The release it opened or was about.

@@ -41,9 +41,10 @@ fn live_twin(turn: &Turn<'_>, id: ReleaseId) -> Option<Problem> {
         return None;
     }
     let live = turn.app.heading()?;
-    let old = &turn.app.revisions.get(&live.revision)?.revision;
-    let new = &turn.app.revisions.get(&turn.release(id)?.revision)?.revision;
-    if !new.is_same_content(old) {
+    let before = turn.app.revisions.get(&live.revision)?;
+    let made = turn.app.revisions.get(&turn.release(id)?.revision)?;
+    let (old, new) = (&before.revision, &made.revision);
+    if !new.is_same_content(old) || !made.has_paths_of(before) {
         return None;
     }
     let cause = format!(

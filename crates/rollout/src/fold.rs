@@ -1,6 +1,7 @@
 //! What each record makes of an app. Total: a record that does not fit (which only a foreign hand could have written)
 //! changes as little as it can, and never fails.
 
+use sha2::{Digest as _, Sha256};
 use switchover_model::config::AppConfig;
 use switchover_model::record::{Actor, AttemptResult, Event, Record};
 use switchover_model::release::{Command, Stage};
@@ -37,6 +38,7 @@ impl App {
                 let known = KnownKey {
                     key: key.clone(),
                     command: command.as_str().to_owned(),
+                    digest: command_digest(command),
                     sequence: record.sequence,
                     release: command_release(command),
                 };
@@ -131,7 +133,8 @@ impl App {
                 let cause = cause.clone();
                 self.with(*release, |release| {
                     let note = cause.as_ref().map(|problem| problem.cause.clone());
-                    release.leave(at, StageState::Failed, note);
+                    let ended = if cause.is_some() { StageState::Failed } else { StageState::Undone };
+                    release.leave(at, ended, note);
                     release.outcome = None;
                     release.concluded_at = None;
                     release.undoing = Some(Undoing { at, cause });
@@ -318,6 +321,12 @@ impl App {
 
 fn arm_place(arm: switchover_model::seam::ArmGoal) -> (Slot, RevisionId) {
     (arm.slot, arm.revision)
+}
+
+/// What tells a command from another one of the same name.
+pub(crate) fn command_digest(command: &Command) -> String {
+    // A command is made of maps with texts as keys: it can always be written.
+    hex::encode(Sha256::digest(serde_json::to_vec(command).unwrap_or_default()))
 }
 
 fn command_release(command: &Command) -> Option<ReleaseId> {

@@ -55,7 +55,7 @@ fn open(desk: &mut Desk<'_>, kind: ReleaseKind, revision: RevisionId, source: So
         } else if other.stage() == Some(Stage::Shift) {
             if replace {
                 let cause = format!("release {release} was to replace it.");
-                let cause = Problem::new("REPLACED", cause, "Nothing to do: the newer release goes on by itself.");
+                let cause = Problem::new("REPLACED", cause, "The newer release goes on by itself.");
                 desk.write(Event::Undoing { release: other.id, cause: Some(cause) });
             }
             waits_for = Some(other.id);
@@ -65,8 +65,7 @@ fn open(desk: &mut Desk<'_>, kind: ReleaseKind, revision: RevisionId, source: So
     desk.write(Event::Opened { release, kind, revision, from, source, ledger: None });
     if let Some(other) = waits_for {
         let cause = format!("release {release} begins when release {other} has ended its shift or its undoing.");
-        let next =
-            format!("Nothing to do; `switchover abort` takes it back, a newer deploy takes its place ({release}).");
+        let next = format!("`switchover abort` takes it back; a newer deploy takes its place ({release}).");
         desk.notice(Some(release), Problem::new("WAITS", cause, next));
     }
     if let (Some(problem), false) = (way_back_that_closes(desk, release), replace && waits_for.is_some()) {
@@ -99,6 +98,6 @@ fn way_back_that_closes(desk: &Desk<'_>, release: ReleaseId) -> Option<Problem> 
          {} ends if it still runs, and going back to {warm} is no longer one switch.",
         live.revision
     );
-    let next = format!("Nothing to do; `switchover rollback --to {warm}` will start it again.");
+    let next = format!("`switchover rollback --to {warm}` will start it again.");
     Some(Problem::new("WAY-BACK-CLOSES", cause, next))
 }

@@ -111,7 +111,7 @@ fn difference(release: &Release, begin: Reading<'_>, end: Reading<'_>, closed: b
         in_flight_after: after.in_flight,
         balanced: before.in_flight + accepted == ended + after.in_flight && before.accepted <= after.accepted,
         lost: own.values().map(|counted| counted.lost).sum::<u64>() + lost_with_router,
-        switches: release.switches.iter().filter_map(|switch| switch_receipt(switch, before, after)).collect(),
+        switches: switches(release, before, after),
         by_revision,
         own,
     }
@@ -142,9 +142,19 @@ fn own_between(before: &Ledger, after: &Ledger) -> BTreeMap<String, OwnLedger> {
     counted.filter(|(_, counted)| counted.count > 0).collect()
 }
 
+fn switches(release: &Release, before: &Ledger, after: &Ledger) -> Vec<SwitchReceipt> {
+    let next = release.switches.iter().skip(1).map(|next| Some(next.decided_at)).chain([None]);
+    let told = release.switches.iter().zip(next);
+    told.filter_map(|(switch, until)| switch_receipt(switch, until, before, after)).collect()
+}
+
 /// A switch to nobody, which undoes a first release, is none that a client could see from one revision to another.
-fn switch_receipt(switch: &Switch, before: &Ledger, after: &Ledger) -> Option<SwitchReceipt> {
+///
+/// Counters keep the first and last request of a revision over its life: what lies before this switch, or after `until`,
+/// when the way back was decided, says nothing of it.
+fn switch_receipt(switch: &Switch, until: Option<Timestamp>, before: &Ledger, after: &Ledger) -> Option<SwitchReceipt> {
     let to = switch.to?;
+    let is_of_this = |at: &Timestamp| until.is_none_or(|until| *at < until);
     let first_on_new = after.by_revision.get(&to).and_then(|counted| counted.first_request);
     let old = switch.from.and_then(|from| after.by_revision.get(&from));
     let cut_before = switch.from.and_then(|from| before.by_revision.get(&from)).map_or(0, |old| old.upgrades_cut);
@@ -157,9 +167,7 @@ fn switch_receipt(switch: &Switch, before: &Ledger, after: &Ledger) -> Option<Sw
         decision_to_flip: switch.flipped_at.map(|flipped_at| flipped_at.since(switch.decided_at)),
         drain: switch.drained_at.zip(switch.flipped_at).map(|(drained, flipped)| drained.since(flipped)),
         upgrades_cut: old.map_or(0, |old| old.upgrades_cut.saturating_sub(cut_before)),
-        // Counters keep the first and last request of a revision over its life: what lies outside says nothing of
-        // this switch.
-        first_on_new: first_on_new.filter(|first| *first >= switch.decided_at),
-        last_on_old: old.and_then(|old| old.last_request),
+        first_on_new: first_on_new.filter(|first| *first >= switch.decided_at && is_of_this(first)),
+        last_on_old: old.and_then(|old| old.last_request).filter(is_of_this),
     })
 }

@@ -7,8 +7,11 @@ use switchover_model::{Problem, ReleaseId, RevisionId};
 use crate::app::{App, KnownKey};
 
 pub(crate) fn key_reused(known: &KnownKey, command: &Command) -> Problem {
-    let cause =
-        format!("the idempotency key of this {} was used for another command, a {}.", command.as_str(), known.command);
+    let cause = if known.command == command.as_str() {
+        format!("the idempotency key of this {} was used for another one with other content.", known.command)
+    } else {
+        format!("the idempotency key of this {} was used for another command, a {}.", command.as_str(), known.command)
+    };
     Problem::new("KEY-REUSED", cause, "Send each command with a key of its own.")
 }
 

@@ -209,8 +209,9 @@ impl Release {
     pub(crate) fn conclude(&mut self, at: Timestamp, outcome: Outcome) {
         let (ended, note) = match &outcome {
             Outcome::Succeeded { .. } => (StageState::Done, None),
-            Outcome::RolledBack { cause } | Outcome::Aborted { cause } => {
-                (StageState::Failed, cause.as_ref().map(|problem| problem.cause.clone()))
+            Outcome::RolledBack { cause: None } | Outcome::Aborted { cause: None } => (StageState::Undone, None),
+            Outcome::RolledBack { cause: Some(cause) } | Outcome::Aborted { cause: Some(cause) } => {
+                (StageState::Failed, Some(cause.cause.clone()))
             }
             Outcome::Superseded { by } => (StageState::Failed, Some(format!("release {by} took its place"))),
             Outcome::Failed { cause } => (StageState::Failed, Some(cause.cause.clone())),

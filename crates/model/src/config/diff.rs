@@ -136,7 +136,7 @@ fn put_process(all: &mut Settings, key: &str, process: &Process) {
     all.put(format!("{key}.instances"), Part::Policy, instances);
     match kind {
         ProcessKind::Routed { paths, health } => {
-            all.put_list(format!("{key}.route"), Part::Policy, paths.iter());
+            all.put_list(format!("{key}.route"), Part::Revision, paths.iter());
             if health.any_below_500 {
                 all.put(
                     format!("{key}.health.path"),

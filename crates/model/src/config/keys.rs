@@ -247,7 +247,7 @@ static PROCESS_KEYS: &[Key] = &[
     key(
         "route",
         Kind::TextOrList(PREFIX),
-        Part::Policy,
+        Part::Revision,
         None,
         "route = \"/api\"",
         "Path prefix, or a list of them, whose requests go to this process; matched at segment boundaries, the longest wins. Needed when more than one process takes requests; `/` otherwise.",

@@ -14,8 +14,11 @@ fn a_repeated_key_is_the_same_command() {
     let records = bed.records.len();
     assert_eq!(bed.command_with_key(&deploy, "k").unwrap(), first);
     assert_eq!(bed.records.len(), records);
-    let other = Command::Rollback { to: None };
-    assert_eq!(bed.command_with_key(&other, "k").unwrap_err().code, "KEY-REUSED");
+    let other_body = bed.deploy_command(true);
+    for other in [Command::Rollback { to: None }, other_body] {
+        assert_eq!(bed.command_with_key(&other, "k").unwrap_err().code, "KEY-REUSED", "{other:?}");
+    }
+    assert_eq!(bed.records.len(), records);
 }
 
 #[test]

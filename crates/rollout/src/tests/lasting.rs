@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use switchover_model::release::{Command, Stage};
 use switchover_model::seam::Evidence;
+use switchover_model::view::StageState;
 use switchover_model::{ReleaseId, RevisionId, Slot, Span};
 
 use super::bed::{Bed, file, file_with_worker, sick};
@@ -43,6 +44,42 @@ fn receipts_close_and_no_request_is_in_two_of_them() {
     }
     assert!(counted <= ledger.accepted, "{counted} of {}", ledger.accepted);
     assert_eq!(counted, 10 + 3 * 100, "what came while a release was on, none of it twice");
+}
+
+#[test]
+fn what_came_after_the_way_back_is_not_told_of_the_switch_before_it() {
+    for (moved_back_first, last_on_old) in [(false, true), (true, false)] {
+        let mut bed = Bed::with_v2_baking(file());
+        let release = bed.app.moving().expect("v2 bakes").id;
+        let at = if moved_back_first { bed.now + Span::from_secs(10) } else { bed.now };
+        bed.pass(Span::from_secs(1));
+        serve(&mut bed, 1);
+        bed.ledger().by_revision.entry(RevisionId(1)).or_default().last_request = Some(at);
+        bed.ledger().by_revision.entry(RevisionId(2)).or_default().first_request = Some(at);
+        bed.command(Command::Rollback { to: None }).unwrap();
+        let (now, ledger) = (bed.now, bed.ledger().clone());
+        let told = receipt(&bed.app, release, Some(&ledger), now, Evidence::EveryRequest).unwrap();
+        assert_eq!(told.switches.len(), 2);
+        assert_eq!(told.switches[0].last_on_old.is_some(), last_on_old, "{told:?}");
+        assert_eq!(told.switches[0].first_on_new.is_some(), last_on_old, "{told:?}");
+    }
+}
+
+#[test]
+fn a_bake_that_its_operator_ends_is_undone_and_one_that_fails_has_failed() {
+    let state_of_bake = |bed: &Bed| {
+        let stages = view::history(&bed.app).pop().expect("a release").stages;
+        stages.into_iter().find(|stage| stage.stage == Stage::Bake).map(|stage| stage.state)
+    };
+    let mut bed = Bed::with_v2_baking(file());
+    bed.command(Command::Rollback { to: None }).unwrap();
+    assert_eq!(state_of_bake(&bed), Some(StageState::Undone));
+    let mut bed = Bed::with_v2_baking(file());
+    let live = bed.served().expect("v2 is live").0;
+    bed.make(live, &sick());
+    bed.run();
+    bed.pass(Span::from_secs(60));
+    assert_eq!(state_of_bake(&bed), Some(StageState::Failed));
 }
 
 #[test]

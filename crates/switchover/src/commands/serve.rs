@@ -54,7 +54,7 @@ impl Serve {
         let controller =
             Controller::start(options).await.map_err(|error| Failure::Problem(Exit::Other, error.problem()))?;
         let socket = state.join(SOCKET);
-        let api = switchover_api::serve(controller.clone(), &socket).await.map_err(|error| {
+        let mut api = switchover_api::serve(controller.clone(), &socket).await.map_err(|error| {
             Failure::Problem(
                 Exit::Other,
                 Problem::new(
@@ -73,10 +73,20 @@ impl Serve {
         }
         // Nobody waits for it outside of systemd.
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
-        stop.wait().await;
+        let broken = tokio::select! {
+            () = stop.wait() => None,
+            ended = api.ended() => Some(ended.err().map_or_else(|| "it ended".to_owned(), |error| error.to_string())),
+        };
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
         api.shutdown().await;
         controller.shutdown().await;
+        if let Some(why) = broken {
+            return Err(Failure::other(
+                "API-ENDED",
+                format!("The control API broke down, so the daemon heard no command any more: {why}."),
+                "Start `switchover serve` again; router and instances went on. Report it with the daemon's log.",
+            ));
+        }
         if !shared.json {
             say::line("stopped; router and instances go on");
         }
