@@ -20,6 +20,8 @@ fn receipt(accepted: u64, answered: &[(u32, [u64; 5])], own: u64, aborted: u64) 
         to: Timestamp::from_micros(1),
         closed: true,
         evidence: Evidence::EveryRequest,
+        accepted_since_last: 0,
+        lost_since_last: 0,
         in_flight_before: 0,
         accepted,
         by_revision: by_revision.collect(),
