@@ -37,7 +37,7 @@ pub(crate) fn run_with(program: &str, arguments: &[&str], variables: &[(&str, &s
     let status = Command::new(program)
         .args(arguments)
         .envs(variables.iter().copied())
-        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .current_dir(crate::bench::root())
         .status()
         .map_err(|source| StepError::Start { command: command.clone(), source })?;
     println!("  {:.1} s", begun.elapsed().as_secs_f64());

@@ -76,9 +76,10 @@ pub(crate) fn run(which: &[Which]) -> Result<(), BenchError> {
     Ok(())
 }
 
-/// The repository's root.
+/// The repository's root: where cargo says it is now, not where this was compiled, for a build cache may be shared.
 pub(crate) fn root() -> PathBuf {
-    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+    let own = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").to_owned());
+    PathBuf::from(own).join("..")
 }
 
 /// What it runs on, as a line of Markdown.

@@ -5,7 +5,9 @@ use std::process::Command;
 
 /// The repository's root.
 pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the root").to_owned()
+    // Where cargo says it is now, not where this was compiled: a build cache may be shared between checkouts.
+    let own = std::env::var("CARGO_MANIFEST_DIR").expect("cargo runs the tests");
+    Path::new(&own).parent().expect("xtask lies in the root").to_owned()
 }
 
 /// Every file that git tracks or would track, relative to the root, with its text; files that are not text are left out.
