@@ -121,6 +121,10 @@ fn fail_without_old_slot(
         old.1, old.0, new.1, new.0
     );
     let next = "Deploy a good revision, or `switchover rollback --to` an older one.";
+    // The work stays with the traffic: a rollback in the middle of a shift finds the workers still in the old slot.
+    if turn.app.heading().is_some_and(|arm| arm.slot == new.0) && !workers::are_told(turn, new.0) {
+        turn.record(Event::HandedOver { release: id, to: new.0 });
+    }
     fail(turn, id, Problem::new("NO-HEALTHY-WAY-BACK", cause, next).with_detail(lines));
 }
 
