@@ -33,7 +33,7 @@ async fn a_deploy_goes_live_and_a_rollback_flips_back_at_once() {
     assert_eq!(status.url.as_deref(), Some("http://127.0.0.1:1"));
 
     let asked = Instant::now();
-    give(&controller, &shop(), "c", Command::Rollback { to: None }).await.unwrap();
+    give(&controller, &shop(), "c", Command::Rollback { to: None, release: None }).await.unwrap();
     until(&controller, &shop(), "r1 live", |status| live_revision(status) == Some(RevisionId(1))).await;
     let (flipped, routes) = world.lock().flips.last().cloned().unwrap();
     let arm = routes.arms.iter().find(|arm| arm.share == Share::ALL).unwrap();
@@ -57,7 +57,9 @@ async fn a_repeated_key_is_one_command_and_a_stale_one_is_refused() {
     let first = give(&controller, &shop(), "a", deploy(config("shop", QUICK))).await.unwrap();
     let again = give(&controller, &shop(), "a", deploy(config("shop", QUICK))).await.unwrap();
     assert_eq!((again.release, again.sequence, again.repeated), (first.release, first.sequence, true));
-    let unknown = give(&controller, &"blog".parse().unwrap(), "b", Command::Rollback { to: None }).await.unwrap_err();
+    let unknown = give(&controller, &"blog".parse().unwrap(), "b", Command::Rollback { to: None, release: None })
+        .await
+        .unwrap_err();
     assert_eq!(unknown.code, "APP-UNKNOWN");
     let stale = Command::Promote { release: ReleaseId(9), stage: Stage::Approve };
     assert!(give(&controller, &shop(), "c", stale).await.is_err());
@@ -109,7 +111,7 @@ async fn path_prefixes_come_and_go_with_their_revision() {
     give(&controller, &shop(), "c", Command::Apply { config: Box::new(file("/three")) }).await.unwrap();
     world.lock().hold_builds = false;
     until(&controller, &shop(), "r2 live", |status| live_revision(status) == Some(RevisionId(2))).await;
-    give(&controller, &shop(), "d", Command::Rollback { to: None }).await.unwrap();
+    give(&controller, &shop(), "d", Command::Rollback { to: None, release: None }).await.unwrap();
     until(&controller, &shop(), "r1 live", |status| live_revision(status) == Some(RevisionId(1))).await;
     let arms: Vec<_> = world.lock().flips.iter().flat_map(|(_, routes)| routes.arms.clone()).collect();
     assert!(arms.iter().any(|arm| arm.revision == RevisionId(2)));

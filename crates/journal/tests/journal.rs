@@ -303,7 +303,7 @@ fn on_a_small_disk(directory: &Path) {
         let journal = SqliteJournal::open_with_reserve(directory, SMALL_RESERVE).unwrap();
         let apply = serde_json::json!({"command": "promote", "release": 1, "stage": "approve"});
         let forward = commanded(serde_json::from_value(apply).unwrap());
-        let back = commanded(Command::Rollback { to: None });
+        let back = commanded(Command::Rollback { to: None, release: None });
         let mut last = journal.append(&shop(), 0, std::slice::from_ref(&forward)).await.unwrap().len() as u64;
         fill(directory);
         let refused = loop {

@@ -95,6 +95,10 @@ pub enum ReleaseKind {
     Return {
         /// The revision to return to.
         to: RevisionId,
+        /// Whether it was asked for by a rollback that named no revision: such a return is not gone back from by
+        /// another one, so two people who type the same do not undo each other's.
+        #[serde(default)]
+        plain: bool,
     },
 }
 
@@ -144,6 +148,9 @@ pub enum Command {
     Rollback {
         /// The revision to return to.
         to: Option<RevisionId>,
+        /// The release that shall be undone, as it was seen by who asks; a stale one is refused.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        release: Option<ReleaseId>,
     },
 }
 

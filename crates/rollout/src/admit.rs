@@ -3,7 +3,7 @@
 
 use switchover_model::receipt::Ledger;
 use switchover_model::record::{Actor, Draft, Event, IdempotencyKey};
-use switchover_model::release::{Command, Outcome, Stage};
+use switchover_model::release::{Command, Outcome, ReleaseKind, Stage};
 use switchover_model::{Problem, ReleaseId, Timestamp};
 
 use crate::app::App;
@@ -162,8 +162,13 @@ impl<'a> Desk<'a> {
                 let found = self.steerable(*release)?;
                 self.undo(found).map(Some)
             }
-            Command::Rollback { to: None } => self.go_back().map(Some),
-            Command::Rollback { to: Some(to) } => opening::return_to(self, *to).map(Some),
+            Command::Rollback { to: None, release } => self.go_back(*release).map(Some),
+            Command::Rollback { to: Some(to), release } => {
+                if let Some(named) = release {
+                    self.is_current(*named)?;
+                }
+                opening::return_to(self, *to, false).map(Some)
+            }
         }
     }
 
@@ -188,9 +193,17 @@ impl<'a> Desk<'a> {
         found.ok_or_else(|| refusal::stale(self.app, id, "is not going on"))
     }
 
-    /// `rollback` without a revision: undoes what is moving or was moved last; else goes to the revision before.
-    fn go_back(&mut self) -> Result<ReleaseId, Problem> {
+    /// `rollback` without a revision: undoes what is moving or was moved last; else goes to the revision before. It goes
+    /// back once: what was gone back already, or is being, stays so.
+    fn go_back(&mut self, named: Option<ReleaseId>) -> Result<ReleaseId, Problem> {
         let app = self.app;
+        if let Some(named) = named {
+            self.is_current(named)?;
+        }
+        if let Some(returning) = goes_back(app) {
+            self.notices.push(refusal::goes_back_already(returning));
+            return Ok(returning.id);
+        }
         if let Some(moving) = app.moving() {
             let ahead = app.releases.iter().rev().find(|release| release.is_open() && release.has_shifted());
             if moving.stage().is_none()
@@ -201,6 +214,9 @@ impl<'a> Desk<'a> {
                 return self.undo(ahead);
             }
             return self.undo(moving);
+        }
+        if let (Some(last), false) = (gone_back(app), planted!(self, RollsBackTwice)) {
+            return Err(refusal::gone_back_already(app, last));
         }
         if let Some(last) = app.releases.iter().rev().find(|release| is_undoable(release) && is_live(app, release))
             && has_old_slot(app, last)
@@ -213,8 +229,16 @@ impl<'a> Desk<'a> {
             .rev()
             .find(|release| release.revision == live.revision && release.has_shifted() && release.undoing.is_none());
         match brought.and_then(|release| release.from).filter(|from| app.revisions.contains_key(from)) {
-            Some(from) => opening::return_to(self, from),
+            Some(from) => opening::return_to(self, from, true),
             None => Err(refusal::nothing_to_roll_back(app)),
+        }
+    }
+
+    /// Refuses a rollback that was meant for an older state: a newer release was opened since.
+    fn is_current(&self, named: ReleaseId) -> Result<(), Problem> {
+        match self.app.all_releases().next_back() {
+            Some(newest) if newest.id == named => Ok(()),
+            Some(_) | None => Err(refusal::stale(self.app, named, "is not the newest one")),
         }
     }
 
@@ -232,6 +256,19 @@ impl<'a> Desk<'a> {
         self.write(Event::Undoing { release: release.id, cause: None });
         Ok(release.id)
     }
+}
+
+/// A plain return that is on its way or watched.
+pub(crate) fn goes_back(app: &App) -> Option<&Release> {
+    let returns = |release: &&Release| matches!(release.kind, ReleaseKind::Return { plain: true, .. });
+    app.moving().filter(returns).filter(|release| !release.is_undoing())
+}
+
+/// The release that moved traffic last, where that was going back: one that was rolled back, or a plain return.
+pub(crate) fn gone_back(app: &App) -> Option<&Release> {
+    let last = app.all_releases().rev().find(|release| release.has_shifted())?;
+    let returned = matches!(last.kind, ReleaseKind::Return { plain: true, .. });
+    (returned || matches!(last.outcome, Some(Outcome::RolledBack { .. }))).then_some(last)
 }
 
 /// It succeeded, and its old slot may still be warm.

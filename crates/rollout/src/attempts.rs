@@ -69,6 +69,18 @@ pub(crate) fn hooks_passed(turn: &mut Turn<'_>, id: ReleaseId, stage: Stage) -> 
     }
 }
 
+/// Why a hook of the stage, if any was started, has failed.
+pub(crate) fn failed_hook(turn: &mut Turn<'_>, id: ReleaseId, stage: Stage) -> Option<Problem> {
+    let is_of_stage = |what: &Attempt| matches!(what, Attempt::Hook { stage: of, .. } if *of == stage);
+    if !turn.release(id)?.attempts.iter().any(|attempt| is_of_stage(&attempt.what)) {
+        return None;
+    }
+    match run_hooks(turn, id, stage) {
+        Progress::Failed(cause) => Some(cause),
+        Progress::Passed | Progress::Running => None,
+    }
+}
+
 pub(crate) fn run_hooks(turn: &mut Turn<'_>, id: ReleaseId, stage: Stage) -> Progress {
     let hooks = turn.app.config_of(id).map(|config| config.release.hooks.clone()).unwrap_or_default();
     for (index, hook) in hooks.iter().enumerate().filter(|(_, hook)| hook.stage == stage) {

@@ -14,6 +14,10 @@ pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId) {
     if shift::breaks_down(turn, id, slot, revision) {
         return;
     }
+    // Asked before its health: a slot that is ill in this moment must not keep a failed hook from being heard.
+    if let Some(cause) = attempts::failed_hook(turn, id, Stage::Bake) {
+        return turn.undo(id, cause);
+    }
     let length = turn.app.config.as_ref().map_or(Span::ZERO, |config| config.release.bake);
     let entered_at = turn.release(id).map(crate::release::Release::entered_at).unwrap_or_default();
     let over = turn.over(entered_at, length);

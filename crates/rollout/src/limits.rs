@@ -51,6 +51,8 @@ pub const DRAIN_ALLOWANCE: Span = Span::from_secs(2);
 pub const DRAIN_UNSEEN: Span = Span::from_secs(60);
 /// What a slot may take to be empty beyond the longest grace in it.
 pub const EMPTY_ALLOWANCE: Span = Span::from_secs(30);
+/// How long what was told to stop may not be seen stopping (nobody can look, nobody carries it out).
+pub const STOP_BEGUN: Span = Span::from_secs(24 * 3600);
 /// How long a new slot in its bake may have some, but not all, instances healthy.
 pub const DIP: Span = Span::from_secs(10);
 /// How many such dips a bake bears.

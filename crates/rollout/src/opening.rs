@@ -17,7 +17,7 @@ pub(crate) fn deploy(desk: &mut Desk<'_>, source: Source, replace: bool) -> Rele
 }
 
 /// Goes to a revision that is on disk: at once where that is a switch back, else by a release of it.
-pub(crate) fn return_to(desk: &mut Desk<'_>, to: RevisionId) -> Result<ReleaseId, Problem> {
+pub(crate) fn return_to(desk: &mut Desk<'_>, to: RevisionId, plain: bool) -> Result<ReleaseId, Problem> {
     let app = desk.app;
     let heading = app.heading().map(|live| live.revision);
     let last = app.releases.iter().rev().find(|release| release.has_shifted() && is_live(app, release));
@@ -40,7 +40,7 @@ pub(crate) fn return_to(desk: &mut Desk<'_>, to: RevisionId) -> Result<ReleaseId
     if !app.revisions.contains_key(&to) {
         return Err(refusal::unknown_revision(app, to));
     }
-    Ok(open(desk, ReleaseKind::Return { to }, to, Source::Revision { id: to }, false))
+    Ok(open(desk, ReleaseKind::Return { to, plain }, to, Source::Revision { id: to }, false))
 }
 
 fn open(desk: &mut Desk<'_>, kind: ReleaseKind, revision: RevisionId, source: Source, replace: bool) -> ReleaseId {

@@ -62,11 +62,13 @@ pub enum Bug {
     PausedGoesOn,
     /// The warm slot is not kept at the live scale.
     WarmSlotShrinks,
+    /// A second plain rollback goes back once more.
+    RollsBackTwice,
 }
 
 impl Bug {
     /// Every planted mistake.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::RouteBeforeHealthy,
         Self::HalfScale,
         Self::UnknownIsHealthy,
@@ -96,5 +98,6 @@ impl Bug {
         Self::IdenticalDeployed,
         Self::PausedGoesOn,
         Self::WarmSlotShrinks,
+        Self::RollsBackTwice,
     ];
 }

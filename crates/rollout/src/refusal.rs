@@ -1,10 +1,11 @@
 //! Why a command is refused: code, cause, next step.
 
 use switchover_model::config::AppConfig;
-use switchover_model::release::Command;
+use switchover_model::release::{Command, ReleaseKind};
 use switchover_model::{Problem, ReleaseId, RevisionId};
 
 use crate::app::{App, KnownKey};
+use crate::release::Release;
 
 pub(crate) fn key_reused(known: &KnownKey, command: &Command) -> Problem {
     let cause = if known.command == command.as_str() {
@@ -42,12 +43,7 @@ pub(crate) fn stale(app: &App, id: ReleaseId, why: &str) -> Problem {
 
 pub(crate) fn nothing_to_roll_back(app: &App) -> Problem {
     let live = app.heading();
-    let others: Vec<String> = app
-        .revisions
-        .keys()
-        .filter(|id| live.is_none_or(|live| live.revision != **id))
-        .map(RevisionId::to_string)
-        .collect();
+    let others = others_on_disk(app);
     let cause = match live {
         Some(live) => format!("{} is live, and no revision before it is known.", live.revision),
         None => "nothing was released yet.".to_owned(),
@@ -55,9 +51,40 @@ pub(crate) fn nothing_to_roll_back(app: &App) -> Problem {
     let next = if others.is_empty() {
         "Deploy a revision first; from the second on there is a way back.".to_owned()
     } else {
-        format!("Name one that is on disk: `switchover rollback --to {}`.", others.join("|"))
+        format!("Name one that is on disk: `switchover rollback --to {others}`.")
     };
     Problem::new("NOTHING-TO-ROLL-BACK", cause, next)
+}
+
+/// A plain rollback goes back once: asked for twice, it is refused and not carried on to a still older revision.
+pub(crate) fn gone_back_already(app: &App, last: &Release) -> Problem {
+    let live = app.heading().map_or_else(|| "nothing is".to_owned(), |live| format!("{} is", live.revision));
+    let how = match last.kind {
+        ReleaseKind::Return { to, plain: true } => format!("was the rollback to {to}"),
+        ReleaseKind::Return { .. } | ReleaseKind::Deploy => "was rolled back".to_owned(),
+    };
+    let others = others_on_disk(app);
+    let next = if others.is_empty() {
+        "Nothing is left to do.".to_owned()
+    } else {
+        format!("Nothing is left to do, or name where to: `switchover rollback --to {others}`.")
+    };
+    Problem::new("ROLLED-BACK-ALREADY", format!("release {} {how}, and {live} live.", last.id), next)
+}
+
+/// The notice for who asks for a rollback while one is on its way.
+pub(crate) fn goes_back_already(moving: &Release) -> Problem {
+    let cause = format!("release {} goes back to {} already.", moving.id, moving.revision);
+    let next =
+        format!("Wait for it: `switchover status --watch`; `switchover abort --release {}` takes it back.", moving.id);
+    Problem::new("ROLLED-BACK-ALREADY", cause, next)
+}
+
+/// The revisions that are not live, as `--to` takes one.
+fn others_on_disk(app: &App) -> String {
+    let live = app.heading();
+    let others = app.revisions.keys().filter(|id| live.is_none_or(|live| live.revision != **id));
+    others.map(RevisionId::to_string).collect::<Vec<_>>().join("|")
 }
 
 pub(crate) fn unknown_revision(app: &App, id: RevisionId) -> Problem {

@@ -128,6 +128,16 @@ impl<'a> Sight<'a> {
         (reasons.join("; "), lines)
     }
 
+    /// Since when everything left in `slot` is stopping; nothing when something is not, or nobody can look.
+    pub(crate) fn stopping_since(&self, slot: Slot) -> Option<Timestamp> {
+        self.platform?;
+        let begun = self.in_slot(slot).map(|seen| match seen.phase {
+            Phase::Stopping { since } => Some(since),
+            Phase::Starting { .. } | Phase::Healthy { .. } | Phase::Unhealthy { .. } | Phase::Crashed { .. } => None,
+        });
+        begun.collect::<Option<Vec<Timestamp>>>().and_then(|begun| begun.into_iter().max())
+    }
+
     /// What can be done about the first instance of `revision` in `slot` that ails, where the platform says it.
     pub(crate) fn remedy(&self, slot: Slot, revision: RevisionId) -> Option<&'a str> {
         self.of(slot, revision).find_map(|seen| match &seen.phase {

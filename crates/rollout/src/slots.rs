@@ -6,7 +6,7 @@ use switchover_model::{Problem, ReleaseId, RevisionId, Slot, Span};
 
 use crate::app::App;
 use crate::turn::{Turn, planted};
-use crate::{limits, wait};
+use crate::{limits, routes, wait};
 
 /// Records what was told to stop and is seen empty by a look that is younger than the order.
 pub(crate) fn confirm_empty(turn: &mut Turn<'_>) {
@@ -47,6 +47,13 @@ pub(crate) fn claim(turn: &mut Turn<'_>, id: ReleaseId) {
         if is_draining(turn, slot) {
             // Bounded by the drain's own bound.
             turn.waited_out(id, wait::DRAIN, limits::PAUSE);
+            return;
+        }
+        if !routes::are_in_force(turn) {
+            // A switch back that was never seen: the slot may still have the traffic.
+            if turn.waited_out(id, wait::ROUTE_BACK, limits::ROUTE) {
+                turn.undo(id, still_led_there(slot));
+            }
             return;
         }
         turn.record(Event::Stopped { slot });
@@ -106,6 +113,14 @@ pub(crate) fn not_empty(turn: &Turn<'_>, slot: Slot) -> Problem {
         cause,
         "Look at what is left with `switchover status`; end it by hand, then deploy again.",
     )
+}
+
+fn still_led_there(slot: Slot) -> Problem {
+    let cause = format!(
+        "slot {slot}, which it would use, may still have the traffic: the last switch was not seen in force within {}.",
+        limits::ROUTE
+    );
+    Problem::new("SWITCH-NOT-SEEN", cause, "Look whether the router runs, then deploy again.")
 }
 
 /// Two spans together.

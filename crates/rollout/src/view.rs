@@ -7,7 +7,7 @@ use switchover_model::seam::{Phase, Seen};
 use switchover_model::view::{ReleaseView, SCHEMA_VERSION, SlotView, StageState, StageView, StatusView, WayBack};
 use switchover_model::{Problem, RevisionId, Share, Slot, Timestamp};
 
-use crate::admit::{has_old_slot, is_live};
+use crate::admit::{goes_back, gone_back, has_old_slot, is_live};
 use crate::app::App;
 use crate::release::Release;
 use crate::sight::{Fitness, Sight};
@@ -45,6 +45,13 @@ pub fn way_back(app: &App, seen: &Seen, now: Timestamp) -> WayBack {
     let Some(live) = app.heading() else {
         return WayBack::None { why: "nothing has the traffic yet".to_owned() };
     };
+    if let Some(last) = goes_back(app).or_else(|| gone_back(app).filter(|_| app.moving().is_none())) {
+        let why = format!(
+            "the traffic went back with release {} already; `switchover rollback --to` leads elsewhere",
+            last.id
+        );
+        return WayBack::None { why };
+    }
     let newest = app.releases.iter().rev().find(|release| release.has_shifted() && is_live(app, release));
     if let Some(release) = newest.filter(|release| has_old_slot(app, release) && release.undoing.is_none()) {
         let old = live.slot.other();

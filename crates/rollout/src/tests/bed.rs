@@ -231,7 +231,7 @@ impl Bed {
         self.set_now(self.now + span);
     }
 
-    fn set_now(&mut self, now: Timestamp) {
+    pub(super) fn set_now(&mut self, now: Timestamp) {
         self.now = now;
         if let Some(platform) = &mut self.seen.platform {
             platform.at = now;
@@ -351,7 +351,7 @@ impl Bed {
         }
     }
 
-    fn revision(&self, id: RevisionId, source: Source) -> Revision {
+    pub(super) fn revision(&self, id: RevisionId, source: Source) -> Revision {
         let processes = self.file.processes.iter().map(|(name, process)| {
             let (health, handover) = match &process.kind {
                 ProcessKind::Routed { health, .. } => (Some(health.clone()), None),

@@ -15,7 +15,7 @@ fn a_repeated_key_is_the_same_command() {
     assert_eq!(bed.command_with_key(&deploy, "k").unwrap(), first);
     assert_eq!(bed.records.len(), records);
     let other_body = bed.deploy_command(true);
-    for other in [Command::Rollback { to: None }, other_body] {
+    for other in [Command::Rollback { to: None, release: None }, other_body] {
         assert_eq!(bed.command_with_key(&other, "k").unwrap_err().code, "KEY-REUSED", "{other:?}");
     }
     assert_eq!(bed.records.len(), records);
@@ -168,7 +168,7 @@ fn a_rollback_during_a_shift_takes_what_waits_behind_it_back_too() {
     bed.router_is_deaf = true;
     bed.deploy("v2");
     bed.deploy("v3");
-    bed.command(Command::Rollback { to: None }).unwrap();
+    bed.command(Command::Rollback { to: None, release: None }).unwrap();
     bed.router_is_deaf = false;
     bed.run();
     assert_eq!(bed.outcome(ReleaseId(2)), Some(Outcome::RolledBack { cause: None }));
@@ -242,4 +242,21 @@ fn a_file_of_another_app_is_refused() {
     bed.file.name = "other".parse().unwrap();
     let deploy = bed.deploy_command(false);
     assert_eq!(bed.command(deploy).unwrap_err().code, "APP-MISMATCH");
+}
+
+#[test]
+fn a_release_in_retire_whose_old_slot_is_taken_by_the_next_can_not_be_undone() {
+    let mut bed = Bed::with_v2_baking(file());
+    bed.pass(Span::from_secs(100));
+    assert_eq!(bed.stage(), Some(Stage::Retire));
+    bed.boots_forever = true;
+    let traffic = bed.seen.traffic.take();
+    bed.deploy("v3");
+    assert_eq!(bed.stage(), Some(Stage::Provision), "blue is prepared for r3");
+    assert!(bed.app.release(ReleaseId(2)).is_some(), "its receipt waits for the router's counters");
+    let refused = bed.command(Command::Abort { release: ReleaseId(2) }).unwrap_err();
+    assert_eq!(refused.code, "NOTHING-TO-ROLL-BACK");
+    bed.seen.traffic = traffic;
+    bed.run();
+    assert_eq!(bed.served(), Some((Slot::Green, RevisionId(2))), "r3, unverified, is no way back");
 }

@@ -9,7 +9,7 @@ use switchover_model::{ReleaseId, RevisionId, Share, Slot, Span};
 use super::bed::{Bed, file, sick};
 use crate::view::way_back;
 
-const BACK: Command = Command::Rollback { to: None };
+const BACK: Command = Command::Rollback { to: None, release: None };
 
 #[test]
 fn a_rollback_while_warm_is_one_switch_decided_at_once() {
@@ -76,7 +76,7 @@ fn a_rollback_after_retire_is_a_release_of_the_revision_before_without_a_build()
         3: bake
     "#]]
     .assert_eq(&bed.story());
-    bed.command(BACK).unwrap();
+    bed.command(Command::Abort { release: ReleaseId(3) }).unwrap();
     assert_eq!(bed.served(), Some((Slot::Green, RevisionId(2))), "while it is warm that is taken back by one switch");
 }
 
@@ -151,7 +151,7 @@ fn an_older_revision_is_reached_by_its_name() {
     let mut bed = Bed::with_v2_baking(file());
     bed.pass(Span::from_secs(3_600));
     bed.deploy("v3");
-    let to = |id| Command::Rollback { to: Some(RevisionId(id)) };
+    let to = |id| Command::Rollback { to: Some(RevisionId(id)), release: None };
     assert_eq!(bed.command(to(3)).unwrap_err().code, "ALREADY-LIVE");
     assert_eq!(bed.command(to(9)).unwrap_err().code, "REVISION-UNKNOWN");
     bed.command(to(1)).unwrap();
@@ -159,4 +159,51 @@ fn an_older_revision_is_reached_by_its_name() {
     bed.command(to(3)).unwrap();
     bed.run();
     assert_eq!(bed.served(), Some((Slot::Blue, RevisionId(3))), "a named revision that is warm is one switch away");
+}
+
+#[test]
+fn a_rollback_that_was_typed_twice_goes_back_once() {
+    let mut bed = Bed::with_v2_baking(file());
+    bed.pass(Span::from_secs(3_600));
+    bed.deploy("v3");
+    bed.command(BACK).unwrap();
+    let refused = bed.command(BACK).unwrap_err();
+    expect!["ROLLED-BACK-ALREADY: release 3 was rolled back, and r2 is live. Nothing is left to do, or name where to: `switchover rollback --to r1|r3`."].assert_eq(&refused.to_string());
+    assert!(matches!(way_back(&bed.app, &bed.seen, bed.now), WayBack::None { .. }), "status says the same");
+    bed.pass(Span::from_secs(3_600));
+    assert_eq!(bed.command(BACK).unwrap_err().code, "ROLLED-BACK-ALREADY", "a later one neither");
+    assert_eq!(bed.served(), Some((Slot::Green, RevisionId(2))));
+}
+
+#[test]
+fn a_rollback_by_a_new_release_that_was_typed_twice_goes_back_once() {
+    let mut bed = Bed::with_v2_baking(file());
+    bed.pass(Span::from_secs(3_600));
+    bed.boots_forever = true;
+    let release = bed.command(BACK).unwrap();
+    assert_eq!(bed.stage(), Some(Stage::Provision));
+    assert_eq!(bed.command(BACK).unwrap(), release, "while it boots the second one is the same rollback");
+    bed.boots_forever = false;
+    let now = bed.now;
+    bed.make(Slot::Blue, &switchover_model::seam::Phase::Healthy { since: now });
+    bed.run();
+    assert_eq!(bed.served(), Some((Slot::Blue, RevisionId(1))));
+    assert_eq!(bed.command(BACK).unwrap(), release, "nor while it is watched");
+    assert!(matches!(way_back(&bed.app, &bed.seen, bed.now), WayBack::None { .. }), "status says the same");
+    bed.pass(Span::from_secs(100));
+    assert_eq!(bed.command(BACK).unwrap_err().code, "ROLLED-BACK-ALREADY");
+    bed.command(Command::Rollback { to: Some(RevisionId(2)), release: None }).unwrap();
+    assert_eq!(bed.served(), Some((Slot::Green, RevisionId(2))), "by its name it is one switch away");
+}
+
+#[test]
+fn a_rollback_that_names_an_older_release_is_refused() {
+    let mut bed = Bed::with_v2_baking(file());
+    bed.boots_forever = true;
+    let newer = bed.deploy("v3");
+    let named = |release| Command::Rollback { to: None, release: Some(release) };
+    let refused = bed.command(named(ReleaseId(2))).unwrap_err();
+    assert_eq!(refused.code, "STALE-COMMAND", "{refused}");
+    bed.command(named(newer)).unwrap();
+    assert_eq!(bed.outcome(newer), Some(Outcome::Aborted { cause: None }));
 }

@@ -1,13 +1,14 @@
 //! A world that does not do as it is told, or cannot be seen.
 
 use expect_test::expect;
-use switchover_model::config::Drift;
-use switchover_model::record::AttemptResult;
-use switchover_model::release::{Outcome, Stage};
+use switchover_model::config::{Drift, OnCrash};
+use switchover_model::record::{AttemptResult, Event};
+use switchover_model::release::{Command, Outcome, Stage};
+use switchover_model::revision::Source;
 use switchover_model::seam::{Action, Phase};
 use switchover_model::{Problem, ReleaseId, RevisionId, Slot, Span, Timestamp};
 
-use super::bed::{Bed, file, sick};
+use super::bed::{Bed, file, hook, sick};
 
 fn code_of(outcome: Option<Outcome>) -> String {
     match outcome {
@@ -151,7 +152,7 @@ fn a_slot_that_falls_ill_before_the_shift_never_gets_the_traffic() {
     let mut bed = Bed::with_v1_live_approving(file);
     let release = bed.deploy("v2");
     bed.make(Slot::Green, &sick());
-    bed.command(switchover_model::release::Command::Promote { release, stage: Stage::Approve }).unwrap();
+    bed.command(Command::Promote { release, stage: Stage::Approve }).unwrap();
     bed.pass(Span::from_secs(30));
     assert_eq!(bed.stage(), Some(Stage::Approve));
     bed.pass(Span::from_secs(31));
@@ -182,9 +183,7 @@ fn an_old_observation_is_none() {
     bed.make(Slot::Green, &Phase::Healthy { since: now });
     let later = bed.now + Span::from_secs(11);
     let decision = crate::decide(&bed.app, &bed.seen, later);
-    assert!(
-        decision.drafts.iter().all(|draft| !matches!(draft.event, switchover_model::record::Event::Entered { .. }))
-    );
+    assert!(decision.drafts.iter().all(|draft| !matches!(draft.event, Event::Entered { .. })));
 }
 
 #[test]
@@ -270,7 +269,7 @@ fn a_first_release_that_is_undone_in_its_shift_leaves_the_traffic_to_nobody() {
     let mut bed = Bed::new(file());
     bed.router_is_deaf = true;
     let release = bed.deploy("v1");
-    bed.command(switchover_model::release::Command::Abort { release }).unwrap();
+    bed.command(Command::Abort { release }).unwrap();
     let goal = bed.app.routes().unwrap().1;
     assert!(goal.arms.is_empty(), "an arm without a share does not stand alone: {goal:?}");
     bed.router_is_deaf = false;
@@ -327,4 +326,63 @@ fn what_can_not_be_cleared_is_noted_once_though_the_counters_can_not_be_read() {
     bed.run();
     assert_eq!(bed.story().matches("note SLOT-NOT-EMPTY").count(), 1);
     assert!(bed.app.releases.is_empty());
+}
+
+#[test]
+fn what_was_told_to_stop_while_the_controller_was_away_gets_its_whole_time() {
+    let mut bed = Bed::with_v2_baking(file());
+    bed.pass(Span::from_secs(659));
+    // The order is written down, and nobody carries it out for an hour.
+    bed.note(Event::Stopped { slot: Slot::Blue });
+    bed.story();
+    bed.stops_slowly = true;
+    bed.set_now(bed.now + Span::from_secs(3_600));
+    bed.run();
+    assert!(!bed.story().contains("SLOT-NOT-EMPTY"), "it was not even told");
+    bed.instances_mut().retain(|seen| seen.slot != Slot::Blue);
+    bed.pass(Span::from_secs(60));
+    assert!(bed.story().ends_with("blue empty\n2: settled\n"));
+}
+
+#[test]
+fn a_slot_that_may_still_have_the_traffic_is_not_cleared_for_a_newer_release() {
+    let mut bed = Bed::new(file());
+    bed.router_is_deaf = true;
+    let release = bed.deploy("v1");
+    bed.command(Command::Abort { release }).unwrap();
+    bed.pass(Span::from_secs(40));
+    assert_eq!(code_of(bed.outcome(release)), "SWITCH-NOT-SEEN");
+    bed.story();
+    let next = bed.deploy("v2");
+    bed.pass(Span::from_secs(40));
+    assert_eq!(code_of(bed.outcome(next)), "SWITCH-NOT-SEEN");
+    assert!(!bed.story().contains("told to stop"), "requests may still come to it");
+    bed.router_is_deaf = false;
+    let next = bed.deploy("v3");
+    bed.run();
+    assert!(bed.app.release(next).unwrap().switched_at.is_some());
+}
+
+#[test]
+fn a_failed_bake_hook_undoes_its_release_though_the_slot_is_ill_and_a_newer_one_waits() {
+    let mut file = file();
+    file.release.hooks.push(hook(Stage::Bake, OnCrash::Fail));
+    file.release.bake = Span::ZERO;
+    let mut bed = Bed::with_v1_live(file);
+    bed.attempts_hang = true;
+    let release = bed.deploy("v2");
+    let build = bed.running();
+    let source = Source::Directory { path: "/src".into() };
+    let sealed = bed.revision(RevisionId(2), source);
+    bed.note(Event::Sealed { revision: Box::new(sealed) });
+    bed.end(build, AttemptResult::Passed { output: Vec::new() });
+    bed.run();
+    let hook = bed.running();
+    bed.instances_mut().iter_mut().rfind(|seen| seen.slot == Slot::Green).unwrap().phase = sick();
+    bed.end(hook, AttemptResult::Failed { cause: Problem::new("HOOK-FAILED", "exited with 1.", "Mend it.") });
+    bed.run();
+    assert_eq!(
+        bed.app.any_release(release).unwrap().undoing.as_ref().unwrap().cause.as_ref().unwrap().code,
+        "HOOK-FAILED"
+    );
 }

@@ -1,11 +1,11 @@
 //! Workers move with the switch, both ways.
 
 use switchover_model::config::Handover;
-use switchover_model::release::{Command, Stage};
+use switchover_model::release::{Command, Outcome, Stage};
 use switchover_model::seam::{Phase, Role};
 use switchover_model::{ReleaseId, Slot, Span};
 
-use super::bed::{Bed, file_with_worker};
+use super::bed::{Bed, file_with_worker, sick};
 
 /// Workers as seen: for each slot, the working and healthy ones, and all.
 fn workers(bed: &mut Bed) -> [(usize, usize); 2] {
@@ -33,7 +33,7 @@ fn a_stop_first_worker_starts_when_the_old_one_is_gone_both_ways() {
     finish_stops(&mut bed);
     assert_eq!(workers(&mut bed), [(0, 0), (1, 1)]);
     assert_eq!(bed.stage(), Some(Stage::Bake));
-    bed.command(Command::Rollback { to: None }).unwrap();
+    bed.command(Command::Rollback { to: None, release: None }).unwrap();
     assert_eq!(workers(&mut bed), [(0, 0), (0, 1)]);
     finish_stops(&mut bed);
     assert_eq!(workers(&mut bed)[0], (1, 1));
@@ -69,7 +69,7 @@ fn a_lease_is_given_when_the_old_worker_let_go_of_it() {
     let mut bed = Bed::with_v1_live(file_with_worker(Handover::Lease));
     bed.deploy("v2");
     assert_eq!(workers(&mut bed), [(0, 1), (1, 1)], "the old one stands by");
-    bed.command(Command::Rollback { to: None }).unwrap();
+    bed.command(Command::Rollback { to: None, release: None }).unwrap();
     assert_eq!(workers(&mut bed)[0], (1, 1));
 }
 
@@ -90,4 +90,17 @@ fn a_worker_that_never_works_takes_the_traffic_back_with_it() {
     assert_eq!(workers(&mut bed), [(1, 1), (0, 0)]);
     assert_eq!(bed.served().map(|(slot, _)| slot), Some(Slot::Blue));
     assert!(bed.app.any_release(ReleaseId(2)).unwrap().settled_at.is_some());
+}
+
+#[test]
+fn workers_stay_with_the_traffic_when_a_rollback_in_mid_shift_finds_no_healthy_way_back() {
+    let mut bed = Bed::with_v1_live(file_with_worker(Handover::StopFirst));
+    bed.router_is_deaf = true;
+    bed.deploy("v2");
+    assert_eq!(bed.stage(), Some(Stage::Shift));
+    bed.make(Slot::Blue, &sick());
+    bed.command(Command::Rollback { to: None, release: None }).unwrap();
+    bed.pass(Span::from_secs(120));
+    assert!(matches!(bed.outcome(ReleaseId(2)), Some(Outcome::Failed { .. })));
+    assert!(bed.story().contains("2: workers to green"), "the traffic is led there, so the work is done there");
 }

@@ -226,6 +226,16 @@ impl Book {
         }
     }
 
+    /// No release is open, and what moved the traffic last was going back.
+    pub(crate) fn went_back(&self) -> bool {
+        let last = self.releases.values().rev().find(|entry| entry.shifted);
+        self.releases.values().all(|entry| entry.outcome.is_some())
+            && last.is_some_and(|last| {
+                let returned = matches!(last.kind, ReleaseKind::Return { plain: true, .. });
+                returned || matches!(last.outcome, Some(Outcome::RolledBack { .. }))
+            })
+    }
+
     /// The newest release that is not settled and has begun.
     pub(crate) fn moving(&self) -> Option<&Entry> {
         let begun = |entry: &&Entry| !entry.settled && (!entry.stages.is_empty() || entry.undoing);

@@ -75,8 +75,8 @@ impl Order {
             Command::Pause { .. } => Self::Pause,
             Command::Resume { .. } => Self::Resume,
             Command::Abort { .. } => Self::Abort,
-            Command::Rollback { to: None } => Self::Rollback,
-            Command::Rollback { to: Some(_) } => Self::RollbackTo,
+            Command::Rollback { to: None, .. } => Self::Rollback,
+            Command::Rollback { to: Some(_), .. } => Self::RollbackTo,
         }
     }
 }

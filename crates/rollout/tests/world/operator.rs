@@ -50,11 +50,15 @@ impl World {
             Order::Pause => Command::Pause { release },
             Order::Resume => Command::Resume { release },
             Order::Abort => Command::Abort { release },
-            Order::Rollback => Command::Rollback { to: None },
+            Order::Rollback => {
+                // Every other one names the release that is the newest for who asks; some of them are sent late.
+                let newest = self.book.releases.keys().next_back().copied();
+                Command::Rollback { to: None, release: newest.filter(|_| self.sent.len().is_multiple_of(2)) }
+            }
             Order::RollbackTo => {
                 let newest = self.book.sealed.keys().next_back().map_or(1, |id| id.0);
                 let to = u32::try_from(self.dice.between(0, u64::from(newest) + 1)).unwrap_or(0);
-                Command::Rollback { to: Some(RevisionId(to)) }
+                Command::Rollback { to: Some(RevisionId(to)), release: None }
             }
         };
         self.submit_new(&command);
@@ -116,7 +120,7 @@ fn said(command: &Command) -> String {
         Command::Pause { release } => format!("pause {release}"),
         Command::Resume { release } => format!("resume {release}"),
         Command::Abort { release } => format!("abort {release}"),
-        Command::Rollback { to } => format!("rollback {to:?}"),
+        Command::Rollback { to, release } => format!("rollback {to:?} {release:?}"),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use switchover_model::record::{Event, IdempotencyKey};
-use switchover_model::release::{Command, Outcome, Stage};
+use switchover_model::release::{Command, Outcome, ReleaseKind, Stage};
 use switchover_model::seam::{Phase, PlatformSeen, Seen};
 use switchover_model::{Problem, ReleaseId, RevisionId, Slot};
 use switchover_rollout::{Admission, App, Decision};
@@ -158,13 +158,22 @@ impl World {
                     self.violate("a command for no release is refused", || format!("{command:?} was admitted"));
                 }
             }
-            Command::Rollback { to: None } => self.watch.expected_flip = self.warm_way_back(),
-            Command::Apply { .. } | Command::Deploy { .. } | Command::Rollback { to: Some(_) } => {}
+            Command::Rollback { to: None, release } => {
+                let newest = self.book.releases.keys().next_back();
+                if release.is_some() && release.as_ref() != newest {
+                    self.violate("a stale rollback is refused", || format!("{command:?} was admitted"));
+                }
+                if self.book.went_back() {
+                    self.violate("a rollback is not gone on with", || format!("{command:?} was admitted"));
+                }
+                self.watch.expected_flip = self.warm_way_back();
+            }
+            Command::Apply { .. } | Command::Deploy { .. } | Command::Rollback { to: Some(_), .. } => {}
         }
     }
 
     fn watch_refused(&mut self, command: &Command, code: &str) {
-        if let (Command::Rollback { to: None }, Some((release, _))) = (command, self.warm_way_back()) {
+        if let (Command::Rollback { to: None, release: None }, Some((release, _))) = (command, self.warm_way_back()) {
             self.violate("a rollback is admitted while the old slot is warm", || format!("{release}: {code}"));
         }
     }
@@ -176,6 +185,9 @@ impl World {
         let slot = entry.slot?.other();
         let switched = entry.switched_at.is_some() && !entry.undoing && !entry.settled;
         let succeeded = matches!(entry.outcome, None | Some(Outcome::Succeeded { .. }));
+        if matches!(entry.kind, ReleaseKind::Return { plain: true, .. }) {
+            return None;
+        }
         let heading = self.book.heading() == Some((entry.slot?, entry.revision));
         let whole = self.book.health(Some(&self.platform.observe(self.now)), slot, from) == Health::Whole;
         let kept = !self.book.emptying.contains(&slot);

@@ -28,7 +28,7 @@ impl Plan {
     pub(crate) async fn run(self, shared: &Shared) -> Done {
         let daemon = shared.daemon()?;
         let (app, command) = if self.rollback {
-            (shared.app(&daemon).await?, Command::Rollback { to: self.to })
+            (shared.app(&daemon).await?, Command::Rollback { to: self.to, release: None })
         } else {
             let file = shared.file()?;
             (file.config.name.clone(), self.what.command(file)?)

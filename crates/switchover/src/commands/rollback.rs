@@ -3,7 +3,7 @@ use std::time::Duration;
 use switchover_model::answer::{CommandAnswer, WaitAnswer};
 use switchover_model::release::{Command, Outcome, ReleaseKind};
 use switchover_model::view::ReleaseView;
-use switchover_model::{AppName, RevisionId};
+use switchover_model::{AppName, ReleaseId, RevisionId};
 
 use super::deploy::length;
 use super::steer;
@@ -21,6 +21,9 @@ pub(crate) struct Rollback {
     /// Return to this revision, as a new release
     #[arg(long, value_name = "rN")]
     to: Option<RevisionId>,
+    /// Only if this is still the newest release: refused when another one was opened meanwhile
+    #[arg(long, value_name = "NUMBER")]
+    release: Option<u32>,
     /// Wait until the traffic is back
     #[arg(long)]
     wait: bool,
@@ -33,7 +36,8 @@ impl Rollback {
     pub(crate) async fn run(self, shared: &Shared) -> Done {
         let daemon = shared.daemon()?;
         let app = shared.app(&daemon).await?;
-        let answer = daemon.command(&app, &Command::Rollback { to: self.to }).await?;
+        let answer =
+            daemon.command(&app, &Command::Rollback { to: self.to, release: self.release.map(ReleaseId) }).await?;
         let said = match (self.to, answer.release) {
             (Some(to), _) => format!("{app} returns to {to}"),
             (None, Some(release)) => format!("{app} goes back, by release {release}"),
@@ -74,7 +78,7 @@ fn meant_by(release: &ReleaseView) -> Until {
 
 #[cfg(test)]
 mod tests {
-    use switchover_model::{Problem, ReleaseId, Timestamp};
+    use switchover_model::{Problem, Timestamp};
 
     use super::*;
 
@@ -82,7 +86,7 @@ mod tests {
     fn a_return_that_was_undone_before_it_was_looked_at_is_no_failure() {
         let release = |outcome| ReleaseView {
             release: ReleaseId(3),
-            kind: ReleaseKind::Return { to: RevisionId(1) },
+            kind: ReleaseKind::Return { to: RevisionId(1), plain: true },
             revision: RevisionId(1),
             from: Some(RevisionId(2)),
             slot: None,

@@ -69,7 +69,7 @@ async fn chapters(house: &House) -> Done {
     release(house, "v3", "never-healthy", Exit::Undone).await?;
 
     title("Roll v2 back to v1");
-    let answer = house.daemon.command(&house.app, &Command::Rollback { to: None }).await?;
+    let answer = house.daemon.command(&house.app, &Command::Rollback { to: None, release: None }).await?;
     let until = rollback::until(&house.daemon, &house.app, &answer).await?;
     wait(house, &answer, until, Exit::Succeeded).await?;
     tokio::time::sleep(CALM).await;

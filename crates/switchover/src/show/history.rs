@@ -15,7 +15,7 @@ pub(crate) fn table(releases: &[ReleaseView], now: Timestamp, zone: &TimeZone) -
     for release in releases.iter().rev() {
         let kind = match release.kind {
             ReleaseKind::Deploy => "deploy".to_owned(),
-            ReleaseKind::Return { to } => format!("return to {to}"),
+            ReleaseKind::Return { to, .. } => format!("return to {to}"),
         };
         let from = release.from.map(|from| format!("{from} -> ")).unwrap_or_default();
         let outcome = match &release.outcome {

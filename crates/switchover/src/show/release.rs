@@ -43,7 +43,7 @@ pub(crate) fn head(release: &ReleaseView) -> String {
     let to = release.slot.map(|slot| format!(" to {slot}")).unwrap_or_default();
     let kind = match release.kind {
         ReleaseKind::Deploy => "deploy".to_owned(),
-        ReleaseKind::Return { to } => format!("return to {to}"),
+        ReleaseKind::Return { to, .. } => format!("return to {to}"),
     };
     let undoing = match (&release.outcome, release.undoing) {
         (Some(outcome), _) => format!(", {}", outcome_word(outcome)),
