@@ -4,8 +4,15 @@ use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use switchover_model::Problem;
+
+/// How long a lock that is held is tried again. A process that was forked from the holder has the lock too until it
+/// executes its own program (open files are shared across fork(2), see flock(2)), also when the holder is gone by then.
+const FORK_PATIENCE: Duration = Duration::from_millis(500);
+/// Between two tries.
+const FORK_PAUSE: Duration = Duration::from_millis(10);
 
 /// Why the state directory could not be taken.
 #[derive(Debug, thiserror::Error)]
@@ -74,7 +81,7 @@ impl StateLock {
             .mode(0o600)
             .open(&path)
             .map_err(not_writable(&path))?;
-        match file.try_lock() {
+        match lock_patiently(&file) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut pid = String::new();
@@ -93,5 +100,35 @@ impl StateLock {
             tracing::warn!(%error, "the lock file does not name its holder");
         }
         Ok(Self { _file: file })
+    }
+}
+
+fn lock_patiently(file: &File) -> Result<(), TryLockError> {
+    let until = Instant::now() + FORK_PATIENCE;
+    loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if Instant::now() < until => std::thread::sleep(FORK_PAUSE),
+            result @ (Ok(()) | Err(_)) => return result,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FORK_PAUSE, StateLock};
+
+    #[test]
+    fn a_holder_that_is_gone_but_was_just_forked_is_not_taken_for_a_running_one() {
+        let state = tempfile::tempdir().unwrap();
+        let first = StateLock::take(state.path()).unwrap();
+        // What the forked process has until it executes its own program: the same open file.
+        let forked = first._file.try_clone().unwrap();
+        drop(first);
+        let executes = std::thread::spawn(move || {
+            std::thread::sleep(2 * FORK_PAUSE);
+            drop(forked);
+        });
+        StateLock::take(state.path()).unwrap();
+        executes.join().unwrap();
     }
 }
