@@ -200,14 +200,15 @@ impl<'a> Desk<'a> {
         if let Some(named) = named {
             self.is_current(named)?;
         }
-        if let Some(returning) = goes_back(app) {
-            self.notices.push(refusal::goes_back_already(returning));
-            return Ok(returning.id);
-        }
         if let Some(moving) = app.moving() {
+            if is_plain_return(moving) && !moving.is_undoing() {
+                self.notices.push(refusal::goes_back_already(moving));
+                return Ok(moving.id);
+            }
             let ahead = app.releases.iter().rev().find(|release| release.is_open() && release.has_shifted());
             if moving.stage().is_none()
-                && let Some(ahead) = ahead.filter(|ahead| ahead.stage() == Some(Stage::Shift))
+                && let Some(ahead) =
+                    ahead.filter(|ahead| ahead.stage() == Some(Stage::Shift) && !is_plain_return(ahead))
             {
                 // What waited behind the shift would go on in the opposite direction.
                 self.write(Event::Concluded { release: moving.id, outcome: Outcome::Aborted { cause: None } });
@@ -215,15 +216,15 @@ impl<'a> Desk<'a> {
             }
             return self.undo(moving);
         }
+        let Some(live) = app.heading() else { return Err(refusal::nothing_to_roll_back(app)) };
         if let (Some(last), false) = (gone_back(app), planted!(self, RollsBackTwice)) {
-            return Err(refusal::gone_back_already(app, last));
+            return Err(refusal::gone_back_already(last, live.revision, app));
         }
         if let Some(last) = app.releases.iter().rev().find(|release| is_undoable(release) && is_live(app, release))
             && has_old_slot(app, last)
         {
             return self.undo(last);
         }
-        let Some(live) = app.heading() else { return Err(refusal::nothing_to_roll_back(app)) };
         let brought = app
             .all_releases()
             .rev()
@@ -258,17 +259,21 @@ impl<'a> Desk<'a> {
     }
 }
 
-/// A plain return that is on its way or watched.
-pub(crate) fn goes_back(app: &App) -> Option<&Release> {
-    let returns = |release: &&Release| matches!(release.kind, ReleaseKind::Return { plain: true, .. });
-    app.moving().filter(returns).filter(|release| !release.is_undoing())
+/// Asked for by a rollback that named no revision.
+fn is_plain_return(release: &Release) -> bool {
+    matches!(release.kind, ReleaseKind::Return { plain: true, .. })
 }
 
-/// The release that moved traffic last, where that was going back: one that was rolled back, or a plain return.
+/// A plain return that is on its way or watched.
+pub(crate) fn goes_back(app: &App) -> Option<&Release> {
+    app.releases.iter().rev().find(|release| release.is_open() && !release.is_undoing() && is_plain_return(release))
+}
+
+/// The release that moved the traffic last, where that was going back: a switch back, or a plain return's forward one.
 pub(crate) fn gone_back(app: &App) -> Option<&Release> {
-    let last = app.all_releases().rev().find(|release| release.has_shifted())?;
-    let returned = matches!(last.kind, ReleaseKind::Return { plain: true, .. });
-    (returned || matches!(last.outcome, Some(Outcome::RolledBack { .. }))).then_some(last)
+    let switches = app.all_releases().flat_map(|release| release.switches.iter().map(move |switch| (release, switch)));
+    let (release, switch) = switches.max_by_key(|(_, switch)| switch.version)?;
+    (switch.back != is_plain_return(release)).then_some(release)
 }
 
 /// It succeeded, and its old slot may still be warm.

@@ -57,8 +57,7 @@ pub(crate) fn nothing_to_roll_back(app: &App) -> Problem {
 }
 
 /// A plain rollback goes back once: asked for twice, it is refused and not carried on to a still older revision.
-pub(crate) fn gone_back_already(app: &App, last: &Release) -> Problem {
-    let live = app.heading().map_or_else(|| "nothing is".to_owned(), |live| format!("{} is", live.revision));
+pub(crate) fn gone_back_already(last: &Release, live: RevisionId, app: &App) -> Problem {
     let how = match last.kind {
         ReleaseKind::Return { to, plain: true } => format!("was the rollback to {to}"),
         ReleaseKind::Return { .. } | ReleaseKind::Deploy => "was rolled back".to_owned(),
@@ -69,7 +68,7 @@ pub(crate) fn gone_back_already(app: &App, last: &Release) -> Problem {
     } else {
         format!("Nothing is left to do, or name where to: `switchover rollback --to {others}`.")
     };
-    Problem::new("ROLLED-BACK-ALREADY", format!("release {} {how}, and {live} live.", last.id), next)
+    Problem::new("ROLLED-BACK-ALREADY", format!("release {} {how}, and {live} is live.", last.id), next)
 }
 
 /// The notice for who asks for a rollback while one is on its way.

@@ -103,16 +103,7 @@ fn emptied(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot) -> Left {
     }
     let Some(stopping) = turn.app.slot(slot).stopping else { return Left::Nothing };
     let limit = slots::empty_limit(&turn.app, stopping.revision);
-    if !turn.over(stopping.since, limit) {
-        turn.waited_out(id, wait::CLEARED, limit);
-        return Left::Work;
-    }
-    // The order may be older than its being carried out: nobody looked meanwhile, or nobody was there to give it.
-    let over = match turn.sight.stopping_since(slot) {
-        Some(since) => turn.over(since, limit),
-        None => turn.over(stopping.since, limits::STOP_BEGUN),
-    };
-    if over {
+    if slots::stop_is_overdue(turn, slot, limits::STOP_BEGUN) {
         return Left::Problem(slots::not_empty(turn, slot));
     }
     turn.waited_out(id, wait::CLEARED, limit);

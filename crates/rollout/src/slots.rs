@@ -63,7 +63,8 @@ pub(crate) fn claim(turn: &mut Turn<'_>, id: ReleaseId) {
     }
     if let (Some(stopping), false) = (turn.app.slot(slot).stopping, planted!(turn, ReuseSlotNotEmpty)) {
         let limit = empty_limit(&turn.app, stopping.revision);
-        if turn.waited_out(id, wait::EMPTY, limit) {
+        turn.waited_out(id, wait::EMPTY, limit);
+        if stop_is_overdue(turn, slot, longer(limit, limits::UNKNOWN)) {
             turn.undo(id, not_empty(turn, slot));
         }
         return;
@@ -102,6 +103,18 @@ pub(crate) fn empty_limit(app: &App, revision: Option<RevisionId>) -> Span {
     let state = revision.and_then(|revision| app.revisions.get(&revision));
     let graces = state.iter().flat_map(|state| state.revision.processes.values()).map(|process| process.stop.grace);
     longer(graces.max().unwrap_or(Span::ZERO), limits::EMPTY_ALLOWANCE)
+}
+
+/// Whether what was told to stop had its whole time for it. The order may be older than its being carried out (nobody was
+/// there to give it, or nobody looks): then it is given `unbegun`.
+pub(crate) fn stop_is_overdue(turn: &mut Turn<'_>, slot: Slot, unbegun: Span) -> bool {
+    let Some(stopping) = turn.app.slot(slot).stopping else { return false };
+    let limit = empty_limit(&turn.app, stopping.revision);
+    match turn.sight.stopping_since(slot) {
+        _ if !turn.over(stopping.since, limit) => false,
+        Some(since) => turn.over(since, limit),
+        None => turn.over(stopping.since, unbegun),
+    }
 }
 
 pub(crate) fn not_empty(turn: &Turn<'_>, slot: Slot) -> Problem {

@@ -197,6 +197,34 @@ fn a_rollback_by_a_new_release_that_was_typed_twice_goes_back_once() {
 }
 
 #[test]
+fn a_rollback_that_was_itself_taken_back_leaves_its_way_back() {
+    let mut bed = Bed::with_v2_baking(file());
+    bed.pass(Span::from_secs(3_600));
+    bed.command(BACK).unwrap();
+    bed.command(Command::Abort { release: ReleaseId(3) }).unwrap();
+    bed.pass(Span::from_secs(3_600));
+    assert_eq!(bed.served(), Some((Slot::Green, RevisionId(2))));
+    assert!(matches!(way_back(&bed.app, &bed.seen, bed.now), WayBack::Start { to: RevisionId(1), .. }));
+    bed.command(BACK).unwrap();
+    assert_eq!(bed.served(), Some((Slot::Blue, RevisionId(1))));
+}
+
+#[test]
+fn a_rollback_takes_back_the_deploy_that_waits_behind_a_rollback_and_not_that() {
+    let mut bed = Bed::with_v2_baking(file());
+    bed.pass(Span::from_secs(3_600));
+    bed.router_is_deaf = true;
+    bed.command(BACK).unwrap();
+    let waiting = bed.deploy("v4");
+    assert!(matches!(way_back(&bed.app, &bed.seen, bed.now), WayBack::None { .. }));
+    bed.command(BACK).unwrap();
+    bed.router_is_deaf = false;
+    bed.run();
+    assert_eq!(bed.outcome(waiting), Some(Outcome::Aborted { cause: None }));
+    assert_eq!(bed.served(), Some((Slot::Blue, RevisionId(1))));
+}
+
+#[test]
 fn a_rollback_that_names_an_older_release_is_refused() {
     let mut bed = Bed::with_v2_baking(file());
     bed.boots_forever = true;

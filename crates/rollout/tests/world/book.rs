@@ -54,6 +54,8 @@ pub(crate) struct Book {
     pub(crate) known_attempts: BTreeSet<AttemptId>,
     pub(crate) routed: Option<(u64, RoutesGoal)>,
     pub(crate) routed_at: u64,
+    /// The last change of where the traffic goes was going back: undoing a release, or a plain rollback's own one.
+    pub(crate) moved_back: bool,
     pub(crate) in_force: Option<u64>,
     pub(crate) sealed: BTreeMap<RevisionId, Revision>,
     pub(crate) keys: BTreeMap<IdempotencyKey, Command>,
@@ -132,6 +134,10 @@ impl Book {
                 if let Some(entry) = release.and_then(|release| self.releases.get_mut(&release)) {
                     let to_it = goal.arms.iter().any(|arm| arm.revision == entry.revision && arm.share > Share::NONE);
                     entry.shifted |= to_it && !entry.undoing;
+                    if before != whole_arm(goal) {
+                        let plain_return = matches!(entry.kind, ReleaseKind::Return { plain: true, .. });
+                        self.moved_back = entry.undoing != plain_return;
+                    }
                     if to_it && !entry.undoing && before != whole_arm(goal) {
                         entry.from = before.map(|(_, revision)| revision);
                     }
@@ -228,12 +234,7 @@ impl Book {
 
     /// No release is open, and what moved the traffic last was going back.
     pub(crate) fn went_back(&self) -> bool {
-        let last = self.releases.values().rev().find(|entry| entry.shifted);
-        self.releases.values().all(|entry| entry.outcome.is_some())
-            && last.is_some_and(|last| {
-                let returned = matches!(last.kind, ReleaseKind::Return { plain: true, .. });
-                returned || matches!(last.outcome, Some(Outcome::RolledBack { .. }))
-            })
+        self.releases.values().all(|entry| entry.outcome.is_some()) && self.moved_back
     }
 
     /// The newest release that is not settled and has begun.

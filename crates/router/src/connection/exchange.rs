@@ -244,12 +244,14 @@ impl<'a> Exchange<'a> {
 
     fn pass_head_on(&mut self, head_bytes: usize) -> Result<Phase, Ended> {
         let request_is_sent = self.bench.upload.is_over();
-        let Workbench { response, answered, download, .. } = &mut *self.bench;
+        let Workbench { response, answered, upload, download, .. } = &mut *self.bench;
         let head = response.head(answered.held());
         let status = head.status();
         download.out.clear();
-        // Nothing will be sent again now.
-        self.inbound.release(&self.io.buffers);
+        // Nothing will be sent again now; what is still on its way is read from there.
+        if upload.out.is_flushed() {
+            self.inbound.release(&self.io.buffers);
+        }
         if status == 101 {
             return if self.facts.asks_upgrade && request_is_sent && head.upgrade().is_some() {
                 Err(Ended::Switched)

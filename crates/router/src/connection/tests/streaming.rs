@@ -165,3 +165,30 @@ fn a_client_that_has_ended_its_side_gets_its_answer() {
         bed.ended(&["answered 2xx"]).await;
     });
 }
+
+#[test]
+fn an_answer_that_begins_while_the_upload_is_held_up_goes_on_with_it() {
+    const SIZE: usize = 32 * 1024 * 1024;
+    run(async {
+        let upstream = Upstream::new(|mut client, _, _| async move {
+            client.head().await;
+            // The upload fills every buffer on the way before the answer begins.
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            client.send(b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 12\r\nConnection: close\r\n\r\nbegin-").await;
+            let mut left = SIZE;
+            while left > 0 {
+                left -= client.bytes(left.min(1024 * 1024)).await.len();
+            }
+            client.send(b"ended.").await;
+        })
+        .await;
+        let bed = Bed::new(&[upstream.address]).await;
+        let mut client = bed.client().await;
+        client.send(format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {SIZE}\r\n\r\n").as_bytes()).await;
+        client.send(&vec![b'x'; SIZE]).await;
+        client.head().await;
+        client.head().await;
+        assert_eq!(client.bytes(12).await, b"begin-ended.");
+        bed.ended(&["answered 2xx"]).await;
+    });
+}
