@@ -238,12 +238,21 @@ struct Supervisor {
     names: BTreeMap<Id, AppName>,
 }
 
+/// Begins a task later, at once when everything stops.
+async fn begin_after(after: Duration, mut stop: watch::Receiver<bool>, task: impl Future<Output = ()>) {
+    tokio::select! {
+        () = stopped(&mut stop) => {}
+        () = sleep(after) => {}
+    }
+    task.await;
+}
+
 impl Supervisor {
     async fn run(mut self, known: Vec<AppName>, router_problem: watch::Sender<Option<Problem>>) {
         let mut stop = self.inner.stop.subscribe();
-        let mut keeper = self.start_keeper(&stop, &router_problem);
+        let mut keeper = self.start_keeper(&stop, &router_problem, Duration::ZERO);
         for app in known {
-            self.start(app);
+            self.start(app, Duration::ZERO);
         }
         loop {
             tokio::select! {
@@ -251,19 +260,17 @@ impl Supervisor {
                 () = stopped(&mut stop) => break,
                 Some(app) = self.asked_for.recv() => {
                     if !lock(&self.inner.apps).contains_key(&app) {
-                        self.start(app);
+                        self.start(app, Duration::ZERO);
                     }
                 }
                 Some(ended) = self.tasks.join_next_with_id() => {
                     let id = ended.as_ref().map_or_else(tokio::task::JoinError::id, |(id, ())| *id);
                     if let Some(app) = self.names.remove(&id) {
                         tracing::error!(%app, "the app's task broke down and is started again");
-                        sleep(RELOAD).await;
-                        self.start(app);
+                        self.start(app, RELOAD);
                     } else if keeper == Some(id) {
                         tracing::error!("the router's keeper broke down and is started again");
-                        sleep(RELOAD).await;
-                        keeper = self.start_keeper(&stop, &router_problem);
+                        keeper = self.start_keeper(&stop, &router_problem, RELOAD);
                     }
                 }
             }
@@ -273,12 +280,19 @@ impl Supervisor {
     }
 
     /// Nothing when somebody else keeps the router up.
-    fn start_keeper(&mut self, stop: &watch::Receiver<bool>, problem: &watch::Sender<Option<Problem>>) -> Option<Id> {
+    fn start_keeper(
+        &mut self,
+        stop: &watch::Receiver<bool>,
+        problem: &watch::Sender<Option<Problem>>,
+        after: Duration,
+    ) -> Option<Id> {
         let keeper = self.inner.parts.keeper.clone()?;
-        Some(self.tasks.spawn(keep_up(keeper, stop.clone(), problem.clone())).id())
+        let task = keep_up(keeper, stop.clone(), problem.clone());
+        Some(self.tasks.spawn(begin_after(after, stop.clone(), task)).id())
     }
 
-    fn start(&mut self, name: AppName) {
+    /// Starts an app's task, which begins `after`: what is asked of it meanwhile waits in its queue.
+    fn start(&mut self, name: AppName, after: Duration) {
         let (asks, asked) = mpsc::channel(COMMANDS);
         let (shown, seen) = watch::channel(Shown {
             app: Arc::new(App::new(name.clone())),
@@ -295,7 +309,8 @@ impl Supervisor {
             shown: Publisher::new(shown, counted),
             stop: self.inner.stop.subscribe(),
         };
-        let id = self.tasks.spawn(task.run()).id();
+        let stop = self.inner.stop.subscribe();
+        let id = self.tasks.spawn(begin_after(after, stop, task.run())).id();
         self.names.insert(id, name.clone());
         lock(&self.inner.apps).insert(name, Handle { asks, shown: seen, count });
     }
