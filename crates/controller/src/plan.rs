@@ -175,6 +175,7 @@ fn way_back_now(way: &WayBack) -> String {
             format!("{to} has to be started first, which took {estimate} last time: {why}.")
         }
         WayBack::Start { to, estimate: None, why } => format!("{to} has to be started first: {why}."),
+        WayBack::Abort { release } => format!("Release {release}, which moved no traffic yet, is taken back."),
         WayBack::None { why } => format!("There is no way back: {why}."),
     }
 }

@@ -25,7 +25,7 @@ use crate::values::Vault;
 use crate::world::Parts;
 
 /// The program as snapshots name it: another version folds for itself.
-const PROGRAM: &str = concat!(env!("CARGO_PKG_VERSION"), "+fold-2");
+const PROGRAM: &str = concat!(env!("CARGO_PKG_VERSION"), "+fold-3");
 
 /// One app and what is known of it.
 pub(crate) struct Turner {

@@ -110,6 +110,9 @@ pub struct SwitchReceipt {
     pub drain: Option<Span>,
     /// Upgrades cut at the drain's deadline.
     pub upgrades_cut: u64,
+    /// Requests and upgrades that were still there when the drain's time was over: the stop of the old slot ends them.
+    #[serde(default)]
+    pub left: u64,
     /// First request on the new revision after the decision.
     pub first_on_new: Option<Timestamp>,
     /// Last request on the old one.

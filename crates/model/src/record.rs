@@ -175,6 +175,9 @@ pub enum Event {
         slot: Slot,
         /// Requests and upgrades that were still there at the deadline.
         left: u64,
+        /// The counter of the old revision's upgrades that the router cut, as read then; nothing when it was not read.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        upgrades_cut: Option<u64>,
     },
     /// A slot shall run nothing: its instances are told to stop.
     Stopped {

@@ -142,6 +142,11 @@ pub enum WayBack {
         /// Why it is not instant.
         why: String,
     },
+    /// A release is on its way and no traffic has moved: a rollback takes it back, and the live revision stays.
+    Abort {
+        /// The release.
+        release: ReleaseId,
+    },
     /// There is nothing to go back to.
     None {
         /// Why.

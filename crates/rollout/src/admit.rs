@@ -10,7 +10,7 @@ use crate::app::App;
 use crate::fold::command_digest;
 use crate::release::Release;
 use crate::turn::planted;
-use crate::{opening, policy, refusal};
+use crate::{limits, opening, policy, refusal};
 
 /// What a command became.
 #[derive(Debug, Clone, PartialEq)]
@@ -217,6 +217,11 @@ impl<'a> Desk<'a> {
             return self.undo(moving);
         }
         let Some(live) = app.heading() else { return Err(refusal::nothing_to_roll_back(app)) };
+        if let Some(ended) = app.all_releases().next_back().filter(|last| self.has_just_ended(last))
+            && !planted!(self, RollsBackTwice)
+        {
+            return Err(refusal::ended_before_its_switch(ended, live.revision, app));
+        }
         if let (Some(last), false) = (gone_back(app), planted!(self, RollsBackTwice)) {
             return Err(refusal::gone_back_already(last, live.revision, app));
         }
@@ -225,21 +230,28 @@ impl<'a> Desk<'a> {
         {
             return self.undo(last);
         }
-        let brought = app
-            .all_releases()
-            .rev()
-            .find(|release| release.revision == live.revision && release.has_shifted() && release.undoing.is_none());
-        match brought.and_then(|release| release.from).filter(|from| app.revisions.contains_key(from)) {
+        match app.brought_by().and_then(|release| release.from).filter(|from| app.revisions.contains_key(from)) {
             Some(from) => opening::return_to(self, from, true),
             None => Err(refusal::nothing_to_roll_back(app)),
         }
     }
 
-    /// Refuses a rollback that was meant for an older state: a newer release was opened since.
+    /// It ended before its switch so short a while ago that who asks for a rollback may mean it, and not the live one.
+    fn has_just_ended(&self, release: &Release) -> bool {
+        let aborted = matches!(release.outcome, Some(Outcome::Aborted { .. }));
+        aborted && release.concluded_at.is_some_and(|at| self.now < at + limits::MEANT)
+    }
+
+    /// Refuses a rollback that was meant for an older state: a newer release was opened since, or it is undone already.
     fn is_current(&self, named: ReleaseId) -> Result<(), Problem> {
-        match self.app.all_releases().next_back() {
-            Some(newest) if newest.id == named => Ok(()),
-            Some(_) | None => Err(refusal::stale(self.app, named, "is not the newest one")),
+        let Some(newest) = self.app.all_releases().next_back().filter(|newest| newest.id == named) else {
+            return Err(refusal::stale(self.app, named, "is not the newest one"));
+        };
+        match newest.outcome {
+            None | Some(Outcome::Succeeded { .. } | Outcome::Failed { .. }) => Ok(()),
+            Some(Outcome::Aborted { .. } | Outcome::RolledBack { .. } | Outcome::Superseded { .. }) => {
+                Err(refusal::stale(self.app, named, "is undone already"))
+            }
         }
     }
 

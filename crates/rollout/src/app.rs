@@ -65,6 +65,10 @@ pub struct RevisionState {
     pub config: AppConfig,
     /// How long its last provision took.
     pub boot: Option<Span>,
+    /// A release of it succeeded and was not taken back.
+    pub served: bool,
+    /// The revision that it took the traffic from when it was switched to last.
+    pub took_over_from: Option<RevisionId>,
 }
 
 impl RevisionState {
@@ -339,10 +343,18 @@ impl App {
         keep
     }
 
-    /// Forgets sealed revisions beyond the policy's number that nothing needs any more.
+    /// Forgets sealed revisions beyond the policy's number that nothing needs any more. Revisions that served well come
+    /// first, so that releases that fail one after the other never take the way back away; of the others the newest
+    /// one stays, to be looked into.
     pub(crate) fn forget_old_revisions(&mut self) {
-        let newest = self.config.as_ref().map_or(limits::KEEP_REVISIONS, |config| config.release.keep_revisions);
-        let mut needed: Vec<RevisionId> = self.revisions.keys().rev().take(newest as usize).copied().collect();
+        let number = self.config.as_ref().map_or(limits::KEEP_REVISIONS, |config| config.release.keep_revisions);
+        let newest = |served: bool| {
+            let is_such = move |(_, state): &(&RevisionId, &RevisionState)| state.served == served;
+            self.revisions.iter().rev().filter(is_such).map(|(id, _)| *id)
+        };
+        let mut needed: Vec<RevisionId> = newest(true).take(number as usize).chain(newest(false).take(1)).collect();
+        let live = self.heading().and_then(|live| self.revisions.get(&live.revision));
+        needed.extend(live.and_then(|live| live.took_over_from));
         for slot in self.slots.values() {
             needed.extend(slot.revision);
             needed.extend(slot.stopping.and_then(|stopping| stopping.revision));
@@ -354,6 +366,15 @@ impl App {
         needed.extend(self.live().map(|arm| arm.revision));
         needed.extend(self.draining.map(|draining| draining.revision));
         self.revisions.retain(|id, _| needed.contains(id));
+    }
+
+    /// The release that brought the live revision, in one piece.
+    pub(crate) fn brought_by(&self) -> Option<&Release> {
+        let live = self.heading()?;
+        let brought = |release: &&Release| {
+            release.revision == live.revision && release.has_shifted() && release.undoing.is_none()
+        };
+        self.all_releases().rfind(brought)
     }
 
     /// How long requests on the slot that lost the traffic may go on.

@@ -4,7 +4,7 @@
 use sha2::{Digest as _, Sha256};
 use switchover_model::config::AppConfig;
 use switchover_model::record::{Actor, AttemptResult, Event, Record};
-use switchover_model::release::{Command, Stage};
+use switchover_model::release::{Command, Outcome, Stage};
 use switchover_model::seam::RoutesGoal;
 use switchover_model::view::StageState;
 use switchover_model::{AppName, ReleaseId, RevisionId, Slot, Timestamp};
@@ -111,7 +111,13 @@ impl App {
                 let opened = self.releases.iter().find(|release| release.revision == revision.id);
                 if let Some(config) = opened.and_then(|release| release.config.clone()).or_else(|| self.config.clone())
                 {
-                    let state = RevisionState { revision: (**revision).clone(), config, boot: None };
+                    let state = RevisionState {
+                        revision: (**revision).clone(),
+                        config,
+                        boot: None,
+                        served: false,
+                        took_over_from: None,
+                    };
                     self.revisions.insert(revision.id, state);
                 }
             }
@@ -123,6 +129,9 @@ impl App {
             }
             Event::Switched { release, ledger } => {
                 let ledger = ledger.clone();
+                if let Some((from, state)) = self.revision_of(*release) {
+                    state.took_over_from = from;
+                }
                 self.with(*release, |release| {
                     release.switched_at = Some(at);
                     release.switched_ledger = ledger;
@@ -131,6 +140,9 @@ impl App {
             }
             Event::Undoing { release, cause } => {
                 let cause = cause.clone();
+                if let Some((_, state)) = self.revision_of(*release) {
+                    state.served = false;
+                }
                 self.with(*release, |release| {
                     let note = cause.as_ref().map(|problem| problem.cause.clone());
                     let ended = if cause.is_some() { StageState::Failed } else { StageState::Undone };
@@ -142,7 +154,7 @@ impl App {
                     release.wait_for(None, at);
                 });
             }
-            Event::Drained { release, slot, left } => {
+            Event::Drained { release, slot, left, upgrades_cut } => {
                 if self.draining.is_some_and(|draining| draining.slot == *slot) {
                     self.draining = None;
                 }
@@ -150,6 +162,7 @@ impl App {
                     if let Some(switch) = release.switches.iter_mut().rev().find(|switch| switch.flipped_at.is_some()) {
                         switch.drained_at = Some(at);
                         switch.left = *left;
+                        switch.upgrades_cut = *upgrades_cut;
                     }
                 });
             }
@@ -165,6 +178,9 @@ impl App {
             }
             Event::Concluded { release, outcome } => {
                 let outcome = outcome.clone();
+                if let (Some((_, state)), Outcome::Succeeded { .. }) = (self.revision_of(*release), &outcome) {
+                    state.served = true;
+                }
                 self.with(*release, |release| release.conclude(at, outcome));
             }
             Event::Settled { release, ledger } => self.settle(*release, ledger.clone(), at),
@@ -266,6 +282,7 @@ impl App {
                     flipped_at: None,
                     drained_at: None,
                     left: 0,
+                    upgrades_cut: None,
                 });
                 release.wait_for(None, at);
             });
@@ -310,6 +327,13 @@ impl App {
         let surplus = self.archive.len().saturating_sub(limits::ARCHIVED_RELEASES);
         self.archive.drain(..surplus);
         self.forget_old_revisions();
+    }
+
+    /// The state of the revision that a release brings, and the one that the release moves from.
+    fn revision_of(&mut self, id: ReleaseId) -> Option<(Option<RevisionId>, &mut RevisionState)> {
+        let release = self.releases.iter().find(|release| release.id == id)?;
+        let (revision, from) = (release.revision, release.from);
+        self.revisions.get_mut(&revision).map(|state| (from, state))
     }
 
     fn with(&mut self, id: ReleaseId, change: impl FnOnce(&mut Release)) {

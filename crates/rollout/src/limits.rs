@@ -45,8 +45,8 @@ pub const PREVIEW: Span = Span::from_secs(30);
 pub const ROUTE: Span = Span::from_secs(30);
 /// What a handover may take beyond the grace of the old workers and the start of the new ones.
 pub const HANDOVER_ALLOWANCE: Span = Span::from_secs(10);
-/// What a drain may take beyond the app's drain time.
-pub const DRAIN_ALLOWANCE: Span = Span::from_secs(2);
+/// What a drain may take beyond the app's drain time: the router spreads its closing of upgrades over two seconds.
+pub const DRAIN_ALLOWANCE: Span = Span::from_secs(4);
 /// How long an unseen drain is waited for beyond that.
 pub const DRAIN_UNSEEN: Span = Span::from_secs(60);
 /// What a slot may take to be empty beyond the longest grace in it.
@@ -65,5 +65,7 @@ pub const BLIND_PART: u64 = 10;
 pub const PAUSE: Span = Span::from_secs(7 * 24 * 3600);
 /// How long the same change behind our back is not recorded again.
 pub const DRIFT_QUIET: Span = Span::from_secs(600);
+/// How long after a release ended before its switch a plain rollback is taken to have meant that release.
+pub const MEANT: Span = Span::from_secs(60);
 /// How many steps one decision takes at most.
 pub const PASSES: usize = 64;

@@ -166,7 +166,12 @@ fn switch_receipt(switch: &Switch, until: Option<Timestamp>, before: &Ledger, af
         flipped_at: switch.flipped_at,
         decision_to_flip: switch.flipped_at.map(|flipped_at| flipped_at.since(switch.decided_at)),
         drain: switch.drained_at.zip(switch.flipped_at).map(|(drained, flipped)| drained.since(flipped)),
-        upgrades_cut: old.map_or(0, |old| old.upgrades_cut.saturating_sub(cut_before)),
+        // The drain may end after the window; what it cut is told with its switch all the same.
+        upgrades_cut: switch
+            .upgrades_cut
+            .unwrap_or_else(|| old.map_or(0, |old| old.upgrades_cut))
+            .saturating_sub(cut_before),
+        left: switch.left,
         first_on_new: first_on_new.filter(|first| *first >= switch.decided_at && is_of_this(first)),
         last_on_old: old.and_then(|old| old.last_request).filter(is_of_this),
     })

@@ -45,7 +45,10 @@ pub(crate) fn nothing_to_roll_back(app: &App) -> Problem {
     let live = app.heading();
     let others = others_on_disk(app);
     let cause = match live {
-        Some(live) => format!("{} is live, and no revision before it is known.", live.revision),
+        Some(live) => match app.brought_by().and_then(|release| release.from) {
+            Some(from) => format!("{from}, which was live before {}, is no longer on disk.", live.revision),
+            None => format!("{} is live, and no revision before it is known.", live.revision),
+        },
         None => "nothing was released yet.".to_owned(),
     };
     let next = if others.is_empty() {
@@ -69,6 +72,15 @@ pub(crate) fn gone_back_already(last: &Release, live: RevisionId, app: &App) -> 
         format!("Nothing is left to do, or name where to: `switchover rollback --to {others}`.")
     };
     Problem::new("ROLLED-BACK-ALREADY", format!("release {} {how}, and {live} is live.", last.id), next)
+}
+
+/// A rollback that came just after the end of a release may have meant that one: the live revision is not touched.
+pub(crate) fn ended_before_its_switch(ended: &Release, live: RevisionId, app: &App) -> Problem {
+    let cause = format!("release {} ended a moment ago, before its switch, and {live} is live as before.", ended.id);
+    let others = others_on_disk(app);
+    let next =
+        format!("Nothing is left to do. To go back from {live}, name where to: `switchover rollback --to {others}`.");
+    Problem::new("ROLLED-BACK-ALREADY", cause, next)
 }
 
 /// The notice for who asks for a rollback while one is on its way.

@@ -124,6 +124,9 @@ pub struct Switch {
     pub drained_at: Option<Timestamp>,
     /// What was left there at the drain's deadline.
     pub left: u64,
+    /// The counter of the old revision's upgrades that were cut, as read when it was drained.
+    #[serde(default)]
+    pub upgrades_cut: Option<u64>,
 }
 
 /// One attempt.

@@ -134,7 +134,9 @@ pub(crate) fn follow_drain(turn: &mut Turn<'_>) {
         None => return,
     };
     if left == 0 || over {
-        turn.record(Event::Drained { release: draining.release, slot: draining.slot, left });
+        let cut = counted.map(|traffic| traffic.ledger.by_revision.get(&draining.revision));
+        let upgrades_cut = cut.map(|counted| counted.map_or(0, |counted| counted.upgrades_cut));
+        turn.record(Event::Drained { release: draining.release, slot: draining.slot, left, upgrades_cut });
     }
 }
 

@@ -46,6 +46,12 @@ pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId) {
         turn.record(Event::HandedOver { release: id, to: slot });
     }
     if !workers::have_moved(turn, slot, revision) {
+        if let Some(seen) = turn.sight.crash_loop(slot, revision) {
+            let (why, lines) = turn.sight.ailments(slot, revision);
+            let cause = format!("{} of {revision} in {slot} ends by itself again and again: {why}", seen.process);
+            let next = "Read the app's last lines, mend it, then deploy again.";
+            return turn.undo(id, Problem::new("INSTANCE-EXITED", cause, next).with_detail(lines));
+        }
         let limit = workers::limit(turn, slot, revision);
         if turn.waited_out(id, wait::HANDOVER, limit) {
             let (why, lines) = turn.sight.ailments(slot, revision);

@@ -1,7 +1,7 @@
 //! The idle slot: made free before a release takes it, seen empty before it counts as such.
 
 use switchover_model::record::Event;
-use switchover_model::release::{Outcome, Stage};
+use switchover_model::release::{Outcome, ReleaseKind, Stage};
 use switchover_model::{Problem, ReleaseId, RevisionId, Slot, Span};
 
 use crate::app::App;
@@ -87,7 +87,10 @@ fn provision(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot) {
         turn.record(Event::Stopped { slot });
         return;
     }
-    if let Some(lack) = platform.headroom.clone() {
+    // A return builds nothing: a full disk never forbids going back.
+    let returns = turn.release(id).is_some_and(|release| matches!(release.kind, ReleaseKind::Return { .. }));
+    let lack = platform.headroom.clone().filter(|lack| !(returns && lack.code == "DISK-FULL"));
+    if let Some(lack) = lack {
         return turn.undo(id, lack);
     }
     turn.record(Event::Entered { release: id, stage: Stage::Provision, slot: Some(slot) });

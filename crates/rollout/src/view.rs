@@ -45,6 +45,12 @@ pub fn way_back(app: &App, seen: &Seen, now: Timestamp) -> WayBack {
     let Some(live) = app.heading() else {
         return WayBack::None { why: "nothing has the traffic yet".to_owned() };
     };
+    if let Some(moving) = app.moving().filter(|moving| !moving.has_shifted() && !moving.is_undoing())
+        && goes_back(app).is_none()
+        && !is_behind_a_shift(app, moving)
+    {
+        return WayBack::Abort { release: moving.id };
+    }
     if let Some(last) = goes_back(app).or_else(|| gone_back(app).filter(|_| app.moving().is_none())) {
         let why = format!(
             "the traffic went back with release {} already; `switchover rollback --to` leads elsewhere",
@@ -59,11 +65,7 @@ pub fn way_back(app: &App, seen: &Seen, now: Timestamp) -> WayBack {
             return warm_way_back(app, sight, release, old, to);
         }
     }
-    let brought = app
-        .all_releases()
-        .rev()
-        .find(|release| release.revision == live.revision && release.has_shifted() && release.undoing.is_none());
-    match brought.and_then(|release| release.from) {
+    match app.brought_by().and_then(|release| release.from) {
         Some(to) if app.revisions.contains_key(&to) => {
             let why = "the old slot was stopped".to_owned();
             WayBack::Start { to, estimate: boot(app, to), why }
@@ -71,6 +73,12 @@ pub fn way_back(app: &App, seen: &Seen, now: Timestamp) -> WayBack {
         Some(to) => WayBack::None { why: format!("{to} is no longer on disk") },
         None => WayBack::None { why: format!("{} is the first revision", live.revision) },
     }
+}
+
+/// It waits for a shift that is going on: a rollback takes that one back too.
+fn is_behind_a_shift(app: &App, moving: &Release) -> bool {
+    let shifts = |release: &Release| release.is_open() && release.stage() == Some(Stage::Shift);
+    moving.stage().is_none() && app.releases.iter().any(|release| release.id < moving.id && shifts(release))
 }
 
 fn warm_way_back(app: &App, sight: Sight<'_>, release: &Release, old: Slot, to: RevisionId) -> WayBack {

@@ -239,3 +239,18 @@ proptest! {
         prop_assert_eq!(bed.served(), live);
     }
 }
+
+#[test]
+fn what_a_drain_cut_after_the_next_release_was_opened_is_told_with_its_switch() {
+    let mut bed = Bed::with_v2_baking(file());
+    bed.seen.traffic.as_mut().unwrap().upgrades.insert(RevisionId(2), 20);
+    bed.command(Command::Rollback { to: None, release: None }).unwrap();
+    bed.attempts_hang = true;
+    bed.deploy("v3");
+    bed.ledger().by_revision.entry(RevisionId(2)).or_default().upgrades_cut = 19;
+    bed.seen.traffic.as_mut().unwrap().upgrades.insert(RevisionId(2), 1);
+    bed.pass(Span::from_secs(40));
+    let receipt = receipt(&bed.app, ReleaseId(2), None, bed.now, Evidence::EveryRequest).unwrap();
+    let back = receipt.switches.last().unwrap();
+    assert_eq!((back.upgrades_cut, back.left), (19, 1));
+}

@@ -225,6 +225,58 @@ fn a_rollback_takes_back_the_deploy_that_waits_behind_a_rollback_and_not_that() 
 }
 
 #[test]
+fn of_two_who_cancel_one_deploy_none_moves_the_live_revision() {
+    let mut bed = Bed::with_v2_baking(file());
+    bed.pass(Span::from_secs(3_600));
+    bed.boots_forever = true;
+    let third = bed.deploy("v3");
+    assert_eq!(
+        way_back(&bed.app, &bed.seen, bed.now),
+        WayBack::Abort { release: third },
+        "status says what it will do"
+    );
+    bed.command(BACK).unwrap();
+    let named = Command::Rollback { to: None, release: Some(third) };
+    assert_eq!(bed.command(named.clone()).unwrap_err().code, "STALE-COMMAND");
+    let refused = bed.command(BACK).unwrap_err();
+    expect!["ROLLED-BACK-ALREADY: release 3 ended a moment ago, before its switch, and r2 is live as before. Nothing is left to do. To go back from r2, name where to: `switchover rollback --to r1|r3`."].assert_eq(&refused.to_string());
+    bed.boots_forever = false;
+    bed.pass(Span::from_secs(120));
+    assert_eq!(bed.command(named).unwrap_err().code, "STALE-COMMAND", "named, it never means another one");
+    assert_eq!(bed.served(), Some((Slot::Green, RevisionId(2))));
+    bed.command(BACK).unwrap();
+    assert_eq!(bed.served(), Some((Slot::Blue, RevisionId(1))), "later it means the live one");
+}
+
+#[test]
+fn releases_that_fail_one_after_the_other_leave_the_way_back_on_disk() {
+    let mut bed = Bed::with_v2_baking(file());
+    bed.pass(Span::from_secs(3_600));
+    bed.boots_forever = true;
+    for content in ["v3", "v4", "v5", "v6", "v7", "v8"] {
+        bed.deploy(content);
+        bed.pass(Span::from_secs(120));
+    }
+    bed.boots_forever = false;
+    let kept: Vec<u32> = bed.app.kept_revisions().iter().map(|id| id.0).collect();
+    assert_eq!(kept, [1, 2, 8], "the newest one that failed stays to be looked into");
+    bed.command(BACK).unwrap();
+    assert_eq!(bed.served(), Some((Slot::Blue, RevisionId(1))));
+}
+
+#[test]
+fn a_full_disk_forbids_a_deploy_and_no_return() {
+    let mut bed = Bed::with_v2_baking(file());
+    bed.pass(Span::from_secs(3_600));
+    let lack = switchover_model::Problem::new("DISK-FULL", "7 MiB is free.", "Free some.");
+    bed.seen.platform.as_mut().unwrap().headroom = Some(lack);
+    let third = bed.deploy("v3");
+    assert!(matches!(bed.outcome(third), Some(Outcome::Aborted { cause: Some(_) })));
+    bed.command(Command::Rollback { to: Some(RevisionId(1)), release: None }).unwrap();
+    assert_eq!(bed.served(), Some((Slot::Blue, RevisionId(1))));
+}
+
+#[test]
 fn a_rollback_that_names_an_older_release_is_refused() {
     let mut bed = Bed::with_v2_baking(file());
     bed.boots_forever = true;

@@ -213,7 +213,7 @@ fn the_old_slot_is_stopped_only_when_its_requests_are_over_or_their_time_is() {
     assert!(bed.app.slot(Slot::Blue).revision.is_some());
     bed.pass(Span::from_secs(20));
     assert!(bed.app.slot(Slot::Blue).revision.is_some());
-    bed.pass(Span::from_secs(13));
+    bed.pass(Span::from_secs(15));
     let story = bed.story();
     assert!(story.contains("blue drained, 3 left\nblue told to stop\nblue empty\n2: settled"), "{story}");
 }

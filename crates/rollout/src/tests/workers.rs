@@ -56,6 +56,27 @@ fn a_start_first_worker_stops_when_the_new_one_works() {
 }
 
 #[test]
+fn a_worker_that_ends_again_and_again_undoes_the_shift_at_once() {
+    let mut bed = Bed::with_v1_live(file_with_worker(Handover::StopFirst));
+    bed.stops_slowly = true;
+    bed.deploy("v2");
+    bed.stops_slowly = false;
+    bed.boots_forever = true;
+    finish_stops(&mut bed);
+    assert_eq!(bed.stage(), Some(Stage::Shift), "the new worker boots");
+    let mailer =
+        bed.instances_mut().iter_mut().find(|seen| seen.slot == Slot::Green && seen.process.as_str() == "mailer");
+    let mailer = mailer.unwrap();
+    mailer.restarts = 3;
+    let Phase::Unhealthy { since, cause } = sick() else { panic!("sick is unhealthy") };
+    mailer.phase = Phase::Crashed { cause, retry_at: since };
+    bed.boots_forever = false;
+    bed.run();
+    let cause = bed.app.any_release(ReleaseId(2)).unwrap().undoing.as_ref().unwrap().cause.clone().unwrap();
+    assert_eq!(cause.code, "INSTANCE-EXITED");
+}
+
+#[test]
 fn a_draining_worker_may_finish_after_the_switch() {
     let mut bed = Bed::with_v1_live(file_with_worker(Handover::Drain));
     bed.stops_slowly = true;

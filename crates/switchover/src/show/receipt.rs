@@ -71,6 +71,9 @@ fn one_switch(switch: &SwitchReceipt, now: Timestamp, zone: &TimeZone) -> Vec<St
     let drain = if switch.from.is_some() { span(switch.drain) } else { "nothing to drain".to_owned() };
     table.row(["  drain".to_owned(), drain]);
     table.row(["  upgrades cut".to_owned(), switch.upgrades_cut.to_string()]);
+    if switch.left > 0 {
+        table.row(["  left when the drain's time was over".to_owned(), switch.left.to_string()]);
+    }
     table.lines()
 }
 

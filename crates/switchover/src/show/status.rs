@@ -108,6 +108,9 @@ fn way_back(way: &WayBack, frame: &Frame<'_>) -> String {
             };
             format!("a rollback now: {to} is started first, then one switch; {takes} ({why})")
         }
+        WayBack::Abort { release } => {
+            format!("a rollback now: takes release {release} back; no traffic has moved")
+        }
         WayBack::None { why } => format!("a rollback now: none; {why}"),
     }
 }

@@ -218,6 +218,7 @@ fn a_receipt_writes_its_sum_out() {
             decision_to_flip: Some(Span::from_micros(3_100)),
             drain: Some(Span::from_millis(1_480)),
             upgrades_cut: 2,
+            left: 0,
             first_on_new: Some(at(2_004)),
             last_on_old: Some(at(2_002)),
         }],
