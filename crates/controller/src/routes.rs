@@ -35,8 +35,18 @@ pub(crate) fn fill(
         hosts: route.map(|route| route.hosts.clone()).unwrap_or_default(),
         arms: goal.arms.iter().map(|arm| fill_arm(app, arm, platform, in_force)).collect(),
         preview,
+        preview_host: rule.map(|rule| rule.host.clone()),
         drain_ms: millis(drain),
     }
+}
+
+/// What an app is given before its first routes are decided: its hosts are its own, and nobody is led anywhere by them.
+///
+/// Nothing for an app that takes no requests.
+pub(crate) fn before_the_first(app: &App) -> Option<RoutesGoal> {
+    let config = app.config.as_ref().filter(|_| app.routes.is_none())?;
+    let is_routed = config.processes.values().any(|process| matches!(process.kind, ProcessKind::Routed { .. }));
+    is_routed.then(|| RoutesGoal { arms: Vec::new(), preview: None })
 }
 
 /// Where the routed processes of a slot listen, directly.

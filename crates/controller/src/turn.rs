@@ -333,6 +333,10 @@ impl Turner {
                 }
             }
         }
+        if let Some(goal) = routes::before_the_first(&self.app) {
+            about.push(About::Routes);
+            asked.push((About::Routes, Action::Route(Box::new(goal))));
+        }
         self.acts.keep_only(&about);
         self.ask(asked).await
     }
@@ -350,7 +354,7 @@ impl Turner {
                 Action::Ensure(_) | Action::Stop { .. } | Action::KeepRevisions { .. } => None,
                 Action::Build { .. } | Action::Hook { .. } | Action::CancelAttempt { .. } => continue,
             };
-            let is_new_route = routes.is_some();
+            let is_new_route = routes.as_ref().is_some_and(|routes| !self.is_in_force_but_for_its_preview_host(routes));
             if self.acts.is_due(about, &action, &instances) || (is_new_route && !self.acts.fails(about)) {
                 due.push((about, action, routes));
             }
@@ -386,7 +390,15 @@ impl Turner {
     fn routes_to_set(&self, goal: &switchover_model::seam::RoutesGoal) -> Option<Routes> {
         let in_force = self.seen.traffic.as_ref().and_then(|traffic| traffic.routes.as_ref());
         let routes = routes::fill(&self.app, goal, self.platform.as_ref()?, in_force, &self.token);
-        (in_force != Some(&routes)).then_some(routes)
+        // Routes that no decision of ours made are a decision's matter.
+        let is_foreign = self.app.routes.is_none() && in_force.is_some_and(|known| known.version > 0);
+        (in_force != Some(&routes) && !is_foreign).then_some(routes)
+    }
+
+    /// A router of an older version does not keep the preview's host: it is told now and then, not at every turn.
+    fn is_in_force_but_for_its_preview_host(&self, routes: &Routes) -> bool {
+        let in_force = self.seen.traffic.as_ref().and_then(|traffic| traffic.routes.as_ref());
+        in_force.is_some_and(|known| *known == Routes { preview_host: known.preview_host.clone(), ..routes.clone() })
     }
 
     /// While nothing can be recorded, what was decided before still holds: dead instances leave the table.
@@ -479,7 +491,13 @@ impl Turner {
 async fn perform(parts: &Parts, app: &AppName, action: &Action, routes: Option<&Routes>) -> Result<(), SeamError> {
     match action {
         Action::Route(_) => match routes {
-            Some(routes) => parts.traffic.ensure(routes).await,
+            Some(routes) => {
+                if routes.version == 0 {
+                    // Before the first decision the hosts may change under the same number; nobody is led by them.
+                    parts.traffic.remove(app).await?;
+                }
+                parts.traffic.ensure(routes).await
+            }
             None => Ok(()),
         },
         Action::Ensure(spec) => parts.platform.ensure(spec).await,

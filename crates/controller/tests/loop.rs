@@ -334,3 +334,27 @@ async fn wait_for(what: &str, is_so: impl Fn() -> bool) {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }
+
+#[tokio::test]
+async fn a_preview_host_is_its_apps_before_the_first_slot_is_there_and_after_the_switch() {
+    let world = World::new();
+    let controller = world.controller().await;
+    world.lock().hold_builds = true;
+    let file = |host: &str| config("shop", &format!("[route]\npreview = {{ host = \"{host}\" }}\n{QUICK}"));
+    let reserved = || {
+        let state = world.lock();
+        let (routes, _) = state.routes.get(&shop())?;
+        Some((routes.version, routes.preview_host.as_ref()?.to_string(), routes.arms.len(), routes.preview.is_some()))
+    };
+    give(&controller, &shop(), "a", deploy(file("one.example"))).await.unwrap();
+    wait_for("the host is reserved", || reserved() == Some((0, "one.example".to_owned(), 0, false))).await;
+    // A host that was changed meanwhile is given back.
+    give(&controller, &shop(), "b", Command::Apply { config: Box::new(file("two.example")) }).await.unwrap();
+    wait_for("the other host is reserved", || reserved() == Some((0, "two.example".to_owned(), 0, false))).await;
+    world.lock().hold_builds = false;
+    until(&controller, &shop(), "r1 live", |status| live_revision(status) == Some(RevisionId(1))).await;
+    wait_for("r1 is routed", || reserved().is_some_and(|(version, ..)| version > 0)).await;
+    let (_, host, arms, is_shown) = reserved().unwrap();
+    assert_eq!((host.as_str(), arms, is_shown), ("two.example", 1, false));
+    controller.shutdown().await;
+}

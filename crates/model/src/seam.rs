@@ -66,8 +66,12 @@ pub struct Routes {
     pub hosts: Vec<Host>,
     /// Who gets the traffic. Shares sum to all; a slot may stand here with no share (kept warm). Empty: 503 for all.
     pub arms: Vec<Arm>,
-    /// The address of the idle slot.
+    /// What the address of the idle slot shows now.
     pub preview: Option<Preview>,
+    /// The address of the idle slot: no other app's and no live page is ever shown there, also while it shows nothing.
+    /// Part of the policy alone, so that the same version may come to know of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preview_host: Option<Host>,
     /// How long requests on a slot that lost its share may go on, in milliseconds; then its upgrades are closed.
     pub drain_ms: u64,
 }

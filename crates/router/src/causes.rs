@@ -32,11 +32,13 @@ pub(crate) enum OwnCause {
     AnswerBroken,
     /// This program failed while it served the request: its client saw the connection end.
     RouterPanicked,
+    /// The preview address while nothing is previewed.
+    NoPreview,
 }
 
 impl OwnCause {
     /// All, in the order of their places in the ledger file: append only.
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Refused,
         Self::UnknownHost,
         Self::PreviewForbidden,
@@ -50,6 +52,7 @@ impl OwnCause {
         Self::TooManyConnections,
         Self::AnswerBroken,
         Self::RouterPanicked,
+        Self::NoPreview,
     ];
 
     /// Its place in the ledger file.
@@ -73,13 +76,16 @@ impl OwnCause {
             Self::TooManyConnections => "too-many-connections",
             Self::AnswerBroken => "answer-broken",
             Self::RouterPanicked => "router-panicked",
+            Self::NoPreview => "no-preview",
         }
     }
 
     /// True when the client did nothing wrong: with a healthy instance at hand, such a request is lost.
     pub(crate) fn is_failure(self) -> bool {
         match self {
-            Self::Refused | Self::UnknownHost | Self::PreviewForbidden | Self::RequestTimeout => false,
+            Self::Refused | Self::UnknownHost | Self::PreviewForbidden | Self::NoPreview | Self::RequestTimeout => {
+                false
+            }
             Self::NoInstance
             | Self::ConnectFailed
             | Self::ConnectTimeout
@@ -108,6 +114,7 @@ impl OwnAnswer {
     pub(crate) const UNKNOWN_HOST: Self = Self::plain(404, "no app is served under this host");
     pub(crate) const UNKNOWN_PATH: Self = Self::plain(404, "no process of the app answers under this path");
     pub(crate) const PREVIEW_FORBIDDEN: Self = Self::plain(401, "the preview asks for its token");
+    pub(crate) const NO_PREVIEW: Self = Self::plain(404, "nothing is previewed here now");
     pub(crate) const NO_INSTANCE: Self = Self::later("no instance is healthy");
     pub(crate) const NOT_CONFIRMED: Self = Self::later("the router waits for its table to be confirmed");
 

@@ -20,6 +20,7 @@ fn apps(address: SocketAddr) -> Apps {
             processes: vec![RoutedProcess { process: "web".parse().unwrap(), paths: vec!["/".into()], endpoints }],
         }],
         preview: None,
+        preview_host: None,
         drain_ms: 1_000,
     };
     Apps::from([(routes.app.clone(), InForce { routes, since: Timestamp::from_micros(7) })])
@@ -86,4 +87,18 @@ fn a_broken_file_is_said_and_never_an_empty_success() {
     }
     std::fs::write(&path, String::from_utf8(whole).unwrap().replace("\"format\":1", "\"format\":2")).unwrap();
     assert!(Kept::open(path).1.problem.unwrap().contains("format 2"));
+}
+
+#[test]
+fn a_table_kept_before_preview_hosts_were_reserved_is_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("table.json");
+    let mut apps = apps("127.0.0.1:9".parse().unwrap());
+    Kept::open(path.clone()).0.write(5, &apps, false).unwrap();
+    assert!(!std::fs::read_to_string(&path).unwrap().contains("preview_host"), "as it was written before");
+    assert_eq!(Kept::open(path.clone()).1.apps.len(), 1);
+    let host = Some("preview.shop.example".parse().unwrap());
+    apps.values_mut().for_each(|app| app.routes.preview_host.clone_from(&host));
+    Kept::open(path.clone()).0.write(6, &apps, false).unwrap();
+    assert!(Kept::open(path).1.apps.values().all(|app| app.routes.preview_host == host));
 }

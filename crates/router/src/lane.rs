@@ -116,8 +116,10 @@ impl Lane {
     }
 
     fn route_preview(self: &Rc<Self>, table: Rc<LaneTable>, app: usize, asked: &Asked<'_>, path: &[u8]) -> Routed {
-        let (Some(routes), Some((counters, arm))) = (&table.table.apps[app].preview, &table.apps[app].preview) else {
-            return own(&self.nobody, OwnCause::UnknownHost, OwnAnswer::UNKNOWN_HOST);
+        let lane = &table.apps[app];
+        let counters = lane.preview_counters.as_ref().unwrap_or(&self.nobody);
+        let (Some(routes), Some(arm)) = (&table.table.apps[app].preview, &lane.preview) else {
+            return own(counters, OwnCause::NoPreview, OwnAnswer::NO_PREVIEW);
         };
         if !routes.admission.admits(asked.peer, asked.head) {
             return own(counters, OwnCause::PreviewForbidden, OwnAnswer::PREVIEW_FORBIDDEN);

@@ -117,7 +117,10 @@ pub(crate) struct LaneApp {
     pub(crate) counters: OwnerCounters,
     /// As in the table.
     pub(crate) arms: Vec<LaneArm>,
-    pub(crate) preview: Option<(OwnerCounters, LaneArm)>,
+    /// What is previewed now.
+    pub(crate) preview: Option<LaneArm>,
+    /// Counts what comes for the preview address, where there is one.
+    pub(crate) preview_counters: Option<OwnerCounters>,
 }
 
 /// A table made ready for one lane.
@@ -133,7 +136,7 @@ impl LaneTable {
     pub(crate) fn arm(&self, way: Way) -> &LaneArm {
         let app = &self.apps[way.app];
         match (way.kind, &app.preview) {
-            (Kind::Preview, Some((_, arm))) => arm,
+            (Kind::Preview, Some(arm)) => arm,
             (Kind::Preview, None) | (Kind::Live, _) => &app.arms[way.arm],
         }
     }
@@ -167,10 +170,8 @@ impl Memory {
                 LaneApp {
                     counters: ledger.owner(&live),
                     arms: app.arms.iter().map(|arm| self.prepare_arm(&live, arm, ledger)).collect(),
-                    preview: app
-                        .preview
-                        .as_ref()
-                        .map(|part| (ledger.owner(&preview), self.prepare_arm(&preview, &part.arm, ledger))),
+                    preview: app.preview.as_ref().map(|part| self.prepare_arm(&preview, &part.arm, ledger)),
+                    preview_counters: app.has_preview_host.then(|| ledger.owner(&preview)),
                 }
             })
             .collect();
@@ -247,7 +248,7 @@ impl Memory {
     }
 
     fn forget_unused(&self, now: &LaneTable) -> Vec<Endpoint> {
-        let arms = || now.apps.iter().flat_map(|app| app.arms.iter().chain(app.preview.iter().map(|(_, arm)| arm)));
+        let arms = || now.apps.iter().flat_map(|app| app.arms.iter().chain(&app.preview));
         let used: HashSet<_> = arms()
             .flat_map(|arm| &arm.processes)
             .flat_map(|backends| &backends.endpoints)
@@ -307,7 +308,7 @@ fn served(table: &LaneTable) -> HashMap<RevisionKey, (&Rc<RevisionState>, u64)> 
                 served.insert((owner, arm.revision), (&state.revision, app.drain_ms));
             }
         }
-        if let Some((_, state)) = &lane.preview {
+        if let Some(state) = &lane.preview {
             let owner = Owner { app: Some(app.app.clone()), kind: Kind::Preview };
             served.insert((owner, state.revision.revision), (&state.revision, app.drain_ms));
         }

@@ -364,6 +364,8 @@ fn change(known: Option<&Routes>, wanted: &Routes) -> Result<Change, Problem> {
             let bare = |routes: &Routes| {
                 let mut routes = routes.clone();
                 endpoint_lists(&mut routes).for_each(Vec::clear);
+                // One that was set before preview addresses were reserved.
+                routes.preview_host = None;
                 routes
             };
             if bare(known) == bare(wanted) {
@@ -407,6 +409,7 @@ mod tests {
             hosts: vec!["shop.example".parse().unwrap()],
             arms: vec![],
             preview: None,
+            preview_host: None,
             drain_ms: 0,
         };
         switchboard.ensure(routes, Setting { client: 1, serial: 1 }).await.unwrap();

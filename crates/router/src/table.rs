@@ -31,7 +31,7 @@ pub(crate) struct Table {
 pub(crate) enum Found {
     /// The app at this place of [`Table::apps`].
     App(usize),
-    /// Its preview.
+    /// Its preview, whether one is shown now or not.
     Preview(usize),
 }
 
@@ -41,7 +41,10 @@ pub(crate) struct AppTable {
     pub(crate) app: AppName,
     /// Newest revision first: it has the lowest buckets.
     pub(crate) arms: Vec<ArmTable>,
+    /// What its preview address shows now.
     pub(crate) preview: Option<PreviewTable>,
+    /// It has a preview address.
+    pub(crate) has_preview_host: bool,
     pub(crate) drain_ms: u64,
 }
 
@@ -94,7 +97,9 @@ impl Table {
                 table.fallback = Some(place);
             }
             let named = routes.hosts.iter().map(|host| (host, Found::App(place)));
-            let preview = routes.preview.iter().map(|preview| (&preview.host, Found::Preview(place)));
+            let shown = routes.preview.as_ref().map(|preview| &preview.host);
+            let reserved = routes.preview_host.as_ref().filter(|host| Some(*host) != shown);
+            let preview = shown.into_iter().chain(reserved).map(|host| (host, Found::Preview(place)));
             for (host, found) in named.chain(preview) {
                 let key: Box<[u8]> = host.as_str().as_bytes().into();
                 if let Some(other) = claimed.insert(key.clone(), routes.app.clone()) {
@@ -167,7 +172,13 @@ impl AppTable {
             let admission = Admission { digest, networks };
             Ok(PreviewTable { admission, arm: ArmTable::compile(&routes.app, &preview.arm)? })
         });
-        Ok(Self { app: routes.app.clone(), arms, preview: preview.transpose()?, drain_ms: routes.drain_ms })
+        Ok(Self {
+            app: routes.app.clone(),
+            arms,
+            preview: preview.transpose()?,
+            has_preview_host: routes.preview.is_some() || routes.preview_host.is_some(),
+            drain_ms: routes.drain_ms,
+        })
     }
 
     /// The place of the arm whose share this bucket falls into.

@@ -28,6 +28,7 @@ fn routes(app: &str, hosts: &[&str], arms: Vec<Arm>) -> Routes {
         hosts: hosts.iter().map(|host| host.parse().unwrap()).collect(),
         arms,
         preview: None,
+        preview_host: None,
         drain_ms: 0,
     }
 }
@@ -132,4 +133,19 @@ fn shares_are_all_or_nothing_in_sum() {
     }
     assert!(AppTable::compile(&routes("shop", &[], vec![arm(1, 0, &[]), arm(1, 0, &[])])).is_err());
     assert!(AppTable::compile(&routes("shop", &[], vec![arm(1, 0, &[("web", &["api"])])])).is_err());
+}
+
+#[test]
+fn a_preview_host_is_its_apps_alone_also_while_nothing_is_previewed() {
+    let host = || "preview.example.com".parse().unwrap();
+    let mut shop = routes("shop", &["shop.example.com"], vec![]);
+    shop.preview_host = Some(host());
+    let rest = routes("rest", &[], vec![]);
+    let table = Table::compile(1, [&shop, &rest], false).unwrap();
+    assert_eq!(table.find(Some(b"preview.example.com:8080")), Some(Found::Preview(0)));
+    let thief = routes("thief", &["preview.example.com"], vec![]);
+    assert_eq!(Table::compile(1, [&shop, &thief], false).unwrap_err().code, "HOST-TAKEN");
+    // Shown and reserved is one claim.
+    shop.preview = Some(Preview { host: host(), arm: arm(1, 0, &[]), token_digest: "0".repeat(64), networks: vec![] });
+    assert!(Table::compile(1, [&shop, &rest], false).is_ok());
 }

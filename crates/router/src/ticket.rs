@@ -64,8 +64,8 @@ impl Ticket {
 
     fn counters(&self) -> &OwnerCounters {
         let app = &self.table.apps[self.way.app];
-        match (self.way.kind, &app.preview) {
-            (Kind::Preview, Some((counters, _))) => counters,
+        match (self.way.kind, &app.preview_counters) {
+            (Kind::Preview, Some(counters)) => counters,
             (Kind::Preview, None) | (Kind::Live, _) => &app.counters,
         }
     }

@@ -188,7 +188,12 @@ impl Traffic for Seams {
         state.ensured_routes += 1;
         let known = state.routes.get(&routes.app).cloned();
         let since = match &known {
-            Some((known, _)) if known.version > routes.version => {
+            Some((known, _))
+                if known.version > routes.version
+                    || (known.version == routes.version
+                        && known.preview_host.is_some()
+                        && known.preview_host != routes.preview_host) =>
+            {
                 return Err(SeamError::Refused(Problem::new("OLD", "It is old.", "Nothing.")));
             }
             Some((known, since)) if known.version == routes.version => *since,

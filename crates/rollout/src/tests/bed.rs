@@ -295,6 +295,7 @@ impl Bed {
                     hosts: Vec::new(),
                     arms: arms.collect(),
                     preview: None,
+                    preview_host: None,
                     drain_ms: 30_000,
                 };
                 let now = self.now;

@@ -284,6 +284,7 @@ impl World {
             hosts: config.route.hosts.clone(),
             arms: goal.arms.iter().map(fill).collect(),
             preview,
+            preview_host: config.route.preview.as_ref().map(|rule| rule.host.clone()),
             drain_ms: config.route.drain.as_micros() / MILLIS,
         })
     }

@@ -54,6 +54,7 @@ pub(super) fn to_cause(cause: OwnCause) -> OwnAnswer {
         OwnCause::RequestTimeout => plain(408, "the request did not come in time"),
         OwnCause::UnknownHost => OwnAnswer::UNKNOWN_HOST,
         OwnCause::PreviewForbidden => OwnAnswer::PREVIEW_FORBIDDEN,
+        OwnCause::NoPreview => OwnAnswer::NO_PREVIEW,
         OwnCause::NoInstance => OwnAnswer::NO_INSTANCE,
         OwnCause::TooManyConnections => {
             let retry_after_seconds = Some(RETRY_AFTER_SECONDS);

@@ -280,6 +280,7 @@ pub(crate) fn routes(version: u64, arms: &[(u32, bool, &[&Upstream])]) -> Routes
         hosts: vec![],
         arms: arms.iter().map(arm).collect(),
         preview: None,
+        preview_host: None,
         drain_ms: 30_000,
     }
 }

@@ -50,3 +50,31 @@ fn the_preview_shows_the_idle_slot_to_who_has_the_token_and_is_in_no_receipt() {
     router.ensure(&wanted);
     assert!(ask("").ends_with("green"));
 }
+
+#[test]
+fn a_preview_host_without_a_preview_is_answered_by_the_router_and_by_no_app() {
+    let router = Router::start(1);
+    let (blue, other) = (Upstream::start("blue"), Upstream::start("other"));
+    let mut rest = routes(1, &[(1, true, &[&other])]);
+    rest.app = "rest".parse().unwrap();
+    rest.hosts = vec![];
+    router.ensure(&rest);
+    let mut wanted = routes(1, &[(1, true, &[&blue])]);
+    wanted.hosts = vec!["shop.example".parse().unwrap()];
+    // As an earlier version of the controller set it; then the same decision with its preview's host.
+    router.ensure(&wanted);
+    let ask = || router.ask("GET / HTTP/1.1\r\nHost: preview.shop.example\r\nConnection: close\r\n\r\n");
+    assert!(ask().ends_with("other"));
+    wanted.preview_host = Some("preview.shop.example".parse().unwrap());
+    router.ensure(&wanted);
+    let answer = ask();
+    assert!(answer.starts_with("HTTP/1.1 404 ") && answer.contains("nothing is previewed here now"), "{answer}");
+    assert_eq!(other.asked(), 1);
+    assert_eq!(blue.asked(), 0);
+    let status = router.block_on(router.client.status()).unwrap();
+    let (_, preview) = status.previews.iter().find(|(app, _)| *app == wanted.app).unwrap();
+    assert_closes(preview);
+    let own = &preview.own["no-preview"];
+    assert_eq!((preview.accepted, own.count, own.lost), (1, 1, 0));
+    assert_eq!(router.observe().ledger.accepted, 0, "it is in no receipt");
+}

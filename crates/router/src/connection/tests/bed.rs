@@ -161,6 +161,7 @@ fn table(generation: u64, upstreams: &[SocketAddr], hosts: &[&str]) -> Table {
         hosts: hosts.iter().map(|host| host.parse().expect("a host")).collect(),
         arms: vec![Arm { slot: Slot::Blue, revision, share: Share::ALL, processes: vec![process] }],
         preview: None,
+        preview_host: None,
         drain_ms: 0,
     };
     Table::compile(generation, [&routes], false).expect("valid routes")
