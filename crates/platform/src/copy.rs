@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Read, Seek};
 use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::{Component, Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -49,6 +49,36 @@ impl Cancel {
 
     pub(crate) fn check(&self) -> Result<(), CopyError> {
         if self.0.load(Ordering::Relaxed) { Err(CopyError::Cancelled) } else { Ok(()) }
+    }
+}
+
+/// What is never copied, wherever it lies.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct LeftOut<'a> {
+    /// The state directory, by its real path.
+    pub(crate) state: Option<&'a Path>,
+    /// The secrets: they are sealed beside the tree, which anybody may read.
+    pub(crate) secrets: Option<&'a TheFile>,
+}
+
+/// One file, known by what it is and by where it is: an editor may put another one in its place meanwhile.
+#[derive(Debug)]
+pub(crate) struct TheFile {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
+}
+
+impl TheFile {
+    pub(crate) fn at(path: &Path) -> io::Result<Self> {
+        let path = path.canonicalize()?;
+        let metadata = fs::metadata(&path)?;
+        Ok(Self { path, device: metadata.dev(), inode: metadata.ino() })
+    }
+
+    fn is(&self, path: &Path, metadata: &fs::Metadata) -> bool {
+        (metadata.dev(), metadata.ino()) == (self.device, self.inode)
+            || (path.file_name() == self.path.file_name() && path.canonicalize().is_ok_and(|path| path == self.path))
     }
 }
 
@@ -141,7 +171,13 @@ fn output(mut command: Command, limit: Duration, cancel: &Cancel) -> Result<Outp
 }
 
 /// Copies `paths` of `from`; one that is not there (deleted, but still tracked) is left out.
-pub(crate) fn copy_paths(from: &Path, paths: &BTreeSet<PathBuf>, to: &Path, cancel: &Cancel) -> Result<(), CopyError> {
+pub(crate) fn copy_paths(
+    from: &Path,
+    paths: &BTreeSet<PathBuf>,
+    to: &Path,
+    left_out: LeftOut<'_>,
+    cancel: &Cancel,
+) -> Result<(), CopyError> {
     for path in paths {
         if !path.components().all(|part| matches!(part, Component::Normal(_))) {
             return Err(CopyError::Refused(format!("\"{}\" leads out of the directory", path.display())));
@@ -150,8 +186,8 @@ pub(crate) fn copy_paths(from: &Path, paths: &BTreeSet<PathBuf>, to: &Path, canc
             fs::create_dir_all(to.join(parent))?;
         }
         let copied = match fs::symlink_metadata(from.join(path)) {
-            Ok(metadata) if metadata.is_dir() => copy_tree(&from.join(path), &to.join(path), None, cancel),
-            Ok(metadata) => copy_one(&from.join(path), &metadata, &to.join(path), cancel),
+            Ok(metadata) if metadata.is_dir() => copy_tree(&from.join(path), &to.join(path), left_out, cancel),
+            Ok(metadata) => copy_one(&from.join(path), &metadata, &to.join(path), left_out, cancel),
             Err(error) => Err(error.into()),
         };
         match copied {
@@ -163,8 +199,8 @@ pub(crate) fn copy_paths(from: &Path, paths: &BTreeSet<PathBuf>, to: &Path, canc
     Ok(())
 }
 
-/// Copies everything under `from` but `.git` and `except`. Sockets, pipes and devices are left out.
-pub(crate) fn copy_tree(from: &Path, to: &Path, except: Option<&Path>, cancel: &Cancel) -> Result<(), CopyError> {
+/// Copies everything under `from` but `.git` and what is `left_out`; sockets, pipes and devices neither.
+pub(crate) fn copy_tree(from: &Path, to: &Path, left_out: LeftOut<'_>, cancel: &Cancel) -> Result<(), CopyError> {
     fs::create_dir_all(to)?;
     let mut unvisited = vec![PathBuf::new()];
     while let Some(directory) = unvisited.pop() {
@@ -173,7 +209,7 @@ pub(crate) fn copy_tree(from: &Path, to: &Path, except: Option<&Path>, cancel: &
             let path = directory.join(item.file_name());
             let full = from.join(&path);
             if item.file_name() == ".git"
-                || except.is_some_and(|except| full.canonicalize().is_ok_and(|it| it == except))
+                || left_out.state.is_some_and(|state| full.canonicalize().is_ok_and(|it| it == state))
             {
                 continue;
             }
@@ -182,15 +218,24 @@ pub(crate) fn copy_tree(from: &Path, to: &Path, except: Option<&Path>, cancel: &
                 fs::create_dir(to.join(&path))?;
                 unvisited.push(path);
             } else {
-                copy_one(&full, &metadata, &to.join(&path), cancel).map_err(|error| named(error, &path))?;
+                copy_one(&full, &metadata, &to.join(&path), left_out, cancel).map_err(|error| named(error, &path))?;
             }
         }
     }
     Ok(())
 }
 
-fn copy_one(from: &Path, metadata: &fs::Metadata, to: &Path, cancel: &Cancel) -> Result<(), CopyError> {
+fn copy_one(
+    from: &Path,
+    metadata: &fs::Metadata,
+    to: &Path,
+    left_out: LeftOut<'_>,
+    cancel: &Cancel,
+) -> Result<(), CopyError> {
     cancel.check()?;
+    if metadata.is_file() && left_out.secrets.is_some_and(|secrets| secrets.is(from, metadata)) {
+        return Ok(());
+    }
     if metadata.is_symlink() {
         symlink(fs::read_link(from)?, to)?;
     } else if metadata.is_file() {

@@ -9,7 +9,7 @@ use switchover_model::revision::Source;
 use switchover_model::{AppName, Problem, RevisionId};
 
 use crate::archive;
-use crate::copy::{self, Cancel, CopyError};
+use crate::copy::{self, Cancel, CopyError, LeftOut, TheFile};
 use crate::durable;
 use crate::headroom;
 use crate::process_platform::{Shared, lock};
@@ -30,12 +30,14 @@ pub(crate) struct Bringing {
     source: Source,
     /// `[build] source`.
     part: Option<PathBuf>,
+    /// `[secrets] file`.
+    secrets: Option<PathBuf>,
 }
 
 impl Bringing {
     pub(crate) fn of(config: &AppConfig, id: RevisionId, source: &Source) -> Self {
         let part = config.build.as_ref().and_then(|build| build.source.clone());
-        Self { app: config.name.clone(), id, source: source.clone(), part }
+        Self { app: config.name.clone(), id, source: source.clone(), part, secrets: config.secrets_file.clone() }
     }
 
     /// Clears what an earlier attempt left, makes the directories and copies. Blocks. The revision is in the making
@@ -61,18 +63,7 @@ impl Bringing {
         durable::make_private_dir(&shared.layout.builds(&self.app)).map_err(unusable)?;
         let tree = dir.tree();
         fs::create_dir(&tree).map_err(unusable)?;
-        let copied = match &self.source {
-            Source::Directory { path } => self.copy_directory(path, &tree, shared.layout.state(), cancel),
-            Source::Artifact { path } if !path.exists() => fs::metadata(path).map(drop).map_err(CopyError::Io),
-            Source::Artifact { path } if path.is_dir() => copy_contents(path, &tree, shared.layout.state(), cancel),
-            Source::Artifact { path } if is_archive(path) => archive::unpack(path, &tree, cancel),
-            Source::Artifact { path } => Err(CopyError::Refused(format!(
-                "{} is neither a directory nor a .tar, .tar.gz or .tgz file",
-                path.display()
-            ))),
-            Source::Revision { .. } => Ok(()),
-        };
-        copied.map_err(|error| {
+        self.copy(&tree, shared.layout.state(), cancel).map_err(|error| {
             // What was half made is cleared by the next attempt too.
             let _ = durable::remove_tree(&dir.root);
             self.problem(error)
@@ -80,20 +71,42 @@ impl Bringing {
         Ok(building)
     }
 
-    fn copy_directory(&self, path: &Path, tree: &Path, state: &Path, cancel: &Cancel) -> Result<(), CopyError> {
+    fn copy(&self, tree: &Path, state: &Path, cancel: &Cancel) -> Result<(), CopyError> {
+        let secrets = self.secrets.as_deref().map(TheFile::at).transpose()?;
+        let left_out = LeftOut { state: Some(state), secrets: secrets.as_ref() };
+        match &self.source {
+            Source::Directory { path } => self.copy_directory(path, tree, left_out, cancel),
+            Source::Artifact { path } if !path.exists() => fs::metadata(path).map(drop).map_err(CopyError::Io),
+            Source::Artifact { path } if path.is_dir() => copy_contents(path, tree, left_out, cancel),
+            Source::Artifact { path } if is_archive(path) => archive::unpack(path, tree, cancel),
+            Source::Artifact { path } => Err(CopyError::Refused(format!(
+                "{} is neither a directory nor a .tar, .tar.gz or .tgz file",
+                path.display()
+            ))),
+            Source::Revision { .. } => Ok(()),
+        }
+    }
+
+    fn copy_directory(
+        &self,
+        path: &Path,
+        tree: &Path,
+        left_out: LeftOut<'_>,
+        cancel: &Cancel,
+    ) -> Result<(), CopyError> {
         if let Some(part) = &self.part {
             let from = path.join(part);
             return if from.is_file() {
                 let name = part.file_name().map(PathBuf::from).unwrap_or_default();
                 let parent = from.parent().unwrap_or(path);
-                copy::copy_paths(parent, &[name].into(), tree, cancel)
+                copy::copy_paths(parent, &[name].into(), tree, left_out, cancel)
             } else {
-                copy_contents(&from, tree, state, cancel)
+                copy_contents(&from, tree, left_out, cancel)
             };
         }
         match copy::tracked(path, cancel)? {
-            Some(paths) => copy::copy_paths(path, &paths, tree, cancel),
-            None => copy_contents(path, tree, state, cancel),
+            Some(paths) => copy::copy_paths(path, &paths, tree, left_out, cancel),
+            None => copy_contents(path, tree, left_out, cancel),
         }
     }
 
@@ -142,11 +155,12 @@ impl Bringing {
 }
 
 /// Copies a directory's content; a state directory inside it stays where it is.
-fn copy_contents(from: &Path, tree: &Path, state: &Path, cancel: &Cancel) -> Result<(), CopyError> {
-    if from.canonicalize()?.starts_with(state) {
+fn copy_contents(from: &Path, tree: &Path, left_out: LeftOut<'_>, cancel: &Cancel) -> Result<(), CopyError> {
+    let from_here = from.canonicalize()?;
+    if left_out.state.is_some_and(|state| from_here.starts_with(state)) {
         return Err(CopyError::Refused("it lies in the state directory".to_owned()));
     }
-    copy::copy_tree(from, tree, Some(state), cancel)
+    copy::copy_tree(from, tree, left_out, cancel)
 }
 
 fn is_archive(path: &Path) -> bool {

@@ -97,6 +97,39 @@ async fn what_git_tracks_is_copied_as_it_is_in_the_working_tree() {
 }
 
 #[tokio::test]
+async fn the_secrets_file_is_in_no_revisions_tree() {
+    let bed = bed().await;
+    let source = bed.dir.path().join("app");
+    write_files(&source, &[("main", "1"), ("etc/app.env", "KEY=hunter2-do-not-tell\n"), ("sub/main", "1")]);
+    fs::hard_link(source.join("etc/app.env"), source.join("sub/again.env")).unwrap();
+    let mut config = bed.config(WORKER);
+    config.secrets_file = Some(source.join("etc/../etc/app.env"));
+    let part = bed.config(&format!("[build]\nsource = \"sub\"\n{WORKER}"));
+    let part = switchover_model::config::AppConfig { secrets_file: config.secrets_file.clone(), ..part };
+    let is_left_out = |id: u32, paths: &[&str]| {
+        assert!(tree(&bed, id).join("main").exists(), "r{id}");
+        for path in paths {
+            assert!(!tree(&bed, id).join(path).exists(), "r{id} has {path}");
+        }
+        let sealed = fs::read_to_string(revision_dir(&bed, id).join("secrets")).unwrap();
+        assert!(sealed.contains("hunter2-do-not-tell"));
+    };
+    let (directory, artifact) = (Source::Directory { path: source.clone() }, Source::Artifact { path: source.clone() });
+    bed.build_from(&config, 1, &directory).await.unwrap();
+    is_left_out(1, &["etc/app.env", "sub/again.env"]);
+    bed.build_from(&part, 2, &directory).await.unwrap();
+    is_left_out(2, &["again.env"]);
+    bed.build_from(&config, 3, &artifact).await.unwrap();
+    is_left_out(3, &["etc/app.env", "sub/again.env"]);
+    // A file that git tracks is left out as well.
+    git(&source, &["init", "-q"]);
+    git(&source, &["add", "."]);
+    bed.build_from(&config, 4, &directory).await.unwrap();
+    is_left_out(4, &["etc/app.env", "sub/again.env"]);
+    bed.end().await;
+}
+
+#[tokio::test]
 async fn the_same_artifact_as_directory_and_archive_is_the_same_content() {
     let bed = bed().await;
     let config = bed.config(WORKER);

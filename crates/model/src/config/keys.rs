@@ -224,7 +224,7 @@ static SECRETS_KEYS: &[Key] = &[required(key(
     Part::Revision,
     None,
     "file = \"/etc/shop/secrets.env\"",
-    "A file with one `KEY=value` a line; a relative path is looked up beside this file. Its content is sealed into the revision, readable by its owner only; the journal gets its digest.",
+    "A file with one `KEY=value` a line; a relative path is looked up beside this file. Its content is sealed into the revision, readable by its owner only; the journal gets its digest. Where it lies inside the source or an artifact directory, it is left out of the revision's files, also when git tracks it.",
 ))];
 
 static PROCESS_KEYS: &[Key] = &[
