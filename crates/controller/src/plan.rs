@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use switchover_model::answer::{PlanStage, PlanView};
-use switchover_model::config::{AppConfig, diff};
+use switchover_model::config::{AppConfig, Handover, ProcessKind, diff};
 use switchover_model::record::{Actor, Event, IdempotencyKey};
 use switchover_model::release::{Command, Stage};
 use switchover_model::seam::Seen;
@@ -133,16 +133,16 @@ fn stages(config: &AppConfig, slot: Slot, is_built: bool, live: Option<String>) 
     let hooks = |stage: Stage| config.release.hooks.iter().filter(move |hook| hook.stage == stage);
     let is_first = live.is_none();
     let live = live.unwrap_or_default();
-    let scale: Vec<String> =
-        config.processes.iter().map(|(name, process)| format!("{} {name}", process.instances)).collect();
+    let (at_once, at_the_shift) = parts(config);
     let keep_warm = config.release.keep_warm;
     let told = Stage::ALL.into_iter().filter_map(|stage| {
         let has_hooks = hooks(stage).next().is_some();
         let (does, way_back) = match stage {
             Stage::Build if is_built => return None,
             Stage::Build => ("makes the revision in its own directory and seals it".to_owned(), "nothing to undo"),
+            Stage::Provision if at_once.is_empty() => (format!("takes {slot} for it"), "stops the slot"),
             Stage::Provision => {
-                (format!("starts {} in {slot} and waits until healthy", scale.join(", ")), "stops the slot")
+                (format!("starts {} in {slot} and waits until healthy", at_once.join(", ")), "stops the slot")
             }
             Stage::Verify if !has_hooks => return None,
             Stage::Verify => ("looks at the slot before anybody uses it".to_owned(), "stops the slot"),
@@ -151,7 +151,13 @@ fn stages(config: &AppConfig, slot: Slot, is_built: bool, live: Option<String>) 
                 format!("waits for `switchover promote`, at most {}", config.release.approve_timeout),
                 "stops the slot",
             ),
-            Stage::Shift => (format!("moves all traffic and workers to {slot} in one switch"), "switches back at once"),
+            Stage::Shift if at_the_shift.is_empty() => {
+                (format!("moves all traffic to {slot} in one switch"), "switches back at once")
+            }
+            Stage::Shift => (
+                format!("moves all traffic to {slot} in one switch, and the work: {}", at_the_shift.join(", ")),
+                "switches back at once",
+            ),
             Stage::Bake => (format!("watches it for {}", config.release.bake), "switches back at once"),
             Stage::Retire if is_first => return None,
             Stage::Retire => (
@@ -168,6 +174,27 @@ fn stages(config: &AppConfig, slot: Slot, is_built: bool, live: Option<String>) 
     told.collect()
 }
 
+/// What provision starts and waits for, and what works in the new slot from the shift on only.
+fn parts(config: &AppConfig) -> (Vec<String>, Vec<String>) {
+    let (mut at_once, mut at_the_shift) = (Vec::new(), Vec::new());
+    for (name, process) in &config.processes {
+        let told = format!("{} {name}", process.instances);
+        match process.kind {
+            ProcessKind::Routed { .. } => at_once.push(told),
+            ProcessKind::Worker { handover: Handover::Lease } => {
+                at_once.push(told);
+                at_the_shift.push(format!("the lease of {name}"));
+            }
+            ProcessKind::Worker { handover: Handover::StopFirst } => at_the_shift.push(format!("{told} (stop-first)")),
+            ProcessKind::Worker { handover: Handover::StartFirst } => {
+                at_the_shift.push(format!("{told} (start-first)"));
+            }
+            ProcessKind::Worker { handover: Handover::Drain } => at_the_shift.push(format!("{told} (drain)")),
+        }
+    }
+    (at_once, at_the_shift)
+}
+
 fn way_back_now(way: &WayBack) -> String {
     match way {
         WayBack::Instant { to, .. } => format!("{to} is warm: it has the traffic again at once."),
@@ -177,5 +204,28 @@ fn way_back_now(way: &WayBack) -> String {
         WayBack::Start { to, estimate: None, why } => format!("{to} has to be started first: {why}."),
         WayBack::Abort { release } => format!("Release {release}, which moved no traffic yet, is taken back."),
         WayBack::None { why } => format!("There is no way back: {why}."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use switchover_model::config::parse;
+
+    use super::*;
+
+    #[test]
+    fn a_plan_starts_a_worker_where_a_release_does() {
+        let file = "name = \"shop\"\n[process.web]\ncommand = \"x\"\n[process.mailer]\ncommand = \"y\"\ninstances = 2\n\
+                    [process.clock]\ncommand = \"z\"\nhandover = \"lease\"\n";
+        let config = parse(file, "switchover.toml", Path::new("/app")).expect("the file is right");
+        let told = stages(&config, Slot::Green, false, Some("r1".to_owned()));
+        let does = |stage| told.iter().find(|told| told.stage == stage).map(|told| told.does.as_str());
+        assert_eq!(does(Stage::Provision), Some("starts 1 clock, 1 web in green and waits until healthy"));
+        assert_eq!(
+            does(Stage::Shift),
+            Some("moves all traffic to green in one switch, and the work: the lease of clock, 2 mailer (stop-first)")
+        );
     }
 }

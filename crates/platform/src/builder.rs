@@ -206,12 +206,16 @@ fn verdict(
         Some(exit) => Problem::new(
             words.failed,
             format!("{what} ended with {exit}."),
-            "Look at its last lines below; run it by hand in the app's directory to see more.",
+            if lines.is_empty() {
+                "Run it by hand in the app's directory to see why."
+            } else {
+                "Look at its last lines; run it by hand in the app's directory to see more."
+            },
         ),
         None => Problem::new(
             words.timed_out,
             format!("{what} was not done within {timeout:?} and was killed with everything it had started."),
-            "Look at its last lines below, make it faster, or give it a longer `timeout`.",
+            "Make it faster, or give it a longer `timeout`.",
         ),
     };
     Err(problem.with_detail(lines))

@@ -70,7 +70,7 @@ impl Unhealthy {
             Self::Answered { status: 400, .. } => "Let the app accept its first host, or name it in `[route] hosts`.",
             Self::Answered { status: 404, .. } => "Set `health.path` to a path the app answers with 2xx.",
             Self::Answered { .. } | Self::NotHttp { .. } | Self::Broken { .. } | Self::TimedOut { .. } => {
-                "Look at the app's last lines below and at `switchover logs`."
+                "Look at what the app prints: `switchover logs`."
             }
         }
     }

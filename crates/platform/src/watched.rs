@@ -160,7 +160,7 @@ impl Watched {
             Exit::Code(_) | Exit::Signal(_) | Exit::NotStarted(_) | Exit::Unseen => Problem::new(
                 "INSTANCE-EXITED",
                 format!("{} of {} ended by itself with {exit} after {ran_ms} ms.", self.spec.id, self.spec.revision),
-                "Look at the app's last lines below and at `switchover logs`.",
+                "Look at what the app prints: `switchover logs`.",
             ),
         }
         .with_detail(last_lines)

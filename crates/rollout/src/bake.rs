@@ -7,7 +7,7 @@ use switchover_model::{Problem, ReleaseId, RevisionId, Slot, Span};
 
 use crate::sight::Fitness;
 use crate::turn::{Turn, planted};
-use crate::{attempts, limits, shift, wait};
+use crate::{ailment, attempts, limits, shift, wait};
 
 pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId) {
     let Some((slot, revision)) = turn.place(id) else { return };
@@ -82,7 +82,7 @@ fn roll_back(turn: &mut Turn<'_>, id: ReleaseId, code: &str, cause: String, line
     if planted!(turn, BakeLooksAway) {
         return false;
     }
-    let next = "Read the app's last lines below, mend it, then deploy again.";
+    let next = ailment::next_step(&lines);
     turn.undo(id, Problem::new(code, cause, next).with_detail(lines));
     true
 }

@@ -96,13 +96,14 @@ impl App {
                 self.with(*release, |release| release.attempts.push(state));
             }
             Event::AttemptEnded { attempt, result, took } => {
+                let policy = self.config.as_ref();
                 for release in &mut self.releases {
                     if let Some(state) = release.attempts.iter_mut().find(|state| state.id == *attempt)
                         && state.result.is_none()
                     {
                         state.ended_at = Some(at);
                         state.result = Some(without_output(result));
-                        let note = attempt_note(&state.what, result, *took);
+                        let note = attempt_note(&state.what, release.config.as_ref().or(policy), result, *took);
                         release.note(note);
                     }
                 }
@@ -207,7 +208,11 @@ impl App {
                 self.set_policy(config);
                 self.deploy_env = env.clone();
             }
-            Command::Promote { release, .. } => self.with(*release, |release| release.promoted = Some(at)),
+            Command::Promote { release, .. } => self.with(*release, |release| {
+                release.promoted = Some(at);
+                // Held as well, it waits for no promotion any more.
+                release.wait_for(None, at);
+            }),
             Command::Pause { release } => self.with(*release, |release| release.paused = Some(at)),
             Command::Resume { release } => self.with(*release, |release| release.paused = None),
             // What these start is written beside them: `Undoing`, `Opened`.
@@ -381,15 +386,23 @@ fn without_output(result: &AttemptResult) -> AttemptResult {
     }
 }
 
+/// The most of a hook's command that a note shows, in characters.
+const NOTED_COMMAND: usize = 40;
+
+/// `hook `./smoke.sh` passed in 12 ms`; `config` is the file that the release is carried out by.
 fn attempt_note(
     what: &switchover_model::record::Attempt,
+    config: Option<&AppConfig>,
     result: &AttemptResult,
     took: switchover_model::Span,
 ) -> String {
     use switchover_model::record::Attempt;
     let what = match what {
         Attempt::Build { revision } => format!("build of {revision}"),
-        Attempt::Hook { hook, .. } => format!("hook {hook}"),
+        Attempt::Hook { stage, hook } => {
+            let command = config.and_then(|config| config.release.hooks.get(*hook)).map(|hook| hook.command.as_str());
+            command.map_or_else(|| format!("{stage} hook"), |command| format!("hook `{}`", shortened(command)))
+        }
     };
     match result {
         AttemptResult::Passed { .. } => format!("{what} passed in {} ms", took.as_micros() / 1_000),
@@ -397,4 +410,12 @@ fn attempt_note(
         AttemptResult::Cancelled => format!("{what} was cancelled"),
         AttemptResult::Lost => format!("{what} was lost with the controller"),
     }
+}
+
+fn shortened(command: &str) -> String {
+    let line = command.trim().lines().next().unwrap_or_default();
+    if line.len() == command.trim().len() && line.chars().count() <= NOTED_COMMAND {
+        return line.to_owned();
+    }
+    line.chars().take(NOTED_COMMAND).chain(['…']).collect()
 }

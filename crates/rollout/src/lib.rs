@@ -10,6 +10,7 @@
 
 mod actions;
 mod admit;
+mod ailment;
 mod app;
 mod approve;
 mod attempts;

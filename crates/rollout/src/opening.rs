@@ -62,13 +62,14 @@ fn open(desk: &mut Desk<'_>, kind: ReleaseKind, revision: RevisionId, source: So
         }
     }
     let from = app.heading().map(|live| live.revision);
+    let closes = way_back_that_closes(desk, release, &kind);
     desk.write(Event::Opened { release, kind, revision, from, source, ledger: None });
     if let Some(other) = waits_for {
         let cause = format!("release {release} begins when release {other} has ended its shift or its undoing.");
         let next = format!("`switchover abort` takes it back; a newer deploy takes its place ({release}).");
         desk.notice(Some(release), Problem::new("WAITS", cause, next));
     }
-    if let (Some(problem), false) = (way_back_that_closes(desk, release), replace && waits_for.is_some()) {
+    if let (Some(problem), false) = (closes, replace && waits_for.is_some()) {
         desk.notice(Some(release), problem);
     }
     release
@@ -84,7 +85,7 @@ fn makes_room(desk: &Desk<'_>, other: &Release) -> bool {
 }
 
 /// The idle slot is warm with the revision before: the new release will need that slot.
-fn way_back_that_closes(desk: &Desk<'_>, release: ReleaseId) -> Option<Problem> {
+fn way_back_that_closes(desk: &Desk<'_>, release: ReleaseId, kind: &ReleaseKind) -> Option<Problem> {
     let app = desk.app;
     let live = app.heading()?;
     let idle: Slot = live.slot.other();
@@ -93,9 +94,13 @@ fn way_back_that_closes(desk: &Desk<'_>, release: ReleaseId) -> Option<Problem> 
         let owner = state.release.and_then(|owner| app.any_release(owner));
         owner.is_none_or(|owner| matches!(owner.outcome, Some(Outcome::Succeeded { .. })))
     })?;
+    let when = match kind {
+        ReleaseKind::Deploy => format!("once release {release} is built, and is not what is live already"),
+        ReleaseKind::Return { .. } => format!("once release {release} begins"),
+    };
     let cause = format!(
-        "slot {idle} is still warm with {warm}; once release {release} is built, that slot is cleared for it, the bake of \
-         {} ends if it still runs, and going back to {warm} is no longer one switch.",
+        "slot {idle} is still warm with {warm}; {when}, that slot is cleared for it, the bake of {} ends if it still \
+         runs, and going back to {warm} is no longer one switch.",
         live.revision
     );
     let next = format!("`switchover rollback --to {warm}` will start it again.");

@@ -13,7 +13,7 @@ use crate::release::Release;
 use crate::sight::Fitness;
 use crate::slots::longer;
 use crate::turn::{Turn, planted};
-use crate::{attempts, limits, routes, wait};
+use crate::{ailment, attempts, limits, routes, wait};
 
 pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId) {
     let Some((slot, revision)) = turn.place(id) else { return };
@@ -50,7 +50,7 @@ fn still_booting(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revision: Revis
             "{} of {revision} in {slot} ended by itself again and again before it was healthy: {why}",
             seen.process
         );
-        let next = "Read the app's last lines below, mend it, then deploy again.";
+        let next = ailment::next_step(&lines);
         return turn.undo(id, Problem::new("INSTANCE-EXITED", cause, next).with_detail(lines));
     }
     let limit = boot_limit(&turn.app, revision);
@@ -65,10 +65,11 @@ fn still_booting(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revision: Revis
             let took = turn.now.since(entered_at).as_micros() / 1_000;
             let cause =
                 format!("{revision} in {slot} was not healthy within its deadline, {took} ms after its start: {why}");
-            let remedy = turn
-                .sight
-                .remedy(slot, revision)
-                .unwrap_or("Read the app's last lines below; check `health` in the file (path, deadline).");
+            let remedy = turn.sight.remedy(slot, revision).unwrap_or(if lines.is_empty() {
+                "Check `health` in the file (path, deadline)."
+            } else {
+                "Read the app's last lines; check `health` in the file (path, deadline)."
+            });
             let next = format!("{remedy} Then deploy again.");
             Problem::new("HEALTH-NEVER-GREEN", cause, next).with_detail(lines)
         };
@@ -103,6 +104,18 @@ pub(crate) fn boot_limit(app: &App, revision: RevisionId) -> Span {
         .flat_map(|state| state.revision.processes.values())
         .map(|process| process.health.as_ref().map_or(limits::WORKER_DEADLINE, |health| health.deadline));
     longer(deadlines.max().unwrap_or(limits::WORKER_DEADLINE), limits::PROVISION_ALLOWANCE)
+}
+
+/// How many instances of each process type it starts and waits for: what takes requests, and what stands by running. The
+/// other workers start at the shift.
+pub(crate) fn waited_for(app: &App, revision: RevisionId) -> BTreeMap<ProcessName, u32> {
+    let Some(state) = app.revisions.get(&revision) else { return BTreeMap::new() };
+    let mut scale = app.scale(revision);
+    scale.retain(|name, _| match state.revision.processes.get(name).map(|process| process.handover) {
+        Some(None | Some(Handover::Lease)) => true,
+        Some(Some(Handover::StopFirst | Handover::StartFirst | Handover::Drain)) | None => false,
+    });
+    scale
 }
 
 fn leased_workers(app: &App, revision: RevisionId) -> BTreeMap<ProcessName, u32> {

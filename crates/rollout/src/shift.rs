@@ -6,7 +6,7 @@ use switchover_model::{Problem, ReleaseId, RevisionId, Slot};
 
 use crate::sight::Fitness;
 use crate::turn::{Turn, planted};
-use crate::{attempts, limits, provision, routes, wait, workers};
+use crate::{ailment, attempts, limits, provision, routes, wait, workers};
 
 /// Enters the shift, when the new slot is seen healthy at this very moment.
 pub(crate) fn enter(turn: &mut Turn<'_>, id: ReleaseId) {
@@ -19,7 +19,7 @@ pub(crate) fn enter(turn: &mut Turn<'_>, id: ReleaseId) {
             let (why, lines) = turn.sight.ailments(slot, revision);
             let cause =
                 format!("{revision} in {slot} was healthy once, but was not seen so again before its shift: {why}");
-            let next = "Read the app's last lines below, mend it, then deploy again.";
+            let next = ailment::next_step(&lines);
             turn.undo(id, Problem::new("HEALTH-LOST", cause, next).with_detail(lines));
         }
         return;
@@ -56,7 +56,7 @@ pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId) {
         if turn.waited_out(id, wait::HANDOVER, limit) {
             let (why, lines) = turn.sight.ailments(slot, revision);
             let cause = format!("the workers were not handed over to {revision} in {slot} within {limit}: {why}");
-            let next = "Read the app's last lines below, mend it, then deploy again.";
+            let next = ailment::next_step(&lines);
             turn.undo(id, Problem::new("WORKERS-NOT-HANDED-OVER", cause, next).with_detail(lines));
         }
         return;
@@ -85,7 +85,7 @@ pub(crate) fn breaks_down(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revisi
     }
     let (why, lines) = turn.sight.ailments(slot, revision);
     let cause = format!("{revision} in {slot} has no healthy instance left: {why}");
-    let next = "Read the app's last lines below, mend it, then deploy again.";
+    let next = ailment::next_step(&lines);
     turn.undo(id, Problem::new("HEALTH-LOST", cause, next).with_detail(lines));
     true
 }

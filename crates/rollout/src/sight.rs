@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use switchover_model::seam::{InstanceSeen, Phase, PlatformSeen, Role, Seen, TrafficSeen};
-use switchover_model::{Problem, ProcessName, RevisionId, Slot, Timestamp};
+use switchover_model::{ProcessName, RevisionId, Slot, Timestamp};
 
 use crate::app::App;
-use crate::limits;
+use crate::{ailment, limits};
 
 /// One look at the world; what is too old is unknown.
 #[derive(Debug, Clone, Copy)]
@@ -102,30 +102,33 @@ impl<'a> Sight<'a> {
         })
     }
 
-    /// Why instances of `revision` in `slot` are not healthy: a sentence, and the app's last lines.
+    /// Why instances of `revision` in `slot` are not healthy: a sentence for each cause, and the app's last lines.
     pub(crate) fn ailments(&self, slot: Slot, revision: RevisionId) -> (String, Vec<String>) {
-        let mut reasons = Vec::new();
-        let mut lines = Vec::new();
-        let mut add = |seen: &InstanceSeen, problem: &Problem| {
-            reasons.push(format!("{}: {}", seen.id, problem.cause));
-            lines.extend(problem.detail.iter().cloned());
-        };
+        let mut ill = Vec::new();
         let mut starting = Vec::new();
+        let mut lines = Vec::new();
         for seen in self.of(slot, revision) {
             match &seen.phase {
-                Phase::Unhealthy { cause, .. } | Phase::Crashed { cause, .. } => add(seen, cause),
-                Phase::Starting { last: Some(last), .. } => starting.push(format!("{}: {last}", seen.id)),
-                Phase::Starting { last: None, .. } => starting.push(format!("{}: no answer yet", seen.id)),
+                Phase::Unhealthy { cause, .. } | Phase::Crashed { cause, .. } => {
+                    ill.push((seen.id.as_str(), cause.cause.as_str()));
+                    lines.extend(cause.detail.iter().cloned());
+                }
+                Phase::Starting { last, .. } => {
+                    starting.push((seen.id.as_str(), last.as_deref().unwrap_or("no answer yet")));
+                }
                 Phase::Healthy { .. } | Phase::Stopping { .. } => {}
             }
         }
-        reasons.extend(starting);
+        ill.extend(starting);
         if self.platform.is_none() {
-            reasons.push("the platform could not be asked".to_owned());
-        } else if reasons.is_empty() && self.of(slot, revision).next().is_none() {
-            reasons.push("no instance was seen".to_owned());
+            return ("The platform could not be asked.".to_owned(), lines);
         }
-        (reasons.join("; "), lines)
+        if ill.is_empty() {
+            let is_empty = self.of(slot, revision).next().is_none();
+            let said = if is_empty { "No instance was seen." } else { "No instance was seen to be ill." };
+            return (said.to_owned(), lines);
+        }
+        (ailment::sentences(&ill), lines)
     }
 
     /// Since when everything left in `slot` is stopping; nothing when something is not, or nobody can look.

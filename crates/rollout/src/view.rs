@@ -9,6 +9,7 @@ use switchover_model::{Problem, RevisionId, Share, Slot, Timestamp};
 
 use crate::admit::{goes_back, gone_back, has_old_slot, is_live};
 use crate::app::App;
+use crate::provision;
 use crate::release::Release;
 use crate::sight::{Fitness, Sight};
 
@@ -126,10 +127,12 @@ fn slot_view(app: &App, sight: Sight<'_>, slot: Slot) -> SlotView {
 fn live_view(app: &App, sight: Sight<'_>, release: &Release) -> ReleaseView {
     let mut view = release_view(release);
     let Some(slot) = release.slot.filter(|_| release.stage() == Some(Stage::Provision)) else { return view };
-    let wanted: u32 = app.scale(release.revision).values().sum();
+    let waited_for = provision::waited_for(app, release.revision);
+    let wanted: u32 = waited_for.values().sum();
     let healthy = sight
         .in_slot(slot)
-        .filter(|seen| seen.revision == release.revision && matches!(seen.phase, Phase::Healthy { .. }))
+        .filter(|seen| seen.revision == release.revision && waited_for.contains_key(&seen.process))
+        .filter(|seen| matches!(seen.phase, Phase::Healthy { .. }))
         .count();
     let running = view.stages.last_mut().filter(|stage| stage.state == StageState::Running);
     if let Some(stage) = running.filter(|stage| stage.note.is_none()) {

@@ -4,6 +4,7 @@ mod bed;
 mod commands;
 mod lasting;
 mod rollbacks;
+mod shown;
 mod stages;
 mod trouble;
 mod workers;

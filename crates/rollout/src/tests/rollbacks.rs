@@ -137,7 +137,7 @@ fn a_rollback_whose_old_slot_never_recovers_asks_for_a_person() {
     bed.command(BACK).unwrap();
     bed.pass(Span::from_secs(120));
     let Some(Outcome::Failed { cause }) = bed.outcome(ReleaseId(2)) else { panic!("{:?}", bed.outcome(ReleaseId(2))) };
-    expect!["NO-HEALTHY-WAY-BACK: r1 in blue was to take the traffic back and was not seen healthy within 40s: i1: answers 500.; i2: answers 500. The traffic was left on r2 in green. Deploy a good revision, or `switchover rollback --to` an older one."].assert_eq(&cause.to_string());
+    expect!["NO-HEALTHY-WAY-BACK: r1 in blue was to take the traffic back and was not seen healthy within 40s: each of 2 instances (i1, i2): answers 500. The traffic was left on r2 in green. Deploy a good revision, or `switchover rollback --to` an older one."].assert_eq(&cause.to_string());
     assert_eq!(bed.served(), Some((Slot::Green, RevisionId(2))));
     bed.pass(Span::from_secs(700));
     assert!(bed.app.releases.is_empty(), "it is settled");

@@ -1,0 +1,54 @@
+//! What a person is shown of a release while it goes on.
+
+use switchover_model::config::{Handover, OnCrash};
+use switchover_model::release::{Command, Stage};
+use switchover_model::view::ReleaseView;
+
+use super::bed::{Bed, file, file_with_worker, hook};
+use crate::view;
+
+fn shown(bed: &Bed) -> ReleaseView {
+    view::status(&bed.app, &bed.seen, bed.now).releases.pop().expect("a release goes on")
+}
+
+fn note(bed: &Bed, of: Stage) -> Option<String> {
+    shown(bed).stages.into_iter().rev().find(|stage| stage.stage == of).and_then(|stage| stage.note)
+}
+
+#[test]
+fn a_hook_is_named_by_its_command() {
+    let mut file = file();
+    file.release.hooks.push(hook(Stage::Verify, OnCrash::Fail));
+    file.release.hooks[0].command = "./smoke.sh --with every --option that --fits not --on a --line".into();
+    let mut bed = Bed::new(file);
+    bed.deploy("v1");
+    assert_eq!(
+        note(&bed, Stage::Verify).as_deref().and_then(|note| note.split_once(" passed")).map(|(hook, _)| hook),
+        Some("hook `./smoke.sh --with every --option that --…`")
+    );
+}
+
+#[test]
+fn provision_counts_what_it_waits_for() {
+    let mut bed = Bed::with_v1_live(file_with_worker(Handover::StopFirst));
+    bed.boots_forever = true;
+    bed.deploy("v2");
+    assert_eq!(note(&bed, Stage::Provision).as_deref(), Some("0 of 2 instances healthy"));
+
+    let mut bed = Bed::with_v1_live(file_with_worker(Handover::Lease));
+    bed.boots_forever = true;
+    bed.deploy("v2");
+    assert_eq!(note(&bed, Stage::Provision).as_deref(), Some("0 of 3 instances healthy"));
+}
+
+#[test]
+fn a_release_that_was_promoted_while_it_is_held_waits_for_no_promotion() {
+    let mut file = file();
+    file.release.approve = true;
+    let mut bed = Bed::new(file);
+    let release = bed.deploy("v1");
+    assert_eq!(shown(&bed).waiting.as_deref(), Some("a person to promote it"));
+    bed.command(Command::Pause { release }).unwrap();
+    bed.command(Command::Promote { release, stage: Stage::Approve }).unwrap();
+    assert_eq!((shown(&bed).waiting, shown(&bed).paused), (None, true));
+}
