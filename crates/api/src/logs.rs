@@ -20,11 +20,13 @@ pub(crate) async fn logs(
     Path(app): Path<String>,
     Raw(given): Parameters,
 ) -> Result<Response, Refusal> {
-    let query = Query::of(given, &["lines", "follow", "slot", "process"])?;
+    let query = Query::of(given, &["lines", "follow", "slot", "process", "instance", "all"])?;
     let wanted = LogQuery {
         app: request::app(&app)?,
         slot: query.word("slot", &[("blue", Slot::Blue), ("green", Slot::Green)])?,
         process: query.get("process")?,
+        instance: query.get("instance")?,
+        all: query.get("all")?.unwrap_or(false),
         lines: query.get("lines")?.unwrap_or(LINES).min(LOG_LINES),
         follow: query.get("follow")?.unwrap_or(false),
     };

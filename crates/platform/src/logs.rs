@@ -1,6 +1,6 @@
 //! The output of an app's instances, for people: the last lines, and what follows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
@@ -36,6 +36,10 @@ pub struct LogQuery {
     pub slot: Option<Slot>,
     /// Of this process type alone.
     pub process: Option<ProcessName>,
+    /// Of this instance alone, whether it has ended or not.
+    pub instance: Option<InstanceId>,
+    /// Also of instances that have ended, while others run.
+    pub all: bool,
     /// How many lines of the past, for each instance; at most [`MOST_LINES`].
     pub lines: usize,
     /// Whether to go on with what comes, until the receiver is dropped.
@@ -63,8 +67,8 @@ struct Place {
 }
 
 impl ProcessPlatform {
-    /// The lines that `query` asks for, instance by instance; also of instances that have ended, while their logs are
-    /// kept. The receiver ends after the past, or with `follow` when it is dropped.
+    /// The lines that `query` asks for, instance by instance. Of instances that have ended, whose logs are kept for a
+    /// while: when `query` asks for them, or when there are no others. The receiver ends after the past, or with `follow` when it is dropped.
     #[must_use]
     pub fn logs(&self, query: LogQuery) -> mpsc::Receiver<LogLine> {
         let (sender, receiver) = mpsc::channel(LINES_AHEAD);
@@ -81,7 +85,11 @@ impl ProcessPlatform {
 
 async fn send(shared: &Shared, query: &LogQuery, sender: &mpsc::Sender<LogLine>) -> Result<(), NobodyListens> {
     let mut places: BTreeMap<InstanceId, Place> = BTreeMap::new();
-    for (dir, spec) in shared.logged(query) {
+    let (running, mut wanted) = shared.logged(query);
+    if !(query.all || query.instance.is_some() || running.is_empty()) {
+        wanted.retain(|(_, spec)| running.contains(&spec.id));
+    }
+    for (dir, spec) in wanted {
         // The place first: what is printed meanwhile is shown twice rather than not at all.
         let place = Place::end_of(&dir.log());
         for line in output::last_lines(&dir.log(), query.lines.min(MOST_LINES)).unwrap_or_default() {
@@ -97,7 +105,12 @@ async fn send(shared: &Shared, query: &LogQuery, sender: &mpsc::Sender<LogLine>)
             () = tokio::time::sleep(LOOK_EVERY) => {}
             () = sender.closed() => return Err(NobodyListens),
         }
-        for (dir, spec) in shared.logged(query) {
+        let (running, logged) = shared.logged(query);
+        for (dir, spec) in logged {
+            // One that ends while it is followed is read to its end.
+            if !(running.contains(&spec.id) || places.contains_key(&spec.id)) {
+                continue;
+            }
             let place = places.entry(spec.id.clone()).or_insert(Place { inode: 0, offset: 0, partial: Vec::new() });
             for line in place.advance(&dir.log()).unwrap_or_default() {
                 send_line(sender, &spec, line).await?;
@@ -161,21 +174,28 @@ impl Place {
 }
 
 impl Shared {
-    /// The instances whose logs a query is about, oldest first.
-    fn logged(&self, query: &LogQuery) -> Vec<(InstanceDir, InstanceSpec)> {
+    /// The instances whose logs a query is about, oldest first; and which of them have not ended.
+    fn logged(&self, query: &LogQuery) -> (BTreeSet<InstanceId>, Vec<(InstanceDir, InstanceSpec)>) {
+        let mut running = BTreeSet::new();
         let mut found = Vec::new();
-        for directory in [self.layout.ended(&query.app), self.layout.instances(&query.app)] {
+        for (has_ended, directory) in
+            [(true, self.layout.ended(&query.app)), (false, self.layout.instances(&query.app))]
+        {
             for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
                 let dir = InstanceDir { root: entry.path() };
                 let Ok(Some(spec)) = dir.read_spec() else { continue };
                 if query.slot.is_none_or(|slot| slot == spec.slot)
                     && query.process.as_ref().is_none_or(|process| *process == spec.process)
+                    && query.instance.as_ref().is_none_or(|instance| *instance == spec.id)
                 {
+                    if !has_ended {
+                        running.insert(spec.id.clone());
+                    }
                     found.push((dir, spec));
                 }
             }
         }
         found.sort_by_key(|(_, spec)| (spec.created_at, spec.place));
-        found
+        (running, found)
     }
 }

@@ -281,7 +281,8 @@ async fn logs_give_the_past_and_follow_what_comes() {
     let revision = bed.sealed(&bed.web_config(&app_command("says=first")), 1).await;
     bed.ensure(&revision, Slot::Blue, 1).await;
     let seen = bed.until_healthy(1).await;
-    let query = LogQuery { app: bed.app.clone(), slot: None, process: None, lines: 10, follow: false };
+    let app = bed.app.clone();
+    let query = LogQuery { app, slot: None, process: None, instance: None, all: false, lines: 10, follow: false };
     let mut past = bed.platform.logs(query.clone());
     let mut lines = Vec::new();
     while let Some(line) = past.recv().await {
@@ -299,8 +300,18 @@ async fn logs_give_the_past_and_follow_what_comes() {
 
     bed.until_healthy(1).await;
     bed.stop_all().await;
-    let mut ended = bed.platform.logs(query);
-    assert!(ended.recv().await.is_some(), "the log of an ended instance is kept");
+    let mut ended = bed.platform.logs(query.clone());
+    assert!(ended.recv().await.is_some(), "the log of an ended instance is kept, and shown when none runs");
+    bed.ensure(&revision, Slot::Blue, 1).await;
+    let running = bed.until_healthy(1).await[0].id.clone();
+    let mut lines = bed.platform.logs(query.clone());
+    while let Some(line) = lines.recv().await {
+        assert_eq!(line.instance, running, "an ended instance is shown beside one that runs");
+    }
+    let mut all = bed.platform.logs(LogQuery { all: true, ..query.clone() });
+    assert_eq!(all.recv().await.map(|line| line.instance), Some(seen[0].id.clone()));
+    let mut one = bed.platform.logs(LogQuery { instance: Some(seen[0].id.clone()), ..query });
+    assert_eq!(one.recv().await.map(|line| line.instance), Some(seen[0].id.clone()));
     bed.end().await;
 }
 

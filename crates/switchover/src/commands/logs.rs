@@ -16,15 +16,21 @@ const AGAIN_PAUSE: Duration = Duration::from_secs(1);
 
 /// Show what an app's instances print
 ///
+/// Of the instances that run, one after the other; of ended ones, whose logs are kept for a while, with --all, by their
+/// name with --instance, or when none runs.
+///
 /// With --json each line is one JSON object of its own: a log has no end that one object could wait for.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Logs {
     /// Go on with new lines until Ctrl-C
     #[arg(short, long)]
     follow: bool,
-    /// How many of the last lines
+    /// How many of the last lines, of each instance
     #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 100)]
     lines: u32,
+    /// Also of instances that have ended
+    #[arg(long)]
+    all: bool,
     /// Of this slot alone
     #[arg(long, value_parser = slot)]
     slot: Option<Slot>,
@@ -89,7 +95,7 @@ impl Logs {
     }
 
     fn query(&self, lines: u32) -> String {
-        let mut query = format!("lines={lines}&follow={}", self.follow);
+        let mut query = format!("lines={lines}&follow={}&all={}", self.follow, self.all);
         if let Some(slot) = self.slot {
             query += &format!("&slot={slot}");
         }
