@@ -44,6 +44,8 @@ pub enum SpawnError {
         status: ExitStatus,
         /// The end of its log.
         last_lines: Vec<String>,
+        /// The log.
+        log: PathBuf,
     },
     /// Neither a running router nor a new one answered within [`START_TIME`].
     #[error("the router in {0} did not answer in {seconds} s", seconds = START_TIME.as_secs())]
@@ -62,25 +64,41 @@ impl SpawnError {
     /// The same as a user sees it.
     #[must_use]
     pub fn problem(&self) -> Problem {
-        let log = "Look at the file log in the router's directory.";
         match self {
-            Self::Exited { last_lines, .. } => {
+            Self::Exited { last_lines, log, .. } => {
+                let log = format!("Look at {}.", log.display());
                 // The router's own message begins with its code.
-                let told = last_lines.iter().rev().find_map(|line| {
-                    let begin = ["PORT-TAKEN", "LISTEN-FAILED", "STATE-NOT-WRITABLE", "ROUTER-RUNNING", "ROUTER-START"]
-                        .into_iter()
-                        .find_map(|code| line.find(code).map(|at| (code, at + code.len())))?;
-                    Some((begin.0, line[begin.1..].trim_start_matches(": ").to_owned()))
+                let told = last_lines.iter().enumerate().rev().find_map(|(place, line)| {
+                    let (code, end) =
+                        ["PORT-TAKEN", "LISTEN-FAILED", "STATE-NOT-WRITABLE", "ROUTER-RUNNING", "ROUTER-START"]
+                            .into_iter()
+                            .find_map(|code| line.find(code).map(|at| (code, at + code.len())))?;
+                    Some((place, code, line[end..].trim_start_matches(": ")))
                 });
-                let (code, cause) = told.unwrap_or_else(|| ("ROUTER-START", format!("{self}.")));
-                Problem::new(code, cause, log).with_detail(last_lines.clone())
+                let Some((place, code, told)) = told else {
+                    return Problem::new("ROUTER-START", format!("{self}."), log).with_detail(last_lines.clone());
+                };
+                // It says what to do after a semicolon.
+                let (cause, next) = match told.rsplit_once("; ") {
+                    Some((cause, next)) => (cause, format!("{}. {log}", capitalised(next))),
+                    None => (told, log),
+                };
+                let others = last_lines.iter().enumerate().filter(|(other, _)| *other != place);
+                let others = others.map(|(_, line)| line.clone()).filter(|line| !line.contains(told)).collect();
+                Problem::new(code, format!("{}.", capitalised(cause)), next).with_detail(others)
             }
             Self::Directory(..) => Problem::new(
                 "STATE-NOT-WRITABLE",
                 format!("{self}."),
                 "Give the user of this process its own writable state directory.",
             ),
-            Self::Program(..) | Self::Silent(_) => Problem::new("ROUTER-START", format!("{self}."), log),
+            Self::Program(..) => {
+                Problem::new("ROUTER-START", format!("{self}."), "Start the daemon by the whole path of its program.")
+            }
+            Self::Silent(directory) => {
+                let next = format!("Look at {}.", directory.join("log").display());
+                Problem::new("ROUTER-START", format!("{self}."), next)
+            }
             Self::OtherAddress { .. } => Problem::new(
                 "ROUTER-ADDRESS",
                 format!("{self}."),
@@ -127,7 +145,11 @@ pub async fn ensure_running(executable: &Path, options: &RouterOptions) -> Resul
             None => {}
             Some(child) => {
                 if let Some(status) = child.try_wait().map_err(in_directory)? {
-                    return Err(SpawnError::Exited { status, last_lines: last_lines(&directory) });
+                    return Err(SpawnError::Exited {
+                        status,
+                        last_lines: last_lines(&directory),
+                        log: directory.join("log"),
+                    });
                 }
             }
         }
@@ -195,6 +217,11 @@ fn start(executable: &Path, directory: &Path, options: &RouterOptions) -> Result
         .current_dir(directory)
         .kill_on_drop(false);
     command.spawn().map_err(|error| SpawnError::Program(executable.to_owned(), error))
+}
+
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 fn last_lines(directory: &Path) -> Vec<String> {

@@ -15,7 +15,7 @@ use crate::place;
 
 /// Releases software the blue-green way: two environments side by side, one switch, and one switch back.
 #[derive(Debug, Parser)]
-#[command(name = "switchover", version, after_long_help = Exit::table(), propagate_version = true, disable_help_subcommand = true)]
+#[command(name = "switchover", version, after_long_help = Exit::table(), propagate_version = true)]
 pub(crate) struct Cli {
     #[command(flatten)]
     shared: Shared,

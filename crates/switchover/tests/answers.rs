@@ -2,6 +2,7 @@
 
 mod house;
 
+use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 
 use house::{House, Said};
@@ -106,6 +107,68 @@ fn a_release_that_needs_approval_waits_until_somebody_promotes_or_aborts_it() {
         history["releases"][1]["outcome"]["kind"] == "aborted"
     });
     assert_eq!(house.live_revision().as_deref(), Some("r1"));
+}
+
+#[test]
+fn a_wait_at_a_gate_says_what_opens_it_and_a_hook_is_named_by_its_command() {
+    let house = House::start();
+    let hook = "[[release.hook]]\nstage = \"verify\"\ncommand = \"echo looked at\"";
+    house.sample("", &format!("[release]\napprove = true\nbake = \"1h\"\n{hook}"));
+    let mut waiting = house.command(&["deploy", "--wait", "--timeout", "60s"]);
+    let mut waiting = waiting.stdout(Stdio::piped()).spawn().expect("the command runs");
+    let mut lines = BufReader::new(waiting.stdout.take().expect("its output")).lines();
+    let mut said: Vec<String> = Vec::new();
+    while !said.iter().any(|line| line.contains("look at it first: curl")) {
+        said.push(lines.next().expect("it says how to look at the slot before it ends").expect("a line"));
+    }
+    house.cli(&["promote"]).ended(0);
+    said.extend(lines.map(|line| line.expect("a line")));
+    assert_eq!(waiting.wait().expect("it ends").code(), Some(0));
+    for part in [
+        "`switchover promote` lets it through",
+        "X-Switchover-Preview: ",
+        "hook `echo looked at` passed",
+        "verify hook | looked at",
+    ] {
+        assert!(said.iter().any(|line| line.contains(part)), "{part}: {said:?}");
+    }
+}
+
+#[test]
+fn a_status_says_how_the_newest_release_ended_when_it_did_not_stay() {
+    let house = House::start();
+    house.sample("", LONG);
+    house.cli(&["deploy", "--wait"]).ended(0);
+    assert!(!house.cli(&["status"]).ended(0).out.contains("release 2"));
+    let said = house.cli(&["deploy", "--wait=settled"]).ended(3);
+    assert!(said.err.contains("ALREADY-LIVE"), "{said:?}");
+    let status = house.cli(&["status"]).ended(0);
+    let line = status.out.lines().find(|line| line.starts_with("release 2: "));
+    assert!(line.is_some_and(|line| line.contains("aborted: ALREADY-LIVE")), "{status:?}");
+}
+
+#[test]
+fn logs_are_of_one_instance_when_it_is_named_and_help_is_a_command() {
+    let house = House::start();
+    house.sample("", LONG);
+    house.cli(&["deploy", "--wait"]).ended(0);
+    let status = house.status();
+    let instances = status["slots"]["blue"]["instances"].as_array().expect("instances");
+    let id = instances[0]["id"].as_str().expect("an id").to_owned();
+    house.cli(&["logs", "--instance", &id, "-n", "3"]).ended(0);
+    house.cli(&["logs", "--all", "-n", "3"]).ended(0);
+    let help = house.cli(&["help", "logs"]).ended(0);
+    assert!(help.out.contains("--instance"), "{help:?}");
+}
+
+#[test]
+fn a_port_that_is_taken_is_told_once_with_the_log() {
+    let house = House::closed();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("its address").to_string();
+    let said = house.cli(&["serve", "--http", &address]);
+    assert_eq!(said.err.matches("another program listens").count() + said.err.matches("Another program").count(), 1);
+    assert!(said.err.contains("router/log"), "{said:?}");
 }
 
 #[test]

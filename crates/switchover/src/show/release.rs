@@ -3,7 +3,7 @@
 use console::style;
 use switchover_model::release::{Outcome, ReleaseKind, Stage};
 use switchover_model::seam::{InstanceSeen, Phase};
-use switchover_model::view::{ReleaseView, SlotView, StageState, StageView};
+use switchover_model::view::{ReleaseView, SlotView, StageState, StageView, StatusView};
 use switchover_model::{Problem, Span, Timestamp};
 
 use super::moment::length;
@@ -33,6 +33,27 @@ pub(crate) fn tree(release: &ReleaseView, now: Timestamp) -> Vec<String> {
     }
     if release.paused {
         lines.push(format!("  {}", style("paused: `switchover resume` lets it go on").yellow()));
+    }
+    lines
+}
+
+/// What opens the gate that `release` waits at, and where its slot can be looked at meanwhile; nothing when it waits at
+/// none.
+pub(crate) fn gate(status: &StatusView, release: &ReleaseView) -> Vec<String> {
+    let at_gate = release.stages.last().is_some_and(|stage| stage.stage == Stage::Approve);
+    // What runs there after somebody said yes, or is held, waits for something else.
+    if !at_gate || release.outcome.is_some() || release.undoing || release.waiting.is_none() {
+        return Vec::new();
+    }
+    let mut lines = vec!["`switchover promote` lets it through, `switchover abort` takes it back".to_owned()];
+    if let (Some(preview), Some(url)) = (&status.preview, &status.url)
+        && preview.slot.is_some()
+        && preview.slot == release.slot
+    {
+        lines.push(format!(
+            "look at it first: curl -H 'Host: {}' -H 'X-Switchover-Preview: {}' {url}/",
+            preview.host, preview.token
+        ));
     }
     lines
 }

@@ -2,7 +2,8 @@
 
 use console::style;
 use jiff::tz::TimeZone;
-use switchover_model::view::{SlotView, StatusView, WayBack};
+use switchover_model::release::Outcome;
+use switchover_model::view::{ReleaseView, SlotView, StatusView, WayBack};
 use switchover_model::{Slot, Span, Timestamp};
 
 use super::boxes::boxes;
@@ -17,6 +18,8 @@ pub(crate) struct Frame<'a> {
     pub(crate) width: usize,
     /// How long the last switch took from decision to flip, where it is known.
     pub(crate) last_switch: Option<Span>,
+    /// The newest release, where it is known.
+    pub(crate) newest: Option<&'a ReleaseView>,
 }
 
 /// The picture.
@@ -33,6 +36,11 @@ pub(crate) fn picture(status: &StatusView, frame: &Frame<'_>) -> Vec<String> {
     lines.push(String::new());
     for release in &status.releases {
         lines.extend(release::tree(release, frame.now));
+        lines.extend(release::gate(status, release).iter().map(|line| format!("  {line}")));
+        lines.push(String::new());
+    }
+    if let Some(line) = newest_that_did_not_stay(status, frame) {
+        lines.push(line);
         lines.push(String::new());
     }
     lines.push(way_back(&status.way_back, frame));
@@ -56,6 +64,21 @@ fn headline(status: &StatusView) -> String {
     let hosts = if hosts.is_empty() { "every host".to_owned() } else { hosts.join(", ") };
     let url = status.url.as_deref().map_or_else(|| "nowhere yet".to_owned(), str::to_owned);
     format!("{}  at {url}, for {hosts}", style(&status.app).bold())
+}
+
+/// The newest release when it ended otherwise than it should and nothing of it is left to show.
+fn newest_that_did_not_stay(status: &StatusView, frame: &Frame<'_>) -> Option<String> {
+    let newest = frame.newest?;
+    match newest.outcome.as_ref()? {
+        Outcome::Succeeded { .. } => return None,
+        Outcome::RolledBack { .. } | Outcome::Aborted { .. } | Outcome::Superseded { .. } | Outcome::Failed { .. } => {}
+    }
+    if status.releases.iter().any(|release| release.release >= newest.release) {
+        return None;
+    }
+    let code = newest.outcome.as_ref().and_then(release::outcome_cause).map(|cause| format!(": {}", cause.code));
+    let at = newest.settled_at.map(|at| format!(" at {}", clock(at, frame.now, frame.zone)));
+    Some(format!("{}{}{}", release::head(newest), code.unwrap_or_default(), at.unwrap_or_default()))
 }
 
 fn title(status: &StatusView, slot: Slot, view: Option<&SlotView>) -> String {

@@ -140,7 +140,8 @@ fn a_release_is_a_tree_of_its_stages() {
 #[test]
 fn a_status_shows_both_slots_and_the_way_back() {
     let zone = jiff::tz::TimeZone::UTC;
-    let frame = |width| Frame { now: at(3_000), zone: &zone, width, last_switch: Some(Span::from_micros(3_400)) };
+    let frame =
+        |width| Frame { now: at(3_000), zone: &zone, width, last_switch: Some(Span::from_micros(3_400)), newest: None };
     check(
         picture(&status(), &frame(100)),
         expect![[r#"
@@ -173,6 +174,37 @@ fn a_status_shows_both_slots_and_the_way_back() {
     let narrow = picture(&status(), &frame(30));
     let boxes: Vec<&String> = narrow.iter().filter(|line| line.starts_with('╭')).collect();
     assert_eq!(boxes.len(), 2, "boxes stand below each other where there is no room: {narrow:#?}");
+}
+
+#[test]
+fn a_newest_release_that_did_not_stay_is_one_line_in_the_status() {
+    let zone = jiff::tz::TimeZone::UTC;
+    let newest = undone();
+    let status = StatusView { releases: Vec::new(), ..status() };
+    let told = |newest| {
+        let frame = Frame { now: at(9_000), zone: &zone, width: 100, last_switch: None, newest: Some(newest) };
+        picture(&status, &frame).into_iter().find(|line| line.starts_with("release 6"))
+    };
+    assert_eq!(
+        told(&newest).as_deref(),
+        Some("release 6: r4 -> r5 to green, deploy by ann, aborted: HEALTH-NEVER-GREEN at 22:13:25")
+    );
+    assert_eq!(told(&ReleaseView { outcome: Some(Outcome::Succeeded { proven: true }), ..undone() }), None);
+}
+
+#[test]
+fn a_release_at_its_gate_says_what_opens_it_and_where_to_look() {
+    let mut waiting = under_way();
+    waiting.stages.push(stage(Stage::Approve, 3_000, None, StageState::Running, None));
+    waiting.waiting = Some("a person to promote it".into());
+    check(
+        release::gate(&status(), &waiting),
+        expect![[r#"
+            `switchover promote` lets it through, `switchover abort` takes it back
+            look at it first: curl -H 'Host: preview.shop.example.com' -H 'X-Switchover-Preview: t0ken' http://127.0.0.1:8080/"#]],
+    );
+    assert!(release::gate(&status(), &ReleaseView { waiting: None, ..waiting }).is_empty(), "promoted while held");
+    assert!(release::gate(&status(), &under_way()).is_empty());
 }
 
 #[test]

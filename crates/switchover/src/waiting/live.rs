@@ -96,6 +96,7 @@ impl Live {
 
 fn picture(status: &StatusView, release: &ReleaseView, output: &VecDeque<String>, now: Timestamp) -> Vec<String> {
     let mut lines = release::tree(release, now);
+    lines.extend(release::gate(status, release).iter().map(|line| format!("  {line}")));
     for (slot, view) in &status.slots {
         if Some(*slot) != release.slot || view.revision != Some(release.revision) {
             continue;

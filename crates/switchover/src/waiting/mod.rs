@@ -54,7 +54,7 @@ impl Screen {
     fn show(&mut self, status: &StatusView, release: &ReleaseView) {
         match self {
             Self::Live(live) => live.show(status, release),
-            Self::Plain(plain) => plain.show(release),
+            Self::Plain(plain) => plain.show(status, release),
             Self::Silent => {}
         }
     }
@@ -85,7 +85,7 @@ impl Screen {
     fn end(&mut self, release: &ReleaseView) {
         match self {
             Self::Live(live) => live.end(release),
-            Self::Plain(plain) => plain.show(release),
+            Self::Plain(plain) => plain.end(release),
             Self::Silent => {}
         }
     }

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use switchover_model::record::{Attempt, AttemptId, AttemptResult, Event, Record};
 use switchover_model::release::Stage;
-use switchover_model::view::{ReleaseView, StageState};
+use switchover_model::view::{ReleaseView, StageState, StatusView};
 use switchover_model::{AppName, ReleaseId};
 
 use crate::say;
 use crate::show::moment::length;
-use crate::show::release::{outcome_word, stage_time};
+use crate::show::release::{gate, outcome_word, stage_time};
 
 /// What was said already.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub(crate) struct Plain {
     release: ReleaseId,
     headed: bool,
     stages: BTreeMap<Stage, (StageState, Option<String>)>,
-    attempts: BTreeMap<AttemptId, String>,
+    hooks: BTreeMap<AttemptId, Stage>,
     waiting: Option<String>,
     paused: bool,
     undoing: bool,
@@ -32,7 +32,7 @@ impl Plain {
             release,
             headed: false,
             stages: BTreeMap::new(),
-            attempts: BTreeMap::new(),
+            hooks: BTreeMap::new(),
             waiting: None,
             paused: false,
             undoing: false,
@@ -41,13 +41,16 @@ impl Plain {
     }
 
     /// Says what changed since the last time.
-    pub(crate) fn show(&mut self, release: &ReleaseView) {
-        for line in self.changes(release) {
-            say::line(line);
-        }
+    pub(crate) fn show(&mut self, status: &StatusView, release: &ReleaseView) {
+        self.changes(release, &gate(status, release)).into_iter().for_each(say::line);
     }
 
-    fn changes(&mut self, release: &ReleaseView) -> Vec<String> {
+    /// The same at the end, without a status.
+    pub(crate) fn end(&mut self, release: &ReleaseView) {
+        self.changes(release, &[]).into_iter().for_each(say::line);
+    }
+
+    fn changes(&mut self, release: &ReleaseView, gate: &[String]) -> Vec<String> {
         let mut lines = Vec::new();
         if !std::mem::replace(&mut self.headed, true) {
             let from = release.from.map(|from| format!("{from} -> ")).unwrap_or_default();
@@ -73,6 +76,7 @@ impl Plain {
             self.waiting.clone_from(&release.waiting);
             if let (Some(waiting), None) = (&self.waiting, &release.outcome) {
                 lines.push(format!("{}: waits: {}", self.begin, say::printable(waiting)));
+                lines.extend(gate.iter().map(|line| format!("{}: {line}", self.begin)));
             }
         }
         if release.paused != self.paused {
@@ -90,26 +94,24 @@ impl Plain {
         lines
     }
 
-    /// Says how a hook of the release went, with its output.
+    /// Says what a hook of the release printed; how it went is the note of its stage.
     pub(crate) fn record(&mut self, record: &Record) {
         match &record.event {
-            Event::AttemptStarted { attempt, release, what: Attempt::Hook { stage, hook } }
+            Event::AttemptStarted { attempt, release, what: Attempt::Hook { stage, .. } }
                 if *release == self.release =>
             {
-                self.attempts.insert(*attempt, format!("{stage} hook {}", hook + 1));
+                self.hooks.insert(*attempt, *stage);
             }
-            Event::AttemptEnded { attempt, result, took } => {
-                let Some(what) = self.attempts.remove(attempt) else { return };
-                let (how, output) = match result {
-                    AttemptResult::Passed { output } => ("passed", output.as_slice()),
-                    // Its lines come with the cause of the release's end.
-                    AttemptResult::Failed { .. } => ("failed", &[][..]),
-                    AttemptResult::Cancelled => ("was stopped", &[][..]),
-                    AttemptResult::Lost => ("was lost", &[][..]),
-                };
-                say::line(format_args!("{}: {what} {how} in {}", self.begin, length(*took)));
-                for line in output {
-                    say::line(format_args!("{}:   | {}", self.begin, say::printable(line)));
+            Event::AttemptEnded { attempt, result, .. } => {
+                let Some(stage) = self.hooks.remove(attempt) else { return };
+                match result {
+                    AttemptResult::Passed { output } => {
+                        for line in output {
+                            say::line(format_args!("{}: {stage} hook | {}", self.begin, say::printable(line)));
+                        }
+                    }
+                    // The lines of a failed one come with the cause of the release's end.
+                    AttemptResult::Failed { .. } | AttemptResult::Cancelled | AttemptResult::Lost => {}
                 }
             }
             _ => {}
@@ -156,17 +158,17 @@ mod tests {
             settled_at: None,
         };
         let mut plain = Plain::new(&"shop".parse().unwrap(), ReleaseId(2));
-        let mut said = plain.changes(&release);
-        said.extend(plain.changes(&release));
+        let mut said = plain.changes(&release, &[]);
+        said.extend(plain.changes(&release, &[]));
         release.stages = vec![
             stage(Stage::Build, 0, Some(2_100), StageState::Done, Some("sealed 0123")),
             stage(Stage::Provision, 2_100, None, StageState::Running, Some("0/1 web healthy")),
         ];
         release.waiting = Some("web to be healthy\u{1b}[2J".into());
-        said.extend(plain.changes(&release));
+        said.extend(plain.changes(&release, &[]));
         release.undoing = true;
         release.outcome = Some(Outcome::Aborted { cause: None });
-        said.extend(plain.changes(&release));
+        said.extend(plain.changes(&release, &[]));
         assert_eq!(
             said,
             [
