@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use switchover_model::seam::{Action, InstanceSeen, SeamError};
-use switchover_model::{Problem, Slot};
+use switchover_model::seam::{Action, InstanceSeen, Phase, PlatformSeen, SeamError, SlotSpec};
+use switchover_model::{Problem, Slot, Timestamp};
 use tokio::time::Instant;
 
 use crate::bounds::{FAILURES_UNTIL_NOTED, NOTE_QUIET, REAFFIRM, RETRY_FIRST, RETRY_LONGEST};
+use crate::clock;
 
 /// What an action is about: one is asked for at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,6 +28,8 @@ struct Asked {
     instances: Vec<InstanceSeen>,
     failures: u32,
     problem: Option<Problem>,
+    /// Since when it is refused.
+    refused_since: Option<Timestamp>,
 }
 
 /// Everything that was asked for, by what it is about.
@@ -64,15 +67,19 @@ impl Acts {
         instances: &[InstanceSeen],
         outcome: Result<(), SeamError>,
     ) -> Option<Problem> {
-        let before = self.asked.remove(&about).filter(|last| last.action == action).map_or(0, |last| last.failures);
+        let last = self.asked.remove(&about).filter(|last| last.action == action);
+        let before = last.as_ref().map_or(0, |last| last.failures);
         let (failures, problem, is_refused) = match outcome {
             Ok(()) => (0, None, false),
             Err(SeamError::Refused(problem)) => (before + 1, Some(problem), true),
             Err(SeamError::Unreachable(why)) => (before + 1, Some(unreachable(about, &why)), false),
         };
+        let refused_before = last.and_then(|last| last.refused_since);
+        let refused_since = is_refused.then(|| refused_before.unwrap_or_else(clock::now));
         let worth_noting = problem.clone().filter(|_| is_refused || failures >= FAILURES_UNTIL_NOTED);
-        self.asked
-            .insert(about, Asked { action, at: Instant::now(), instances: instances.to_vec(), failures, problem });
+        let asked =
+            Asked { action, at: Instant::now(), instances: instances.to_vec(), failures, problem, refused_since };
+        self.asked.insert(about, asked);
         self.noted.retain(|_, at| at.elapsed() < NOTE_QUIET);
         let problem = worth_noting.filter(|problem| !self.noted.contains_key(&problem.code))?;
         self.noted.insert(problem.code.clone(), Instant::now());
@@ -84,10 +91,47 @@ impl Acts {
         self.asked.retain(|about, _| wanted.contains(about));
     }
 
+    /// Puts an instance that the platform refuses to start in its place, with the cause: whoever waits for it sees why
+    /// it does not come, and when its deadline is over.
+    pub(crate) fn show_refused(&self, platform: &mut PlatformSeen) {
+        for asked in self.asked.values() {
+            if let (Action::Ensure(spec), Some(cause), Some(since)) =
+                (&asked.action, &asked.problem, asked.refused_since)
+            {
+                platform.instances.extend(not_started(spec, cause, since, &platform.instances));
+            }
+        }
+    }
+
     /// What fails now.
     pub(crate) fn problems(&self) -> impl Iterator<Item = &Problem> {
         self.asked.values().filter_map(|asked| asked.problem.as_ref())
     }
+}
+
+/// One instance for each process that takes requests and lacks some. Workers are left out: what is seen of them says who
+/// works.
+fn not_started(spec: &SlotSpec, cause: &Problem, since: Timestamp, seen: &[InstanceSeen]) -> Vec<InstanceSeen> {
+    let lacking = spec.processes.iter().filter(|(name, goal)| {
+        let is_routed = spec.revision.processes.get(*name).is_some_and(|process| process.health.is_some());
+        let of_it = |seen: &&InstanceSeen| {
+            seen.slot == spec.slot && seen.revision == spec.revision.id && seen.process == **name
+        };
+        is_routed && seen.iter().filter(of_it).count() < goal.count as usize
+    });
+    let missing = lacking.filter_map(|(name, goal)| {
+        Some(InstanceSeen {
+            id: format!("{}-{}-{name}.refused", spec.app, spec.slot).parse().ok()?,
+            slot: spec.slot,
+            revision: spec.revision.id,
+            process: name.clone(),
+            role: goal.role,
+            address: None,
+            phase: Phase::Unhealthy { since, cause: cause.clone() },
+            restarts: 0,
+        })
+    });
+    missing.collect()
 }
 
 fn unreachable(about: About, why: &str) -> Problem {

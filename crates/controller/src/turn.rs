@@ -229,9 +229,12 @@ impl Turner {
             timeout(OBSERVE_PLATFORM, self.parts.platform.observe(name)),
             timeout(OBSERVE_TRAFFIC, self.parts.traffic.observe(name)),
         );
-        let seen = Seen { platform: known(platform, "platform", name), traffic: known(traffic, "traffic", name) };
+        let mut seen = Seen { platform: known(platform, "platform", name), traffic: known(traffic, "traffic", name) };
         if seen.platform.is_some() {
             self.platform.clone_from(&seen.platform);
+        }
+        if let Some(platform) = &mut seen.platform {
+            self.acts.show_refused(platform);
         }
         self.seen = Arc::new(seen);
         self.seen_is_stale = false;

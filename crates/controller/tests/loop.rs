@@ -358,3 +358,27 @@ async fn a_preview_host_is_its_apps_before_the_first_slot_is_there_and_after_the
     assert_eq!((host.as_str(), arms, is_shown), ("two.example", 1, false));
     controller.shutdown().await;
 }
+
+#[tokio::test]
+async fn a_revision_that_the_platform_refuses_ends_its_release_at_its_deadline_with_the_cause() {
+    let world = World::new();
+    let controller = world.controller().await;
+    let file = |more: &str| config("shop", &format!("health = {{ path = \"/\", deadline = \"1s\" }}\n{QUICK}{more}"));
+    give(&controller, &shop(), "a", deploy(file(""))).await.unwrap();
+    until(&controller, &shop(), "r1 live", |status| live_revision(status) == Some(RevisionId(1))).await;
+    world.lock().gone_revisions = vec![RevisionId(2)];
+    give(&controller, &shop(), "b", deploy(file(""))).await.unwrap();
+    let asked = Instant::now();
+    let status = until(&controller, &shop(), "release 2 over", |status| {
+        status.releases.iter().any(|release| release.release == ReleaseId(2) && release.outcome.is_some())
+    })
+    .await;
+    assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
+    let told = |event: &Event| matches!(event, Event::Undoing { cause: Some(why), .. } if why.cause.contains("Its files are gone."));
+    assert!(has_record(&controller, &shop(), told).await, "{:#?}", records(&controller, &shop()).await);
+    assert_eq!(live_revision(&status), Some(RevisionId(1)));
+    // Nothing of it stays in the way of the next one.
+    give(&controller, &shop(), "c", deploy(file(""))).await.unwrap();
+    until(&controller, &shop(), "r3 live", |status| live_revision(status) == Some(RevisionId(3))).await;
+    controller.shutdown().await;
+}

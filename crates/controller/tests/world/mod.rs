@@ -49,6 +49,8 @@ pub(crate) struct State {
     pub(crate) hold_builds: bool,
     pub(crate) hold_hooks: bool,
     pub(crate) sick_revisions: Vec<RevisionId>,
+    /// The platform refuses to run these.
+    pub(crate) gone_revisions: Vec<RevisionId>,
     pub(crate) traffic_is_away: bool,
     pub(crate) lost_with_router: u64,
     pub(crate) observed: u64,
@@ -118,6 +120,9 @@ impl Platform for Seams {
 
     async fn ensure(&self, spec: &SlotSpec) -> Result<(), SeamError> {
         let mut state = self.0.lock();
+        if state.gone_revisions.contains(&spec.revision.id) {
+            return Err(SeamError::Refused(Problem::new("GONE", "Its files are gone.", "Deploy again.")));
+        }
         let sick = state.sick_revisions.contains(&spec.revision.id);
         let mut instances = state.instances.remove(&spec.app).unwrap_or_default();
         instances.retain(|seen| seen.slot != spec.slot || seen.revision == spec.revision.id);
