@@ -338,7 +338,7 @@ static SHARED_KEYS: &[Key] = &[required(key(
     Part::Revision,
     None,
     "paths = [\"media\"]",
-    "Directories inside the revision that stay writable, outlive revisions and are seen by both slots.",
+    "Directories inside the revision that stay writable, outlive revisions and are seen by both slots. They lie in `apps/NAME/shared` of the state folder; the first revision that brings one fills it.",
 ))];
 
 static ROUTE_KEYS: &[Key] = &[
@@ -377,7 +377,7 @@ static PREVIEW_KEYS: &[Key] = &[
         Part::Policy,
         None,
         "host = \"preview.shop.example.com\"",
-        "Host that leads to the idle slot. Without it: `preview.` and the first of `hosts`, or the app's name and `.preview.localhost`.",
+        "Host that leads to the new revision while a release is prepared there (from its first hook after the build, or its gate, until the switch); at other times the router answers 404 there itself. Without it: `preview.` and the first of `hosts`, or the app's name and `.preview.localhost`.",
     ),
     key(
         "networks",
@@ -436,7 +436,7 @@ static RELEASE_KEYS: &[Key] = &[
         Part::Policy,
         Some("5"),
         "keep_revisions = 5",
-        "How many revisions stay on disk. One that is in a slot or belongs to an unsettled release always stays.",
+        "How many revisions that served stay on disk. Failed ones do not count: of them the newest stays. One that is in a slot, belongs to an unsettled release or was live before the live one always stays.",
     ),
     key(
         "hook",
@@ -467,7 +467,7 @@ static HOOK_KEYS: &[Key] = &[
         Part::Policy,
         None,
         "command = \"./smoke.sh\"",
-        "Run by `/bin/sh -c` in the revision's directory with its environment and `SWITCHOVER_URL`, `SWITCHOVER_SLOT`, `SWITCHOVER_REVISION` and `SWITCHOVER_RELEASE`.",
+        "Run by `/bin/sh -c` in the revision's directory with its environment, its secrets and the variables of hooks (see \"What instances are given\").",
     )),
     key(
         "timeout",
