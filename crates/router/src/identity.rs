@@ -1,7 +1,11 @@
 //! Who a process or a port is: pids and ports are given to strangers again, these are not.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 
 /// Listening sockets of one address that are remembered.
 const SOCKETS_MAX: usize = 16;
@@ -19,6 +23,34 @@ pub(crate) fn started_ticks(pid: u32) -> Option<u64> {
     // The second field is a name in brackets that may contain anything.
     let (_, rest) = stat.rsplit_once(')')?;
     rest.split_ascii_whitespace().nth(19)?.parse().ok()
+}
+
+/// A router of this user that was started in `directory` and runs, other than this process: for when its files are gone
+/// and nothing else tells of it.
+pub(crate) fn router_of(directory: &Path) -> Option<u32> {
+    let directory = directory.canonicalize().ok()?;
+    let user = rustix::process::geteuid().as_raw();
+    std::fs::read_dir("/proc")
+        .ok()?
+        .filter_map(|item| {
+            let item = item.ok()?;
+            let pid = item.file_name().to_str()?.parse::<u32>().ok()?;
+            let is_other = pid != std::process::id() && item.metadata().ok()?.uid() == user;
+            (is_other && is_router_of(&item.path(), &directory)).then_some(pid)
+        })
+        .next()
+}
+
+/// By what it was started with; one that has ended, and was not waited for yet, was started with nothing.
+fn is_router_of(process: &Path, directory: &Path) -> bool {
+    let Ok(arguments) = std::fs::read(process.join("cmdline")) else { return false };
+    let mut arguments = arguments.split(|byte| *byte == 0).map(OsStr::from_bytes).skip(1);
+    if arguments.next() != Some(OsStr::new("router")) {
+        return false;
+    }
+    let Some(state) = arguments.skip_while(|argument| *argument != "--state").nth(1) else { return false };
+    let from = std::fs::read_link(process.join("cwd")).unwrap_or_default();
+    from.join(state).canonicalize().is_ok_and(|state| state == directory)
 }
 
 /// The sockets that listen where a connection to each of `addresses` would go, by the kernel's socket number, which it

@@ -63,6 +63,20 @@ pub enum RouterError {
     /// Somebody listens there.
     #[error("PORT-TAKEN: another program listens on {0}; stop it, or choose another address with --http")]
     PortTaken(SocketAddr),
+    /// A router of this very directory listens there, whose files somebody has removed.
+    #[error(
+        "ROUTER-LOST: the router of {directory}, process {pid}, still takes requests on {http}, but its files were \
+         removed, so that nobody can find it; end it with `kill {pid}`, which lets the requests in flight finish, then \
+         start again"
+    )]
+    Lost {
+        /// Its process.
+        pid: u32,
+        /// Its directory.
+        directory: PathBuf,
+        /// Where it listens.
+        http: SocketAddr,
+    },
     /// The address is none of this machine's, or needs more rights.
     #[error("LISTEN-FAILED: {0} can not be listened on: {1}")]
     Listen(SocketAddr, #[source] io::Error),
@@ -97,7 +111,10 @@ pub fn run(options: &RouterOptions) -> Result<(), RouterError> {
     let count =
         options.lanes.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get).min(LANES_MAX);
     let listeners = listener::bind(options.http, count).map_err(|error| match error.kind() {
-        io::ErrorKind::AddrInUse => RouterError::PortTaken(options.http),
+        io::ErrorKind::AddrInUse => match identity::router_of(directory) {
+            Some(pid) => RouterError::Lost { pid, directory: directory.to_owned(), http: options.http },
+            None => RouterError::PortTaken(options.http),
+        },
         _ => RouterError::Listen(options.http, error),
     })?;
     let http = listeners[0].local_addr().map_err(RouterError::System)?;

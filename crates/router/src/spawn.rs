@@ -69,10 +69,16 @@ impl SpawnError {
                 let log = format!("Look at {}.", log.display());
                 // The router's own message begins with its code.
                 let told = last_lines.iter().enumerate().rev().find_map(|(place, line)| {
-                    let (code, end) =
-                        ["PORT-TAKEN", "LISTEN-FAILED", "STATE-NOT-WRITABLE", "ROUTER-RUNNING", "ROUTER-START"]
-                            .into_iter()
-                            .find_map(|code| line.find(code).map(|at| (code, at + code.len())))?;
+                    let (code, end) = [
+                        "PORT-TAKEN",
+                        "ROUTER-LOST",
+                        "LISTEN-FAILED",
+                        "STATE-NOT-WRITABLE",
+                        "ROUTER-RUNNING",
+                        "ROUTER-START",
+                    ]
+                    .into_iter()
+                    .find_map(|code| line.find(code).map(|at| (code, at + code.len())))?;
                     Some((place, code, line[end..].trim_start_matches(": ")))
                 });
                 let Some((place, code, told)) = told else {

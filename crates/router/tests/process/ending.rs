@@ -49,6 +49,17 @@ fn a_taken_port_and_a_taken_directory_are_told_apart() {
     let other = tempfile::tempdir().unwrap();
     assert!(start(other.path()).starts_with("PORT-TAKEN: "));
     assert!(start(router.directory.path()).starts_with("ROUTER-RUNNING: "));
+
+    // Its own router, whose files somebody has removed, is no other program.
+    for item in std::fs::read_dir(router.directory.path()).unwrap() {
+        std::fs::remove_file(item.unwrap().path()).unwrap();
+    }
+    let said = start(router.directory.path());
+    assert!(said.starts_with("ROUTER-LOST: ") && said.contains(&format!("kill {}", router.child.id())), "{said}");
+    let options = RouterOptions { directory: router.directory.path().to_owned(), http: router.http, lanes: None };
+    let problem = router.block_on(ensure_running(&program(), &options)).unwrap_err().problem();
+    assert_eq!(problem.code, "ROUTER-LOST", "{problem}");
+    assert!(std::net::TcpStream::connect(router.http).is_ok(), "it is left alone");
 }
 
 #[test]
