@@ -236,9 +236,10 @@ impl<'a> Desk<'a> {
         }
     }
 
-    /// It ended before its switch so short a while ago that who asks for a rollback may mean it, and not the live one.
+    /// Somebody took it back before its switch, so short a while ago that who asks for a rollback may mean it too, and not
+    /// the live one.
     fn has_just_ended(&self, release: &Release) -> bool {
-        let aborted = matches!(release.outcome, Some(Outcome::Aborted { .. }));
+        let aborted = matches!(release.outcome, Some(Outcome::Aborted { cause: None }));
         aborted && release.concluded_at.is_some_and(|at| self.now < at + limits::MEANT)
     }
 

@@ -65,7 +65,7 @@ pub const BLIND_PART: u64 = 10;
 pub const PAUSE: Span = Span::from_secs(7 * 24 * 3600);
 /// How long the same change behind our back is not recorded again.
 pub const DRIFT_QUIET: Span = Span::from_secs(600);
-/// How long after a release ended before its switch a plain rollback is taken to have meant that release.
+/// How long after somebody took a release back before its switch a plain rollback is taken to have meant that release.
 pub const MEANT: Span = Span::from_secs(60);
 /// How many steps one decision takes at most.
 pub const PASSES: usize = 64;

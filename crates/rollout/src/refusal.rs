@@ -76,7 +76,8 @@ pub(crate) fn gone_back_already(last: &Release, live: RevisionId, app: &App) -> 
 
 /// A rollback that came just after the end of a release may have meant that one: the live revision is not touched.
 pub(crate) fn ended_before_its_switch(ended: &Release, live: RevisionId, app: &App) -> Problem {
-    let cause = format!("release {} ended a moment ago, before its switch, and {live} is live as before.", ended.id);
+    let cause =
+        format!("release {} was taken back a moment ago, before its switch, and {live} is live as before.", ended.id);
     let others = others_on_disk(app);
     let next =
         format!("Nothing is left to do. To go back from {live}, name where to: `switchover rollback --to {others}`.");
@@ -91,11 +92,13 @@ pub(crate) fn goes_back_already(moving: &Release) -> Problem {
     Problem::new("ROLLED-BACK-ALREADY", cause, next)
 }
 
-/// The revisions that are not live, as `--to` takes one.
+/// The revisions that are not live, as `--to` takes one: those that served well, where there are any.
 fn others_on_disk(app: &App) -> String {
     let live = app.heading();
-    let others = app.revisions.keys().filter(|id| live.is_none_or(|live| live.revision != **id));
-    others.map(RevisionId::to_string).collect::<Vec<_>>().join("|")
+    let others = app.revisions.iter().filter(|(id, _)| live.is_none_or(|live| live.revision != **id));
+    let (served, others): (Vec<_>, Vec<_>) = others.partition(|(_, state)| state.served);
+    let named = if served.is_empty() { others } else { served };
+    named.iter().map(|(id, _)| id.to_string()).collect::<Vec<_>>().join("|")
 }
 
 pub(crate) fn unknown_revision(app: &App, id: RevisionId) -> Problem {
