@@ -1,0 +1,27 @@
+//! Schema changes as values: files of declared operations are parsed strictly and planned as phases of SQL statements,
+//! so that two versions of an app can use one database at the same time.
+//!
+//! Promises: a wrong file gets every mistake at once, with line, column and how to write it; every identifier is quoted
+//! in one place ([`Ident`]), every expression is read by a real parser ([`Expression`]); a plan is complete before its
+//! first statement runs: phases, locks, checks, and what undoing each means.
+//! Must never: do I/O, look at a clock, glue an identifier or a literal into SQL by hand, plan what would take the live
+//! version's schema away.
+//! Begin reading at [`parse`], then [`Operation`] and [`Expression`].
+
+mod expression;
+mod file;
+mod ident;
+mod mistake;
+mod operation;
+mod yaml;
+
+pub use expression::{Expression, NotAnExpression};
+pub use file::{Migration, parse};
+pub use ident::{BadIdent, Ident, Literal, QualifiedName};
+pub use mistake::Mistake;
+pub use operation::{
+    AddColumn, AlterColumn, Check, Column, Constraint, ConstraintKind, CreateConstraint, CreateIndex, CreateTable,
+    DefaultChange, DropColumn, DropConstraint, DropIndex, DropMultiColumnConstraint, DropTable, Generated, IndexColumn,
+    IndexMethod, Nulls, OnDelete, Operation, Order, RawSql, References, RenameColumn, RenameConstraint, RenameTable,
+    ReplicaIdentity, SetReplicaIdentity,
+};
