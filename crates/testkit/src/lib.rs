@@ -1,7 +1,8 @@
 //! What tests and the demo need around a release: an app to release, and users who notice everything.
 //!
 //! [`sample`] is a small web app with a worker, whose sickness can be ordered; [`load`] drives users' requests over its
-//! own HTTP/1.1 client and accounts for each one it sent.
+//! own HTTP/1.1 client and accounts for each one it sent; [`postgres`] is a real server with clients that know what was
+//! acknowledged to them.
 //!
 //! Promises: every request the load driver sent ends in exactly one of answered, failed or aborted by itself, and no
 //! request is ever sent a second time on the quiet. The sample app speaks HTTP through a library that the product's data
@@ -11,5 +12,6 @@
 
 pub mod conformance_platform;
 pub mod load;
+pub mod postgres;
 pub mod sample;
 pub mod simulated_platform;
