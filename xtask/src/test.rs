@@ -1,5 +1,6 @@
 //! `cargo xtask test` and `cargo xtask tidy`.
 
+use crate::beds;
 use crate::step::{StepError, run, run_with, works};
 
 /// What the tests need besides Rust, as: how to see that it is there, and the Debian packages that bring it.
@@ -10,14 +11,16 @@ const NEEDED: &[(&str, &[&str], &[&str])] = &[
 ];
 
 /// Sets up what the tests need, then format, clippy, docs, tidy and all tests.
-pub(crate) fn all() -> Result<(), StepError> {
+pub(crate) fn all() -> Result<(), Box<dyn std::error::Error>> {
     set_up()?;
+    beds::ensure_there()?;
     run_cargo(&["fmt", "--all", "--check"])?;
     run_cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])?;
     run_with("cargo", &["doc", "--workspace", "--no-deps", "--locked"], &[("RUSTDOCFLAGS", "-D warnings")])?;
     tidy()?;
     run_cargo(&["test", "--workspace", "--locked", "--exclude", "xtask"])?;
-    run_cargo(&["test", "--package", "switchover-rollout", "--features", "planted-bugs", "--locked", "planted"])
+    run_cargo(&["test", "--package", "switchover-rollout", "--features", "planted-bugs", "--locked", "planted"])?;
+    Ok(())
 }
 
 /// The invariants of the house, as tests.
