@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 /// The longest identifier in bytes (PostgreSQL: `NAMEDATALEN` less one).
-pub const MAX_BYTES: usize = 63;
+pub(crate) const MAX_BYTES: usize = 63;
 
 /// A name in the database, exactly as the database has it (not folded, not quoted). Displayed quoted, always.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -213,6 +213,8 @@ pub enum ConstraintKind {
         nulls_not_distinct: bool,
         /// Columns only carried along.
         include: Vec<Ident>,
+        /// How its index is kept.
+        storage: IndexStorage,
     },
     /// The primary key.
     PrimaryKey {
@@ -220,6 +222,8 @@ pub enum ConstraintKind {
         columns: Vec<Ident>,
         /// Columns only carried along.
         include: Vec<Ident>,
+        /// How its index is kept.
+        storage: IndexStorage,
     },
     /// A check.
     Check {
@@ -251,7 +255,20 @@ pub enum ConstraintKind {
         elements: String,
         /// The rows it is about.
         predicate: Option<Expression>,
+        /// Columns only carried along.
+        include: Vec<Ident>,
+        /// How its index is kept.
+        storage: IndexStorage,
     },
+}
+
+/// How the index behind a constraint is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct IndexStorage {
+    /// Its tablespace.
+    pub tablespace: Option<Ident>,
+    /// Storage parameters as written, such as `fillfactor = 70`.
+    pub parameters: Option<String>,
 }
 
 /// `create_constraint`: a constraint more on a table that is there.
