@@ -6,18 +6,23 @@
 //! first statement runs: phases, locks, checks, and what undoing each means.
 //! Must never: do I/O, look at a clock, glue an identifier or a literal into SQL by hand, plan what would take the live
 //! version's schema away.
-//! Begin reading at [`Operation`], then [`Expression`].
+//! Begin reading at [`parse`], then [`Operation`] and [`Expression`].
 
 mod expression;
+mod file;
 mod fragment;
 mod ident;
+mod mistake;
 mod operation;
 mod reference;
 mod sql;
+mod yaml;
 
 pub use expression::{Expression, NotAnExpression};
+pub use file::{Migration, parse};
 pub use fragment::is_type;
 pub use ident::{BadIdent, Ident, Literal, QualifiedName};
+pub use mistake::Mistake;
 pub use operation::{
     AddColumn, AlterColumn, Check, Column, Constraint, ConstraintKind, CreateConstraint, CreateIndex, CreateTable,
     DefaultChange, DropColumn, DropConstraint, DropIndex, DropMultiColumnConstraint, DropTable, Generated, IndexColumn,

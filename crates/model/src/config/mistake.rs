@@ -1,11 +1,11 @@
-//! One mistake in the file, as a person reads it.
+//! One mistake in a file, as a person reads it.
 
 use std::fmt;
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-/// One mistake in `switchover.toml`: where, what, and how to write it.
+/// One mistake in a file that a person wrote: where, what, and how to write it.
 ///
 /// `Display` shows it over several lines, with the file's own line and a caret under the mistake.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,7 +28,8 @@ pub struct Mistake {
 
 impl Mistake {
     /// A mistake at the bytes `at` of `source`; what goes beyond the first line of `at` is cut off.
-    pub(super) fn at(source: &str, file: &str, at: &Range<usize>, cause: String, write: String) -> Self {
+    #[must_use]
+    pub fn at(source: &str, file: &str, at: &Range<usize>, cause: String, write: String) -> Self {
         let mut start = at.start.min(source.len());
         while !source.is_char_boundary(start) {
             start -= 1;
