@@ -7,12 +7,16 @@
 //! A test begins with `let Some(server) = Server::shared(Major::V15) else { return };`. There is no server only where
 //! [`BEDS`] says so; where one is wanted and missing, the test fails.
 
+mod clients;
 mod dump;
 mod installation;
 mod processes;
 mod server;
 mod session;
 
+pub use clients::{
+    Application, ClientError, ClientReport, Clients, Difference, Load, Operation, Preparing, Side, Stall, Write,
+};
 pub use dump::dump;
 pub use installation::{BEDS, Major, beds};
 pub use server::{Durability, Server};

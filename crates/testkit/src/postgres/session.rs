@@ -37,6 +37,14 @@ impl Session {
         if config.get_application_name().is_none() {
             config.application_name("testkit");
         }
+        Self::connect(&config).await
+    }
+
+    /// Connects as `config` says.
+    ///
+    /// # Errors
+    /// What the server or the way to it said.
+    pub async fn connect(config: &Config) -> Result<Self, Error> {
         let (client, connection) = config.connect(NoTls).await?;
         Ok(Self { client, driver: tokio::spawn(connection) })
     }

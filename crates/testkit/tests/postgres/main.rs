@@ -2,4 +2,5 @@
 #![expect(clippy::unwrap_used, reason = "a test fails where it panics")]
 
 mod catalog;
+mod clients;
 mod server;
