@@ -39,7 +39,8 @@ const FILE: &[Field] = &[
 /// YAML otherwise.
 ///
 /// Guarantees: reads nothing but its arguments; every name, type and expression that is returned was read as such.
-/// Errors: every mistake at once, in the order of the file; never an empty list.
+/// Errors: every mistake at once (of a file that has hundreds, the first ones found), in the order of the file; never an
+/// empty list.
 pub fn parse(text: &str, path: &str) -> Result<Migration, Vec<Mistake>> {
     let mut mistakes = Mistakes::new(text, path);
     let migration = read(text, path, &mut mistakes);

@@ -5,6 +5,9 @@ use std::ops::Range;
 pub use switchover_model::config::Mistake;
 pub(crate) use switchover_model::config::nearest;
 
+/// How many mistakes of one file are told; each costs a walk to its line.
+pub(crate) const MOST_MISTAKES: usize = 200;
+
 /// Collects the mistakes of one file.
 pub(crate) struct Mistakes<'a> {
     source: &'a str,
@@ -17,8 +20,11 @@ impl<'a> Mistakes<'a> {
         Self { source, file, found: Vec::new() }
     }
 
-    /// A mistake at the bytes `at` of the file.
+    /// A mistake at the bytes `at` of the file; beyond [`MOST_MISTAKES`] none is added.
     pub(crate) fn add(&mut self, at: &Range<usize>, cause: impl Into<String>, write: impl Into<String>) {
+        if self.found.len() == MOST_MISTAKES {
+            return;
+        }
         self.found.push((at.start, Mistake::at(self.source, self.file, at, cause.into(), write.into())));
     }
 

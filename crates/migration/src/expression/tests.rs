@@ -242,6 +242,7 @@ fn what_would_take_the_stack_is_refused() {
         nested("f(", "1", ")", 65),
         nested("not ", "a", "", 501),
         nested("- ", "a", "", 501),
+        nested("with as ", "a", "", 501),
         nested("a = ", "b", "", 501),
         nested("case when a then b else ", "c", " end", 300),
         nested("a[", "1", "]", 10_000),
@@ -254,6 +255,8 @@ fn what_would_take_the_stack_is_refused() {
     }
     // All at once, as much as is read, on the stack that a test has.
     let deep = nested("f(", &nested("not ", &nested("a = ", "b", "", 230), "", 230), ")", 64);
+    Expression::parse(&deep).unwrap();
+    let deep = nested("(select ", &nested("not ", "a", "", 430), ")", 64);
     Expression::parse(&deep).unwrap();
 }
 

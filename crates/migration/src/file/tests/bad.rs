@@ -791,6 +791,11 @@ fn a_long_file_is_not_read() {
 }
 
 #[test]
+fn a_file_of_nothing_but_mistakes_is_answered_soon() {
+    assert_eq!(parse(&"a: b\n".repeat(200_000), "02_change.yaml").unwrap_err().len(), 200);
+}
+
+#[test]
 fn no_file_takes_the_stack_or_hangs() {
     for text in [
         "[", "{", "- ", "? ", "a: ", "\"", "'", "&a ", "!a ", "*a ", "|\n ", "\t", "---\n", "{\"a\":", "\u{feff}", "\r",
