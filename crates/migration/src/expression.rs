@@ -72,6 +72,7 @@ impl Expression {
         let mut references = reference::columns(&value).map_err(NotAnExpression::Name)?;
         for reference in &mut references {
             reference.at = reference.at.start - from + added..reference.at.end - from + added;
+            reference.whole = reference.whole.start - from + added..reference.whole.end - from + added;
         }
         let is_bare_column = references.len() == 1 && is_bare_column(&value);
         Ok(Self { sql, references, is_bare_column })
@@ -114,10 +115,44 @@ impl Expression {
         renamed
     }
 
+    /// The text with each of its columns (those of [`Self::columns`]), the table before it included, as `written` says;
+    /// the others stay.
+    #[must_use]
+    pub fn with_columns(&self, written: &dyn Fn(&Ident) -> Option<String>) -> String {
+        let mut text = String::with_capacity(self.sql.len());
+        let mut from = 0;
+        for reference in self.references.iter().filter(|name| name.is_sure) {
+            if let Some(column) = written(&reference.column) {
+                text.push_str(&self.sql[from..reference.whole.start]);
+                text.push_str(&column);
+                from = reference.whole.end;
+            }
+        }
+        text.push_str(&self.sql[from..]);
+        text
+    }
+
+    /// Whether it is a literal, signed or cast at most.
+    #[must_use]
+    pub fn is_literal(&self) -> bool {
+        let Ok(parsed) = sql::parse("SELECT (", &self.sql, ")") else { return false };
+        only_value(&parsed.root).is_some_and(|value| is_literal(&value))
+    }
+
     /// Whether the value is just what is in this column, qualified, in brackets or not.
     #[must_use]
     pub fn is_column(&self, column: &Ident) -> bool {
         self.is_bare_column && self.references.iter().all(|reference| reference.column == *column)
+    }
+}
+
+fn is_literal(value: &SyntaxNode) -> bool {
+    match value.kind() {
+        SyntaxKind::LITERAL => true,
+        SyntaxKind::PREFIX_EXPR | PAREN_EXPR | SyntaxKind::CAST_EXPR => {
+            value.first_child().is_some_and(|inner| is_literal(&inner))
+        }
+        _ => false,
     }
 }
 

@@ -6,16 +6,20 @@
 //! first statement runs: phases, locks, checks, and what undoing each means.
 //! Must never: do I/O, look at a clock, glue an identifier or a literal into SQL by hand, plan what would take the live
 //! version's schema away.
-//! Begin reading at [`parse`], then [`Operation`] and [`Expression`].
+//! Begin reading at [`parse`] and [`Operation`], then [`plan`], and [`change`] for what keeps two versions in step.
 
+pub mod catalog;
+pub mod change;
 mod expression;
 mod file;
 mod fragment;
 mod ident;
 mod mistake;
 mod operation;
+pub mod plan;
 mod reference;
 mod sql;
+pub mod version;
 mod yaml;
 
 pub use expression::{Expression, NotAnExpression};

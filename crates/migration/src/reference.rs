@@ -31,6 +31,8 @@ const VALUE_WORDS: &[&str] = &[
 pub(crate) struct Reference {
     /// The bytes of the column's name alone, without the table before it.
     pub(crate) at: Range<usize>,
+    /// The same with the table before it.
+    pub(crate) whole: Range<usize>,
     /// The column, as the database has it.
     pub(crate) column: Ident,
     /// No query within the expression has tables of its own that it could belong to.
@@ -56,7 +58,9 @@ pub(crate) fn columns(value: &SyntaxNode) -> Result<Vec<Reference>, String> {
             None => own_tables(&whole, value)?.is_empty(),
         };
         let at = usize::from(token.text_range().start())..usize::from(token.text_range().end());
-        references.push(Reference { at, column: ident(&token)?, is_sure });
+        let begin = whole.first_token().map_or(at.start, |first| usize::from(first.text_range().start()));
+        let whole = begin.min(at.start)..at.end;
+        references.push(Reference { at, whole, column: ident(&token)?, is_sure });
     }
     Ok(references)
 }

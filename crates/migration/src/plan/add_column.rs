@@ -1,0 +1,107 @@
+//! `add_column`: a column that older versions do not write. It is there at once, gets its value in older versions'
+//! inserts from `up`, and its NOT NULL stands as a check until contract.
+
+use switchover_model::Problem;
+
+use super::expand::Draft;
+use super::{Piece, ours, refuse_unsure};
+use crate::change::Assignment;
+use crate::version::VersionColumn;
+use crate::{AddColumn, Column, Expression, Literal};
+
+pub(super) fn add(draft: &mut Draft<'_>, add: &AddColumn) -> Result<(), Problem> {
+    let column = &add.column;
+    let (seen, table) = draft.ground.table(&add.table)?;
+    let (physical, names) = (seen.physical.clone(), seen.names());
+    if seen.column(&column.name).is_some() || table.column(&column.name).is_some() {
+        let cause = format!("table {} has a column {} already.", add.table, column.name);
+        return Err(Problem::new("COLUMN-EXISTS", cause, "Give the new one another name."));
+    }
+    refuse_what_waits(column)?;
+    refuse_unsure(&add.table, add.up.iter().chain(&column.default))?;
+    let constant = column.default.as_ref().filter(|default| is_constant(default));
+    let value = add.up.clone().or_else(|| column.default.clone());
+    if !column.nullable && value.is_none() {
+        let cause = format!(
+            "column {} of {} is NOT NULL and has neither `up` nor `default`: an insert of the version that is live would fail.",
+            column.name, add.table
+        );
+        return Err(Problem::new(
+            "OLD-INSERTS-FAIL",
+            cause,
+            "Give it `up`, its value in rows that the older version writes.",
+        ));
+    }
+    let on = draft.base(&physical);
+    let name = &column.name;
+    let generated = column.generated.is_some();
+    // Without a conversion of its own a constant default is a change of the catalog alone (PostgreSQL 11).
+    let is_plain = add.up.is_none() && (constant.is_some() || column.default.is_none()) && !generated;
+    let touched = draft.touch(&physical);
+    if is_plain {
+        let not_null = if column.nullable { "" } else { " NOT NULL" };
+        let default = constant.map(|default| format!(" DEFAULT {}", default.as_sql())).unwrap_or_default();
+        touched.statements.push(format!("ALTER TABLE {on} ADD COLUMN {name} {}{default}{not_null}", column.data_type));
+    } else {
+        touched.statements.push(format!("ALTER TABLE {on} ADD COLUMN {name} {}", column.data_type));
+        touched.told_by.push((name.clone(), column.data_type.clone()));
+        if let Some(value) = &value {
+            touched.forward.push(Assignment {
+                column: name.clone(),
+                data_type: column.data_type.clone(),
+                expression: value.as_sql().to_owned(),
+                names,
+            });
+        }
+    }
+    if let Some(comment) = &column.comment {
+        touched.statements.push(format!("COMMENT ON COLUMN {on}.{name} IS {}", Literal(comment)));
+    }
+    let default = column.default.as_ref().map(|default| default.as_sql().to_owned());
+    let mut not_null = None;
+    if !is_plain && !column.nullable {
+        let check = ours(draft.ground.number, name).prefixed("not_null_");
+        draft.check(&physical, &check, &format!("{name} IS NOT NULL"));
+        not_null = Some(check);
+    }
+    if let Some(check) = &column.check {
+        draft.check(&physical, &check.name, check.expression.as_sql());
+        draft.pieces.push(Piece::MadeConstraint {
+            table: physical.clone(),
+            constraint: check.name.clone(),
+            not_null: None,
+        });
+    }
+    draft.pieces.push(Piece::MadeColumn {
+        table: physical,
+        column: name.clone(),
+        default: default.clone().filter(|_| !is_plain),
+        not_null,
+    });
+    // Where older inserts are told by the column's default, the version's own default is its view's.
+    let of_view = if is_plain { None } else { Some(default.unwrap_or_else(|| "NULL".to_owned())) };
+    draft.table_mut(&add.table)?.columns.push(VersionColumn {
+        name: name.clone(),
+        physical: name.clone(),
+        default: of_view,
+        comment: column.comment.clone(),
+    });
+    Ok(())
+}
+
+fn refuse_what_waits(column: &Column) -> Result<(), Problem> {
+    let what = match column {
+        Column { unique: true, .. } => "unique",
+        Column { primary_key: true, .. } => "pk",
+        Column { references: Some(_), .. } => "references",
+        Column { generated: Some(_), .. } => "generated",
+        _ => return Ok(()),
+    };
+    let cause = format!("`{what}` of the added column {} is not carried out yet.", column.name);
+    Err(Problem::new("NOT-CARRIED-OUT-YET", cause, "Add the column without it."))
+}
+
+/// Whether a default is a literal: then the database keeps it once, and rewrites no row.
+pub(super) fn is_constant(default: &Expression) -> bool {
+    default.is_literal()
+}

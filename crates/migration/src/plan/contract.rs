@@ -1,0 +1,143 @@
+//! The phase *contract*: nobody is left on the older versions. What only they needed goes to the attic, the rest gets its
+//! own names.
+
+use super::{Lock, Piece, Planned, Step, Work, attic};
+use crate::catalog::Catalog;
+use crate::change::{TableChange, triggers};
+use crate::{Ident, QualifiedName};
+
+/// The steps that leave `planned`'s version as the oldest one.
+///
+/// `active` are the changes of all migrations that are expanded, `older` the schemas of the versions before it.
+/// Guarantees: nothing is dropped that holds values of the app: columns and tables are put aside under names of ours.
+/// Assumes: everything before `planned` is contracted already.
+#[must_use]
+pub fn plan_contract(catalog: &Catalog, planned: &Planned, active: &[TableChange], older: &[Ident]) -> Vec<Step> {
+    let mut steps: Vec<Step> = planned.changes.iter().filter_map(|change| agree(catalog, change)).collect();
+    let drops = older.iter().map(|schema| format!("DROP SCHEMA IF EXISTS {schema} CASCADE"));
+    let drops: Vec<String> = drops.collect();
+    if !drops.is_empty() {
+        steps.push(Step { name: "take the older versions away".to_owned(), lock: None, work: Work::Together(drops) });
+    }
+    let mut tables: Vec<&Ident> = planned.pieces.iter().filter_map(table_of).collect();
+    tables.extend(planned.changes.iter().map(|change| &change.table));
+    tables.sort();
+    tables.dedup();
+    for table in tables {
+        let on = QualifiedName::new(&catalog.schema, table);
+        let mut statements = Vec::new();
+        if let Some(change) = planned.changes.iter().find(|change| change.table == *table) {
+            let left: Vec<TableChange> = active
+                .iter()
+                .filter(|other| other.table == *table && other.number != planned.number)
+                .cloned()
+                .collect();
+            // Triggers go before the columns that they name.
+            statements.extend(triggers(&catalog.schema, table, &left));
+            statements.extend(change.mark.iter().map(|mark| format!("ALTER TABLE {on} DROP COLUMN {mark}")));
+        }
+        for piece in planned.pieces.iter().filter(|piece| table_of(piece) == Some(table)) {
+            statements.extend(settle(planned.number, &on, piece));
+        }
+        if !statements.is_empty() {
+            steps.push(Step {
+                name: format!("leave table {table} to the new version"),
+                lock: Some((Lock::AccessExclusive, on)),
+                work: Work::Together(statements),
+            });
+        }
+    }
+    steps
+}
+
+/// No row whose sides disagree: nothing of what one version wrote is lost with the other's column.
+fn agree(catalog: &Catalog, change: &TableChange) -> Option<Step> {
+    let mark = change.mark.as_ref()?;
+    let on = QualifiedName::new(&catalog.schema, &change.table);
+    let key = catalog.tables.get(&change.table).map(|table| table.primary_key.clone()).unwrap_or_default();
+    let key: Vec<String> = key.iter().map(|column| format!("{column}::text")).collect();
+    let key = if key.is_empty() { "ctid::text".to_owned() } else { format!("concat_ws(', ', {})", key.join(", ")) };
+    Some(Step {
+        name: format!("compare both versions of {}", change.table),
+        lock: None,
+        work: Work::Check {
+            query: format!("SELECT {key} FROM {on} WHERE {mark} IS NULL OR NOT {} LIMIT 20", change.agrees()),
+            means: "its values of the older and the newer version do not belong together".to_owned(),
+        },
+    })
+}
+
+fn table_of(piece: &Piece) -> Option<&Ident> {
+    match piece {
+        Piece::MadeTable { .. } | Piece::MadeIndex { .. } => None,
+        Piece::MadeColumn { table, .. }
+        | Piece::ReplacedColumn { table, .. }
+        | Piece::MadeConstraint { table, .. }
+        | Piece::Settings { table, .. }
+        | Piece::DroppedColumn { table, .. }
+        | Piece::DroppedTable { table }
+        | Piece::RenamedColumn { table, .. }
+        | Piece::RenamedTable { from: table, .. } => Some(table),
+    }
+}
+
+fn settle(number: u32, on: &QualifiedName, piece: &Piece) -> Vec<String> {
+    let alter = |what: String| format!("ALTER TABLE {on} {what}");
+    // A complete check spares SET NOT NULL its look at every row (PostgreSQL 12).
+    let not_null = |column: &Ident, check: &Option<Ident>| -> Vec<String> {
+        check
+            .iter()
+            .flat_map(|check| {
+                [alter(format!("ALTER COLUMN {column} SET NOT NULL")), alter(format!("DROP CONSTRAINT {check}"))]
+            })
+            .collect()
+    };
+    let default = |column: &Ident, default: &Option<String>| match default {
+        Some(default) => alter(format!("ALTER COLUMN {column} SET DEFAULT {default}")),
+        None => alter(format!("ALTER COLUMN {column} DROP DEFAULT")),
+    };
+    let put_aside = |column: &Ident| {
+        let aside = attic(number, column);
+        vec![
+            alter(format!("ALTER COLUMN {column} DROP NOT NULL")),
+            alter(format!("ALTER COLUMN {column} DROP DEFAULT")),
+            alter(format!("RENAME COLUMN {column} TO {aside}")),
+        ]
+    };
+    match piece {
+        Piece::MadeTable { .. } | Piece::MadeIndex { .. } => Vec::new(),
+        Piece::MadeColumn { column, default: after, not_null: check, .. } => {
+            let mut statements = not_null(column, check);
+            if after.is_some() || check.is_some() {
+                statements.push(default(column, after));
+            }
+            statements
+        }
+        Piece::ReplacedColumn { old, new, default: after, not_null: check, comment, .. } => {
+            let mut statements = put_aside(old);
+            statements.extend(not_null(new, check));
+            statements.push(default(new, after));
+            statements.push(alter(format!("RENAME COLUMN {new} TO {old}")));
+            statements.push(comment_on(on, old, comment.as_deref()));
+            statements
+        }
+        Piece::MadeConstraint { constraint, not_null: column, .. } => {
+            column.iter().flat_map(|column| not_null(column, &Some(constraint.clone()))).collect()
+        }
+        Piece::Settings { column, default: changed, comment, .. } => {
+            let mut statements: Vec<String> = changed.iter().map(|changed| default(column, changed)).collect();
+            statements.extend(comment.iter().map(|comment| comment_on(on, column, comment.as_deref())));
+            statements
+        }
+        Piece::DroppedColumn { column, .. } => put_aside(column),
+        Piece::DroppedTable { table } => {
+            vec![alter(format!("RENAME TO {}", attic(number, table)))]
+        }
+        Piece::RenamedColumn { from, to, .. } => vec![alter(format!("RENAME COLUMN {from} TO {to}"))],
+        Piece::RenamedTable { to, .. } => vec![alter(format!("RENAME TO {to}"))],
+    }
+}
+
+fn comment_on(on: &QualifiedName, column: &Ident, comment: Option<&str>) -> String {
+    format!("COMMENT ON COLUMN {on}.{column} IS {}", super::alter_column::comment(comment))
+}

@@ -1,0 +1,290 @@
+//! The phase *expand*: both versions can be used once it is over, and the older one never notices.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use switchover_model::Problem;
+
+use super::{
+    Backfill, Ground, Lock, Piece, Planned, Step, Work, add_column, alter_column, called, indexes, ours, tables,
+};
+use crate::catalog::Catalog;
+use crate::change::{Assignment, TableChange, triggers};
+use crate::version::{Version, view};
+use crate::{Expression, Ident, Migration, Operation, QualifiedName};
+
+/// What `migration` makes, and the steps that make it.
+///
+/// Guarantees: deterministic; the steps may be gone through again from any one that is not noted as done; the older
+/// version's names, columns and rules stay as they are through all of them.
+/// Errors: everything about the migration that can not be carried out, at once; nothing of it was begun.
+pub fn plan_expand(ground: Ground<'_>, migration: &Migration) -> Result<(Planned, Vec<Step>), Vec<Problem>> {
+    let mut draft = Draft::new(ground);
+    let mut problems = Vec::new();
+    for operation in &migration.operations {
+        if let Err(problem) = draft.add(operation) {
+            problems.push(problem);
+        }
+    }
+    for (_, dropped) in draft.touched.iter().filter_map(|(table, touched)| Some((table, touched.untold()?))) {
+        let cause = format!(
+            "`down` of column {}, which takes NULL or has a default, is not carried out yet where the migration adds no column.",
+            dropped.column
+        );
+        let next = "Leave `down` out: rows of the newer version get the default or NULL.";
+        problems.push(Problem::new("NOT-CARRIED-OUT-YET", cause, next));
+    }
+    for table in draft.touched.iter().filter(|(_, touched)| touched.keeps_in_step()) {
+        let has_key = ground.catalog.tables.get(table.0).is_some_and(|table| !table.primary_key.is_empty());
+        if !has_key {
+            let cause = format!("table {} has no primary key, so its rows can not be gone through in order.", table.0);
+            problems.push(Problem::new("NO-PRIMARY-KEY", cause, "Give it one first; every row needs a name."));
+        }
+    }
+    if problems.is_empty() { Ok(draft.finish()) } else { Err(problems) }
+}
+
+/// A plan being made.
+pub(super) struct Draft<'a> {
+    pub(super) ground: Ground<'a>,
+    /// What the migration leads to, as far as it was gone through.
+    pub(super) version: Version,
+    pub(super) pieces: Vec<Piece>,
+    /// Changed tables by their names in the database.
+    pub(super) touched: BTreeMap<Ident, Touched>,
+    /// Tables that are made, by their names.
+    pub(super) made: BTreeMap<Ident, Vec<String>>,
+    /// What comes after the backfill.
+    pub(super) after: Vec<Step>,
+}
+
+/// What happens to one table.
+#[derive(Debug, Default)]
+pub(super) struct Touched {
+    /// In the transaction in which it changes.
+    pub(super) statements: Vec<String>,
+    pub(super) forward: Vec<Assignment>,
+    /// Older versions' columns with their types and values, in the names of the version that the migration leads to.
+    pub(super) backward: Vec<(Ident, String, Expression)>,
+    /// Columns that newer versions do not write, with their types and values.
+    pub(super) dropped: Vec<Dropped>,
+    /// Columns that older versions do not know, with their types.
+    pub(super) told_by: Vec<(Ident, String)>,
+}
+
+/// A column that newer versions do not write.
+#[derive(Debug)]
+pub(super) struct Dropped {
+    pub(super) column: Ident,
+    pub(super) data_type: String,
+    /// Its value in rows that the newer version wrote.
+    pub(super) down: Expression,
+    /// NOT NULL and without a default: no older version's insert can leave it out.
+    pub(super) must_be_given: bool,
+}
+
+impl Touched {
+    /// Whether rows are told apart by who wrote them.
+    fn keeps_in_step(&self) -> bool {
+        !self.told_by.is_empty()
+    }
+
+    /// Rows' values that could not be given, because nothing tells a newer version's insert from an older one's.
+    fn untold(&self) -> Option<&Dropped> {
+        self.dropped.iter().find(|dropped| !self.keeps_in_step() && !dropped.must_be_given)
+    }
+}
+
+impl<'a> Draft<'a> {
+    fn new(ground: Ground<'a>) -> Self {
+        Self {
+            ground,
+            version: ground.version.clone(),
+            pieces: Vec::new(),
+            touched: BTreeMap::new(),
+            made: BTreeMap::new(),
+            after: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, operation: &Operation) -> Result<(), Problem> {
+        match operation {
+            Operation::AddColumn(add) => add_column::add(self, add),
+            Operation::AlterColumn(alter) => alter_column::add(self, alter),
+            Operation::CreateTable(create) => tables::create(self, create),
+            Operation::DropTable(drop) => tables::drop(self, &drop.name),
+            Operation::RenameTable(rename) => tables::rename(self, &rename.from, &rename.to),
+            Operation::RenameColumn(rename) => tables::rename_column(self, &rename.table, &rename.from, &rename.to),
+            Operation::DropColumn(drop) => tables::drop_column(self, drop),
+            Operation::CreateIndex(create) => indexes::create(self, create),
+            Operation::CreateConstraint(_)
+            | Operation::DropConstraint(_)
+            | Operation::DropIndex(_)
+            | Operation::DropMultiColumnConstraint(_)
+            | Operation::RenameConstraint(_)
+            | Operation::SetReplicaIdentity(_)
+            | Operation::Sql(_) => Err(Problem::new(
+                "NOT-CARRIED-OUT-YET",
+                format!("the operation `{}` is not carried out yet.", called(operation)),
+                "Make this change by hand, or wait for it.",
+            )),
+        }
+    }
+
+    /// The table of the version as it is now in the plan.
+    pub(super) fn table_mut(&mut self, name: &Ident) -> Result<&mut crate::version::VersionTable, Problem> {
+        self.ground.table(name)?;
+        self.version.tables.get_mut(name).ok_or_else(|| {
+            let cause = format!("table {name} is dropped or renamed by an operation before.");
+            Problem::new("TABLE-UNKNOWN", cause, "Name it as the operations before leave it, or change their order.")
+        })
+    }
+
+    pub(super) fn touch(&mut self, physical: &Ident) -> &mut Touched {
+        self.touched.entry(physical.clone()).or_default()
+    }
+
+    pub(super) fn base(&self, physical: &Ident) -> QualifiedName {
+        QualifiedName::new(&self.ground.catalog.schema, physical)
+    }
+
+    /// A check that is true of all rows that are written from now on, then seen to be true of all.
+    pub(super) fn check(&mut self, physical: &Ident, name: &Ident, condition: &str) {
+        let table = self.base(physical);
+        let add = format!("ALTER TABLE {table} ADD CONSTRAINT {name} CHECK ({condition}) NOT VALID");
+        self.after.push(Step {
+            name: format!("add {name} to {physical} for new rows"),
+            lock: Some((Lock::AccessExclusive, table.clone())),
+            work: Work::Together(vec![add]),
+        });
+        self.after.push(Step {
+            name: format!("see that {name} holds for all rows of {physical}"),
+            lock: Some((Lock::ShareUpdateExclusive, table.clone())),
+            work: Work::Together(vec![format!("ALTER TABLE {table} VALIDATE CONSTRAINT {name}")]),
+        });
+    }
+
+    fn finish(mut self) -> (Planned, Vec<Step>) {
+        let ground = self.ground;
+        let number = ground.number;
+        let schema = ground.version_schema;
+        let mut steps = vec![self.views_of_the_rest()];
+        for (table, statements) in &self.made {
+            let name =
+                self.version.tables.iter().find(|(_, seen)| seen.physical == *table).map(|(name, _)| name.clone());
+            let mut statements = statements.clone();
+            if let Some(name) = name {
+                statements.extend(view(ground.catalog, schema, &name, &self.version.tables[&name]));
+            }
+            steps.push(Step { name: format!("make table {table}"), lock: None, work: Work::Together(statements) });
+        }
+        let mut changes = Vec::new();
+        let mut backfills = Vec::new();
+        for (table, touched) in std::mem::take(&mut self.touched) {
+            let on = self.base(&table);
+            let mut statements = touched.statements.clone();
+            if let Some(change) = self.change(&table, &touched) {
+                if let (Some(mark), Some((told_by, data_type))) = (&change.mark, touched.told_by.first()) {
+                    statements.push(format!("ALTER TABLE {on} ADD COLUMN {mark} smallint"));
+                    let default = change.telling_default(data_type);
+                    statements.push(format!("ALTER TABLE {on} ALTER COLUMN {told_by} SET DEFAULT {default}"));
+                    backfills.push(self.backfill(&table, &change, mark));
+                }
+                let mut all: Vec<TableChange> =
+                    ground.active.iter().filter(|active| active.table == table).cloned().collect();
+                all.push(change.clone());
+                statements.extend(triggers(&ground.catalog.schema, &table, &all));
+                changes.push(change);
+            }
+            for (name, seen) in self.version.tables.iter().filter(|(_, seen)| seen.physical == table) {
+                statements.extend(view(ground.catalog, schema, name, seen));
+            }
+            steps.push(Step {
+                name: format!("change table {table} for the new version"),
+                lock: Some((Lock::AccessExclusive, on)),
+                work: Work::Together(statements),
+            });
+        }
+        steps.extend(backfills);
+        steps.extend(self.after);
+        (Planned { number, version: self.version, changes, pieces: self.pieces }, steps)
+    }
+
+    /// What keeps the table in step, if anything has to.
+    fn change(&self, table: &Ident, touched: &Touched) -> Option<TableChange> {
+        let tells = touched.keeps_in_step();
+        if !tells && touched.dropped.is_empty() {
+            return None;
+        }
+        let seen = self.version.tables.values().find(|seen| seen.physical == *table);
+        let names = seen.map(crate::version::VersionTable::names).unwrap_or_default();
+        let assignment = |column: &Ident, data_type: &str, expression: &Expression| Assignment {
+            column: column.clone(),
+            data_type: data_type.to_owned(),
+            expression: expression.as_sql().to_owned(),
+            names: names.clone(),
+        };
+        let dropped: Vec<Assignment> = touched
+            .dropped
+            .iter()
+            .map(|dropped| assignment(&dropped.column, &dropped.data_type, &dropped.down))
+            .collect();
+        let mut backward: Vec<Assignment> =
+            touched.backward.iter().map(|(column, data_type, down)| assignment(column, data_type, down)).collect();
+        let fill = if tells { Vec::new() } else { dropped.clone() };
+        backward.extend(dropped.into_iter().filter(|_| tells));
+        Some(TableChange {
+            number: self.ground.number,
+            table: table.clone(),
+            mark: tells.then(|| ours(self.ground.number, &Ident::new("mark").expect("a name"))),
+            forward: touched.forward.clone(),
+            backward,
+            fill,
+        })
+    }
+
+    fn backfill(&self, table: &Ident, change: &TableChange, mark: &Ident) -> Step {
+        let known = self.ground.catalog.tables.get(table);
+        Step {
+            name: format!("bring the rows of {table} in step"),
+            lock: None,
+            work: Work::Backfill(Backfill {
+                table: self.base(table),
+                key: known.map(|known| known.primary_key.clone()).unwrap_or_default(),
+                set: change.backfill(),
+                mark: mark.clone(),
+                rows: known.map_or(0, |known| known.rows),
+            }),
+        }
+    }
+
+    /// The version's schema, with the views of the tables that do not change.
+    fn views_of_the_rest(&self) -> Step {
+        let schema = self.ground.version_schema;
+        let changed: BTreeSet<&Ident> = self.touched.keys().chain(self.made.keys()).collect();
+        let mut statements = vec![
+            format!("CREATE SCHEMA {schema}"),
+            format!("SELECT switchover.same_schema_rights({}, {})", text(&self.ground.catalog.schema), text(schema)),
+        ];
+        for (name, seen) in self.version.tables.iter().filter(|(_, seen)| !changed.contains(&seen.physical)) {
+            statements.extend(view(self.ground.catalog, schema, name, seen));
+        }
+        Step { name: format!("make the version {schema}"), lock: None, work: Work::Together(statements) }
+    }
+}
+
+/// The step that makes a schema through which `version` is seen, of all its tables.
+#[must_use]
+pub fn version_step(catalog: &Catalog, schema: &Ident, version: &Version) -> Step {
+    let mut statements = vec![
+        format!("CREATE SCHEMA {schema}"),
+        format!("SELECT switchover.same_schema_rights({}, {})", text(&catalog.schema), text(schema)),
+    ];
+    for (name, seen) in &version.tables {
+        statements.extend(view(catalog, schema, name, seen));
+    }
+    Step { name: format!("make the version {schema}"), lock: None, work: Work::Together(statements) }
+}
+
+fn text(name: &Ident) -> String {
+    crate::Literal(name.as_str()).to_string()
+}

@@ -1,0 +1,276 @@
+//! From declared operations to phases of statements: what makes the new version beside the old one (*expand*), what
+//! takes the old one away once nobody is left on it (*contract*), and what takes the new one back (*undo*).
+
+mod add_column;
+mod alter_column;
+mod contract;
+mod expand;
+mod indexes;
+mod tables;
+mod undo;
+
+use serde::{Deserialize, Serialize};
+use switchover_model::Problem;
+
+use crate::catalog::{Catalog, Table};
+use crate::change::TableChange;
+use crate::version::{Version, VersionTable};
+use crate::{Expression, Ident, Operation, QualifiedName};
+
+pub use contract::plan_contract;
+pub use expand::{plan_expand, version_step};
+pub use undo::plan_undo;
+
+/// What a plan stands on.
+#[derive(Debug, Clone, Copy)]
+pub struct Ground<'a> {
+    /// The schema as the database has it now.
+    pub catalog: &'a Catalog,
+    /// The newest version: what the migrations before this one made of it.
+    pub version: &'a Version,
+    /// What earlier migrations still keep in step.
+    pub active: &'a [TableChange],
+    /// The migration's number, above all earlier ones.
+    pub number: u32,
+    /// The schema that the new version will be seen through.
+    pub version_schema: &'a Ident,
+}
+
+/// A migration as it was planned: all that contract and undo need to know of it. Kept in the database.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Planned {
+    /// Its number.
+    pub number: u32,
+    /// What it leads to.
+    pub version: Version,
+    /// What it keeps in step.
+    pub changes: Vec<TableChange>,
+    /// What it made and what contract has to do, in order.
+    pub pieces: Vec<Piece>,
+}
+
+/// One thing that a migration made, by its names in the database.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "piece", rename_all = "kebab-case")]
+pub enum Piece {
+    /// A table that no older version knows.
+    MadeTable {
+        /// Its name.
+        table: Ident,
+    },
+    /// A column that no older version knows.
+    MadeColumn {
+        /// Its table.
+        table: Ident,
+        /// The column.
+        column: Ident,
+        /// Its default once only newer versions are left.
+        default: Option<String>,
+        /// The check that stands for NOT NULL until then.
+        not_null: Option<Ident>,
+    },
+    /// A column in the place of another one, which older versions go on with.
+    ReplacedColumn {
+        /// Their table.
+        table: Ident,
+        /// The older versions' column.
+        old: Ident,
+        /// The newer versions' column.
+        new: Ident,
+        /// Its default once only newer versions are left.
+        default: Option<String>,
+        /// The check that stands for NOT NULL until then.
+        not_null: Option<Ident>,
+        /// Its comment.
+        comment: Option<String>,
+    },
+    /// A check, complete on all rows.
+    MadeConstraint {
+        /// Its table.
+        table: Ident,
+        /// The constraint.
+        constraint: Ident,
+        /// The column that becomes NOT NULL in its place.
+        not_null: Option<Ident>,
+    },
+    /// An index.
+    MadeIndex {
+        /// The index.
+        index: Ident,
+    },
+    /// A default or comment that newer versions see through their view.
+    Settings {
+        /// The table.
+        table: Ident,
+        /// The column.
+        column: Ident,
+        /// Its default from contract on; `Some(None)` takes it away.
+        default: Option<Option<String>>,
+        /// Its comment from contract on.
+        comment: Option<Option<String>>,
+    },
+    /// A column that newer versions do not know.
+    DroppedColumn {
+        /// Its table.
+        table: Ident,
+        /// The column.
+        column: Ident,
+    },
+    /// A table that newer versions do not know.
+    DroppedTable {
+        /// The table.
+        table: Ident,
+    },
+    /// A column that newer versions call otherwise.
+    RenamedColumn {
+        /// Its table.
+        table: Ident,
+        /// Its name until contract.
+        from: Ident,
+        /// Its name from then on.
+        to: Ident,
+    },
+    /// A table that newer versions call otherwise.
+    RenamedTable {
+        /// Its name until contract.
+        from: Ident,
+        /// Its name from then on.
+        to: Ident,
+    },
+}
+
+/// One step of a phase.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// What it does, in a few words; unlike every other step's of its phase.
+    pub name: String,
+    /// The strongest lock it takes, and on what; nothing when it takes none that an application could meet.
+    pub lock: Option<(Lock, QualifiedName)>,
+    /// The work.
+    pub work: Work,
+}
+
+/// What a step does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Work {
+    /// Statements of one transaction, which also notes that they are done.
+    Together(Vec<String>),
+    /// Builds an index beside running writes; what a broken-off build left is removed first.
+    Concurrently {
+        /// The statement.
+        sql: String,
+        /// The index it builds.
+        index: QualifiedName,
+    },
+    /// Gives rows their new values in small batches.
+    Backfill(Backfill),
+    /// Finds no row, or the phase stops: the first column of what it finds names the row.
+    Check {
+        /// The query.
+        query: String,
+        /// What a row that it finds means.
+        means: String,
+    },
+}
+
+/// Rows to be brought in step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Backfill {
+    /// The table.
+    pub table: QualifiedName,
+    /// Its primary key's columns in order.
+    pub key: Vec<Ident>,
+    /// Column = value, of the update.
+    pub set: String,
+    /// NULL in rows that are not in step yet.
+    pub mark: Ident,
+    /// About how many rows there are.
+    pub rows: u64,
+}
+
+/// The locks of a table that an application can meet (PostgreSQL, 13.3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Lock {
+    /// Neither reads nor writes wait; other schema changes do.
+    ShareUpdateExclusive,
+    /// Writes wait.
+    ShareRowExclusive,
+    /// Reads and writes wait.
+    AccessExclusive,
+}
+
+impl<'a> Ground<'a> {
+    fn table(&self, name: &Ident) -> Result<(&'a VersionTable, &'a Table), Problem> {
+        let Some(seen) = self.version.tables.get(name) else {
+            let near = nearest(name, self.version.tables.keys());
+            let next = near.map_or_else(
+                || "Create it first.".to_owned(),
+                |near| format!("Did you mean {near}? Tables of earlier migrations are known by their newest names."),
+            );
+            return Err(Problem::new("TABLE-UNKNOWN", format!("there is no table {name}."), next));
+        };
+        let table = self.catalog.tables.get(&seen.physical);
+        table.map(|table| (seen, table)).ok_or_else(|| {
+            let cause = format!("table {name} is not there any more under its name {}.", seen.physical);
+            Problem::new("TABLE-UNKNOWN", cause, "Look who renamed or dropped it, then plan again.")
+        })
+    }
+
+    fn column(&self, table: &Ident, column: &Ident) -> Result<Ident, Problem> {
+        let (seen, _) = self.table(table)?;
+        if let Some(found) = seen.column(column) {
+            return Ok(found.physical.clone());
+        }
+        let near = nearest(column, seen.columns.iter().map(|column| &column.name));
+        let next =
+            near.map_or_else(|| "Look at the table's columns.".to_owned(), |near| format!("Did you mean {near}?"));
+        Err(Problem::new("COLUMN-UNKNOWN", format!("table {table} has no column {column}."), next))
+    }
+}
+
+fn nearest<'a>(name: &Ident, known: impl Iterator<Item = &'a Ident>) -> Option<&'a Ident> {
+    let distance = |other: &Ident| strsim::damerau_levenshtein(name.as_str(), other.as_str());
+    known.map(|other| (distance(other), other)).filter(|(distance, _)| *distance <= 2).min().map(|(_, other)| other)
+}
+
+/// The operations as a person calls them.
+fn called(operation: &Operation) -> &'static str {
+    match operation {
+        Operation::AddColumn(_) => "add_column",
+        Operation::AlterColumn(_) => "alter_column",
+        Operation::CreateConstraint(_) => "create_constraint",
+        Operation::CreateIndex(_) => "create_index",
+        Operation::CreateTable(_) => "create_table",
+        Operation::DropColumn(_) => "drop_column",
+        Operation::DropConstraint(_) => "drop_constraint",
+        Operation::DropIndex(_) => "drop_index",
+        Operation::DropMultiColumnConstraint(_) => "drop_multicolumn_constraint",
+        Operation::DropTable(_) => "drop_table",
+        Operation::RenameColumn(_) => "rename_column",
+        Operation::RenameConstraint(_) => "rename_constraint",
+        Operation::RenameTable(_) => "rename_table",
+        Operation::SetReplicaIdentity(_) => "set_replica_identity",
+        Operation::Sql(_) => "sql",
+    }
+}
+
+/// Refuses an expression with a name that may be a column of the row or of a query within: which one is not told by it.
+fn refuse_unsure<'a>(table: &Ident, expressions: impl IntoIterator<Item = &'a Expression>) -> Result<(), Problem> {
+    let unsure = expressions.into_iter().flat_map(Expression::unsure).next();
+    unsure.map_or(Ok(()), |name| {
+        let cause = format!("{name} in an expression with a query in it may be a column of {table} or of that query.");
+        Err(Problem::new("NAME-UNSURE", cause, format!("Write which table it is of, such as {table}.{name}.")))
+    })
+}
+
+/// A name of ours for a column, check or the like that stands in for one of the app's until contract.
+fn ours(number: u32, name: &Ident) -> Ident {
+    name.prefixed(&format!("{}{number}_", crate::version::OURS))
+}
+
+/// The name under which what contract or undo takes away is kept.
+fn attic(number: u32, name: &Ident) -> Ident {
+    name.prefixed(&format!("{}attic_{number}_", crate::version::OURS))
+}

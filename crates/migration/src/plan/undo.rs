@@ -1,0 +1,122 @@
+//! *Undo* of an expanded migration, whole or broken off: the version and what keeps it in step go, what was made is put
+//! aside. The older versions never notice.
+
+use super::{Lock, Piece, Planned, Step, Work, attic};
+use crate::catalog::Catalog;
+use crate::change::{TableChange, triggers};
+use crate::{Ident, QualifiedName};
+
+/// The steps that take `planned` back as far as it came.
+///
+/// Guarantees: each step may be gone through again, and is right whichever steps of expand were done.
+/// Assumes: no later migration is expanded.
+#[must_use]
+pub fn plan_undo(catalog: &Catalog, planned: &Planned, active: &[TableChange], version_schema: &Ident) -> Vec<Step> {
+    let mut steps = vec![Step {
+        name: format!("take the version {version_schema} away"),
+        lock: None,
+        work: Work::Together(vec![format!("DROP SCHEMA IF EXISTS {version_schema} CASCADE")]),
+    }];
+    let mut tables: Vec<&Ident> = planned.pieces.iter().filter_map(table_of).collect();
+    tables.extend(planned.changes.iter().map(|change| &change.table));
+    tables.sort();
+    tables.dedup();
+    for table in tables {
+        let Some(known) = catalog.tables.get(table) else { continue };
+        let on = QualifiedName::new(&catalog.schema, table);
+        let has = |column: &Ident| known.column(column).is_some();
+        let mut statements = Vec::new();
+        if let Some(change) = planned.changes.iter().find(|change| change.table == *table) {
+            let left: Vec<TableChange> = active
+                .iter()
+                .filter(|other| other.table == *table && other.number != planned.number)
+                .cloned()
+                .collect();
+            statements.extend(triggers(&catalog.schema, table, &left));
+            let mark = change.mark.iter().filter(|mark| has(mark));
+            statements.extend(mark.map(|mark| format!("ALTER TABLE {on} DROP COLUMN {mark}")));
+        }
+        for piece in planned.pieces.iter().filter(|piece| table_of(piece) == Some(table)) {
+            statements.extend(put_aside(planned.number, &on, piece, &has));
+        }
+        if !statements.is_empty() {
+            steps.push(Step {
+                name: format!("leave table {table} to the older versions"),
+                lock: Some((Lock::AccessExclusive, on)),
+                work: Work::Together(statements),
+            });
+        }
+    }
+    for piece in &planned.pieces {
+        match piece {
+            Piece::MadeIndex { index } => {
+                let index = QualifiedName::new(&catalog.schema, index);
+                steps.push(Step {
+                    name: format!("drop index {index}"),
+                    lock: None,
+                    work: Work::Concurrently { sql: format!("DROP INDEX CONCURRENTLY IF EXISTS {index}"), index },
+                });
+            }
+            Piece::MadeTable { table } if catalog.tables.contains_key(table) => {
+                let on = QualifiedName::new(&catalog.schema, table);
+                let aside = attic(planned.number, table);
+                steps.push(Step {
+                    name: format!("put table {table} aside"),
+                    lock: Some((Lock::AccessExclusive, on.clone())),
+                    work: Work::Together(vec![format!("ALTER TABLE {on} RENAME TO {aside}")]),
+                });
+            }
+            Piece::MadeTable { .. }
+            | Piece::MadeColumn { .. }
+            | Piece::ReplacedColumn { .. }
+            | Piece::MadeConstraint { .. }
+            | Piece::Settings { .. }
+            | Piece::DroppedColumn { .. }
+            | Piece::DroppedTable { .. }
+            | Piece::RenamedColumn { .. }
+            | Piece::RenamedTable { .. } => {}
+        }
+    }
+    steps
+}
+
+fn table_of(piece: &Piece) -> Option<&Ident> {
+    match piece {
+        Piece::MadeColumn { table, .. } | Piece::ReplacedColumn { table, .. } | Piece::MadeConstraint { table, .. } => {
+            Some(table)
+        }
+        Piece::MadeTable { .. }
+        | Piece::MadeIndex { .. }
+        | Piece::Settings { .. }
+        | Piece::DroppedColumn { .. }
+        | Piece::DroppedTable { .. }
+        | Piece::RenamedColumn { .. }
+        | Piece::RenamedTable { .. } => None,
+    }
+}
+
+/// What the newer version wrote stays in its column, under a name of ours, without any rule on it.
+fn put_aside(number: u32, on: &QualifiedName, piece: &Piece, has: &dyn Fn(&Ident) -> bool) -> Vec<String> {
+    let drop_check = |check: &Ident| format!("ALTER TABLE {on} DROP CONSTRAINT IF EXISTS {check}");
+    let aside = |column: &Ident, check: &Option<Ident>| {
+        let mut statements: Vec<String> = check.iter().map(drop_check).collect();
+        if has(column) {
+            statements.push(format!("ALTER TABLE {on} ALTER COLUMN {column} DROP DEFAULT"));
+            statements.push(format!("ALTER TABLE {on} ALTER COLUMN {column} DROP NOT NULL"));
+            statements.push(format!("ALTER TABLE {on} RENAME COLUMN {column} TO {}", attic(number, column)));
+        }
+        statements
+    };
+    match piece {
+        Piece::MadeColumn { column, not_null, .. } => aside(column, not_null),
+        Piece::ReplacedColumn { new, not_null, .. } => aside(new, not_null),
+        Piece::MadeConstraint { constraint, .. } => vec![drop_check(constraint)],
+        Piece::MadeTable { .. }
+        | Piece::MadeIndex { .. }
+        | Piece::Settings { .. }
+        | Piece::DroppedColumn { .. }
+        | Piece::DroppedTable { .. }
+        | Piece::RenamedColumn { .. }
+        | Piece::RenamedTable { .. } => Vec::new(),
+    }
+}

@@ -1,0 +1,113 @@
+//! The connection to the database, whose driver is owned and whose URL is never shown.
+
+use std::fmt;
+use std::time::Duration;
+
+use switchover_model::Problem;
+use tokio::task::JoinHandle;
+use tokio_postgres::{Client, Config, NoTls};
+
+/// How long a connection is waited for.
+const CONNECTED: Duration = Duration::from_secs(10);
+
+/// One session.
+pub struct Database {
+    client: Client,
+    driver: JoinHandle<()>,
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The URL is none.
+    #[error("the database's URL can not be read: {0}")]
+    Url(String),
+    /// The server can not be reached, or refuses.
+    #[error("the database {place} does not take the connection: {cause}")]
+    Refused {
+        /// Host and database, without user and password.
+        place: String,
+        /// What was said.
+        cause: String,
+    },
+}
+
+impl ConnectError {
+    /// The same as a user sees it.
+    #[must_use]
+    pub fn problem(&self) -> Problem {
+        match self {
+            Self::Url(_) => Problem::new(
+                "DATABASE-URL",
+                format!("{self}."),
+                "Write it as postgres://USER@HOST/DATABASE, the password in PGPASSWORD or in the URL.",
+            ),
+            Self::Refused { .. } => Problem::new(
+                "DATABASE-UNREACHABLE",
+                format!("{self}."),
+                "Look whether it runs, and whether user and password are right.",
+            ),
+        }
+    }
+}
+
+impl Database {
+    /// Connects.
+    pub async fn connect(url: &str) -> Result<Self, ConnectError> {
+        let mut config: Config =
+            url.parse().map_err(|error: tokio_postgres::Error| ConnectError::Url(error.to_string()))?;
+        config.connect_timeout(CONNECTED).application_name("switchover");
+        let place = place(&config);
+        let refused =
+            |error: tokio_postgres::Error| ConnectError::Refused { place: place.clone(), cause: said(&error) };
+        let (client, connection) = config.connect(NoTls).await.map_err(refused)?;
+        let driver = tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "the database's connection ended");
+            }
+        });
+        Ok(Self { client, driver })
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub(crate) fn client_mut(&mut self) -> &mut Client {
+        &mut self.client
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Database")
+    }
+}
+
+fn place(config: &Config) -> String {
+    let hosts: Vec<String> = config
+        .get_hosts()
+        .iter()
+        .map(|host| match host {
+            tokio_postgres::config::Host::Tcp(host) => host.clone(),
+            tokio_postgres::config::Host::Unix(path) => path.display().to_string(),
+        })
+        .collect();
+    format!("{} on {}", config.get_dbname().unwrap_or("(its default)"), hosts.join(", "))
+}
+
+/// What the server said, with its details; never more than it says itself.
+pub(crate) fn said(error: &tokio_postgres::Error) -> String {
+    let Some(server) = error.as_db_error() else {
+        let source = std::error::Error::source(error).map(|source| format!(": {source}")).unwrap_or_default();
+        return format!("{error}{source}");
+    };
+    let more = [server.detail(), server.hint()].into_iter().flatten().map(|more| format!(" {more}"));
+    format!("{}{} ({})", server.message(), more.collect::<String>(), server.code().code())
+}

@@ -1,0 +1,19 @@
+//! Carries plans of schema changes out on PostgreSQL: step by step, each noted in the database in the transaction that
+//! makes it, so that a run that was broken off goes on where it was.
+//!
+//! Promises: a lock that an application can meet is waited for 40 ms at a time and with a deadline, and who holds it up is
+//! named; rows are brought in step in small batches that wait for nobody; one migrator at a time; a secret in a URL is
+//! never shown.
+//! Must never: decide what a migration means (that is `switchover-migration`), change rows outside of a plan.
+//! Begin reading at [`Migrator`], then `run.rs` and `backfill.rs`.
+
+mod backfill;
+mod catalog;
+mod connection;
+mod migrator;
+mod run;
+mod store;
+
+pub use connection::{ConnectError, Database};
+pub use migrator::{MigrateError, Migrator, Progress, Settings};
+pub use store::{Applied, Phase};

@@ -1,0 +1,345 @@
+//! Expand, contract and undo of declared migrations on one schema of a database.
+
+use std::time::Duration;
+
+use switchover_migration::change::TableChange;
+use switchover_migration::plan::{Ground, Step, plan_contract, plan_expand, plan_undo, version_step};
+use switchover_migration::version::Version;
+use switchover_migration::{Ident, Migration};
+use switchover_model::Problem;
+use tokio_postgres::Client;
+
+use crate::connection::said;
+use crate::run::{self, Place};
+use crate::store::{self, Applied, Phase};
+use crate::{ConnectError, Database, catalog};
+
+/// Bounds of a run.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// How long a step may try for its locks.
+    pub lock_timeout: Duration,
+    /// How long one table's backfill may take.
+    pub backfill_timeout: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { lock_timeout: Duration::from_secs(60), backfill_timeout: Duration::from_secs(24 * 3600) }
+    }
+}
+
+/// What goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress {
+    /// A step began.
+    Began {
+        /// Its name.
+        step: String,
+    },
+    /// A step waits for a lock.
+    Waits {
+        /// Its name.
+        step: String,
+        /// Who has it.
+        blockers: Vec<String>,
+    },
+    /// Rows were brought in step.
+    Backfilled {
+        /// The table.
+        table: String,
+        /// So many.
+        rows: u64,
+        /// Of about so many.
+        of: u64,
+    },
+}
+
+/// Why a migration did not come to its end. What was done stays, noted; the same command goes on from there.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrateError {
+    /// No connection.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The plan is refused; nothing was begun.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Refused(Vec<Problem>),
+    /// Another migrator works on this schema.
+    #[error("another migrator works on schema {0}")]
+    Busy(String),
+    /// A lock was not to be had in time.
+    #[error("`{step}` did not get its lock within {} s: {}", waited.as_secs(), blockers.join("; "))]
+    Blocked {
+        /// The step.
+        step: String,
+        /// The time.
+        waited: Duration,
+        /// Who had it.
+        blockers: Vec<String>,
+    },
+    /// A backfill took too long.
+    #[error("the rows of {what} were not brought in step in time")]
+    TooLong {
+        /// The table.
+        what: String,
+    },
+    /// Rows stand in the way.
+    #[error("`{step}` found rows: {means}; their keys: {}", keys.join(", "))]
+    Found {
+        /// The step.
+        step: String,
+        /// What a found row means.
+        means: String,
+        /// The rows' keys.
+        keys: Vec<String>,
+    },
+    /// The database refused a statement.
+    #[error("`{step}` failed: {cause}")]
+    Step {
+        /// The step.
+        step: String,
+        /// What the database said.
+        cause: String,
+    },
+    /// The database said something else.
+    #[error("the database refused: {0}")]
+    Database(String),
+    /// Something that should not be.
+    #[error("unexpected: {0}")]
+    Unexpected(String),
+}
+
+impl From<tokio_postgres::Error> for MigrateError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Database(said(&error))
+    }
+}
+
+impl MigrateError {
+    /// The same, with the step it happened in.
+    pub(crate) fn at(self, step: &str) -> Self {
+        match self {
+            Self::Database(cause) => Self::Step { step: step.to_owned(), cause },
+            other => other,
+        }
+    }
+}
+
+/// Works on one schema of a database. Only one at a time does.
+#[derive(Debug)]
+pub struct Migrator {
+    database: Database,
+    schema: Ident,
+    settings: Settings,
+}
+
+impl Migrator {
+    /// Connects, makes our own tables where they are missing, and takes the place of the one migrator of the schema,
+    /// which the server gives back when the session ends in any way.
+    pub async fn connect(url: &str, schema: Ident, settings: Settings) -> Result<Self, MigrateError> {
+        let database = Database::connect(url).await?;
+        let migrator = Self { database, schema, settings };
+        let client = migrator.client();
+        let row = client
+            .query_one(
+                "SELECT pg_try_advisory_lock(hashtextextended('switchover ' || $1, 0))",
+                &[&migrator.schema.as_str()],
+            )
+            .await?;
+        if !row.get::<_, bool>(0) {
+            return Err(MigrateError::Busy(migrator.schema.to_string()));
+        }
+        store::prepare(client).await?;
+        Ok(migrator)
+    }
+
+    fn client(&self) -> &Client {
+        self.database.client()
+    }
+
+    /// The migrations that the database knows, oldest first.
+    pub async fn applied(&self) -> Result<Vec<Applied>, MigrateError> {
+        store::read(self.client(), &self.schema).await
+    }
+
+    /// Makes `migration`'s version beside the others, or goes on with making it.
+    pub async fn expand(
+        &mut self,
+        migration: &Migration,
+        tell: &mut dyn FnMut(Progress),
+    ) -> Result<Applied, MigrateError> {
+        let known = self.applied().await?;
+        let same =
+            known.iter().find(|applied| applied.name == migration.name.as_str() && applied.phase != Phase::Undone);
+        let applied = match same {
+            Some(applied) if applied.checksum != migration.checksum => {
+                return Err(refused(
+                    "MIGRATION-EDITED",
+                    format!("{} was edited after its expand.", applied.name),
+                    "Undo it first, then expand it anew.",
+                ));
+            }
+            Some(applied) => match applied.phase {
+                Phase::Expanding => applied.clone(),
+                Phase::Expanded | Phase::Contracted => return Ok(applied.clone()),
+                Phase::Contracting | Phase::Undoing | Phase::Undone => return Err(busy_with(applied)),
+            },
+            None => self.begin_expand(&known, migration).await?,
+        };
+        self.finish(applied, Phase::Expanded, tell).await
+    }
+
+    async fn begin_expand(&mut self, known: &[Applied], migration: &Migration) -> Result<Applied, MigrateError> {
+        if let Some(unfinished) = known.iter().find(|applied| !is_at_rest(applied.phase)) {
+            return Err(busy_with(unfinished));
+        }
+        let versions = self.version_schemas(known);
+        let catalog = catalog::read(self.client(), &self.schema, &versions).await?;
+        let active: Vec<TableChange> = expanded(known).flat_map(|applied| applied.planned.changes.clone()).collect();
+        let base = Version::base(&catalog);
+        let version = expanded(known).next_back().map_or(base, |applied| applied.planned.version.clone());
+        let version_schema = self.named(migration.name.as_str())?;
+        let number = known.last().map_or(1, |applied| applied.number + 1);
+        let ground =
+            Ground { catalog: &catalog, version: &version, active: &active, number, version_schema: &version_schema };
+        let (planned, mut steps) = plan_expand(ground, migration).map_err(MigrateError::Refused)?;
+        let base = self.named("base")?;
+        let row = self.client().query_one("SELECT to_regnamespace($1) IS NULL", &[&base.to_string()]).await?;
+        if row.get(0)
+            && expanded(known).next().is_none()
+            && !known.iter().any(|applied| applied.phase == Phase::Contracted)
+        {
+            steps.insert(0, version_step(&catalog, &base, &version));
+        }
+        let applied = Applied {
+            number,
+            name: migration.name.as_str().to_owned(),
+            checksum: migration.checksum.clone(),
+            version_schema,
+            phase: Phase::Expanding,
+            planned,
+            steps: written(&steps)?,
+        };
+        store::write(self.client(), &self.schema, &applied).await?;
+        Ok(applied)
+    }
+
+    /// Leaves the oldest expanded version as the only one before the newer ones.
+    pub async fn contract(&mut self, tell: &mut dyn FnMut(Progress)) -> Result<Applied, MigrateError> {
+        let known = self.applied().await?;
+        let unfinished = known.iter().find(|applied| !is_at_rest(applied.phase));
+        let applied = match unfinished {
+            Some(applied) if applied.phase == Phase::Contracting => applied.clone(),
+            Some(applied) => return Err(busy_with(applied)),
+            None => {
+                let mut open = expanded(&known);
+                let Some(oldest) = open.next().cloned() else {
+                    return Err(refused(
+                        "NOTHING-TO-CONTRACT",
+                        "no migration is expanded.".to_owned(),
+                        "Look with `switchover db status`.",
+                    ));
+                };
+                if open.next().is_some() {
+                    return Err(refused(
+                        "NOT-CARRIED-OUT-YET",
+                        "several migrations are expanded; contract of one after the other is not carried out yet."
+                            .to_owned(),
+                        "Undo the newer ones first.",
+                    ));
+                }
+                let older = self.version_schemas(&known);
+                let older: Vec<Ident> = older.into_iter().filter(|schema| *schema != oldest.version_schema).collect();
+                let catalog = catalog::read(self.client(), &self.schema, &self.version_schemas(&known)).await?;
+                let active: Vec<TableChange> = oldest.planned.changes.clone();
+                let steps = plan_contract(&catalog, &oldest.planned, &active, &older);
+                let applied = Applied { phase: Phase::Contracting, steps: written(&steps)?, ..oldest };
+                store::write(self.client(), &self.schema, &applied).await?;
+                applied
+            }
+        };
+        self.finish(applied, Phase::Contracted, tell).await
+    }
+
+    /// Takes the newest migration back that is expanded or half expanded.
+    pub async fn undo(&mut self, tell: &mut dyn FnMut(Progress)) -> Result<Applied, MigrateError> {
+        let known = self.applied().await?;
+        let newest = known.iter().rev().find(|applied| !matches!(applied.phase, Phase::Contracted | Phase::Undone));
+        let applied = match newest {
+            Some(applied) if applied.phase == Phase::Undoing => applied.clone(),
+            Some(applied) if applied.phase == Phase::Contracting => return Err(busy_with(applied)),
+            Some(applied) => {
+                let catalog = catalog::read(self.client(), &self.schema, &self.version_schemas(&known)).await?;
+                let active: Vec<TableChange> =
+                    expanded(&known).flat_map(|applied| applied.planned.changes.clone()).collect();
+                let steps = plan_undo(&catalog, &applied.planned, &active, &applied.version_schema);
+                let applied = Applied { phase: Phase::Undoing, steps: written(&steps)?, ..applied.clone() };
+                store::write(self.client(), &self.schema, &applied).await?;
+                applied
+            }
+            None => {
+                return Err(refused(
+                    "NOTHING-TO-UNDO",
+                    "no migration is expanded.".to_owned(),
+                    "Look with `switchover db status`.",
+                ));
+            }
+        };
+        self.finish(applied, Phase::Undone, tell).await
+    }
+
+    async fn finish(
+        &mut self,
+        mut applied: Applied,
+        phase: Phase,
+        tell: &mut dyn FnMut(Progress),
+    ) -> Result<Applied, MigrateError> {
+        let steps: Vec<Step> =
+            serde_json::from_str(&applied.steps).map_err(|error| MigrateError::Unexpected(error.to_string()))?;
+        let place = Place { schema: &self.schema, number: applied.number, phase: applied.phase.as_str() };
+        run::steps(self.database.client_mut(), place, &steps, &self.settings, tell).await?;
+        applied.phase = phase;
+        applied.steps = "[]".to_owned();
+        store::write(self.client(), &self.schema, &applied).await?;
+        Ok(applied)
+    }
+
+    /// `SCHEMA_NAME`.
+    fn named(&self, name: &str) -> Result<Ident, MigrateError> {
+        let whole = format!("{}_{name}", self.schema.as_str());
+        Ident::new(whole).map_err(|error| MigrateError::Unexpected(error.to_string()))
+    }
+
+    fn version_schemas(&self, known: &[Applied]) -> Vec<Ident> {
+        let mut schemas: Vec<Ident> = known.iter().map(|applied| applied.version_schema.clone()).collect();
+        schemas.extend(self.named("base"));
+        schemas
+    }
+}
+
+fn expanded(known: &[Applied]) -> impl DoubleEndedIterator<Item = &Applied> {
+    known.iter().filter(|applied| applied.phase == Phase::Expanded)
+}
+
+fn is_at_rest(phase: Phase) -> bool {
+    match phase {
+        Phase::Expanded | Phase::Contracted | Phase::Undone => true,
+        Phase::Expanding | Phase::Contracting | Phase::Undoing => false,
+    }
+}
+
+fn busy_with(applied: &Applied) -> MigrateError {
+    refused(
+        "MIGRATION-UNFINISHED",
+        format!("migration {} is {} and was broken off.", applied.name, applied.phase.as_str()),
+        "Give that command again to go on with it, or undo it.",
+    )
+}
+
+fn refused(code: &str, cause: String, next: &str) -> MigrateError {
+    MigrateError::Refused(vec![Problem::new(code, cause, next)])
+}
+
+fn written(steps: &[Step]) -> Result<String, MigrateError> {
+    serde_json::to_string(steps).map_err(|error| MigrateError::Unexpected(error.to_string()))
+}

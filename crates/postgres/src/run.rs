@@ -1,0 +1,208 @@
+//! Runs the steps of a phase: each once, whatever breaks a run off.
+
+use std::time::{Duration, Instant};
+
+use switchover_migration::plan::{Step, Work};
+use switchover_migration::{Ident, Literal, QualifiedName};
+use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
+
+use crate::backfill;
+use crate::connection::said;
+use crate::migrator::{MigrateError, Progress, Settings};
+
+/// How long one try waits for a lock: as long as everybody behind it in the queue waits, too.
+pub(crate) const LOCK_TRY: Duration = Duration::from_millis(40);
+/// The shortest and the longest pause between two tries; what is between is drawn.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(60), Duration::from_millis(700));
+
+/// Which phase of which migration.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place<'a> {
+    pub(crate) schema: &'a Ident,
+    pub(crate) number: u32,
+    pub(crate) phase: &'a str,
+}
+
+/// Runs the steps that are not noted as done.
+pub(crate) async fn steps(
+    client: &mut Client,
+    place: Place<'_>,
+    steps: &[Step],
+    settings: &Settings,
+    tell: &mut dyn FnMut(Progress),
+) -> Result<(), MigrateError> {
+    for step in steps {
+        if is_done(client, place, step).await? {
+            continue;
+        }
+        tell(Progress::Began { step: step.name.clone() });
+        match &step.work {
+            Work::Together(statements) => together(client, place, step, statements, settings, tell).await?,
+            Work::Concurrently { sql, index } => {
+                concurrently(client, sql, index).await.map_err(|error| error.at(&step.name))?;
+                note(client, place, step).await?;
+            }
+            Work::Backfill(work) => {
+                backfill::run(client, work, settings, tell).await.map_err(|error| error.at(&step.name))?;
+                note(client, place, step).await?;
+            }
+            Work::Check { query, means } => {
+                check(client, step, query, means).await?;
+                note(client, place, step).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn is_done(client: &Client, place: Place<'_>, step: &Step) -> Result<bool, MigrateError> {
+    let number = i32::try_from(place.number).unwrap_or(i32::MAX);
+    let row = client
+        .query_one(
+            "SELECT EXISTS (SELECT FROM switchover.step WHERE schema = $1 AND number = $2 AND phase = $3 AND name = $4)",
+            &[&place.schema.as_str(), &number, &place.phase, &step.name],
+        )
+        .await?;
+    Ok(row.get(0))
+}
+
+fn noted(place: Place<'_>, step: &Step) -> String {
+    format!(
+        "INSERT INTO switchover.step (schema, number, phase, name) VALUES ({}, {}, {}, {}) ON CONFLICT DO NOTHING",
+        Literal(place.schema.as_str()),
+        place.number,
+        Literal(place.phase),
+        Literal(&step.name)
+    )
+}
+
+async fn note(client: &Client, place: Place<'_>, step: &Step) -> Result<(), MigrateError> {
+    client.batch_execute(&noted(place, step)).await?;
+    Ok(())
+}
+
+/// One transaction, tried until its locks are had or the deadline is over.
+async fn together(
+    client: &mut Client,
+    place: Place<'_>,
+    step: &Step,
+    statements: &[String],
+    settings: &Settings,
+    tell: &mut dyn FnMut(Progress),
+) -> Result<(), MigrateError> {
+    let deadline = Instant::now() + settings.lock_timeout;
+    loop {
+        let transaction = client.transaction().await?;
+        transaction.batch_execute(&format!("SET LOCAL lock_timeout = '{}ms'", LOCK_TRY.as_millis())).await?;
+        let mut result = Ok(());
+        if let Some((_, table)) = &step.lock {
+            // The strongest lock first: a lock that is raised in the middle of a transaction can deadlock.
+            result = transaction.batch_execute(&lock(step, table)).await;
+        }
+        for statement in statements {
+            if result.is_err() {
+                break;
+            }
+            result = transaction.batch_execute(statement).await;
+        }
+        if result.is_ok() {
+            result = transaction.batch_execute(&noted(place, step)).await;
+        }
+        match result {
+            Ok(()) => {
+                transaction.commit().await?;
+                return Ok(());
+            }
+            Err(error) if is_contended(&error) => {
+                transaction.rollback().await?;
+                let blockers = blockers(client, step).await?;
+                if Instant::now() >= deadline {
+                    return Err(MigrateError::Blocked {
+                        step: step.name.clone(),
+                        waited: settings.lock_timeout,
+                        blockers,
+                    });
+                }
+                tell(Progress::Waits { step: step.name.clone(), blockers });
+                tokio::time::sleep(drawn_pause().min(deadline.saturating_duration_since(Instant::now()))).await;
+            }
+            Err(error) => {
+                return Err(MigrateError::Step { step: step.name.clone(), cause: said(&error) });
+            }
+        }
+    }
+}
+
+fn lock(step: &Step, table: &QualifiedName) -> String {
+    use switchover_migration::plan::Lock;
+    let mode = match step.lock.as_ref().map(|(lock, _)| *lock) {
+        Some(Lock::AccessExclusive) | None => "ACCESS EXCLUSIVE",
+        Some(Lock::ShareRowExclusive) => "SHARE ROW EXCLUSIVE",
+        Some(Lock::ShareUpdateExclusive) => "SHARE UPDATE EXCLUSIVE",
+    };
+    format!("LOCK TABLE {table} IN {mode} MODE")
+}
+
+/// Another session had a lock, or would have been made to wait for ours in turn.
+pub(crate) fn is_contended(error: &tokio_postgres::Error) -> bool {
+    error.code().is_some_and(|code| *code == SqlState::LOCK_NOT_AVAILABLE || *code == SqlState::T_R_DEADLOCK_DETECTED)
+}
+
+fn drawn_pause() -> Duration {
+    let mut byte = [0_u8; 1];
+    let share = getrandom::fill(&mut byte).map_or(0.5, |()| f64::from(byte[0]) / 255.0);
+    PAUSE.0 + (PAUSE.1 - PAUSE.0).mul_f64(share)
+}
+
+/// Who holds a lock on the step's table, or waits for one: at most five, the longest transaction first.
+async fn blockers(client: &Client, step: &Step) -> Result<Vec<String>, MigrateError> {
+    let Some((_, table)) = &step.lock else { return Ok(Vec::new()) };
+    let rows = client
+        .query(
+            "SELECT DISTINCT activity.pid, coalesce(activity.usename, '?'), coalesce(nullif(activity.application_name, ''), '?'),
+                    coalesce(activity.state, '?'), activity.xact_start,
+                    coalesce(extract(epoch FROM clock_timestamp() - activity.xact_start), 0)::float8
+               FROM pg_catalog.pg_locks AS held JOIN pg_catalog.pg_stat_activity AS activity ON activity.pid = held.pid
+              WHERE held.relation = $1::text::regclass AND held.granted AND held.pid <> pg_backend_pid()
+              ORDER BY activity.xact_start NULLS LAST LIMIT 5",
+            &[&table.to_string()],
+        )
+        .await?;
+    let told = rows.iter().map(|row| {
+        let (pid, user, application, state): (i32, String, String, String) =
+            (row.get(0), row.get(1), row.get(2), row.get(3));
+        let seconds: f64 = row.get(5);
+        format!("session {pid} of {user} ({application}), {state}, its transaction open for {seconds:.1} s")
+    });
+    Ok(told.collect())
+}
+
+/// Builds an index beside running writes. What an earlier try left half done is dropped first.
+async fn concurrently(client: &Client, sql: &str, index: &QualifiedName) -> Result<(), MigrateError> {
+    let row = client
+        .query_opt(
+            "SELECT index.indisvalid FROM pg_catalog.pg_index AS index WHERE index.indexrelid = to_regclass($1)",
+            &[&index.to_string()],
+        )
+        .await?;
+    let builds = sql.starts_with("CREATE");
+    match row.map(|row| row.get::<_, bool>(0)) {
+        Some(true) if builds => return Ok(()),
+        Some(false) if builds => {
+            client.batch_execute(&format!("DROP INDEX CONCURRENTLY IF EXISTS {index}")).await?;
+        }
+        Some(_) | None => {}
+    }
+    client.batch_execute(sql).await?;
+    Ok(())
+}
+
+async fn check(client: &Client, step: &Step, query: &str, means: &str) -> Result<(), MigrateError> {
+    let rows = client.query(query, &[]).await?;
+    let keys: Vec<String> = rows.iter().map(|row| row.get::<_, Option<String>>(0).unwrap_or_default()).collect();
+    if keys.is_empty() {
+        return Ok(());
+    }
+    Err(MigrateError::Found { step: step.name.clone(), means: means.to_owned(), keys })
+}
