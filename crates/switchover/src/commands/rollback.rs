@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use switchover_model::answer::{CommandAnswer, WaitAnswer};
-use switchover_model::release::{Command, Outcome, ReleaseKind};
+use switchover_model::release::{Command, Outcome, ReleaseKind, Stage};
 use switchover_model::view::ReleaseView;
 use switchover_model::{AppName, ReleaseId, RevisionId};
 
@@ -38,9 +38,10 @@ impl Rollback {
         let app = shared.app(&daemon).await?;
         let answer =
             daemon.command(&app, &Command::Rollback { to: self.to, release: self.release.map(ReleaseId) }).await?;
-        let said = match (self.to, answer.release) {
+        let view = view(&daemon, &app, &answer).await?;
+        let said = match (self.to, &view) {
             (Some(to), _) => format!("{app} returns to {to}"),
-            (None, Some(release)) => format!("{app} goes back, by release {release}"),
+            (None, Some(view)) => described(&app, view),
             (None, None) => format!("{app} goes back"),
         };
         let Some(release) = answer.release.filter(|_| self.wait) else {
@@ -50,7 +51,7 @@ impl Rollback {
         if !shared.json {
             steer::tell(shared, &answer, &said);
         }
-        let until = until(&daemon, &app, &answer).await?;
+        let until = view.as_ref().map_or(Until::Switched, meant_by);
         let after = answer.sequence.saturating_sub(1);
         Wait { shared, daemon: &daemon, app: &app, release, after, until, timeout: self.timeout }.run().await
     }
@@ -59,10 +60,25 @@ impl Rollback {
 /// What the release of an admitted rollback should come to: going back is undoing a release while its old slot is there,
 /// and a release of its own otherwise.
 pub(crate) async fn until(daemon: &Daemon, app: &AppName, answer: &CommandAnswer) -> Result<Until, Failure> {
-    let Some(release) = answer.release else { return Ok(Until::Switched) };
+    Ok(view(daemon, app, answer).await?.as_ref().map_or(Until::Switched, meant_by))
+}
+
+/// The release that a rollback opened or undoes, as it is now.
+async fn view(daemon: &Daemon, app: &AppName, answer: &CommandAnswer) -> Result<Option<ReleaseView>, Failure> {
+    let Some(release) = answer.release else { return Ok(None) };
     let path = format!("/v1/apps/{app}/wait/{release}?until=switched&timeout_ms=0");
-    let view = daemon.get::<WaitAnswer>(&path).await?.release;
-    Ok(meant_by(&view))
+    Ok(Some(daemon.get::<WaitAnswer>(&path).await?.release))
+}
+
+/// What a plain rollback does, in a line.
+fn described(app: &AppName, view: &ReleaseView) -> String {
+    let release = view.release;
+    let has_shifted = view.stages.iter().any(|stage| stage.stage == Stage::Shift);
+    match (&view.kind, meant_by(view)) {
+        (ReleaseKind::Return { to, .. }, Until::Switched) => format!("{app} goes back to {to}, by release {release}"),
+        _ if has_shifted => format!("{app} goes back: release {release} is undone"),
+        _ => format!("release {release} of {app} is taken back; it moved no traffic"),
+    }
 }
 
 /// A return that is under way is what was asked for, unless it is the one that is being undone. A quick undoing is over
