@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use switchover_migration::catalog::Catalog;
 use switchover_migration::change::TableChange;
 use switchover_migration::plan::{Ground, Step, plan_contract, plan_expand, plan_undo, version_step};
 use switchover_migration::version::Version;
@@ -153,6 +154,11 @@ impl Migrator {
         Ok(migrator)
     }
 
+    /// Connects to look alone: nothing is made, and a migrator may work meanwhile.
+    pub async fn look(url: &str, schema: Ident) -> Result<Self, MigrateError> {
+        Ok(Self { database: Database::connect(url).await?, schema, settings: Settings::default() })
+    }
+
     fn client(&self) -> &Client {
         self.database.client()
     }
@@ -189,7 +195,45 @@ impl Migrator {
         self.finish(applied, Phase::Expanded, tell).await
     }
 
+    /// The schemas through which the database can be used now, the oldest version first.
+    pub async fn versions(&self) -> Result<Vec<Ident>, MigrateError> {
+        let mut there = Vec::new();
+        let mut names = vec![self.named("base")?];
+        names.extend(self.applied().await?.into_iter().map(|applied| applied.version_schema));
+        names.dedup();
+        for name in names {
+            let row = self.client().query_one("SELECT to_regnamespace($1) IS NOT NULL", &[&name.to_string()]).await?;
+            if row.get(0) && !there.contains(&name) {
+                there.push(name);
+            }
+        }
+        Ok(there)
+    }
+
+    /// What expand, contract and undo of `migration` would do. Changes nothing.
+    pub async fn plan(&self, migration: &Migration) -> Result<(Vec<Step>, Vec<Step>, Vec<Step>), MigrateError> {
+        let known = self.applied().await?;
+        let (catalog, applied, expand) = self.planned(&known, migration).await?;
+        let older: Vec<Ident> = self.versions().await?;
+        let active: Vec<TableChange> = expanded(&known).flat_map(|applied| applied.planned.changes.clone()).collect();
+        let contract = plan_contract(&catalog, &applied.planned, &active, &older);
+        // As if all of it had been made.
+        let undo = plan_undo(&applied.planned.made_in(&catalog), &applied.planned, &active, &applied.version_schema);
+        Ok((expand, contract, undo))
+    }
+
     async fn begin_expand(&mut self, known: &[Applied], migration: &Migration) -> Result<Applied, MigrateError> {
+        let (_, applied, steps) = self.planned(known, migration).await?;
+        let applied = Applied { steps: written(&steps)?, ..applied };
+        store::write(self.client(), &self.schema, &applied).await?;
+        Ok(applied)
+    }
+
+    async fn planned(
+        &self,
+        known: &[Applied],
+        migration: &Migration,
+    ) -> Result<(Catalog, Applied, Vec<Step>), MigrateError> {
         if let Some(unfinished) = known.iter().find(|applied| !is_at_rest(applied.phase)) {
             return Err(busy_with(unfinished));
         }
@@ -218,10 +262,9 @@ impl Migrator {
             version_schema,
             phase: Phase::Expanding,
             planned,
-            steps: written(&steps)?,
+            steps: "[]".to_owned(),
         };
-        store::write(self.client(), &self.schema, &applied).await?;
-        Ok(applied)
+        Ok((catalog, applied, steps))
     }
 
     /// Leaves the oldest expanded version as the only one before the newer ones.

@@ -96,9 +96,9 @@ async fn together(
         let transaction = client.transaction().await?;
         transaction.batch_execute(&format!("SET LOCAL lock_timeout = '{}ms'", LOCK_TRY.as_millis())).await?;
         let mut result = Ok(());
-        if let Some((_, table)) = &step.lock {
+        if let Some((lock, table)) = &step.lock {
             // The strongest lock first: a lock that is raised in the middle of a transaction can deadlock.
-            result = transaction.batch_execute(&lock(step, table)).await;
+            result = transaction.batch_execute(&format!("LOCK TABLE {table} IN {} MODE", lock.as_str())).await;
         }
         for statement in statements {
             if result.is_err() {
@@ -132,16 +132,6 @@ async fn together(
             }
         }
     }
-}
-
-fn lock(step: &Step, table: &QualifiedName) -> String {
-    use switchover_migration::plan::Lock;
-    let mode = match step.lock.as_ref().map(|(lock, _)| *lock) {
-        Some(Lock::AccessExclusive) | None => "ACCESS EXCLUSIVE",
-        Some(Lock::ShareRowExclusive) => "SHARE ROW EXCLUSIVE",
-        Some(Lock::ShareUpdateExclusive) => "SHARE UPDATE EXCLUSIVE",
-    };
-    format!("LOCK TABLE {table} IN {mode} MODE")
 }
 
 /// Another session had a lock, or would have been made to wait for ours in turn.

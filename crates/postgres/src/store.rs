@@ -96,6 +96,10 @@ pub(crate) async fn prepare(client: &Client) -> Result<(), MigrateError> {
 
 /// All migrations of `schema`, oldest first.
 pub(crate) async fn read(client: &Client, schema: &Ident) -> Result<Vec<Applied>, MigrateError> {
+    let there = client.query_one("SELECT to_regclass('switchover.migration') IS NOT NULL", &[]).await?;
+    if !there.get::<_, bool>(0) {
+        return Ok(Vec::new());
+    }
     let rows = client
         .query(
             "SELECT number, name, checksum, version_schema, phase, planned, steps FROM switchover.migration \

@@ -125,6 +125,7 @@ enum Verb {
     Receipt(commands::receipt::Receipt),
     Logs(commands::logs::Logs),
     Traffic(commands::traffic::Traffic),
+    Db(commands::db::Db),
     #[cfg(feature = "demo")]
     Demo(commands::demo::Demo),
     Completions(commands::completions::Completions),
@@ -169,6 +170,7 @@ impl Cli {
             Verb::Receipt(receipt) => wait_for(receipt.run(&shared)),
             Verb::Logs(logs) => wait_for(logs.run(&shared)),
             Verb::Traffic(traffic) => wait_for(traffic.run(&shared)),
+            Verb::Db(db) => wait_for(db.run(&shared)),
         }
     }
 }

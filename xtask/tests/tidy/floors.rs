@@ -9,12 +9,17 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("http1", &[]),
     ("rollout", &["model"]),
+    ("migration", &["model"]),
     ("journal", &["model"]),
     ("platform", &["model"]),
     ("router", &["http1", "model"]),
+    ("postgres", &["migration", "model"]),
     ("controller", &["journal", "model", "platform", "rollout", "router"]),
     ("api", &["controller", "model"]),
-    ("switchover", &["api", "controller", "journal", "model", "platform", "router", "testkit"]),
+    (
+        "switchover",
+        &["api", "controller", "journal", "migration", "model", "platform", "postgres", "router", "testkit"],
+    ),
     ("testkit", &["model"]),
 ];
 

@@ -2,7 +2,7 @@
 
 use crate::tree::{none, room, root};
 
-const PURE: &[&str] = &["model", "http1", "rollout"];
+const PURE: &[&str] = &["model", "http1", "rollout", "migration"];
 
 /// What a pure room's sources must not name.
 const FORBIDDEN: &[&str] = &[

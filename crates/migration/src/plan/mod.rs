@@ -49,6 +49,45 @@ pub struct Planned {
     pub pieces: Vec<Piece>,
 }
 
+impl Planned {
+    /// `catalog` as it will be once everything of this is made.
+    #[must_use]
+    pub fn made_in(&self, catalog: &Catalog) -> Catalog {
+        let mut after = catalog.clone();
+        let mut add = |table: &Ident, column: &Ident| {
+            if let Some(table) = after.tables.get_mut(table) {
+                table.columns.push(crate::catalog::TableColumn {
+                    name: column.clone(),
+                    data_type: String::new(),
+                    nullable: true,
+                    default: None,
+                    generated: false,
+                    comment: None,
+                });
+            }
+        };
+        for change in &self.changes {
+            change.mark.iter().for_each(|mark| add(&change.table, mark));
+        }
+        for piece in &self.pieces {
+            match piece {
+                Piece::MadeColumn { table, column, .. } | Piece::ReplacedColumn { table, new: column, .. } => {
+                    add(table, column);
+                }
+                Piece::MadeTable { .. }
+                | Piece::MadeConstraint { .. }
+                | Piece::MadeIndex { .. }
+                | Piece::Settings { .. }
+                | Piece::DroppedColumn { .. }
+                | Piece::DroppedTable { .. }
+                | Piece::RenamedColumn { .. }
+                | Piece::RenamedTable { .. } => {}
+            }
+        }
+        after
+    }
+}
+
 /// One thing that a migration made, by its names in the database.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "piece", rename_all = "kebab-case")]
@@ -199,6 +238,18 @@ pub enum Lock {
     ShareRowExclusive,
     /// Reads and writes wait.
     AccessExclusive,
+}
+
+impl Lock {
+    /// As the database calls it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ShareUpdateExclusive => "SHARE UPDATE EXCLUSIVE",
+            Self::ShareRowExclusive => "SHARE ROW EXCLUSIVE",
+            Self::AccessExclusive => "ACCESS EXCLUSIVE",
+        }
+    }
 }
 
 impl<'a> Ground<'a> {

@@ -3,6 +3,7 @@
 pub(crate) mod abort;
 pub(crate) mod apply;
 pub(crate) mod completions;
+pub(crate) mod db;
 #[cfg(feature = "demo")]
 pub(crate) mod demo;
 pub(crate) mod deploy;

@@ -1,0 +1,72 @@
+use std::path::PathBuf;
+
+use serde::Serialize;
+use switchover_migration::plan::{Step, Work};
+use switchover_model::view::SCHEMA_VERSION;
+
+use super::{Place, failed, migration};
+use crate::cli::Shared;
+use crate::exit::Exit;
+use crate::failure::Done;
+use crate::say;
+
+/// Show what a migration would do, statement by statement, with the lock of each step; nothing is changed
+#[derive(Debug, clap::Args)]
+pub(crate) struct Plan {
+    /// A file of declared operations
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// What `--json` prints.
+#[derive(Debug, Serialize)]
+struct PlanView {
+    schema_version: u32,
+    expand: Vec<Step>,
+    contract: Vec<Step>,
+    undo: Vec<Step>,
+}
+
+impl Plan {
+    pub(crate) async fn run(self, shared: &Shared) -> Done {
+        let migration = migration(&self.file)?;
+        let database = self.place.looker().await?;
+        let (expand, contract, undo) = database.plan(&migration).await.map_err(failed)?;
+        if shared.json {
+            say::json(&PlanView { schema_version: SCHEMA_VERSION, expand, contract, undo });
+            return Ok(Exit::Succeeded);
+        }
+        for (phase, steps) in [("expand", &expand), ("contract", &contract), ("undo", &undo)] {
+            say::line(phase);
+            for step in steps {
+                tell(step);
+            }
+        }
+        Ok(Exit::Succeeded)
+    }
+}
+
+fn tell(step: &Step) {
+    let lock = step.lock.as_ref().map(|(lock, table)| format!("  [{} on {table}]", lock.as_str())).unwrap_or_default();
+    say::line(format_args!("  {}{lock}", step.name));
+    match &step.work {
+        Work::Together(statements) => statements.iter().for_each(|sql| tell_sql(sql)),
+        Work::Concurrently { sql, .. } => tell_sql(sql),
+        Work::Backfill(work) => {
+            say::line(format_args!("      about {} rows, in batches by {:?}", work.rows, work.key));
+            tell_sql(&format!("UPDATE {} SET {}", work.table, work.set));
+        }
+        Work::Check { query, means } => {
+            say::line(format_args!("      stops at a row where {means}"));
+            tell_sql(query);
+        }
+    }
+}
+
+fn tell_sql(sql: &str) {
+    for line in sql.lines().filter(|line| !line.trim().is_empty()) {
+        say::line(format_args!("      {line}"));
+    }
+}

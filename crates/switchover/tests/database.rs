@@ -1,0 +1,129 @@
+//! `switchover db` as a person and a script use it, on real servers.
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use switchover_testkit::postgres::{Major, Server, Session};
+
+const WIDEN: &str =
+    "operations: [{alter_column: {table: users, column: age, type: bigint, up: age, down: age::integer}}]\n";
+
+struct Bed {
+    url: String,
+    session: Session,
+    directory: tempfile::TempDir,
+}
+
+impl Bed {
+    async fn new(major: Major, rows: u32) -> Option<Self> {
+        let url = Server::shared(major)?.create_database().await;
+        let session = Session::open(&url).await;
+        let tables = format!(
+            "CREATE TABLE users (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL, age integer);
+             INSERT INTO users (name, age) SELECT 'u' || n, n FROM generate_series(1, {rows}) AS n"
+        );
+        session.batch_execute(&tables).await.unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("01_widen.yaml"), WIDEN).unwrap();
+        Some(Self { url, session, directory })
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_switchover"));
+        command.arg("db").args(arguments).env("DATABASE_URL", &self.url).current_dir(self.directory.path());
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        let output = self.command(arguments).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        output
+    }
+
+    fn json(&self, arguments: &[&str]) -> serde_json::Value {
+        serde_json::from_slice(&self.run(arguments).stdout).unwrap()
+    }
+
+    async fn told(&self, statement: &str) -> String {
+        self.session.column(statement).await.unwrap()[0].clone().unwrap_or_default()
+    }
+}
+
+fn on_each(rows: u32, test: impl AsyncFn(Bed)) {
+    for major in Major::ALL {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            if let Some(bed) = Bed::new(major, rows).await {
+                test(bed).await;
+            }
+        });
+    }
+}
+
+#[test]
+fn a_migration_is_planned_expanded_shown_and_contracted() {
+    on_each(2_000, async |bed| {
+        let plan = String::from_utf8(bed.run(&["plan", "01_widen.yaml"]).stdout).unwrap();
+        assert!(plan.contains("ACCESS EXCLUSIVE on \"public\".\"users\"") && plan.contains("in batches"), "{plan}");
+        assert_eq!(bed.json(&["status", "--json"])["versions"], serde_json::json!([]), "a plan changes nothing");
+        bed.run(&["expand", "01_widen.yaml"]);
+        let status = bed.json(&["status", "--json"]);
+        assert_eq!(status["versions"], serde_json::json!(["public_base", "public_01_widen"]));
+        assert_eq!((status["phase"].as_str(), status["pending"][0].as_str()), (Some("expanded"), Some("01_widen")));
+        assert_eq!(bed.told("SELECT pg_typeof(age) FROM public_01_widen.users LIMIT 1").await, "bigint");
+        assert_eq!(bed.told("SELECT pg_typeof(age) FROM public_base.users LIMIT 1").await, "integer");
+        bed.run(&["contract"]);
+        assert_eq!(bed.told("SELECT pg_typeof(age) FROM users LIMIT 1").await, "bigint");
+        assert_eq!(bed.told("SELECT count(*) FROM users WHERE age <> id").await, "0");
+        assert_eq!(bed.json(&["status", "--json"])["versions"], serde_json::json!(["public_01_widen"]));
+    });
+}
+
+#[test]
+fn an_expand_that_was_killed_goes_on_where_it_was() {
+    on_each(60_000, async |bed| {
+        let mut running =
+            bed.command(&["expand", "01_widen.yaml"]).stdout(std::process::Stdio::null()).spawn().unwrap();
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let begun = "SELECT coalesce((SELECT count(*) FROM pg_attribute WHERE attrelid = 'users'::regclass AND attname = '_switchover_1_mark'), 0)";
+        while bed.told(begun).await == "0" {
+            assert!(Instant::now() < deadline, "it never began");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        while bed.told("SELECT count(*) FROM users WHERE _switchover_1_mark IS NOT NULL").await == "0" {
+            assert!(Instant::now() < deadline, "no batch was made");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        running.kill().unwrap();
+        running.wait().unwrap();
+        let filled = bed.told("SELECT count(*) FROM users WHERE _switchover_1_mark IS NOT NULL").await;
+        assert_ne!(filled, "60000", "it was over before it was killed");
+        // The server gives the dead migrator's place back when it notices.
+        while !bed.command(&["expand", "01_widen.yaml"]).output().unwrap().status.success() {
+            assert!(Instant::now() < deadline, "it does not go on");
+        }
+        assert_eq!(bed.told("SELECT count(*) FROM public_01_widen.users WHERE age = id").await, "60000");
+        bed.run(&["undo"]);
+        assert_eq!(bed.told("SELECT count(*) FROM users WHERE age = id").await, "60000");
+    });
+}
+
+#[test]
+fn a_wrong_file_a_wrong_name_and_a_wrong_server_are_told_apart() {
+    on_each(10, async |bed| {
+        let said = |arguments: &[&str]| {
+            let output = bed.command(arguments).output().unwrap();
+            (output.status.code(), String::from_utf8(output.stderr).unwrap())
+        };
+        std::fs::write(bed.directory.path().join("bad.yaml"), "operations: [{add_colum: {}}]\n").unwrap();
+        let (code, text) = said(&["expand", "bad.yaml"]);
+        assert!(code == Some(2) && text.contains("add_column"), "{text}");
+        let (code, text) = said(&["expand", "missing.yaml"]);
+        assert!(code == Some(2) && text.contains("MIGRATION-FILE"), "{text}");
+        let (code, text) = said(&["undo"]);
+        assert!(code == Some(3) && text.contains("NOTHING-TO-UNDO"), "{text}");
+        let (code, text) = said(&["status", "--url", "postgres://ann:hidden@/shop?host=/nowhere"]);
+        assert!(code == Some(6) && text.contains("DATABASE-UNREACHABLE") && !text.contains("hidden"), "{text}");
+    });
+}
