@@ -11,6 +11,8 @@ use super::{BenchError, Tried, root};
 
 /// How long the daemon may take until it takes orders.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
+/// How long each kind of process may take to end.
+const ENDED: Duration = Duration::from_secs(15);
 
 /// A running daemon with its router, stopped with everything it started when it is dropped.
 pub(crate) struct House {
@@ -40,8 +42,8 @@ impl House {
         std::fs::create_dir_all(&app).tried(app.display().to_string())?;
         let address = free_address()?;
         let mut serve = Command::new(Self::binary());
-        serve.args(["serve", "--http", &address.to_string()]);
-        serve.env("SWITCHOVER_STATE", &state).env("SWITCHOVER_LANES", lanes.to_string());
+        serve.args(["serve", "--http", &address.to_string()]).arg("--state").arg(&state);
+        serve.env("SWITCHOVER_LANES", lanes.to_string());
         let daemon = Server::start("switchover", address, &mut serve)?;
         // The router takes requests before the daemon takes orders.
         let (begun, socket) = (Instant::now(), state.join("control.sock"));
@@ -83,7 +85,7 @@ impl House {
             .ok_or_else(|| BenchError::Unexpected("no router runs".to_owned()))
     }
 
-    /// Processes of this house whose first argument is `word`, found by the state directory in their arguments or environment.
+    /// Processes of this house whose first argument is `word`, found by the state directory in their arguments.
     fn processes_with(&self, word: &str) -> Vec<u32> {
         let state = self.state.display().to_string();
         let mut found = Vec::new();
@@ -101,9 +103,16 @@ impl House {
 
 impl Drop for House {
     fn drop(&mut self) {
-        // Shims end their app on SIGTERM; the router finishes what it has.
-        for pid in [self.processes_with("serve"), self.processes_with("shim"), self.processes_with("router")].concat() {
-            let _ = Command::new("kill").arg(pid.to_string()).status();
+        // The daemon first, and to its end: it would start anew what ends before it. Shims end their app on SIGTERM; the
+        // router finishes what it has.
+        for verb in ["serve", "shim", "router"] {
+            for pid in self.processes_with(verb) {
+                let _ = Command::new("kill").arg(pid.to_string()).status();
+            }
+            let deadline = Instant::now() + ENDED;
+            while !self.processes_with(verb).is_empty() && Instant::now() < deadline {
+                std::thread::sleep(Duration::from_millis(20));
+            }
         }
     }
 }
