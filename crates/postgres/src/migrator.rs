@@ -20,7 +20,7 @@ use crate::{ConnectError, Database, catalog};
 pub struct Settings {
     /// How long a step may try for its locks.
     pub lock_timeout: Duration,
-    /// How long one table's backfill may take.
+    /// How long one table's backfill, one index or one comparison of a table may take.
     pub backfill_timeout: Duration,
 }
 

@@ -40,7 +40,10 @@ pub(crate) async fn steps(
         match &step.work {
             Work::Together(statements) => together(client, place, step, statements, settings, tell).await?,
             Work::Concurrently { sql, index } => {
-                concurrently(client, sql, index).await.map_err(|error| error.at(&step.name))?;
+                bound(client, settings).await?;
+                let built = concurrently(client, sql, index).await;
+                client.batch_execute("RESET statement_timeout").await?;
+                built.map_err(|error| error.at(&step.name))?;
                 note(client, place, step).await?;
             }
             Work::Backfill(work) => {
@@ -48,7 +51,10 @@ pub(crate) async fn steps(
                 note(client, place, step).await?;
             }
             Work::Check { query, means } => {
-                check(client, step, query, means).await?;
+                bound(client, settings).await?;
+                let found = check(client, step, query, means).await;
+                client.batch_execute("RESET statement_timeout").await?;
+                found?;
                 note(client, place, step).await?;
             }
         }
@@ -166,6 +172,13 @@ async fn blockers(client: &Client, step: &Step) -> Result<Vec<String>, MigrateEr
         format!("session {pid} of {user} ({application}), {state}, its transaction open for {seconds:.1} s")
     });
     Ok(told.collect())
+}
+
+/// Ends a statement that goes through a whole table, or waits for old transactions, when it takes too long.
+async fn bound(client: &Client, settings: &Settings) -> Result<(), MigrateError> {
+    let bound = format!("SET statement_timeout = '{}ms'", settings.backfill_timeout.as_millis());
+    client.batch_execute(&bound).await?;
+    Ok(())
 }
 
 /// Builds an index beside running writes. What an earlier try left half done is dropped first.

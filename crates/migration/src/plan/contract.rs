@@ -19,19 +19,11 @@ pub fn plan_contract(catalog: &Catalog, planned: &Planned, active: &[TableChange
     if !drops.is_empty() {
         steps.push(Step { name: "take the older versions away".to_owned(), lock: None, work: Work::Together(drops) });
     }
-    let mut tables: Vec<&Ident> = planned.pieces.iter().filter_map(table_of).collect();
-    tables.extend(planned.changes.iter().map(|change| &change.table));
-    tables.sort();
-    tables.dedup();
-    for table in tables {
+    for table in planned.tables(table_of) {
         let on = QualifiedName::new(&catalog.schema, table);
         let mut statements = Vec::new();
         if let Some(change) = planned.changes.iter().find(|change| change.table == *table) {
-            let left: Vec<TableChange> = active
-                .iter()
-                .filter(|other| other.table == *table && other.number != planned.number)
-                .cloned()
-                .collect();
+            let left = planned.others_of(table, active);
             // Triggers go before the columns that they name.
             statements.extend(triggers(&catalog.schema, table, &left));
             statements.extend(change.mark.iter().map(|mark| format!("ALTER TABLE {on} DROP COLUMN {mark}")));

@@ -9,6 +9,8 @@ mod indexes;
 mod tables;
 mod undo;
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use switchover_model::Problem;
 
@@ -50,6 +52,16 @@ pub struct Planned {
 }
 
 impl Planned {
+    /// The tables that it keeps in step or that `table_of` finds in its pieces, each once.
+    fn tables<'a>(&'a self, table_of: impl Fn(&'a Piece) -> Option<&'a Ident>) -> BTreeSet<&'a Ident> {
+        self.pieces.iter().filter_map(table_of).chain(self.changes.iter().map(|change| &change.table)).collect()
+    }
+
+    /// What other migrations keep in step on `table`.
+    fn others_of(&self, table: &Ident, active: &[TableChange]) -> Vec<TableChange> {
+        active.iter().filter(|other| other.table == *table && other.number != self.number).cloned().collect()
+    }
+
     /// `catalog` as it will be once everything of this is made.
     #[must_use]
     pub fn made_in(&self, catalog: &Catalog) -> Catalog {

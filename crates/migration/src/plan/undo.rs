@@ -17,21 +17,13 @@ pub fn plan_undo(catalog: &Catalog, planned: &Planned, active: &[TableChange], v
         lock: None,
         work: Work::Together(vec![format!("DROP SCHEMA IF EXISTS {version_schema} CASCADE")]),
     }];
-    let mut tables: Vec<&Ident> = planned.pieces.iter().filter_map(table_of).collect();
-    tables.extend(planned.changes.iter().map(|change| &change.table));
-    tables.sort();
-    tables.dedup();
-    for table in tables {
+    for table in planned.tables(table_of) {
         let Some(known) = catalog.tables.get(table) else { continue };
         let on = QualifiedName::new(&catalog.schema, table);
         let has = |column: &Ident| known.column(column).is_some();
         let mut statements = Vec::new();
         if let Some(change) = planned.changes.iter().find(|change| change.table == *table) {
-            let left: Vec<TableChange> = active
-                .iter()
-                .filter(|other| other.table == *table && other.number != planned.number)
-                .cloned()
-                .collect();
+            let left = planned.others_of(table, active);
             statements.extend(triggers(&catalog.schema, table, &left));
             let mark = change.mark.iter().filter(|mark| has(mark));
             statements.extend(mark.map(|mark| format!("ALTER TABLE {on} DROP COLUMN {mark}")));
