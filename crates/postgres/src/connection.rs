@@ -4,8 +4,12 @@ use std::fmt;
 use std::time::Duration;
 
 use switchover_model::Problem;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinHandle;
-use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::{Client, Config, Connection, NoTls};
+
+use crate::tls;
 
 /// How long a connection is waited for.
 const CONNECTED: Duration = Duration::from_secs(10);
@@ -54,19 +58,21 @@ impl ConnectError {
 impl Database {
     /// Connects.
     pub async fn connect(url: &str) -> Result<Self, ConnectError> {
+        let (url, wish) = tls::wish(url).map_err(ConnectError::Url)?;
         let mut config: Config =
             url.parse().map_err(|error: tokio_postgres::Error| ConnectError::Url(error.to_string()))?;
-        config.connect_timeout(CONNECTED).application_name("switchover");
+        config.connect_timeout(CONNECTED).application_name("switchover").ssl_mode(wish.mode);
         let place = place(&config);
         let refused =
             |error: tokio_postgres::Error| ConnectError::Refused { place: place.clone(), cause: said(&error) };
-        let (client, connection) = config.connect(NoTls).await.map_err(refused)?;
-        let driver = tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "the database's connection ended");
-            }
-        });
-        Ok(Self { client, driver })
+        if config.get_hosts().iter().all(|host| matches!(host, Host::Unix(_))) {
+            config.ssl_mode(SslMode::Disable);
+            let (client, connection) = config.connect(NoTls).await.map_err(refused)?;
+            return Ok(Self { client, driver: driver(connection) });
+        }
+        let connector = wish.connector().map_err(ConnectError::Url)?;
+        let (client, connection) = config.connect(connector).await.map_err(refused)?;
+        Ok(Self { client, driver: driver(connection) })
     }
 
     pub(crate) fn client(&self) -> &Client {
@@ -76,6 +82,19 @@ impl Database {
     pub(crate) fn client_mut(&mut self) -> &mut Client {
         &mut self.client
     }
+}
+
+/// Moves the connection's bytes until it ends; its owner aborts it.
+fn driver<S, T>(connection: Connection<S, T>) -> JoinHandle<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "the database's connection ended");
+        }
+    })
 }
 
 impl Drop for Database {
@@ -95,8 +114,8 @@ fn place(config: &Config) -> String {
         .get_hosts()
         .iter()
         .map(|host| match host {
-            tokio_postgres::config::Host::Tcp(host) => host.clone(),
-            tokio_postgres::config::Host::Unix(path) => path.display().to_string(),
+            Host::Tcp(host) => host.clone(),
+            Host::Unix(path) => path.display().to_string(),
         })
         .collect();
     format!("{} on {}", config.get_dbname().unwrap_or("(its default)"), hosts.join(", "))

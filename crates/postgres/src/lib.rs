@@ -13,6 +13,7 @@ mod connection;
 mod migrator;
 mod run;
 mod store;
+mod tls;
 
 pub use connection::{ConnectError, Database};
 pub use migrator::{MigrateError, Migrator, Progress, Settings};
