@@ -120,6 +120,27 @@ BEGIN
             CASE WHEN given.is_grantable AND given.grantee <> 'PUBLIC' THEN ' WITH GRANT OPTION' ELSE '' END);
     END LOOP;
 END $$;
+CREATE OR REPLACE FUNCTION switchover.set_apart(of text, prefix text) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    index record;
+    foreign_key name;
+BEGIN
+    -- A row that is kept must not hold up the deletion of one that is used.
+    FOR foreign_key IN
+        SELECT conname FROM pg_catalog.pg_constraint
+         WHERE conrelid = of::pg_catalog.regclass AND contype = 'f' AND confrelid <> conrelid
+    LOOP
+        EXECUTE pg_catalog.format('ALTER TABLE %s DROP CONSTRAINT %I', of::pg_catalog.regclass, foreign_key);
+    END LOOP;
+    FOR index IN
+        SELECT class.oid::pg_catalog.regclass AS name, class.relname AS plain
+          FROM pg_catalog.pg_index AS known JOIN pg_catalog.pg_class AS class ON class.oid = known.indexrelid
+         WHERE known.indrelid = of::pg_catalog.regclass AND NOT pg_catalog.starts_with(class.relname, prefix)
+    LOOP
+        EXECUTE pg_catalog.format('ALTER INDEX %s RENAME TO %I', index.name,
+            prefix || CASE WHEN octet_length(prefix || index.plain) < 64 THEN index.plain::text ELSE md5(index.plain) END);
+    END LOOP;
+END $$;
 CREATE OR REPLACE FUNCTION switchover.same_schema_rights(source text, target text) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     given record;

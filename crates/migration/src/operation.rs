@@ -262,6 +262,19 @@ pub enum ConstraintKind {
     },
 }
 
+impl ConstraintKind {
+    /// The columns that it names as its own; those of a check and of an exclusion are in their expressions.
+    #[must_use]
+    pub fn columns(&self) -> Vec<Ident> {
+        match self {
+            Self::Unique { columns, .. } | Self::PrimaryKey { columns, .. } | Self::ForeignKey { columns, .. } => {
+                columns.clone()
+            }
+            Self::Check { .. } | Self::Exclude { .. } => Vec::new(),
+        }
+    }
+}
+
 /// How the index behind a constraint is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct IndexStorage {

@@ -16,5 +16,5 @@ mod store;
 mod tls;
 
 pub use connection::{ConnectError, Database};
-pub use migrator::{MigrateError, Migrator, Progress, Settings};
+pub use migrator::{MigrateError, Migrator, Progress, Refusal, Settings};
 pub use store::{Applied, Phase};

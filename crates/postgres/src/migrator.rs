@@ -9,6 +9,7 @@ use switchover_migration::version::Version;
 use switchover_migration::{Ident, Migration};
 use switchover_model::Problem;
 use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
 
 use crate::connection::said;
 use crate::run::{self, Place};
@@ -100,19 +101,37 @@ pub enum MigrateError {
         /// The step.
         step: String,
         /// What the database said.
-        cause: String,
+        cause: Refusal,
     },
     /// The database said something else.
     #[error("the database refused: {0}")]
-    Database(String),
+    Database(Refusal),
+    /// The rows or the plan stand in the way, and the expand was taken back as a whole.
+    #[error("{0}; the expand was taken back")]
+    TakenBack(Box<MigrateError>),
     /// Something that should not be.
     #[error("unexpected: {0}")]
     Unexpected(String),
 }
 
+/// What the database said, and as what.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text}")]
+pub struct Refusal {
+    text: String,
+    state: Option<SqlState>,
+}
+
+impl Refusal {
+    /// Whether its class is one of these (PostgreSQL, appendix A).
+    fn is_of(&self, classes: &[&str]) -> bool {
+        self.state.as_ref().is_some_and(|state| classes.iter().any(|class| state.code().starts_with(class)))
+    }
+}
+
 impl From<tokio_postgres::Error> for MigrateError {
     fn from(error: tokio_postgres::Error) -> Self {
-        Self::Database(said(&error))
+        Self::Database(Refusal { text: said(&error), state: error.code().cloned() })
     }
 }
 
@@ -122,6 +141,31 @@ impl MigrateError {
         match self {
             Self::Database(cause) => Self::Step { step: step.to_owned(), cause },
             other => other,
+        }
+    }
+
+    /// Whether rows break a constraint.
+    pub(crate) fn is_of_rows(&self) -> bool {
+        match self {
+            Self::Step { cause, .. } | Self::Database(cause) => cause.is_of(&["23"]),
+            _ => false,
+        }
+    }
+
+    /// Whether going on can not help, however often it is tried: the rows (22, 23), what the plan says (0A, 2F, 42) or the
+    /// app's own functions (P0) are in the way, and not the condition of the server.
+    fn is_lasting(&self) -> bool {
+        match self {
+            Self::Found { .. } => true,
+            Self::Step { cause, .. } => cause.is_of(&["0A", "22", "23", "2F", "42", "P0"]),
+            Self::Connect(_)
+            | Self::Refused(_)
+            | Self::Busy(_)
+            | Self::Blocked { .. }
+            | Self::TooLong { .. }
+            | Self::Database(_)
+            | Self::TakenBack(_)
+            | Self::Unexpected(_) => false,
         }
     }
 }
@@ -169,6 +213,9 @@ impl Migrator {
     }
 
     /// Makes `migration`'s version beside the others, or goes on with making it.
+    ///
+    /// Errors: where rows or the plan itself stand in the way, nothing of it is left; where the server does, what was done
+    /// stays.
     pub async fn expand(
         &mut self,
         migration: &Migration,
@@ -192,7 +239,13 @@ impl Migrator {
             },
             None => self.begin_expand(&known, migration).await?,
         };
-        self.finish(applied, Phase::Expanded, tell).await
+        match self.finish(applied, Phase::Expanded, tell).await {
+            Err(error) if error.is_lasting() => {
+                self.undo(tell).await?;
+                Err(MigrateError::TakenBack(Box::new(error)))
+            }
+            finished => finished,
+        }
     }
 
     /// The schemas through which the database can be used now, the oldest version first.

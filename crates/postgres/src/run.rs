@@ -2,13 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use switchover_migration::plan::{Step, Work};
+use switchover_migration::plan::{Finding, Step, Work};
 use switchover_migration::{Ident, Literal, QualifiedName};
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
 use crate::backfill;
-use crate::connection::said;
 use crate::migrator::{MigrateError, Progress, Settings};
 
 /// How long one try waits for a lock: as long as everybody behind it in the queue waits, too.
@@ -39,20 +38,28 @@ pub(crate) async fn steps(
         tell(Progress::Began { step: step.name.clone() });
         match &step.work {
             Work::Together(statements) => together(client, place, step, statements, settings, tell).await?,
-            Work::Concurrently { sql, index } => {
+            Work::Concurrently { sql, index, breaks } => {
                 bound(client, settings).await?;
-                let built = concurrently(client, sql, index).await;
+                let built = concurrently(client, sql, index).await.map_err(|error| error.at(&step.name));
+                let built = with_rows(client, step, built, breaks.as_ref()).await;
                 client.batch_execute("RESET statement_timeout").await?;
-                built.map_err(|error| error.at(&step.name))?;
+                built?;
                 note(client, place, step).await?;
+            }
+            Work::Validate { sql, breaks } => {
+                bound(client, settings).await?;
+                let seen = together(client, place, step, std::slice::from_ref(sql), settings, tell).await;
+                let seen = with_rows(client, step, seen, breaks.as_ref()).await;
+                client.batch_execute("RESET statement_timeout").await?;
+                seen?;
             }
             Work::Backfill(work) => {
                 backfill::run(client, work, settings, tell).await.map_err(|error| error.at(&step.name))?;
                 note(client, place, step).await?;
             }
-            Work::Check { query, means } => {
+            Work::Check(finding) => {
                 bound(client, settings).await?;
-                let found = check(client, step, query, means).await;
+                let found = check(client, step, finding).await;
                 client.batch_execute("RESET statement_timeout").await?;
                 found?;
                 note(client, place, step).await?;
@@ -134,7 +141,7 @@ async fn together(
                 tokio::time::sleep(drawn_pause().min(deadline.saturating_duration_since(Instant::now()))).await;
             }
             Err(error) => {
-                return Err(MigrateError::Step { step: step.name.clone(), cause: said(&error) });
+                return Err(MigrateError::from(error).at(&step.name));
             }
         }
     }
@@ -201,11 +208,27 @@ async fn concurrently(client: &Client, sql: &str, index: &QualifiedName) -> Resu
     Ok(())
 }
 
-async fn check(client: &Client, step: &Step, query: &str, means: &str) -> Result<(), MigrateError> {
-    let rows = client.query(query, &[]).await?;
+/// `result`; where rows broke a constraint, which ones they are.
+async fn with_rows(
+    client: &Client,
+    step: &Step,
+    result: Result<(), MigrateError>,
+    breaks: Option<&Finding>,
+) -> Result<(), MigrateError> {
+    match (result, breaks) {
+        (Err(error), Some(finding)) if error.is_of_rows() => {
+            check(client, step, finding).await?;
+            Err(error)
+        }
+        (result, _) => result,
+    }
+}
+
+async fn check(client: &Client, step: &Step, finding: &Finding) -> Result<(), MigrateError> {
+    let rows = client.query(&finding.query, &[]).await?;
     let keys: Vec<String> = rows.iter().map(|row| row.get::<_, Option<String>>(0).unwrap_or_default()).collect();
     if keys.is_empty() {
         return Ok(());
     }
-    Err(MigrateError::Found { step: step.name.clone(), means: means.to_owned(), keys })
+    Err(MigrateError::Found { step: step.name.clone(), means: finding.means.clone(), keys })
 }

@@ -1,15 +1,12 @@
 //! Both versions of a schema are used at once, and each sees what the other writes.
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "what fails here fails the test; a skip is told")]
 
-use switchover_migration::{Ident, Migration, parse};
-use switchover_postgres::{MigrateError, Migrator, Phase, Progress, Settings};
-use switchover_testkit::postgres::{Major, Server, Session, dump};
+mod bed;
 
-const SHOP: &str = "
-CREATE TABLE users (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL, age integer, email text);
-CREATE TABLE orders (id bigint PRIMARY KEY, total integer NOT NULL DEFAULT 0);
-INSERT INTO users (name, age) SELECT 'First' || n || ' Last' || n, n % 90 FROM generate_series(1, 3000) AS n;
-";
+use bed::{Bed, SHOP, migration, of_the_app, run};
+use switchover_migration::Ident;
+use switchover_postgres::{MigrateError, Migrator, Phase, Progress, Settings};
+use switchover_testkit::postgres::dump;
 
 const SPLIT: &str = r#"
 operations:
@@ -27,69 +24,10 @@ operations:
       down: first || ' ' || last
 "#;
 
-struct Bed {
-    url: String,
-    session: Session,
-}
-
-impl Bed {
-    async fn new(major: Major) -> Option<Self> {
-        let Some(server) = Server::shared(major) else {
-            println!("left out: SWITCHOVER_BEDS=none");
-            return None;
-        };
-        let url = server.create_database().await;
-        let session = Session::open(&url).await;
-        session.batch_execute(SHOP).await.unwrap();
-        Some(Self { url, session })
-    }
-
-    async fn migrator(&self) -> Migrator {
-        Migrator::connect(&self.url, Ident::new("public").unwrap(), Settings::default()).await.unwrap()
-    }
-
-    async fn expand(&self, name: &str, text: &str) -> Result<(), MigrateError> {
-        let applied = self.migrator().await.expand(&migration(name, text), &mut |_| {}).await?;
-        assert_eq!(applied.phase, Phase::Expanded);
-        Ok(())
-    }
-
-    async fn contract(&self) {
-        assert_eq!(self.migrator().await.contract(&mut |_| {}).await.unwrap().phase, Phase::Contracted);
-    }
-
-    async fn undo(&self) {
-        assert_eq!(self.migrator().await.undo(&mut |_| {}).await.unwrap().phase, Phase::Undone);
-    }
-
-    /// The first column of what a statement gives.
-    async fn told(&self, statement: &str) -> String {
-        let rows = self.session.column(statement).await.unwrap_or_else(|error| panic!("{statement}: {error:?}"));
-        rows.into_iter().map(|value| value.unwrap_or_else(|| "NULL".to_owned())).collect::<Vec<_>>().join("|")
-    }
-}
-
-/// The lines of a dump that are about the app's own tables.
-fn of_the_app(dump: &str) -> Vec<String> {
-    let is_the_apps =
-        |line: &&str| line.contains(" public.") && !line.contains("_switchover_") && !line.contains("FROM");
-    dump.lines().filter(is_the_apps).map(str::to_owned).collect()
-}
-
-fn migration(name: &str, text: &str) -> Migration {
-    parse(text, &format!("{name}.yaml")).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"))
-}
-
-fn run<F: Future<Output = ()>>(test: impl Fn(Major) -> F) {
-    for major in Major::ALL {
-        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test(major));
-    }
-}
-
 #[test]
 fn a_split_column_is_kept_in_step_both_ways_and_settles_on_the_new_one() {
     run(|major| async move {
-        let Some(bed) = Bed::new(major).await else { return };
+        let Some(bed) = Bed::new(major, SHOP).await else { return };
         bed.expand("01_split", SPLIT).await.unwrap();
         assert_eq!(
             bed.told("SELECT first || '/' || last FROM public_01_split.users WHERE id = 7").await,
@@ -128,7 +66,7 @@ fn a_split_column_is_kept_in_step_both_ways_and_settles_on_the_new_one() {
 #[test]
 fn undo_leaves_the_older_version_as_it_was_and_expand_can_be_done_again() {
     run(|major| async move {
-        let Some(bed) = Bed::new(major).await else { return };
+        let Some(bed) = Bed::new(major, SHOP).await else { return };
         let before = dump(&bed.url).await;
         bed.expand("01_split", SPLIT).await.unwrap();
         bed.session
@@ -147,7 +85,7 @@ fn undo_leaves_the_older_version_as_it_was_and_expand_can_be_done_again() {
 #[test]
 fn a_retyped_column_keeps_both_values_and_what_a_lossy_way_would_lose() {
     run(|major| async move {
-        let Some(bed) = Bed::new(major).await else { return };
+        let Some(bed) = Bed::new(major, SHOP).await else { return };
         let retype = "operations: [{alter_column: {table: users, column: age, type: text, \
                       up: \"coalesce(age::text, 'unknown')\", down: \"CASE WHEN age ~ '^[0-9]+$' THEN age::integer END\"}}]";
         bed.expand("01_age", retype).await.unwrap();
@@ -173,7 +111,7 @@ fn a_retyped_column_keeps_both_values_and_what_a_lossy_way_would_lose() {
 #[test]
 fn renames_and_indexes_copy_nothing_and_a_plain_column_needs_no_backfill() {
     run(|major| async move {
-        let Some(bed) = Bed::new(major).await else { return };
+        let Some(bed) = Bed::new(major, SHOP).await else { return };
         let text = "operations:
   - rename_table: {from: orders, to: purchases}
   - rename_column: {table: users, from: email, to: mail}
@@ -217,7 +155,7 @@ fn renames_and_indexes_copy_nothing_and_a_plain_column_needs_no_backfill() {
 #[test]
 fn what_can_not_work_is_refused_before_anything_is_begun() {
     run(|major| async move {
-        let Some(bed) = Bed::new(major).await else { return };
+        let Some(bed) = Bed::new(major, SHOP).await else { return };
         let wrong = "operations:
   - add_column: {table: userz, column: {name: a, type: text}}
   - add_column: {table: users, column: {name: b, type: text, nullable: false}}
@@ -236,7 +174,7 @@ fn what_can_not_work_is_refused_before_anything_is_begun() {
 #[test]
 fn a_lock_that_is_not_to_be_had_is_tried_for_a_while_and_its_holder_named() {
     run(|major| async move {
-        let Some(bed) = Bed::new(major).await else { return };
+        let Some(bed) = Bed::new(major, SHOP).await else { return };
         bed.session.batch_execute("BEGIN; SELECT count(*) FROM users").await.unwrap();
         let settings = Settings { lock_timeout: std::time::Duration::from_secs(1), ..Settings::default() };
         let schema = Ident::new("public").unwrap();

@@ -4,10 +4,10 @@
 use switchover_model::Problem;
 
 use super::expand::Draft;
-use super::{Piece, ours, refuse_unsure};
+use super::{Piece, constraints, ours, refuse_unsure};
 use crate::change::Assignment;
 use crate::version::VersionColumn;
-use crate::{AddColumn, Column, Expression, Literal};
+use crate::{AddColumn, Column, Expression, Ident, Literal};
 
 pub(super) fn add(draft: &mut Draft<'_>, add: &AddColumn) -> Result<(), Problem> {
     let column = &add.column;
@@ -61,11 +61,11 @@ pub(super) fn add(draft: &mut Draft<'_>, add: &AddColumn) -> Result<(), Problem>
     let mut not_null = None;
     if !is_plain && !column.nullable {
         let check = ours(draft.ground.number, name).prefixed("not_null_");
-        draft.check(&physical, &check, &format!("{name} IS NOT NULL"));
+        draft.check(&physical, &check, &format!("{name} IS NOT NULL"), false);
         not_null = Some(check);
     }
     if let Some(check) = &column.check {
-        draft.check(&physical, &check.name, check.expression.as_sql());
+        draft.check(&physical, &check.name, check.expression.as_sql(), check.no_inherit);
         draft.pieces.push(Piece::MadeConstraint {
             table: physical.clone(),
             constraint: check.name.clone(),
@@ -86,14 +86,23 @@ pub(super) fn add(draft: &mut Draft<'_>, add: &AddColumn) -> Result<(), Problem>
         default: of_view,
         comment: column.comment.clone(),
     });
+    if column.unique {
+        // As the database itself would call it.
+        let key = format!("{}_{}_key", add.table.as_str(), column.name.as_str());
+        let key = Ident::new(key).map_err(|error| {
+            Problem::new("NOT-CARRIED-OUT-YET", format!("{error}."), "Use `create_constraint`, with a shorter name.")
+        })?;
+        constraints::rule(draft, &add.table, &constraints::unique(&column.name, key))?;
+    }
+    if let Some(references) = &column.references {
+        constraints::rule(draft, &add.table, &constraints::of_column(&column.name, references))?;
+    }
     Ok(())
 }
 
 fn refuse_what_waits(column: &Column) -> Result<(), Problem> {
     let what = match column {
-        Column { unique: true, .. } => "unique",
         Column { primary_key: true, .. } => "pk",
-        Column { references: Some(_), .. } => "references",
         Column { generated: Some(_), .. } => "generated",
         _ => return Ok(()),
     };

@@ -4,7 +4,7 @@
 use switchover_model::Problem;
 
 use super::expand::Draft;
-use super::{Piece, ours, refuse_unsure};
+use super::{Piece, constraints, ours, refuse_unsure};
 use crate::catalog::{Table, TableColumn};
 use crate::change::Assignment;
 use crate::{AlterColumn, DefaultChange, Ident, Literal};
@@ -17,17 +17,31 @@ pub(super) fn add(draft: &mut Draft<'_>, alter: &AlterColumn) -> Result<(), Prob
         let cause = format!("column {old} of {physical} is not there any more.");
         return Err(Problem::new("COLUMN-UNKNOWN", cause, "Look who renamed or dropped it, then plan again."));
     };
-    if alter.unique.is_some() || alter.references.is_some() {
-        let cause = format!("`unique` and `references` of `alter_column` ({}) are not carried out yet.", alter.column);
-        return Err(Problem::new("NOT-CARRIED-OUT-YET", cause, "Leave them out, or add them by hand."));
-    }
     refuse_unsure(&alter.table, alter.up.iter().chain(&alter.down))?;
     if values_change(alter) {
-        refuse_what_stands_on_it(table, &physical, &old)?;
-        replace(draft, alter, &physical, &column)
+        refuse_what_stands_on_it(table, &physical, &old, None)?;
+        replace(draft, alter, &physical, &column)?;
     } else {
-        same_column(draft, alter, &physical, &column)
+        same_column(draft, alter, &physical, &column)?;
     }
+    if let Some(name) = &alter.unique {
+        constraints::rule(draft, &alter.table, &constraints::unique(&alter.column, name.clone()))?;
+    }
+    if let Some(references) = &alter.references {
+        constraints::rule(draft, &alter.table, &constraints::of_column(&alter.column, references))?;
+    }
+    Ok(())
+}
+
+/// A column in the place of the old one, on which everything but `constraint` stands as before: nothing else may.
+pub(super) fn replace_without(draft: &mut Draft<'_>, alter: &AlterColumn, constraint: &Ident) -> Result<(), Problem> {
+    let (seen, table) = draft.ground.table(&alter.table)?;
+    let physical = seen.physical.clone();
+    let old = draft.ground.column(&alter.table, &alter.column)?;
+    let Some(column) = table.column(&old).cloned() else { return Ok(()) };
+    refuse_unsure(&alter.table, alter.up.iter().chain(&alter.down))?;
+    refuse_what_stands_on_it(table, &physical, &old, Some(constraint))?;
+    replace(draft, alter, &physical, &column)
 }
 
 /// Whether rows get other values: another type, a rule given up, or an `up` that is not the column itself.
@@ -37,17 +51,26 @@ fn values_change(alter: &AlterColumn) -> bool {
 }
 
 /// What would have to be carried over and is not yet.
-fn refuse_what_stands_on_it(table: &Table, physical: &Ident, column: &Ident) -> Result<(), Problem> {
+fn refuse_what_stands_on_it(
+    table: &Table,
+    physical: &Ident,
+    column: &Ident,
+    except: Option<&Ident>,
+) -> Result<(), Problem> {
     let mut found: Vec<String> = Vec::new();
     let on_it = |columns: &[Ident]| columns.contains(column);
     found.extend(
-        table.indexes.iter().filter(|index| on_it(&index.columns)).map(|index| format!("index {}", index.name)),
+        table
+            .indexes
+            .iter()
+            .filter(|index| on_it(&index.columns) && Some(&index.name) != except)
+            .map(|index| format!("index {}", index.name)),
     );
     found.extend(
         table
             .constraints
             .iter()
-            .filter(|constraint| on_it(&constraint.columns))
+            .filter(|constraint| on_it(&constraint.columns) && Some(&constraint.name) != except)
             .map(|constraint| format!("constraint {}", constraint.name)),
     );
     found.extend(
@@ -95,7 +118,7 @@ fn replace(draft: &mut Draft<'_>, alter: &AlterColumn, physical: &Ident, column:
     let mut not_null = None;
     if !nullable {
         let check = new.prefixed("not_null_");
-        draft.check(physical, &check, &format!("{new} IS NOT NULL"));
+        draft.check(physical, &check, &format!("{new} IS NOT NULL"), false);
         not_null = Some(check);
     }
     if let Some(check) = &alter.check {
@@ -103,7 +126,7 @@ fn replace(draft: &mut Draft<'_>, alter: &AlterColumn, physical: &Ident, column:
             let name = if *name == alter.column { Some(new.clone()) } else { None };
             name.map(|name| name.to_string())
         });
-        draft.check(physical, &check.name, &condition);
+        draft.check(physical, &check.name, &condition, check.no_inherit);
         draft.pieces.push(Piece::MadeConstraint {
             table: physical.clone(),
             constraint: check.name.clone(),
@@ -146,7 +169,7 @@ fn same_column(
     draft.touch(physical);
     if alter.nullable == Some(false) && column.nullable {
         let check = ours(draft.ground.number, name).prefixed("not_null_");
-        draft.check(physical, &check, &format!("{name} IS NOT NULL"));
+        draft.check(physical, &check, &format!("{name} IS NOT NULL"), false);
         draft.pieces.push(Piece::MadeConstraint {
             table: physical.clone(),
             constraint: check,
@@ -156,7 +179,7 @@ fn same_column(
     if let Some(check) = &alter.check {
         let names = draft.ground.table(&alter.table)?.0.names();
         let condition = check.expression.with_columns(&|column| names.get(column).map(ToString::to_string));
-        draft.check(physical, &check.name, &condition);
+        draft.check(physical, &check.name, &condition, check.no_inherit);
         draft.pieces.push(Piece::MadeConstraint {
             table: physical.clone(),
             constraint: check.name.clone(),

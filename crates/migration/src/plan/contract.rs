@@ -1,7 +1,7 @@
 //! The phase *contract*: nobody is left on the older versions. What only they needed goes to the attic, the rest gets its
 //! own names.
 
-use super::{Lock, Piece, Planned, Step, Work, attic};
+use super::{Finding, Lock, Piece, Planned, Step, Work, attic, key_of, put_table_aside};
 use crate::catalog::Catalog;
 use crate::change::{TableChange, triggers};
 use crate::{Ident, QualifiedName};
@@ -39,35 +39,48 @@ pub fn plan_contract(catalog: &Catalog, planned: &Planned, active: &[TableChange
             });
         }
     }
+    for piece in &planned.pieces {
+        if let Piece::DroppedIndex { index, .. } = piece {
+            steps.push(drop_index(&QualifiedName::new(&catalog.schema, index)));
+        }
+    }
     steps
+}
+
+/// Takes an index away beside running statements.
+pub(super) fn drop_index(index: &QualifiedName) -> Step {
+    let sql = format!("DROP INDEX CONCURRENTLY IF EXISTS {index}");
+    let work = Work::Concurrently { sql, index: index.clone(), breaks: None };
+    Step { name: format!("drop index {index}"), lock: None, work }
 }
 
 /// No row whose sides disagree: nothing of what one version wrote is lost with the other's column.
 fn agree(catalog: &Catalog, change: &TableChange) -> Option<Step> {
     let mark = change.mark.as_ref()?;
     let on = QualifiedName::new(&catalog.schema, &change.table);
-    let key = catalog.tables.get(&change.table).map(|table| table.primary_key.clone()).unwrap_or_default();
-    let key: Vec<String> = key.iter().map(|column| format!("{column}::text")).collect();
-    let key = if key.is_empty() { "ctid::text".to_owned() } else { format!("concat_ws(', ', {})", key.join(", ")) };
+    let key = catalog.tables.get(&change.table).map_or_else(|| "ctid::text".to_owned(), key_of);
     Some(Step {
         name: format!("compare both versions of {}", change.table),
         lock: None,
-        work: Work::Check {
+        work: Work::Check(Finding {
             query: format!("SELECT {key} FROM {on} WHERE {mark} IS NULL OR NOT {} LIMIT 20", change.agrees()),
             means: "its values of the older and the newer version do not belong together".to_owned(),
-        },
+        }),
     })
 }
 
 fn table_of(piece: &Piece) -> Option<&Ident> {
     match piece {
-        Piece::MadeTable { .. } | Piece::MadeIndex { .. } => None,
+        Piece::MadeTable { .. } | Piece::MadeIndex { .. } | Piece::DroppedIndex { .. } => None,
         Piece::MadeColumn { table, .. }
         | Piece::ReplacedColumn { table, .. }
         | Piece::MadeConstraint { table, .. }
         | Piece::Settings { table, .. }
         | Piece::DroppedColumn { table, .. }
         | Piece::DroppedTable { table }
+        | Piece::DroppedConstraint { table, .. }
+        | Piece::RenamedConstraint { table, .. }
+        | Piece::SetReplicaIdentity { table, .. }
         | Piece::RenamedColumn { table, .. }
         | Piece::RenamedTable { from: table, .. } => Some(table),
     }
@@ -97,7 +110,10 @@ fn settle(number: u32, on: &QualifiedName, piece: &Piece) -> Vec<String> {
         ]
     };
     match piece {
-        Piece::MadeTable { .. } | Piece::MadeIndex { .. } => Vec::new(),
+        Piece::MadeTable { .. } | Piece::MadeIndex { .. } | Piece::DroppedIndex { .. } => Vec::new(),
+        Piece::DroppedConstraint { constraint, .. } => vec![alter(format!("DROP CONSTRAINT IF EXISTS {constraint}"))],
+        Piece::RenamedConstraint { from, to, .. } => vec![alter(format!("RENAME CONSTRAINT {from} TO {to}"))],
+        Piece::SetReplicaIdentity { identity, .. } => vec![alter(format!("REPLICA IDENTITY {identity}"))],
         Piece::MadeColumn { column, default: after, not_null: check, .. } => {
             let mut statements = not_null(column, check);
             if after.is_some() || check.is_some() {
@@ -122,9 +138,7 @@ fn settle(number: u32, on: &QualifiedName, piece: &Piece) -> Vec<String> {
             statements
         }
         Piece::DroppedColumn { column, .. } => put_aside(column),
-        Piece::DroppedTable { table } => {
-            vec![alter(format!("RENAME TO {}", attic(number, table)))]
-        }
+        Piece::DroppedTable { table } => put_table_aside(number, on, table),
         Piece::RenamedColumn { from, to, .. } => vec![alter(format!("RENAME COLUMN {from} TO {to}"))],
         Piece::RenamedTable { to, .. } => vec![alter(format!("RENAME TO {to}"))],
     }

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use switchover_model::Problem;
 
 use super::{
-    Backfill, Ground, Lock, Piece, Planned, Step, Work, add_column, alter_column, called, indexes, ours, tables,
+    Backfill, Finding, Ground, Lock, Piece, Planned, Step, Work, add_column, alter_column, called, constraints,
+    indexes, key_of, ours, tables,
 };
 use crate::catalog::Catalog;
 use crate::change::{Assignment, TableChange, triggers};
@@ -116,13 +117,13 @@ impl<'a> Draft<'a> {
             Operation::RenameColumn(rename) => tables::rename_column(self, &rename.table, &rename.from, &rename.to),
             Operation::DropColumn(drop) => tables::drop_column(self, drop),
             Operation::CreateIndex(create) => indexes::create(self, create),
-            Operation::CreateConstraint(_)
-            | Operation::DropConstraint(_)
-            | Operation::DropIndex(_)
-            | Operation::DropMultiColumnConstraint(_)
-            | Operation::RenameConstraint(_)
-            | Operation::SetReplicaIdentity(_)
-            | Operation::Sql(_) => Err(Problem::new(
+            Operation::CreateConstraint(create) => constraints::create(self, create),
+            Operation::DropConstraint(drop) => constraints::drop(self, drop),
+            Operation::DropMultiColumnConstraint(drop) => constraints::drop_multi_column(self, drop),
+            Operation::RenameConstraint(rename) => constraints::rename(self, rename),
+            Operation::DropIndex(drop) => constraints::drop_index(self, drop),
+            Operation::SetReplicaIdentity(set) => constraints::replica_identity(self, set),
+            Operation::Sql(_) => Err(Problem::new(
                 "NOT-CARRIED-OUT-YET",
                 format!("the operation `{}` is not carried out yet.", called(operation)),
                 "Make this change by hand, or wait for it.",
@@ -148,9 +149,14 @@ impl<'a> Draft<'a> {
     }
 
     /// A check that is true of all rows that are written from now on, then seen to be true of all.
-    pub(super) fn check(&mut self, physical: &Ident, name: &Ident, condition: &str) {
+    pub(super) fn check(&mut self, physical: &Ident, name: &Ident, condition: &str, no_inherit: bool) {
         let table = self.base(physical);
-        let add = format!("ALTER TABLE {table} ADD CONSTRAINT {name} CHECK ({condition}) NOT VALID");
+        let inherited = if no_inherit { " NO INHERIT" } else { "" };
+        let add = format!("ALTER TABLE {table} ADD CONSTRAINT {name} CHECK ({condition}){inherited} NOT VALID");
+        let breaks = self.ground.catalog.tables.get(physical).map(|known| Finding {
+            query: format!("SELECT {} FROM {table} WHERE NOT ({condition}) LIMIT 20", key_of(known)),
+            means: format!("{name} does not hold for it"),
+        });
         self.after.push(Step {
             name: format!("add {name} to {physical} for new rows"),
             lock: Some((Lock::AccessExclusive, table.clone())),
@@ -159,7 +165,7 @@ impl<'a> Draft<'a> {
         self.after.push(Step {
             name: format!("see that {name} holds for all rows of {physical}"),
             lock: Some((Lock::ShareUpdateExclusive, table.clone())),
-            work: Work::Together(vec![format!("ALTER TABLE {table} VALIDATE CONSTRAINT {name}")]),
+            work: Work::Validate { sql: format!("ALTER TABLE {table} VALIDATE CONSTRAINT {name}"), breaks },
         });
     }
 

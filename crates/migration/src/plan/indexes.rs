@@ -60,10 +60,11 @@ pub(super) fn create(draft: &mut Draft<'_>, create: &CreateIndex) -> Result<(), 
         sql.push_str(&format!(" WHERE {predicate}"));
     }
     let index = QualifiedName::new(&draft.ground.catalog.schema, &create.name);
+    let breaks = None;
     draft.after.push(Step {
         name: format!("build index {}", create.name),
         lock: Some((Lock::ShareUpdateExclusive, on)),
-        work: Work::Concurrently { sql, index },
+        work: Work::Concurrently { sql, index, breaks },
     });
     draft.pieces.push(Piece::MadeIndex { index: create.name.clone() });
     Ok(())

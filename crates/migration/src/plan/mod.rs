@@ -3,6 +3,7 @@
 
 mod add_column;
 mod alter_column;
+mod constraints;
 mod contract;
 mod expand;
 mod indexes;
@@ -92,8 +93,12 @@ impl Planned {
                 | Piece::Settings { .. }
                 | Piece::DroppedColumn { .. }
                 | Piece::DroppedTable { .. }
+                | Piece::DroppedConstraint { .. }
+                | Piece::DroppedIndex { .. }
                 | Piece::RenamedColumn { .. }
-                | Piece::RenamedTable { .. } => {}
+                | Piece::RenamedTable { .. }
+                | Piece::RenamedConstraint { .. }
+                | Piece::SetReplicaIdentity { .. } => {}
             }
         }
         after
@@ -172,6 +177,38 @@ pub enum Piece {
         /// The table.
         table: Ident,
     },
+    /// A constraint that newer versions do without.
+    DroppedConstraint {
+        /// Its table.
+        table: Ident,
+        /// The constraint.
+        constraint: Ident,
+        /// What made it, without its name.
+        definition: String,
+    },
+    /// An index that newer versions do without.
+    DroppedIndex {
+        /// The index.
+        index: Ident,
+        /// What made it.
+        definition: String,
+    },
+    /// A constraint that gets another name.
+    RenamedConstraint {
+        /// Its table.
+        table: Ident,
+        /// Its name until contract.
+        from: Ident,
+        /// Its name from then on.
+        to: Ident,
+    },
+    /// By what the table's rows are known to subscribers from contract on.
+    SetReplicaIdentity {
+        /// The table.
+        table: Ident,
+        /// As `REPLICA IDENTITY` takes it.
+        identity: String,
+    },
     /// A column that newer versions call otherwise.
     RenamedColumn {
         /// Its table.
@@ -213,16 +250,30 @@ pub enum Work {
         sql: String,
         /// The index it builds.
         index: QualifiedName,
+        /// Rows that a unique index refuses.
+        #[serde(default)]
+        breaks: Option<Finding>,
+    },
+    /// Sees that a constraint holds for all rows.
+    Validate {
+        /// The statement.
+        sql: String,
+        /// Rows for which it does not.
+        breaks: Option<Finding>,
     },
     /// Gives rows their new values in small batches.
     Backfill(Backfill),
-    /// Finds no row, or the phase stops: the first column of what it finds names the row.
-    Check {
-        /// The query.
-        query: String,
-        /// What a row that it finds means.
-        means: String,
-    },
+    /// Finds no row, or the phase stops.
+    Check(Finding),
+}
+
+/// A query for rows that stand in the way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// The query; the first column of what it finds names the row.
+    pub query: String,
+    /// What a row that it finds means.
+    pub means: String,
 }
 
 /// Rows to be brought in step.
@@ -328,6 +379,12 @@ fn refuse_unsure<'a>(table: &Ident, expressions: impl IntoIterator<Item = &'a Ex
     })
 }
 
+/// What names a row of the table for a person: its primary key, else where it is.
+fn key_of(table: &Table) -> String {
+    let key: Vec<String> = table.primary_key.iter().map(|column| format!("{column}::text")).collect();
+    if key.is_empty() { "ctid::text".to_owned() } else { format!("concat_ws(', ', {})", key.join(", ")) }
+}
+
 /// A name of ours for a column, check or the like that stands in for one of the app's until contract.
 fn ours(number: u32, name: &Ident) -> Ident {
     name.prefixed(&format!("{}{number}_", crate::version::OURS))
@@ -335,5 +392,18 @@ fn ours(number: u32, name: &Ident) -> Ident {
 
 /// The name under which what contract or undo takes away is kept.
 fn attic(number: u32, name: &Ident) -> Ident {
-    name.prefixed(&format!("{}attic_{number}_", crate::version::OURS))
+    name.prefixed(&attic_prefix(number))
+}
+
+fn attic_prefix(number: u32) -> String {
+    format!("{}attic_{number}_", crate::version::OURS)
+}
+
+/// The statements that keep a table under a name of ours, its indexes too, and without its ties to other tables.
+fn put_table_aside(number: u32, on: &QualifiedName, table: &Ident) -> Vec<String> {
+    let (whole, prefix) = (on.to_string(), attic_prefix(number));
+    vec![
+        format!("SELECT switchover.set_apart({}, {})", crate::Literal(&whole), crate::Literal(&prefix)),
+        format!("ALTER TABLE {on} RENAME TO {}", attic(number, table)),
+    ]
 }

@@ -4,7 +4,7 @@
 use switchover_model::Problem;
 
 use super::expand::{Draft, Dropped};
-use super::{Piece, refuse_unsure};
+use super::{Piece, constraints, refuse_unsure};
 use crate::version::{VersionColumn, VersionTable};
 use crate::{CreateTable, DropColumn, Generated, Ident, Literal};
 
@@ -16,18 +16,10 @@ pub(super) fn create(draft: &mut Draft<'_>, create: &CreateTable) -> Result<(), 
         let cause = format!("the name {} is taken.", create.name);
         return Err(Problem::new("TABLE-EXISTS", cause, "Give the new table another name."));
     }
-    if let Some(constraint) = create.constraints.first() {
-        let cause = format!("`constraints` of `create_table` ({}) are not carried out yet.", constraint.name);
-        return Err(Problem::new("NOT-CARRIED-OUT-YET", cause, "Write what a column can say at the column."));
-    }
     let on = draft.base(&create.name);
     let mut lines = Vec::new();
     let mut comments = Vec::new();
     for column in &create.columns {
-        if let Some(references) = &column.references {
-            let cause = format!("`references` of column {} ({}) is not carried out yet.", column.name, references.name);
-            return Err(Problem::new("NOT-CARRIED-OUT-YET", cause, "Leave it out, or add it by hand."));
-        }
         let mut line = format!("{} {}", column.name, column.data_type);
         match &column.generated {
             Some(Generated::Identity { always, options }) => {
@@ -62,22 +54,28 @@ pub(super) fn create(draft: &mut Draft<'_>, create: &CreateTable) -> Result<(), 
     if !key.is_empty() {
         lines.push(format!("PRIMARY KEY ({})", key.join(", ")));
     }
-    let mut statements = vec![format!("CREATE TABLE {on} ({})", lines.join(", "))];
-    if let Some(comment) = &create.comment {
-        statements.push(format!("COMMENT ON TABLE {on} IS {}", Literal(comment)));
-    }
-    statements.extend(comments);
     let columns = create.columns.iter().map(|column| VersionColumn {
         name: column.name.clone(),
         physical: column.name.clone(),
         default: None,
         comment: column.comment.clone(),
     });
+    let seen = VersionTable { physical: create.name.clone(), columns: columns.collect() };
+    // Its own foreign keys may refer to it.
+    draft.version.tables.insert(create.name.clone(), seen);
+    let of_columns = create.columns.iter().filter_map(|column| {
+        column.references.as_ref().map(|references| constraints::of_column(&column.name, references))
+    });
+    for constraint in of_columns.chain(create.constraints.iter().cloned()) {
+        let clause = constraints::clause(draft, &constraint, &constraint.kind.columns())?;
+        lines.push(format!("CONSTRAINT {} {clause}", constraint.name));
+    }
+    let mut statements = vec![format!("CREATE TABLE {on} ({})", lines.join(", "))];
+    if let Some(comment) = &create.comment {
+        statements.push(format!("COMMENT ON TABLE {on} IS {}", Literal(comment)));
+    }
+    statements.extend(comments);
     draft.made.insert(create.name.clone(), statements);
-    draft
-        .version
-        .tables
-        .insert(create.name.clone(), VersionTable { physical: create.name.clone(), columns: columns.collect() });
     draft.pieces.push(Piece::MadeTable { table: create.name.clone() });
     Ok(())
 }
@@ -94,6 +92,8 @@ pub(super) fn drop(draft: &mut Draft<'_>, name: &Ident) -> Result<(), Problem> {
         let cause = format!("table {name} is referred to by {}.", referring.join(", "));
         return Err(Problem::new("TABLE-IN-USE", cause, "Drop these foreign keys first."));
     }
+    let ties = table.constraints.iter().filter(|constraint| constraint.definition.starts_with("FOREIGN KEY"));
+    draft.pieces.extend(ties.map(|constraint| constraints::dropped(&physical, constraint)));
     draft.table_mut(name)?;
     draft.version.tables.remove(name);
     draft.pieces.push(Piece::DroppedTable { table: physical });
@@ -156,6 +156,15 @@ pub(super) fn drop_column(draft: &mut Draft<'_>, drop: &DropColumn) -> Result<()
     if !used.is_empty() {
         let cause = format!("on column {} of {} stand: {}.", drop.column, drop.table, used.join(", "));
         return Err(Problem::new("COLUMN-IN-USE", cause, "Drop or change these first."));
+    }
+    let referring = table.constraints.iter().filter(|constraint| constraint.columns.contains(&name));
+    for constraint in referring {
+        if let Some(of) = &constraint.of_table {
+            let cause = format!("{} of {of} refers to column {} of {}.", constraint.name, drop.column, drop.table);
+            return Err(Problem::new("COLUMN-IN-USE", cause, "Drop this foreign key first."));
+        }
+        // With the column's values put aside no row could satisfy it for certain.
+        draft.pieces.push(constraints::dropped(&physical, constraint));
     }
     let must_be_given = !column.nullable && column.default.is_none() && !column.generated;
     refuse_unsure(&drop.table, &drop.down)?;

@@ -1,7 +1,8 @@
 //! *Undo* of an expanded migration, whole or broken off: the version and what keeps it in step go, what was made is put
 //! aside. The older versions never notice.
 
-use super::{Lock, Piece, Planned, Step, Work, attic};
+use super::contract::drop_index;
+use super::{Lock, Piece, Planned, Step, Work, attic, put_table_aside};
 use crate::catalog::Catalog;
 use crate::change::{TableChange, triggers};
 use crate::{Ident, QualifiedName};
@@ -42,20 +43,14 @@ pub fn plan_undo(catalog: &Catalog, planned: &Planned, active: &[TableChange], v
     for piece in &planned.pieces {
         match piece {
             Piece::MadeIndex { index } => {
-                let index = QualifiedName::new(&catalog.schema, index);
-                steps.push(Step {
-                    name: format!("drop index {index}"),
-                    lock: None,
-                    work: Work::Concurrently { sql: format!("DROP INDEX CONCURRENTLY IF EXISTS {index}"), index },
-                });
+                steps.push(drop_index(&QualifiedName::new(&catalog.schema, index)));
             }
             Piece::MadeTable { table } if catalog.tables.contains_key(table) => {
                 let on = QualifiedName::new(&catalog.schema, table);
-                let aside = attic(planned.number, table);
                 steps.push(Step {
                     name: format!("put table {table} aside"),
                     lock: Some((Lock::AccessExclusive, on.clone())),
-                    work: Work::Together(vec![format!("ALTER TABLE {on} RENAME TO {aside}")]),
+                    work: Work::Together(put_table_aside(planned.number, &on, table)),
                 });
             }
             Piece::MadeTable { .. }
@@ -65,6 +60,10 @@ pub fn plan_undo(catalog: &Catalog, planned: &Planned, active: &[TableChange], v
             | Piece::Settings { .. }
             | Piece::DroppedColumn { .. }
             | Piece::DroppedTable { .. }
+            | Piece::DroppedConstraint { .. }
+            | Piece::DroppedIndex { .. }
+            | Piece::RenamedConstraint { .. }
+            | Piece::SetReplicaIdentity { .. }
             | Piece::RenamedColumn { .. }
             | Piece::RenamedTable { .. } => {}
         }
@@ -82,6 +81,10 @@ fn table_of(piece: &Piece) -> Option<&Ident> {
         | Piece::Settings { .. }
         | Piece::DroppedColumn { .. }
         | Piece::DroppedTable { .. }
+        | Piece::DroppedConstraint { .. }
+        | Piece::DroppedIndex { .. }
+        | Piece::RenamedConstraint { .. }
+        | Piece::SetReplicaIdentity { .. }
         | Piece::RenamedColumn { .. }
         | Piece::RenamedTable { .. } => None,
     }
@@ -108,6 +111,10 @@ fn put_aside(number: u32, on: &QualifiedName, piece: &Piece, has: &dyn Fn(&Ident
         | Piece::Settings { .. }
         | Piece::DroppedColumn { .. }
         | Piece::DroppedTable { .. }
+        | Piece::DroppedConstraint { .. }
+        | Piece::DroppedIndex { .. }
+        | Piece::RenamedConstraint { .. }
+        | Piece::SetReplicaIdentity { .. }
         | Piece::RenamedColumn { .. }
         | Piece::RenamedTable { .. } => Vec::new(),
     }

@@ -94,6 +94,7 @@ fn migration(path: &Path) -> Result<Migration, Failure> {
 fn failed(error: MigrateError) -> Failure {
     let refused = |problem: Problem| Failure::Problem(Exit::Refused, problem);
     let again = "What was done stays; give the same command again to go on, or `switchover db undo` to take it back.";
+    let back = "The expand was taken back; nothing of it is left.";
     match error {
         MigrateError::Connect(error) => Failure::Problem(Exit::Unreachable, error.problem()),
         MigrateError::Refused(mut problems) => {
@@ -110,6 +111,18 @@ fn failed(error: MigrateError) -> Failure {
             format!("End these sessions, or raise --lock-timeout. {again}"),
         ),
         MigrateError::TooLong { .. } => Failure::other("BACKFILL-TOO-LONG", format!("{error}."), again),
+        MigrateError::TakenBack(within) => match *within {
+            MigrateError::Found { .. } => Failure::other(
+                "ROWS-IN-THE-WAY",
+                format!("{within}."),
+                format!("{back} Mend these rows, then expand again."),
+            ),
+            within => Failure::other(
+                "STEP-FAILED",
+                format!("{within}."),
+                format!("{back} Mend the cause, then expand again."),
+            ),
+        },
         MigrateError::Found { .. } => {
             Failure::other("ROWS-IN-THE-WAY", format!("{error}."), format!("Mend these rows. {again}"))
         }

@@ -1,0 +1,440 @@
+//! Constraints and what else belongs to a table and not to a column: made beside running writes, for both versions at once;
+//! taken away, renamed and set in contract.
+
+use switchover_model::Problem;
+
+use super::expand::Draft;
+use super::{Finding, Lock, Piece, Step, Work, alter_column, key_of};
+use crate::catalog::{Table, TableConstraint};
+use crate::{
+    AlterColumn, Constraint, ConstraintKind, CreateConstraint, DefaultChange, DropConstraint, DropIndex,
+    DropMultiColumnConstraint, Expression, Ident, IndexStorage, OnDelete, QualifiedName, References, RenameConstraint,
+    ReplicaIdentity, SetReplicaIdentity,
+};
+
+pub(super) fn create(draft: &mut Draft<'_>, create: &CreateConstraint) -> Result<(), Problem> {
+    let converted = create.up.iter().chain(&create.down).find(|(column, value)| !value.is_column(column));
+    if let Some((column, _)) = converted {
+        let cause = format!(
+            "constraint {} gives column {column} other values; with a conversion of its columns it is not carried out yet.",
+            create.constraint.name
+        );
+        let next = "Convert the column with `alter_column` first, or leave `up` and `down` to be the column itself: then the \
+                    constraint holds for both versions from now on.";
+        return Err(Problem::new("NOT-CARRIED-OUT-YET", cause, next));
+    }
+    rule(draft, &create.table, &create.constraint)
+}
+
+/// A constraint on columns as the version has them; it holds for all versions from now on.
+pub(super) fn rule(draft: &mut Draft<'_>, table: &Ident, constraint: &Constraint) -> Result<(), Problem> {
+    let (seen, known) = draft.ground.table(table)?;
+    let physical = seen.physical.clone();
+    let name = &constraint.name;
+    if known.constraints.iter().any(|other| other.name == *name && other.of_table.is_none()) {
+        let cause = format!("table {table} has a constraint {name} already.");
+        return Err(Problem::new("CONSTRAINT-EXISTS", cause, "Give the new one another name."));
+    }
+    if known.partitioned && !matches!(constraint.kind, ConstraintKind::Check { .. }) {
+        let cause = format!("{table} is partitioned: {name} can not be made on it as a whole beside running writes.");
+        return Err(Problem::new(
+            "NOT-CARRIED-OUT-YET",
+            cause,
+            "Make it on each partition by hand, then on the table, which takes over what its partitions have.",
+        ));
+    }
+    match &constraint.kind {
+        ConstraintKind::Check { expression, no_inherit } => {
+            let names = draft.table_mut(table)?.names();
+            let condition = expression.with_columns(&|column| names.get(column).map(ToString::to_string));
+            draft.check(&physical, name, &condition, *no_inherit);
+            draft.pieces.push(Piece::MadeConstraint { table: physical, constraint: name.clone(), not_null: None });
+            Ok(())
+        }
+        ConstraintKind::ForeignKey { columns, table: referred, referred: referred_columns, .. } => {
+            let columns = physical_columns(draft, table, columns)?;
+            let clause = clause(draft, constraint, &columns)?;
+            let breaks = orphans(draft, known, &physical, &columns, referred, referred_columns);
+            foreign_key(draft, &physical, name, &clause, breaks);
+            Ok(())
+        }
+        ConstraintKind::Unique { columns, nulls_not_distinct, include, storage } => {
+            let keys = Keys { columns, include, storage, nulls_not_distinct: *nulls_not_distinct };
+            by_index(draft, table, constraint, "UNIQUE", &keys)
+        }
+        ConstraintKind::PrimaryKey { columns, include, storage } => {
+            if !known.primary_key.is_empty() {
+                let cause = format!("table {table} has a primary key.");
+                return Err(Problem::new("CONSTRAINT-EXISTS", cause, "Make the new key `unique`."));
+            }
+            let keys = Keys { columns, include, storage, nulls_not_distinct: false };
+            let takes_null = |column: &&Ident| known.column(column).is_none_or(|column| column.nullable);
+            if let Some(column) = physical_columns(draft, table, columns)?.iter().find(takes_null) {
+                let cause = format!("column {column} of {table} takes NULL, and is to be part of the primary key.");
+                let next = "Make it `nullable: false` with `alter_column` in a migration before this one.";
+                return Err(Problem::new("NOT-CARRIED-OUT-YET", cause, next));
+            }
+            by_index(draft, table, constraint, "PRIMARY KEY", &keys)
+        }
+        ConstraintKind::Exclude { .. } => {
+            let cause =
+                format!("exclusion constraint {name} can not be made on {table} without locking its writers out.");
+            Err(Problem::new("NOT-CARRIED-OUT-YET", cause, "Make it with the table, or by hand in a quiet hour."))
+        }
+    }
+}
+
+/// A foreign key as a column of its own writes it.
+pub(super) fn of_column(column: &Ident, references: &References) -> Constraint {
+    Constraint {
+        name: references.name.clone(),
+        kind: ConstraintKind::ForeignKey {
+            columns: vec![column.clone()],
+            table: references.table.clone(),
+            referred: references.column.iter().cloned().collect(),
+            on_delete: references.on_delete.clone(),
+            on_update: references.on_update.clone(),
+            match_full: references.match_full,
+        },
+        deferrable: references.deferrable,
+        initially_deferred: references.initially_deferred,
+    }
+}
+
+/// A unique constraint over one column.
+pub(super) fn unique(column: &Ident, name: Ident) -> Constraint {
+    let kind = ConstraintKind::Unique {
+        columns: vec![column.clone()],
+        nulls_not_distinct: false,
+        include: Vec::new(),
+        storage: IndexStorage::default(),
+    };
+    Constraint { name, kind, deferrable: false, initially_deferred: false }
+}
+
+/// The constraint without its name, as `CREATE TABLE` and `ADD CONSTRAINT` take it, over columns of the database.
+pub(super) fn clause(draft: &Draft<'_>, constraint: &Constraint, columns: &[Ident]) -> Result<String, Problem> {
+    let index = |include: &[Ident], storage: &IndexStorage| {
+        let mut text = included(include);
+        if let Some(parameters) = &storage.parameters {
+            text.push_str(&format!(" WITH ({parameters})"));
+        }
+        if let Some(tablespace) = &storage.tablespace {
+            text.push_str(&format!(" USING INDEX TABLESPACE {tablespace}"));
+        }
+        text
+    };
+    let mut text = match &constraint.kind {
+        ConstraintKind::Unique { nulls_not_distinct, include, storage, .. } => {
+            let nulls = if *nulls_not_distinct { " NULLS NOT DISTINCT" } else { "" };
+            format!("UNIQUE{nulls} ({}){}", list(columns), index(include, storage))
+        }
+        ConstraintKind::PrimaryKey { include, storage, .. } => {
+            format!("PRIMARY KEY ({}){}", list(columns), index(include, storage))
+        }
+        ConstraintKind::Check { expression, no_inherit } => {
+            format!("CHECK ({}){}", expression.as_sql(), if *no_inherit { " NO INHERIT" } else { "" })
+        }
+        ConstraintKind::ForeignKey { table, referred, on_delete, on_update, match_full, .. } => {
+            let Some(seen) = draft.version.tables.get(table) else {
+                let cause = format!("constraint {} refers to table {table}, which is not there.", constraint.name);
+                return Err(Problem::new("TABLE-UNKNOWN", cause, "Create it first."));
+            };
+            let to = draft.base(&seen.physical);
+            let referred = physical_columns(draft, table, referred)?;
+            let referred = if referred.is_empty() { String::new() } else { format!(" ({})", list(&referred)) };
+            format!(
+                "FOREIGN KEY ({}) REFERENCES {to}{referred}{} ON DELETE {} ON UPDATE {}",
+                list(columns),
+                if *match_full { " MATCH FULL" } else { "" },
+                action(on_delete),
+                action(on_update)
+            )
+        }
+        ConstraintKind::Exclude { method, elements, predicate, include, storage } => {
+            let predicate = predicate.as_ref().map(|rows| format!(" WHERE ({})", rows.as_sql())).unwrap_or_default();
+            format!("EXCLUDE USING {method} ({elements}){}{predicate}", index(include, storage))
+        }
+    };
+    text.push_str(deferral(constraint));
+    Ok(text)
+}
+
+fn deferral(constraint: &Constraint) -> &'static str {
+    match (constraint.deferrable, constraint.initially_deferred) {
+        (_, true) => " DEFERRABLE INITIALLY DEFERRED",
+        (true, false) => " DEFERRABLE",
+        (false, false) => "",
+    }
+}
+
+fn action(action: &OnDelete) -> String {
+    let of = |columns: &[Ident]| if columns.is_empty() { String::new() } else { format!(" ({})", list(columns)) };
+    match action {
+        OnDelete::NoAction => "NO ACTION".to_owned(),
+        OnDelete::Restrict => "RESTRICT".to_owned(),
+        OnDelete::Cascade => "CASCADE".to_owned(),
+        OnDelete::SetNull(columns) => format!("SET NULL{}", of(columns)),
+        OnDelete::SetDefault(columns) => format!("SET DEFAULT{}", of(columns)),
+    }
+}
+
+fn list(columns: &[Ident]) -> String {
+    columns.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn included(include: &[Ident]) -> String {
+    if include.is_empty() { String::new() } else { format!(" INCLUDE ({})", list(include)) }
+}
+
+/// The database's names of a version's columns.
+fn physical_columns(draft: &Draft<'_>, table: &Ident, columns: &[Ident]) -> Result<Vec<Ident>, Problem> {
+    let seen = draft.version.tables.get(table);
+    let physical = |column: &Ident| {
+        let found = seen.and_then(|seen| seen.column(column)).map(|column| column.physical.clone());
+        // As the operations before left it, or why not.
+        found.map_or_else(|| draft.ground.column(table, column), Ok)
+    };
+    columns.iter().map(physical).collect()
+}
+
+struct Keys<'a> {
+    columns: &'a [Ident],
+    include: &'a [Ident],
+    storage: &'a IndexStorage,
+    nulls_not_distinct: bool,
+}
+
+/// A constraint that stands on an index: the index is built beside running writes, then taken over.
+fn by_index(
+    draft: &mut Draft<'_>,
+    table: &Ident,
+    constraint: &Constraint,
+    kind: &str,
+    keys: &Keys<'_>,
+) -> Result<(), Problem> {
+    let (seen, known) = draft.ground.table(table)?;
+    let physical = seen.physical.clone();
+    let name = &constraint.name;
+    let catalog = draft.ground.catalog;
+    if catalog.other_names.contains(name) || catalog.tables.contains_key(name) {
+        let cause = format!("the name {name}, which the index of the constraint gets, is taken.");
+        return Err(Problem::new("INDEX-EXISTS", cause, "Give the constraint another name."));
+    }
+    let on = draft.base(&physical);
+    let columns = list(&physical_columns(draft, table, keys.columns)?);
+    let mut sql = format!("CREATE UNIQUE INDEX CONCURRENTLY {name} ON {on} ({columns})");
+    sql.push_str(&included(&physical_columns(draft, table, keys.include)?));
+    if keys.nulls_not_distinct {
+        sql.push_str(" NULLS NOT DISTINCT");
+    }
+    if let Some(parameters) = &keys.storage.parameters {
+        sql.push_str(&format!(" WITH ({parameters})"));
+    }
+    if let Some(tablespace) = &keys.storage.tablespace {
+        sql.push_str(&format!(" TABLESPACE {tablespace}"));
+    }
+    let twice = Finding {
+        query: format!(
+            "SELECT {} FROM {on} WHERE ({columns}) IN (SELECT {columns} FROM {on} GROUP BY {columns} HAVING count(*) > 1) \
+             ORDER BY {columns} LIMIT 20",
+            key_of(known)
+        ),
+        means: format!("{name} wants ({columns}) to be unique, and another row has the same"),
+    };
+    draft.after.push(Step {
+        name: format!("build the index of {name}"),
+        lock: Some((Lock::ShareUpdateExclusive, on.clone())),
+        work: Work::Concurrently {
+            sql,
+            index: QualifiedName::new(&draft.ground.catalog.schema, name),
+            breaks: Some(twice),
+        },
+    });
+    let add = format!("ALTER TABLE {on} ADD CONSTRAINT {name} {kind} USING INDEX {name}{}", deferral(constraint));
+    draft.after.push(Step {
+        name: format!("make {name} a constraint of {physical}"),
+        lock: Some((Lock::AccessExclusive, on)),
+        work: Work::Together(vec![add]),
+    });
+    draft.pieces.push(Piece::MadeIndex { index: name.clone() });
+    draft.pieces.push(Piece::MadeConstraint { table: physical, constraint: name.clone(), not_null: None });
+    Ok(())
+}
+
+fn foreign_key(draft: &mut Draft<'_>, physical: &Ident, name: &Ident, clause: &str, breaks: Option<Finding>) {
+    let on = draft.base(physical);
+    draft.after.push(Step {
+        name: format!("add {name} to {physical} for new rows"),
+        lock: Some((Lock::ShareRowExclusive, on.clone())),
+        work: Work::Together(vec![format!("ALTER TABLE {on} ADD CONSTRAINT {name} {clause} NOT VALID")]),
+    });
+    draft.after.push(Step {
+        name: format!("see that {name} holds for all rows of {physical}"),
+        lock: Some((Lock::ShareUpdateExclusive, on.clone())),
+        work: Work::Validate { sql: format!("ALTER TABLE {on} VALIDATE CONSTRAINT {name}"), breaks },
+    });
+    draft.pieces.push(Piece::MadeConstraint { table: physical.clone(), constraint: name.clone(), not_null: None });
+}
+
+/// Rows that refer to none. Nothing to look with where the key referred to is not known yet.
+fn orphans(
+    draft: &Draft<'_>,
+    known: &Table,
+    physical: &Ident,
+    columns: &[Ident],
+    referred: &Ident,
+    referred_columns: &[Ident],
+) -> Option<Finding> {
+    let to = draft.version.tables.get(referred)?.physical.clone();
+    let mut their = physical_columns(draft, referred, referred_columns).ok()?;
+    if their.is_empty() {
+        their.clone_from(&draft.ground.catalog.tables.get(&to)?.primary_key);
+    }
+    let pairs: Vec<String> =
+        columns.iter().zip(&their).map(|(ours, theirs)| format!("referred.{theirs} = referring.{ours}")).collect();
+    let given: Vec<String> = columns.iter().map(|column| format!("referring.{column} IS NOT NULL")).collect();
+    Some(Finding {
+        query: format!(
+            "SELECT {} FROM {} AS referring WHERE {} AND NOT EXISTS (SELECT FROM {} AS referred WHERE {}) LIMIT 20",
+            key_of(known),
+            draft.base(physical),
+            given.join(" AND "),
+            draft.base(&to),
+            pairs.join(" AND ")
+        ),
+        means: format!("it refers to a row of {referred} that is not there"),
+    })
+}
+
+/// The older version keeps its column with the constraint; the newer one gets a column without it.
+pub(super) fn drop(draft: &mut Draft<'_>, drop: &DropConstraint) -> Result<(), Problem> {
+    let constraint = known(draft, &drop.table, &drop.name)?;
+    let [column] = &constraint.columns[..] else {
+        let cause = format!("constraint {} is not one of a single column.", drop.name);
+        return Err(Problem::new("CONSTRAINT-UNKNOWN", cause, "Use `drop_multicolumn_constraint`."));
+    };
+    without(draft, &drop.table, &constraint, column, drop.up.clone(), drop.down.clone())?;
+    let table = draft.ground.table(&drop.table)?.0.physical.clone();
+    draft.pieces.push(dropped(&table, &constraint));
+    Ok(())
+}
+
+pub(super) fn drop_multi_column(draft: &mut Draft<'_>, drop: &DropMultiColumnConstraint) -> Result<(), Problem> {
+    let constraint = known(draft, &drop.table, &drop.name)?;
+    let seen = draft.ground.table(&drop.table)?.0;
+    let table = seen.physical.clone();
+    for column in &constraint.columns {
+        let called = seen.columns.iter().find(|seen| seen.physical == *column).map_or(column, |seen| &seen.name);
+        let Some(down) = drop.down.get(called) else {
+            let cause = format!("constraint {} stands on column {called}, which has no `down`.", drop.name);
+            let next = "Give each of its columns a `down`: a value that the constraint accepts.";
+            return Err(Problem::new("UP-AND-DOWN-NEEDED", cause, next));
+        };
+        without(draft, &drop.table, &constraint, column, drop.up.get(called).cloned(), down.clone())?;
+    }
+    draft.pieces.push(dropped(&table, &constraint));
+    Ok(())
+}
+
+/// A column in the place of `column` on which `constraint` does not stand.
+fn without(
+    draft: &mut Draft<'_>,
+    table: &Ident,
+    constraint: &TableConstraint,
+    column: &Ident,
+    up: Option<Expression>,
+    down: Expression,
+) -> Result<(), Problem> {
+    let seen = draft.ground.table(table)?.0;
+    let Some(called) = seen.columns.iter().find(|seen| seen.physical == *column).map(|seen| seen.name.clone()) else {
+        let cause =
+            format!("constraint {} stands on column {column}, which this version does not know.", constraint.name);
+        return Err(Problem::new("COLUMN-UNKNOWN", cause, "Leave the constraint; it goes with its column."));
+    };
+    let itself = || Expression::parse(&called.to_string()).expect("a column's name is an expression");
+    let alter = AlterColumn {
+        table: table.clone(),
+        column: called.clone(),
+        data_type: None,
+        nullable: None,
+        default: DefaultChange::Keep,
+        comment: None,
+        check: None,
+        references: None,
+        unique: None,
+        up: Some(up.unwrap_or_else(itself)),
+        down: Some(down),
+    };
+    alter_column::replace_without(draft, &alter, &constraint.name)
+}
+
+fn known(draft: &Draft<'_>, table: &Ident, name: &Ident) -> Result<TableConstraint, Problem> {
+    let (_, known) = draft.ground.table(table)?;
+    let own = known.constraints.iter().filter(|constraint| constraint.of_table.is_none());
+    let found = own.clone().find(|constraint| constraint.name == *name).cloned();
+    found.ok_or_else(|| {
+        let near = super::nearest(name, own.map(|constraint| &constraint.name));
+        let next =
+            near.map_or_else(|| "Look at the table's constraints.".to_owned(), |near| format!("Did you mean {near}?"));
+        Problem::new("CONSTRAINT-UNKNOWN", format!("table {table} has no constraint {name}."), next)
+    })
+}
+
+/// What goes in contract, with what would make it again.
+pub(super) fn dropped(table: &Ident, constraint: &TableConstraint) -> Piece {
+    Piece::DroppedConstraint {
+        table: table.clone(),
+        constraint: constraint.name.clone(),
+        definition: constraint.definition.clone(),
+    }
+}
+
+pub(super) fn rename(draft: &mut Draft<'_>, rename: &RenameConstraint) -> Result<(), Problem> {
+    known(draft, &rename.table, &rename.from)?;
+    let (seen, table) = draft.ground.table(&rename.table)?;
+    if table.constraints.iter().any(|other| other.name == rename.to && other.of_table.is_none()) {
+        let cause = format!("table {} has a constraint {} already.", rename.table, rename.to);
+        return Err(Problem::new("CONSTRAINT-EXISTS", cause, "Give the constraint another name."));
+    }
+    draft.pieces.push(Piece::RenamedConstraint {
+        table: seen.physical.clone(),
+        from: rename.from.clone(),
+        to: rename.to.clone(),
+    });
+    Ok(())
+}
+
+pub(super) fn drop_index(draft: &mut Draft<'_>, drop: &DropIndex) -> Result<(), Problem> {
+    let all = draft.ground.catalog.tables.values().flat_map(|table| &table.indexes);
+    let Some(index) = all.clone().find(|index| index.name == drop.name) else {
+        let near = super::nearest(&drop.name, all.map(|index| &index.name));
+        let next =
+            near.map_or_else(|| "Look at the tables' indexes.".to_owned(), |near| format!("Did you mean {near}?"));
+        return Err(Problem::new("INDEX-UNKNOWN", format!("there is no index {}.", drop.name), next));
+    };
+    if index.of_constraint {
+        let cause = format!("index {} belongs to the constraint of this name.", drop.name);
+        return Err(Problem::new("INDEX-UNKNOWN", cause, "Drop the constraint."));
+    }
+    draft.pieces.push(Piece::DroppedIndex { index: index.name.clone(), definition: index.definition.clone() });
+    Ok(())
+}
+
+pub(super) fn replica_identity(draft: &mut Draft<'_>, set: &SetReplicaIdentity) -> Result<(), Problem> {
+    let (seen, table) = draft.ground.table(&set.table)?;
+    let identity = match &set.identity {
+        ReplicaIdentity::Nothing => "NOTHING".to_owned(),
+        ReplicaIdentity::Default => "DEFAULT".to_owned(),
+        ReplicaIdentity::Full => "FULL".to_owned(),
+        ReplicaIdentity::Index(index) => {
+            if !table.indexes.iter().any(|known| known.name == *index) {
+                let cause = format!("table {} has no index {index}.", set.table);
+                return Err(Problem::new("INDEX-UNKNOWN", cause, "Create it in a migration before this one."));
+            }
+            format!("USING INDEX {index}")
+        }
+    };
+    draft.pieces.push(Piece::SetReplicaIdentity { table: seen.physical.clone(), identity });
+    Ok(())
+}
