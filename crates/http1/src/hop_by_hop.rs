@@ -63,7 +63,24 @@ impl ConnectionOptions {
             match Name::of(option) {
                 // Taking these away would change where the message ends or goes.
                 Name::Host | Name::ContentLength | Name::TransferEncoding => return Err(Refusal::ConnectionOptions),
-                _ => {
+                Name::Connection
+                | Name::KeepAlive
+                | Name::ProxyConnection
+                | Name::ProxyAuthenticate
+                | Name::ProxyAuthorization
+                | Name::Te
+                | Name::Trailer
+                | Name::Upgrade
+                | Name::Http2Settings
+                | Name::Expect
+                | Name::Cookie
+                | Name::Forwarded
+                | Name::XForwardedFor
+                | Name::XForwardedProto
+                | Name::XForwardedHost
+                | Name::XRequestId
+                | Name::ForwardedLike
+                | Name::Other => {
                     for span in table.spans_mut() {
                         if span.name_bytes(head).eq_ignore_ascii_case(option) {
                             span.is_hop = true;

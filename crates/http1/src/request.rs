@@ -229,7 +229,23 @@ impl RequestParser {
                 parts.expects_continue |=
                     parts.version == Version::Http11 && value.eq_ignore_ascii_case(b"100-continue");
             }
-            _ => {}
+            Name::Connection
+            | Name::KeepAlive
+            | Name::ProxyConnection
+            | Name::ProxyAuthenticate
+            | Name::ProxyAuthorization
+            | Name::Te
+            | Name::Trailer
+            | Name::Upgrade
+            | Name::Http2Settings
+            | Name::Cookie
+            | Name::Forwarded
+            | Name::XForwardedFor
+            | Name::XForwardedProto
+            | Name::XForwardedHost
+            | Name::XRequestId
+            | Name::ForwardedLike
+            | Name::Other => {}
         }
         self.table.push(span)
     }

@@ -171,7 +171,25 @@ impl ResponseParser {
             Name::ContentLength => parts.framing.content_length(span.value(input))?,
             Name::TransferEncoding => parts.framing.transfer_encoding(span.value(input), parts.version)?,
             Name::Upgrade if parts.upgrade.is_none() => parts.upgrade = Some(span.value_range()),
-            _ => {}
+            Name::Host
+            | Name::Connection
+            | Name::KeepAlive
+            | Name::ProxyConnection
+            | Name::ProxyAuthenticate
+            | Name::ProxyAuthorization
+            | Name::Te
+            | Name::Trailer
+            | Name::Upgrade
+            | Name::Http2Settings
+            | Name::Expect
+            | Name::Cookie
+            | Name::Forwarded
+            | Name::XForwardedFor
+            | Name::XForwardedProto
+            | Name::XForwardedHost
+            | Name::XRequestId
+            | Name::ForwardedLike
+            | Name::Other => {}
         }
         self.table.push(span)
     }

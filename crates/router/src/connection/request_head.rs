@@ -1,6 +1,6 @@
 //! The request head as an instance gets it.
 
-use switchover_http1::{Field, Framing, HeadWriter, Name, RequestHead, Version};
+use switchover_http1::{Field, Fields, Framing, HeadWriter, Name, RequestHead, Version};
 
 use super::request_id::{self, RequestId};
 use crate::preview::Passes;
@@ -36,7 +36,20 @@ pub(super) fn write(
         Name::Forwarded | Name::ForwardedLike => sender.is_trusted,
         // RFC 9110 10.1.1: an HTTP/1.0 client can not mean it.
         Name::Expect => head.version() == Version::Http11,
-        _ => match passes(field) {
+        Name::Host
+        | Name::ContentLength
+        | Name::TransferEncoding
+        | Name::Connection
+        | Name::KeepAlive
+        | Name::ProxyConnection
+        | Name::ProxyAuthenticate
+        | Name::ProxyAuthorization
+        | Name::Te
+        | Name::Trailer
+        | Name::Upgrade
+        | Name::Http2Settings
+        | Name::Cookie
+        | Name::Other => match passes(field) {
             Passes::Whole => true,
             Passes::Nothing => false,
             Passes::Cookies(rest) => {
@@ -58,16 +71,7 @@ pub(super) fn write(
     if let Some(protocol) = upgrade {
         writer.field("Connection", b"upgrade").field("Upgrade", protocol);
     }
-    if sender.is_trusted && fields.first_known(Name::XForwardedFor).is_some() {
-        let mut value = Vec::new();
-        for field in fields.into_iter().filter(|field| field.name() == Name::XForwardedFor) {
-            value.extend_from_slice(field.value());
-            value.extend_from_slice(b", ");
-        }
-        writer.field_of("X-Forwarded-For", &[&value, sender.address.as_bytes()]);
-    } else {
-        writer.field("X-Forwarded-For", sender.address.as_bytes());
-    }
+    writer.field_of("X-Forwarded-For", &[&forwarded_before(fields, sender), sender.address.as_bytes()]);
     writer.field("X-Forwarded-Proto", trusted(Name::XForwardedProto).unwrap_or(sender.scheme.as_bytes()));
     if let Some(host) = trusted(Name::XForwardedHost).or(head.host()) {
         writer.field("X-Forwarded-Host", host);
@@ -77,6 +81,17 @@ pub(super) fn write(
         None => writer.field("X-Request-Id", &make_id()),
     };
     writer.end();
+}
+
+/// What a trusted sender says of who it speaks for, in front of its own address; nothing from another.
+fn forwarded_before(fields: Fields<'_>, sender: Sender<'_>) -> Vec<u8> {
+    let mut value = Vec::new();
+    let said = fields.into_iter().filter(|field| sender.is_trusted && field.name() == Name::XForwardedFor);
+    for field in said {
+        value.extend_from_slice(field.value());
+        value.extend_from_slice(b", ");
+    }
+    value
 }
 
 /// The protocol to ask the instance for. `h2c` and its like would turn the connection into one whose requests nobody

@@ -76,8 +76,14 @@ fn described(app: &AppName, view: &ReleaseView) -> String {
     let has_shifted = view.stages.iter().any(|stage| stage.stage == Stage::Shift);
     match (&view.kind, meant_by(view)) {
         (ReleaseKind::Return { to, .. }, Until::Switched) => format!("{app} goes back to {to}, by release {release}"),
-        _ if has_shifted => format!("{app} goes back: release {release} is undone"),
-        _ => format!("release {release} of {app} is taken back; it moved no traffic"),
+        (ReleaseKind::Return { .. } | ReleaseKind::Deploy, Until::Undone | Until::Switched | Until::Settled)
+            if has_shifted =>
+        {
+            format!("{app} goes back: release {release} is undone")
+        }
+        (ReleaseKind::Return { .. } | ReleaseKind::Deploy, Until::Undone | Until::Switched | Until::Settled) => {
+            format!("release {release} of {app} is taken back; it moved no traffic")
+        }
     }
 }
 
