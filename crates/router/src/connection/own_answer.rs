@@ -79,7 +79,7 @@ fn plain(status: u16, text: &'static str) -> OwnAnswer {
     OwnAnswer { status, text, retry_after_seconds: None }
 }
 
-/// Reason phrases (RFC 9110 15) of the statuses that the router answers with.
+/// Reason phrases (RFC 9110 15) of the statuses that the router answers with; none for any other.
 fn reason(status: u16) -> &'static str {
     match status {
         400 => "Bad Request",
@@ -89,11 +89,29 @@ fn reason(status: u16) -> &'static str {
         408 => "Request Timeout",
         414 => "URI Too Long",
         431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
         501 => "Not Implemented",
         502 => "Bad Gateway",
         503 => "Service Unavailable",
         504 => "Gateway Timeout",
         505 => "HTTP Version Not Supported",
         _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_answer_has_a_reason_phrase() {
+        // One of each status that a refusal has.
+        let refused =
+            [Refusal::BareLf, Refusal::TargetTooLong, Refusal::HeadTooLarge, Refusal::MethodTooLong, Refusal::Version];
+        let answers = OwnCause::ALL.map(to_cause).into_iter().chain(refused.map(to_refusal));
+        let own = [OwnAnswer::UNKNOWN_PATH, OwnAnswer::NOT_CONFIRMED, to_connect()];
+        for answer in answers.chain(own) {
+            assert!(!reason(answer.status).is_empty(), "{answer:?}");
+        }
     }
 }
