@@ -95,6 +95,7 @@ impl Lane {
         let place_in = |arm: usize| routes.arms[arm].process_of(path);
         let has_instance = |arm: usize| place_in(arm).is_some_and(|place| !lane.arms[arm].processes[place].is_empty());
         let Some(own_arm) = routes.arm_of(bucket) else {
+            // Nobody is live: what waits in a slot was never to answer.
             return own(&lane.counters, OwnCause::NoInstance, OwnAnswer::NO_INSTANCE);
         };
         // A slot with a share and without an instance leaves its share to the others that have one.
@@ -107,7 +108,13 @@ impl Lane {
         };
         match place_in(arm) {
             None => own(&lane.counters, OwnCause::UnknownHost, OwnAnswer::UNKNOWN_PATH),
-            Some(_) if !has_instance(arm) => own(&lane.counters, OwnCause::NoInstance, OwnAnswer::NO_INSTANCE),
+            Some(_) if !has_instance(arm) => {
+                // A warm slot without a share could have answered it: then it is lost.
+                let is_lost = (0..routes.arms.len()).any(has_instance);
+                lane.counters.accepted();
+                lane.counters.own(OwnCause::NoInstance, is_lost);
+                Routed::Own(OwnAnswer::NO_INSTANCE)
+            }
             Some(process) => {
                 let way = Way { app, arm, process, kind: Kind::Live, bucket };
                 Routed::Forward(Ticket::open(Rc::clone(self), table, way))

@@ -73,11 +73,6 @@ impl Backends {
             .min_by_key(|state| (state.is_ejected(now_ms), state.in_flight.get()))
     }
 
-    /// True when an instance is there that did not just refuse a connection.
-    pub(crate) fn has_healthy(&self, now_ms: u64) -> bool {
-        self.endpoints.iter().any(|state| !state.is_ejected(now_ms))
-    }
-
     pub(crate) fn is_empty(&self) -> bool {
         self.endpoints.is_empty()
     }

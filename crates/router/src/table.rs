@@ -147,9 +147,23 @@ impl Table {
         let process = arm.processes.iter().position(|known| known.process == *process)?;
         Some(Way { app: place, arm: number, process, ..way })
     }
+
+    /// Whether an instance of the app's `process` is listed where requests of this kind may go.
+    pub(crate) fn lists(&self, app: &AppName, process: &ProcessName, kind: Kind) -> bool {
+        let Some(known) = self.apps.iter().find(|known| known.app == *app) else { return false };
+        match kind {
+            Kind::Live => known.lists(process),
+            Kind::Preview => known.preview.as_ref().is_some_and(|preview| preview.arm.lists(process)),
+        }
+    }
 }
 
 impl AppTable {
+    /// Whether an instance of `process` is listed in any slot, whatever its share.
+    pub(crate) fn lists(&self, process: &ProcessName) -> bool {
+        self.arms.iter().any(|arm| arm.lists(process))
+    }
+
     fn compile(routes: &Routes) -> Result<Self, Problem> {
         let sum: u32 = routes.arms.iter().map(|arm| u32::from(arm.share.basis_points())).sum();
         if sum != 0 && sum != u32::from(Share::ALL.basis_points()) {
@@ -194,6 +208,11 @@ impl AppTable {
 }
 
 impl ArmTable {
+    /// Whether it lists an instance of `process`.
+    fn lists(&self, process: &ProcessName) -> bool {
+        self.processes.iter().any(|known| known.process == *process && !known.endpoints.is_empty())
+    }
+
     fn compile(app: &AppName, arm: &Arm) -> Result<Self, Problem> {
         let mut prefixes = Vec::new();
         let mut processes = Vec::new();

@@ -161,15 +161,13 @@ impl Ticket {
         }
     }
 
-    /// True when, by the table in force, a healthy instance could have answered.
+    /// True when the table in force lists an instance that could have answered: in any slot of the app, whatever its share,
+    /// and though it may have refused a connection just now. The controller says who is healthy, not one failed attempt.
     fn has_healthy(&self) -> bool {
         let current = self.lane.table();
         let own = &self.table.table.apps[self.way.app];
         let process = &self.table.table.arm(self.way).processes[self.way.process].process;
-        current
-            .table
-            .same_way(&own.app, process, self.way)
-            .is_some_and(|way| current.arm(way).processes[way.process].has_healthy(self.lane.now_ms()))
+        current.table.lists(&own.app, process, self.way.kind)
     }
 
     /// On 101: the request is answered, the tunnel begins.

@@ -206,8 +206,8 @@ fn what_the_router_answers_itself_is_said_and_counted() {
     let ledger = router.observe().ledger;
     assert_closes(&ledger);
     assert_eq!((ledger.own["no-healthy-instance"].count, ledger.own["connect-failed"].count), (1, 1));
-    // Nobody healthy was there: a failure, and no request that another could have answered.
-    assert!(ledger.own.values().all(|own| own.lost == 0), "{ledger:?}");
+    // The first while nobody could have answered; the second while an instance was listed as healthy.
+    assert_eq!((ledger.own["no-healthy-instance"].lost, ledger.own["connect-failed"].lost), (0, 1), "{ledger:?}");
     assert_eq!(router.block_on(router.client.status()).unwrap().nobody.own["no-route"].count, 1);
     router.block_on(router.client.remove(&shop())).unwrap();
     assert!(router.get("shop").starts_with("HTTP/1.1 404 "));
@@ -235,4 +235,38 @@ fn what_is_answered_for_no_app_is_told_with_every_app() {
     assert_eq!((seen.ledger.accepted, seen.unrouted["no-route"].count, seen.unrouted["refused"].count), (0, 3, 1));
     let all = router.block_on(router.client.observe_all()).unwrap();
     assert_eq!(all[&wanted.app].unrouted, seen.unrouted);
+}
+
+/// Count and lost of the router's own answers for this cause.
+fn own(router: &Router, cause: &str) -> (u64, u64) {
+    router.observe().ledger.own.get(cause).map_or((0, 0), |own| (own.count, own.lost))
+}
+
+#[test]
+fn an_answer_of_the_routers_own_beside_a_healthy_instance_is_lost_whatever_its_share() {
+    let router = Router::start(1);
+    let green = Upstream::start("green");
+    router.ensure(&routes(1, &[(1, true, &[]), (2, false, &[&green])]));
+    assert!(router.get("shop").starts_with("HTTP/1.1 503 "));
+    assert_eq!(own(&router, "no-healthy-instance"), (1, 1), "the warm slot could have answered");
+    router.ensure(&routes(2, &[(1, true, &[]), (2, false, &[])]));
+    assert!(router.get("shop").starts_with("HTTP/1.1 503 "));
+    assert_eq!(own(&router, "no-healthy-instance"), (2, 1), "nobody could have answered");
+}
+
+#[test]
+fn an_instance_that_just_refused_is_healthy_as_long_as_it_is_listed() {
+    let router = Router::start(1);
+    let gone = Upstream::start("gone");
+    let listed = routes(1, &[(1, true, &[&gone])]);
+    drop(gone);
+    router.ensure(&listed);
+    for asked in 1..=2 {
+        assert!(router.get("shop").starts_with("HTTP/1.1 502 "));
+        assert_eq!(own(&router, "connect-failed"), (asked, asked));
+    }
+    router.ensure(&routes(2, &[(1, true, &[])]));
+    assert!(router.get("shop").starts_with("HTTP/1.1 503 "));
+    assert_eq!(own(&router, "no-healthy-instance"), (1, 0));
+    assert_eq!(own(&router, "connect-failed"), (2, 2));
 }
