@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::name::{ReleaseId, RevisionId};
+use crate::name::{ReleaseId, RevisionId, Slot};
 use crate::seam::Evidence;
 use crate::time::{Span, Timestamp};
 
@@ -30,6 +30,10 @@ pub struct Ledger {
 /// Counters of one revision of an app.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct RevisionLedger {
+    /// The slot it answered from, in a receipt; nothing in a reading of counters, and in receipts made before slots were
+    /// named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slot: Option<Slot>,
     /// Complete answers by status class: index 0 is 1xx (101: upgrades), 4 is 5xx.
     pub answered: [u64; 5],
     /// Upgraded connections that were closed by the router at the end of a drain.
@@ -69,6 +73,9 @@ pub struct Receipt {
     /// Of these, how many were lost.
     #[serde(default)]
     pub lost_since_last: u64,
+    /// How the requests ended that ended in that time.
+    #[serde(default, skip_serializing_if = "Between::is_empty")]
+    pub since_last: Between,
     /// In flight when the window began.
     pub in_flight_before: u64,
     /// Accepted in the window.
@@ -89,6 +96,28 @@ pub struct Receipt {
     pub lost: u64,
     /// The switches of this release.
     pub switches: Vec<SwitchReceipt>,
+}
+
+/// How requests ended between two windows. Added to the windows' own numbers, every request since the app was first routed
+/// is told once.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Between {
+    /// Answered, by revision.
+    pub by_revision: BTreeMap<RevisionId, RevisionLedger>,
+    /// The router's own answers, by cause.
+    pub own: BTreeMap<String, OwnLedger>,
+    /// Client aborts.
+    pub aborted: u64,
+    /// Lost with a killed router.
+    pub lost_with_router: u64,
+}
+
+impl Between {
+    /// Nothing ended.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// One switch: forward, or back.
@@ -117,4 +146,17 @@ pub struct SwitchReceipt {
     pub first_on_new: Option<Timestamp>,
     /// Last request on the old one.
     pub last_on_old: Option<Timestamp>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn readings_from_before_slots_were_named_are_read_and_written_as_they_were() {
+        let old = r#"{"answered":[0,7,0,1,0],"upgrades_cut":2,"first_request":5,"last_request":9}"#;
+        let ledger: RevisionLedger = serde_json::from_str(old).unwrap();
+        assert_eq!((ledger.slot, ledger.answered[1]), (None, 7));
+        assert_eq!(serde_json::to_string(&ledger).unwrap(), old);
+    }
 }

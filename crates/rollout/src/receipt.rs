@@ -6,9 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use switchover_model::receipt::{Ledger, OwnLedger, Receipt, RevisionLedger, SwitchReceipt};
+use switchover_model::receipt::{Between, Ledger, OwnLedger, Receipt, RevisionLedger, SwitchReceipt};
 use switchover_model::seam::Evidence;
-use switchover_model::{ReleaseId, RevisionId, Timestamp};
+use switchover_model::{ReleaseId, RevisionId, Slot, Timestamp};
 
 use crate::app::App;
 use crate::release::{Release, Switch};
@@ -49,8 +49,26 @@ pub fn receipt(
     {
         receipt.accepted_since_last = begin.ledger.accepted.saturating_sub(last.ledger.accepted);
         receipt.lost_since_last = lost(begin.ledger).saturating_sub(lost(last.ledger));
+        receipt.since_last = Between {
+            by_revision: answered_between(last.ledger, begin.ledger),
+            own: own_between(last.ledger, begin.ledger),
+            aborted: begin.ledger.aborted.saturating_sub(last.ledger.aborted),
+            lost_with_router: begin.ledger.lost_with_router.saturating_sub(last.ledger.lost_with_router),
+        };
     }
+    name_slots(app, found, &mut receipt.by_revision);
+    name_slots(app, found, &mut receipt.since_last.by_revision);
     Some(receipt)
+}
+
+/// Names the slot of each revision that answered: the one that the newest release up to this one brought it to.
+fn name_slots(app: &App, release: &Release, by_revision: &mut BTreeMap<RevisionId, RevisionLedger>) {
+    for (revision, counted) in by_revision {
+        let brought = app.all_releases().filter(|other| other.id <= release.id && other.revision == *revision);
+        let slot = brought.filter_map(|other| other.slot).next_back();
+        let is_from = release.from == Some(*revision);
+        counted.slot = slot.or_else(|| release.slot.filter(|_| is_from).map(Slot::other));
+    }
 }
 
 /// Requests lost since the app was first routed.
@@ -104,6 +122,7 @@ fn difference(release: &Release, begin: Reading<'_>, end: Reading<'_>, closed: b
         evidence,
         accepted_since_last: 0,
         lost_since_last: 0,
+        since_last: Between::default(),
         in_flight_before: before.in_flight,
         accepted,
         aborted,
@@ -127,7 +146,7 @@ fn answered_between(before: &Ledger, after: &Ledger) -> BTreeMap<RevisionId, Rev
         }
         let upgrades_cut = after.upgrades_cut.saturating_sub(before.upgrades_cut);
         let first_request = after.first_request;
-        (*id, RevisionLedger { answered, upgrades_cut, first_request, last_request: after.last_request })
+        (*id, RevisionLedger { slot: None, answered, upgrades_cut, first_request, last_request: after.last_request })
     });
     counted.filter(|(_, counted)| counted.answered.iter().sum::<u64>() + counted.upgrades_cut > 0).collect()
 }

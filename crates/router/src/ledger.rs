@@ -227,6 +227,7 @@ impl LaneLedger {
                 Some(revision) => {
                     let time = |counter| Some(read(counter)).filter(|time| *time != 0).map(Timestamp::from_micros);
                     let counted = RevisionLedger {
+                        slot: None,
                         answered: std::array::from_fn(|class| read(ANSWERED + class)),
                         upgrades_cut: read(UPGRADES_CUT),
                         first_request: time(FIRST_REQUEST),

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use house::House;
 use house::crowd::Crowd;
-use switchover_testkit::load::Plan;
+use switchover_model::answer::ReceiptView;
+use switchover_model::receipt::Receipt;
+use switchover_testkit::load::{self, Plan};
 
 /// Switches of the everyday run.
 const SWITCHES: u64 = 16;
@@ -31,6 +33,7 @@ fn no_request_is_lost_and_the_receipts_agree_with_the_client() {
     plan.uploads = 4;
     plan.upload_bytes = 1024 * 1024;
     plan.websockets = 20;
+    plan.aborts = 2;
     let crowd = Crowd::gather(plan);
 
     let mut newest = String::new();
@@ -60,15 +63,20 @@ fn no_request_is_lost_and_the_receipts_agree_with_the_client() {
     assert!(report.answered > switches * 50, "only {} requests: this was no load", report.answered);
 
     let history = house.cli(&["history", "--json"]).ended(0).json();
-    let (mut accepted, mut lost) = (0, 0);
+    let mut receipts: Vec<Receipt> = Vec::new();
     for release in history["releases"].as_array().unwrap() {
-        let receipt = house.receipt(release["release"].as_u64());
-        assert_eq!(receipt["balanced"], true, "{receipt:#}");
-        accepted += receipt["accepted"].as_u64().unwrap() + receipt["accepted_since_last"].as_u64().unwrap();
-        lost += receipt["lost"].as_u64().unwrap() + receipt["lost_since_last"].as_u64().unwrap();
+        let told = house.receipt(release["release"].as_u64());
+        let receipt: ReceiptView = serde_json::from_value(told.clone()).unwrap();
+        let receipt = receipt.receipt;
+        assert!(receipt.balanced, "{told:#}");
+        assert_eq!(receipt.lost + receipt.lost_since_last, 0, "{told:#}");
+        let slots = receipt.by_revision.values().chain(receipt.since_last.by_revision.values());
+        assert!(slots.clone().all(|counted| counted.slot.is_some()), "who answered from which slot: {told:#}");
+        receipts.push(receipt);
     }
-    assert_eq!(lost, 0, "requests that the receipts call lost");
-    assert_eq!(accepted, report.sent, "the receipts' count beside the client's");
+    // By revision and class, with what users left and what the router answered itself.
+    assert_eq!(load::compare(&report, &receipts), Vec::<String>::new(), "the receipts beside the client's own count");
+    assert!(report.aborted > switches, "too few users left to compare: {}", report.aborted);
     println!(
         "{switches} switches, {} requests, none failed; p99 {:?}",
         report.sent,

@@ -206,6 +206,7 @@ mod tests {
             closed: true,
             evidence: Evidence::EveryRequest,
             accepted_since_last: since_last,
+            since_last: switchover_model::receipt::Between::default(),
             lost_since_last: 0,
             in_flight_before,
             accepted: 10,

@@ -46,7 +46,8 @@ fn sum(receipt: &Receipt) -> Vec<String> {
     for (revision, ledger) in &receipt.by_revision {
         let total: u64 = ledger.answered.iter().sum();
         let [upgrades, second, third, fourth, fifth] = ledger.answered;
-        let mut cells = vec![format!("answered by {revision}"), total.to_string()];
+        let place = ledger.slot.map(|slot| format!(" in {slot}")).unwrap_or_default();
+        let mut cells = vec![format!("answered by {revision}{place}"), total.to_string()];
         cells.extend([second, third, fourth, fifth, upgrades].map(|count| count.to_string()));
         table.row(cells);
     }

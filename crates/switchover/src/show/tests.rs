@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use expect_test::{Expect, expect};
-use switchover_model::receipt::{OwnLedger, Receipt, RevisionLedger, SwitchReceipt};
+use switchover_model::receipt::{Between, OwnLedger, Receipt, RevisionLedger, SwitchReceipt};
 use switchover_model::release::{Outcome, ReleaseKind, Stage};
 use switchover_model::revision::Digest;
 use switchover_model::seam::{Evidence, InstanceSeen, Phase, Role};
@@ -169,6 +169,8 @@ fn a_status_shows_both_slots_and_the_way_back() {
         unknown: the router could not be asked
         ! HEALTH-LOST: web c is ill.
             | boom
+        note: INSTANCE-KILLED: web a was killed. Let it end.
+            | busy
             next: Look at it."#]],
     );
     let narrow = picture(&status(), &frame(30));
@@ -220,7 +222,8 @@ fn a_history_has_one_line_a_release_newest_first() {
 
 #[test]
 fn a_receipt_writes_its_sum_out() {
-    let answered = |upgrades, fine, broken| RevisionLedger {
+    let answered = |slot, upgrades, fine, broken| RevisionLedger {
+        slot,
         answered: [upgrades, fine, 0, 2, broken],
         ..RevisionLedger::default()
     };
@@ -232,7 +235,11 @@ fn a_receipt_writes_its_sum_out() {
         evidence: Evidence::EveryRequest,
         in_flight_before: 3,
         accepted: 1_204,
-        by_revision: BTreeMap::from([(RevisionId(4), answered(2, 600, 0)), (RevisionId(5), answered(1, 590, 1))]),
+        by_revision: BTreeMap::from([
+            (RevisionId(4), answered(Some(Slot::Blue), 2, 600, 0)),
+            // As it was told before slots were named.
+            (RevisionId(5), answered(None, 1, 590, 1)),
+        ]),
         own: BTreeMap::from([("no-healthy-instance".to_owned(), OwnLedger { count: 2, lost: 1 })]),
         aborted: 3,
         lost_with_router: 0,
@@ -243,6 +250,7 @@ fn a_receipt_writes_its_sum_out() {
         lost_since_last: 1,
         switches: vec![SwitchReceipt {
             version: 9,
+        since_last: Between::default(),
             from: Some(RevisionId(4)),
             to: RevisionId(5),
             decided_at: at(2_000),
@@ -265,7 +273,7 @@ fn a_receipt_writes_its_sum_out() {
             requests                                                    2xx  3xx  4xx  5xx  upgrades
             in flight before                                         3
             accepted                                              1204
-            answered by r4                                         604  600    0    2    0         2
+            answered by r4 in blue                                 604  600    0    2    0         2
             answered by r5                                         594  590    0    2    1         1
             answered by the router: no-healthy-instance (1 lost)     2
             left by the client                                       3

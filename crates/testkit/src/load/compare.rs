@@ -13,8 +13,8 @@ use super::report::Report;
 /// read after it.
 /// Guarantees: every number that both sides know is compared: requests that reached the router, whole answers by
 /// revision and status class, the router's own answers and, where nothing failed, the requests that users left.
-/// Assumes: the first receipt's window was open before the first request, each window begins where the one before ends,
-/// and nobody else asked the app anything through the router. The revisions are those of the sample app's answers; for
+/// Assumes: the first receipt's window was open before the first request, no receipt between the first and the last is
+/// left out (what came between two windows is told by the later one), and nobody else asked the app anything through the router. The revisions are those of the sample app's answers; for
 /// an app whose answers do not name theirs, classes are compared over all revisions together.
 #[must_use]
 pub fn compare(report: &Report, receipts: &[Receipt]) -> Vec<String> {
@@ -25,18 +25,23 @@ pub fn compare(report: &Report, receipts: &[Receipt]) -> Vec<String> {
         }
     };
     let never_connected = report.failures.get(&Cause::Connect).copied().unwrap_or_default();
-    let accepted: u64 = receipts.iter().map(|receipt| receipt.accepted).sum();
+    // What came before the first window is nobody's here.
+    let between = || receipts.iter().skip(1).map(|receipt| &receipt.since_last);
+    let accepted_between: u64 = receipts.iter().skip(1).map(|receipt| receipt.accepted_since_last).sum();
+    let accepted = receipts.iter().map(|receipt| receipt.accepted).sum::<u64>() + accepted_between;
     differ("requests that reached the router", report.sent - never_connected, accepted);
     differ("in flight before", 0, receipts.first().map_or(0, |receipt| receipt.in_flight_before));
     differ("in flight after", 0, receipts.last().map_or(0, |receipt| receipt.in_flight_after));
 
     if report.failed == 0 {
-        let aborted = receipts.iter().map(|receipt| receipt.aborted).sum();
+        let aborted: u64 = receipts.iter().map(|receipt| receipt.aborted).sum();
+        let aborted = aborted + between().map(|between| between.aborted).sum::<u64>();
         differ("requests that their users left", report.aborted, aborted);
     }
 
     let told = answered_by_revision(receipts);
-    let own: u64 = receipts.iter().flat_map(|receipt| receipt.own.values()).map(|own| own.count).sum();
+    let own = receipts.iter().map(|receipt| &receipt.own).chain(between().map(|between| &between.own));
+    let own: u64 = own.flat_map(BTreeMap::values).map(|own| own.count).sum();
     let whole: u64 = report.by_status.values().sum();
     if report.by_revision.is_empty() {
         let told: u64 = told.values().flatten().sum();
@@ -58,7 +63,9 @@ pub fn compare(report: &Report, receipts: &[Receipt]) -> Vec<String> {
 
 fn answered_by_revision(receipts: &[Receipt]) -> BTreeMap<String, [u64; 5]> {
     let mut sums: BTreeMap<String, [u64; 5]> = BTreeMap::new();
-    for (revision, ledger) in receipts.iter().flat_map(|receipt| &receipt.by_revision) {
+    let between = receipts.iter().skip(1).map(|receipt| &receipt.since_last.by_revision);
+    let told = receipts.iter().map(|receipt| &receipt.by_revision).chain(between);
+    for (revision, ledger) in told.flatten() {
         let sum = sums.entry(revision.to_string()).or_default();
         for (sum, count) in sum.iter_mut().zip(ledger.answered) {
             *sum += count;

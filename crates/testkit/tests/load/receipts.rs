@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use switchover_model::receipt::{OwnLedger, Receipt, RevisionLedger};
+use switchover_model::receipt::{Between, OwnLedger, Receipt, RevisionLedger};
 use switchover_model::seam::Evidence;
 use switchover_model::{ReleaseId, RevisionId, Timestamp};
 use switchover_testkit::load::{Cause, Plan, Report, compare, start};
@@ -21,6 +21,7 @@ fn receipt(accepted: u64, answered: &[(u32, [u64; 5])], own: u64, aborted: u64) 
         closed: true,
         evidence: Evidence::EveryRequest,
         accepted_since_last: 0,
+        since_last: Between::default(),
         lost_since_last: 0,
         in_flight_before: 0,
         accepted,
@@ -52,6 +53,23 @@ async fn receipts_that_tell_the_same_are_found_the_same() {
     let receipts =
         [receipt(6, &[(1, [0, 4, 0, 0, 0]), (2, [0, 1, 0, 0, 0])], 1, 0), receipt(4, &[(2, [0, 4, 0, 0, 0])], 0, 0)];
     assert_eq!(compare(&report, &receipts), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_came_between_two_windows_is_told_by_the_later_one() {
+    let report = ten_requests().await;
+    let first = receipt(4, &[(1, [0, 4, 0, 0, 0])], 0, 0);
+    let between = receipt(2, &[(2, [0, 1, 0, 0, 0])], 1, 0);
+    let since_last = Between { by_revision: between.by_revision, own: between.own, ..Between::default() };
+    let second = receipt(4, &[(2, [0, 4, 0, 0, 0])], 0, 0);
+    let second = Receipt { accepted_since_last: 2, since_last: since_last.clone(), ..second };
+    assert_eq!(compare(&report, &[first.clone(), second.clone()]), Vec::<String>::new());
+    // It is compared like the windows themselves.
+    let without = Receipt { since_last: Between { own: BTreeMap::new(), ..since_last }, ..second.clone() };
+    assert_eq!(compare(&report, &[first.clone(), without]), ["answers of the router's own: users count 1, receipts 0"]);
+    // What came before the first window was before the users.
+    let earlier = Receipt { accepted_since_last: 7, since_last: second.since_last.clone(), ..first };
+    assert_eq!(compare(&report, &[earlier, second]), Vec::<String>::new());
 }
 
 #[tokio::test]
