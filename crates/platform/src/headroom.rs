@@ -52,10 +52,17 @@ pub(crate) fn disk(directory: &Path, needed: u64) -> Option<Problem> {
 }
 
 fn memory() -> Option<Problem> {
-    let text = fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    let available = line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.saturating_mul(1024);
-    let available = available.min(group_memory().unwrap_or(u64::MAX));
+    let available = available_memory(&fs::read_to_string("/proc/meminfo").ok()?)?;
+    memory_short(available.min(group_memory().unwrap_or(u64::MAX)))
+}
+
+/// The bytes that new processes can have, by proc_meminfo(5).
+fn available_memory(meminfo: &str) -> Option<u64> {
+    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.saturating_mul(1024))
+}
+
+fn memory_short(available: u64) -> Option<Problem> {
     (available < FREE_MEMORY_BYTES).then(|| {
         Problem::new(
             "MEMORY-SHORT",
@@ -76,14 +83,24 @@ fn group_memory() -> Option<u64> {
 
 fn processes() -> Option<Problem> {
     let number = |path: &str| fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
-    let load = fs::read_to_string("/proc/loadavg").ok()?;
-    let running = load.split_ascii_whitespace().nth(3)?.split_once('/')?.1.parse::<u64>().ok()?;
+    let running = running_processes(&fs::read_to_string("/proc/loadavg").ok()?)?;
     let most = number("/proc/sys/kernel/threads-max")?.min(number("/proc/sys/kernel/pid_max")?);
+    let group = group_number("pids.max").zip(group_number("pids.current"));
+    processes_short(processes_left(most, running, group))
+}
+
+/// Processes and threads that exist, by proc_loadavg(5): the number behind the slash of the fourth field.
+fn running_processes(loadavg: &str) -> Option<u64> {
+    loadavg.split_ascii_whitespace().nth(3)?.split_once('/')?.1.parse().ok()
+}
+
+/// How many more fit into the machine and into the control group, whose limit and count are `group`.
+fn processes_left(most: u64, running: u64, group: Option<(u64, u64)>) -> u64 {
     let left = most.saturating_sub(running);
-    let left = match (group_number("pids.max"), group_number("pids.current")) {
-        (Some(most), Some(current)) => left.min(most.saturating_sub(current)),
-        (Some(_) | None, _) => left,
-    };
+    group.map_or(left, |(most, current)| left.min(most.saturating_sub(current)))
+}
+
+fn processes_short(left: u64) -> Option<Problem> {
     (left < FREE_PROCESSES).then(|| {
         Problem::new(
             "PROCESSES-SHORT",
@@ -136,5 +153,29 @@ mod tests {
         assert_eq!(problem.code, "DISK-FULL");
         assert!(problem.cause.contains("MiB is free"), "{problem}");
         assert_eq!(disk(dir.path(), 0).map(|problem| problem.code), None);
+    }
+
+    #[test]
+    fn too_little_memory_is_named_with_its_numbers() {
+        let available = available_memory("MemTotal:  2048 kB\nMemAvailable:     102400 kB\n").unwrap();
+        assert_eq!(available, 100 * 1024 * 1024);
+        let problem = memory_short(available).unwrap();
+        assert_eq!(problem.code, "MEMORY-SHORT");
+        assert!(problem.cause.contains("100 MiB of memory is available, less than the 128 MiB"), "{problem}");
+        assert_eq!(memory_short(FREE_MEMORY_BYTES), None);
+        assert_eq!(available_memory("MemTotal: 2048 kB\n"), None, "an unknown is no shortage");
+    }
+
+    #[test]
+    fn too_few_processes_are_named_with_their_number() {
+        let running = running_processes("0.20 0.18 0.12 1/9850 11206\n").unwrap();
+        assert_eq!(running, 9_850);
+        let problem = processes_short(processes_left(10_000, running, None)).unwrap();
+        assert_eq!(problem.code, "PROCESSES-SHORT");
+        assert!(problem.cause.contains("only 150 more processes"), "{problem}");
+        // The control group's own limit counts where it is the lower one.
+        assert_eq!(processes_left(32_768, running, Some((500, 400))), 100);
+        assert_eq!(processes_left(32_768, running, Some((90_000, 10))), 32_768 - running);
+        assert_eq!(processes_short(FREE_PROCESSES), None);
     }
 }
