@@ -27,6 +27,7 @@ impl Controller {
         let mut status = view::status(&shown.app, &shown.seen, clock::now());
         status.url.clone_from(&self.parts().http);
         status.preview = preview(&shown);
+        status.notes = notes(&shown.app);
         status.problems.extend(shown.problems);
         status.problems.extend(self.router_problem());
         Ok(status)
@@ -142,6 +143,13 @@ fn is_there(app: &App, release: ReleaseId, until: WaitUntil) -> Option<(bool, Re
         WaitUntil::Settled => view.settled_at.is_some(),
     };
     Some((done, view))
+}
+
+/// The notes of the newest release, oldest first.
+fn notes(app: &App) -> Vec<Problem> {
+    let newest = app.all_releases().next_back().map(|release| release.id);
+    let of_it = app.notes.iter().filter(|note| note.release.is_some() && note.release == newest);
+    of_it.map(|note| note.problem.clone()).collect()
 }
 
 fn preview(shown: &Shown) -> Option<PreviewView> {

@@ -239,6 +239,16 @@ impl Turner {
         self.seen = Arc::new(seen);
         self.seen_is_stale = false;
         self.note_lost_requests();
+        self.note_what_the_platform_tells().await;
+    }
+
+    /// What ended meanwhile otherwise than it should, for the release that is on its way or was the last.
+    async fn note_what_the_platform_tells(&mut self) {
+        let release = self.app.all_releases().next_back().map(|release| release.id);
+        for problem in self.parts.platform.take_notes(&self.app.name).await {
+            tracing::warn!(app = %self.app.name, %problem, "the platform tells");
+            self.pending.push(draft(clock::now(), Event::Noted { release, problem }));
+        }
     }
 
     /// The router counts what a killed predecessor had in flight; the journal says so once.

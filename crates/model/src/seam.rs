@@ -334,6 +334,12 @@ pub trait Platform: Send + Sync {
 
     /// Makes the slot run nothing: stop signals go out, graces run. Returns when that has begun.
     async fn stop(&self, app: &AppName, slot: Slot) -> Result<(), SeamError>;
+
+    /// What happened to instances of `app` that is not to be seen any more and that a person should know: one that was
+    /// killed because its grace was over. Each is told once: called after each `observe`, what it gives is journaled.
+    async fn take_notes(&self, _app: &AppName) -> Vec<Problem> {
+        Vec::new()
+    }
 }
 
 /// What splits the traffic between slots.

@@ -41,6 +41,10 @@ pub struct StatusView {
     pub problems: Vec<Problem>,
     /// What could not be asked: unknown, neither good nor bad.
     pub unknown: Vec<String>,
+    /// What a person should know of the newest release and what changed nothing by itself: an instance that had to be
+    /// killed, a drain that nobody saw.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<Problem>,
 }
 
 /// One slot in a status.

@@ -72,10 +72,10 @@ impl Drop for Group {
 /// Runs `run` to its end or time limit.
 ///
 /// Guarantees: its process group and whatever carries its mark are killed in every case, also when the future is dropped; a run with the same mark that
-/// an earlier controller has left behind is killed first.
+/// an earlier controller has left behind is killed first. Errors: among others, one of these cannot be killed.
 pub(crate) async fn run(run: Run<'_>) -> io::Result<Ran> {
     let (name, value) = (run.mark.0, run.mark.1.clone());
-    processes::kill_all(|| processes::members(None, Some((name, &value)))).await;
+    kill_marked(name, &value).await?;
     let mut log = match run.log {
         Some(path) => {
             // The log of this run alone.
@@ -131,7 +131,7 @@ pub(crate) async fn run(run: Run<'_>) -> io::Result<Ran> {
     // Before its exit status is taken: from then on its number, and the group's, may be someone else's.
     drop(group);
     let exit = if has_ended { Some(exit_of(child.wait().await?)) } else { None };
-    processes::kill_all(|| processes::members(None, Some((name, &value)))).await;
+    kill_marked(name, &value).await?;
     let rest = async {
         while is_open && let Ok(read @ 1..) = output.read(&mut chunk).await {
             take(&chunk[..read], &mut last_lines, &mut log);
@@ -140,6 +140,14 @@ pub(crate) async fn run(run: Run<'_>) -> io::Result<Ran> {
     // Whoever still holds the pipe then has left the group and changed its environment.
     let _ = tokio::time::timeout(LAST_OUTPUT, rest).await;
     Ok(Ran { exit, last_lines: last_lines.finish() })
+}
+
+/// Kills whatever carries the mark. Errors: something of it outlives that.
+async fn kill_marked(name: &str, value: &str) -> io::Result<()> {
+    if processes::kill_all(|| processes::members(None, Some((name, value)))).await {
+        return Ok(());
+    }
+    Err(io::Error::other(format!("a process with {name}={value} cannot be killed: the kernel holds it")))
 }
 
 fn take(chunk: &[u8], last_lines: &mut LastLines, log: &mut Option<RotatingLog>) {

@@ -71,8 +71,14 @@ pub(crate) enum Life {
     Stopping { process: Identity, since: Timestamp },
     /// It ended by itself and is started again.
     Waiting { exit: Exit, ran_ms: u64, last_lines: Vec<String>, retry_at: Timestamp },
-    /// It was told to stop and has ended; so does the shim.
-    Ended { exit: Option<Exit>, at: Timestamp },
+    /// It was told to stop and has ended; so does the shim. `overran`: it was still there when its grace was over, and
+    /// was killed.
+    Ended {
+        exit: Option<Exit>,
+        at: Timestamp,
+        #[serde(default)]
+        overran: bool,
+    },
 }
 
 /// How a process ended.

@@ -1,6 +1,6 @@
 //! The platform whose instances are processes of this machine.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use switchover_model::config::{Handover, MAX_INSTANCES};
 use switchover_model::revision::RevisionProcess;
 use switchover_model::seam::{InstanceSeen, Platform, PlatformSeen, ProcessGoal, Role, SeamError, SlotSpec};
-use switchover_model::{AppName, InstanceId, ProcessName, RevisionId, Slot};
+use switchover_model::{AppName, InstanceId, Problem, ProcessName, RevisionId, Slot};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -27,6 +27,9 @@ use crate::watched::Watched;
 
 /// How many ended instances of an app keep their logs.
 pub const ENDED_KEPT: usize = 10;
+
+/// How many notes of an app are kept until somebody takes them; the oldest go first.
+const NOTES_KEPT: usize = 32;
 
 /// Runs instances as processes of this machine, and makes revisions.
 ///
@@ -49,6 +52,8 @@ pub(crate) struct Shared {
     copies: Mutex<BTreeMap<AppName, Arc<Mutex<()>>>>,
     /// Revisions in the making: those whose value somebody else holds too.
     pub(crate) building: Mutex<BTreeMap<(AppName, RevisionId), Arc<()>>>,
+    /// What was not told yet.
+    notes: Mutex<BTreeMap<AppName, VecDeque<Problem>>>,
     changed: watch::Sender<u64>,
 }
 
@@ -68,6 +73,7 @@ impl ProcessPlatform {
             changes: Mutex::default(),
             copies: Mutex::default(),
             building: Mutex::default(),
+            notes: Mutex::default(),
             changed: watch::Sender::new(0),
         };
         Ok(Self { shared: Arc::new(shared), tasks: Mutex::default() })
@@ -116,6 +122,16 @@ impl ProcessPlatform {
 impl Shared {
     pub(crate) fn tell_change(&self) {
         self.changed.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// Keeps a note until it is taken.
+    pub(crate) fn note(&self, app: &AppName, problem: Problem) {
+        let mut notes = lock(&self.notes);
+        let notes = notes.entry(app.clone()).or_default();
+        notes.push_back(problem);
+        while notes.len() > NOTES_KEPT {
+            notes.pop_front();
+        }
     }
 
     fn instance_dirs(&self, app: &AppName) -> io::Result<Vec<InstanceDir>> {
@@ -414,6 +430,10 @@ impl Platform for ProcessPlatform {
         let stopped = self.blocking(move |shared| shared.stop(&name, slot)).await?;
         self.attend(app).map_err(|error| unreachable(&error))?;
         stopped.map_err(|error| unreachable(&error))
+    }
+
+    async fn take_notes(&self, app: &AppName) -> Vec<Problem> {
+        lock(&self.shared.notes).remove(app).unwrap_or_default().into()
     }
 }
 

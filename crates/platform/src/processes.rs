@@ -20,6 +20,9 @@ const KILL_ROUND: Duration = Duration::from_millis(10);
 /// How often [`kill_all`] looks for what is left before it gives up (a process in uninterruptible sleep stays).
 const KILL_ROUNDS: u32 = 200;
 
+/// The pause before what outlived a whole [`kill_all`] is killed again.
+const KILL_AGAIN: Duration = Duration::from_secs(1);
+
 /// One process, told apart from every other that has or will have its pid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct Identity {
@@ -166,6 +169,7 @@ pub(crate) fn zombies(pid: i32) -> BTreeSet<Identity> {
 /// Kills whatever `members` finds until it finds nothing.
 ///
 /// Guarantees: bounded by [`KILL_ROUNDS`]; true when nothing is left.
+#[must_use = "false: a process is still there"]
 pub(crate) async fn kill_all(mut members: impl FnMut() -> BTreeSet<Identity>) -> bool {
     for _ in 0..KILL_ROUNDS {
         let left = members();
@@ -181,9 +185,39 @@ pub(crate) async fn kill_all(mut members: impl FnMut() -> BTreeSet<Identity>) ->
     false
 }
 
+/// Kills whatever `members` finds until nothing is left, however long the kernel holds it; `held` is told once of what
+/// outlives the first [`kill_all`].
+pub(crate) async fn kill_until_gone(
+    mut members: impl FnMut() -> BTreeSet<Identity>,
+    held: impl FnOnce(&BTreeSet<Identity>),
+) {
+    let mut held = Some(held);
+    while !kill_all(&mut members).await {
+        if let Some(held) = held.take() {
+            held(&members());
+        }
+        tokio::time::sleep(KILL_AGAIN).await;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn what_outlives_its_kill_is_told_once_and_waited_for() {
+        // No process has these ticks: a signal does not reach it, as one does not reach a process that the kernel holds.
+        let held = Identity { pid: i32::try_from(std::process::id()).unwrap(), start_ticks: 0 };
+        let looks = std::cell::Cell::new(0);
+        let told = std::cell::RefCell::new(Vec::new());
+        let members = || {
+            looks.set(looks.get() + 1);
+            if looks.get() > KILL_ROUNDS + 20 { BTreeSet::new() } else { BTreeSet::from([held]) }
+        };
+        kill_until_gone(members, |left| told.borrow_mut().extend(left.iter().copied())).await;
+        assert_eq!(*told.borrow(), [held]);
+        assert!(looks.get() > KILL_ROUNDS + 20, "it came back while the process was there");
+    }
 
     #[tokio::test]
     async fn a_process_is_told_apart_from_another_with_its_pid() {

@@ -52,7 +52,7 @@ const LONGEST_SHIM_WAIT: Duration = Duration::from_secs(10);
 /// What the files and the kernel say of an instance.
 #[derive(Debug)]
 enum Look {
-    Over,
+    Over { overran: bool },
     NoShim,
     ShimStarts,
     Running { process: Identity, since: Timestamp },
@@ -94,7 +94,12 @@ impl Watcher {
     pub(crate) async fn run(mut self) -> InstanceId {
         loop {
             match self.look() {
-                Ok(Look::Over) => break,
+                Ok(Look::Over { overran }) => {
+                    if overran {
+                        self.shared.note(&self.watched.spec.app, self.watched.killed());
+                    }
+                    break;
+                }
                 Ok(look) => self.turn(look).await,
                 // Its directory is unreadable or gone under our feet.
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => break,
@@ -112,7 +117,7 @@ impl Watcher {
     fn look(&self) -> std::io::Result<Look> {
         let dir = &self.watched.dir;
         if self.watched.spec.boot != self.shared.boot {
-            return Ok(Look::Over);
+            return Ok(Look::Over { overran: false });
         }
         // First who holds the lock, then what it wrote: a shim writes its last status before it lets go.
         let shim = dir.shim()?;
@@ -124,7 +129,7 @@ impl Watcher {
             return Ok(if shim.is_some() { Look::ShimStarts } else { Look::NoShim });
         };
         Ok(match (shim, life) {
-            (None, Life::Ended { .. }) if dir.read_goal()? == Goal::Stop => Look::Over,
+            (None, Life::Ended { overran, .. }) if dir.read_goal()? == Goal::Stop => Look::Over { overran },
             (None, _) => Look::NoShim,
             (Some(_), Life::Starting { .. } | Life::Ended { .. }) => Look::ShimStarts,
             (Some(_), Life::Running { process, since }) => Look::Running { process, since },
@@ -137,7 +142,7 @@ impl Watcher {
 
     async fn turn(&mut self, look: Look) {
         match look {
-            Look::Over => {}
+            Look::Over { .. } => {}
             Look::NoShim => self.start_shim().await,
             Look::ShimStarts => self.pause(SOON, None).await,
             Look::Running { process, since } => {

@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use switchover_model::config::StopSignal;
 use switchover_model::seam::Phase;
 use switchover_model::{Problem, Span, Timestamp};
 use tokio::sync::Notify;
@@ -164,6 +165,33 @@ impl Watched {
             ),
         }
         .with_detail(last_lines)
+    }
+
+    /// What is to be known of an app that was told to stop and was there still when its grace was over.
+    pub(crate) fn killed(&self) -> Problem {
+        let InstanceSpec { id, process, revision, stop, .. } = &self.spec;
+        let (signal, grace) = (word(stop.signal), stop.grace);
+        Problem::new(
+            "INSTANCE-KILLED",
+            format!("{id} of {revision} was told to stop with {signal}, did not end within {grace}, and was killed."),
+            format!(
+                "Let it end on {signal}, or set process.{process}.stop: the signal it obeys, or a longer grace. What it was \
+                 doing was broken off."
+            ),
+        )
+        .with_detail(self.last_lines())
+    }
+}
+
+/// A stop signal as it is written in the file.
+fn word(signal: StopSignal) -> &'static str {
+    match signal {
+        StopSignal::Term => "SIGTERM",
+        StopSignal::Int => "SIGINT",
+        StopSignal::Quit => "SIGQUIT",
+        StopSignal::Usr1 => "SIGUSR1",
+        StopSignal::Usr2 => "SIGUSR2",
+        StopSignal::Hup => "SIGHUP",
     }
 }
 

@@ -156,6 +156,42 @@ async fn the_stop_signal_reaches_an_app_behind_a_shell() {
 }
 
 #[tokio::test]
+async fn an_app_that_overruns_its_grace_is_killed_and_that_is_told_once() {
+    // Behind a shell, in its place, and as a child that the shell does not wait for.
+    for command in ["trap '' TERM; exec APP", "trap '' TERM; APP; true", "(trap '' TERM; exec APP) & wait"] {
+        let bed = bed().await;
+        let command = command.replace("APP", &app_command("says=busy"));
+        let config = bed.config(&format!(
+            "[process.web]\ncommand = {command:?}\nhealth = {{ path = \"/up\" }}\nstop = {{ grace = \"300ms\" }}\n"
+        ));
+        let revision = bed.sealed(&config, 1).await;
+        bed.ensure(&revision, Slot::Blue, 1).await;
+        let id = bed.until_healthy(1).await[0].id.to_string();
+        assert_eq!(bed.platform.take_notes(&bed.app).await, []);
+        bed.stop_all().await;
+        let notes = bed.platform.take_notes(&bed.app).await;
+        assert_eq!(notes.len(), 1, "{command}: {notes:?}");
+        assert_eq!(notes[0].code, "INSTANCE-KILLED");
+        let cause = format!("{id} of r1 was told to stop with SIGTERM, did not end within 300ms, and was killed.");
+        assert_eq!(notes[0].cause, cause);
+        assert!(notes[0].detail.iter().any(|line| line == "busy"), "{notes:?}");
+        assert_eq!(bed.platform.take_notes(&bed.app).await, [], "it is told once");
+        bed.end().await;
+    }
+}
+
+#[tokio::test]
+async fn an_app_that_ends_within_its_grace_is_nothing_to_tell() {
+    let bed = bed().await;
+    let revision = bed.sealed(&bed.web_config(&app_command("")), 1).await;
+    bed.ensure(&revision, Slot::Blue, 1).await;
+    bed.until_healthy(1).await;
+    bed.stop_all().await;
+    assert_eq!(bed.platform.take_notes(&bed.app).await, []);
+    bed.end().await;
+}
+
+#[tokio::test]
 async fn a_flood_of_output_neither_stalls_the_app_nor_fills_the_disk() {
     const FLOOD: u64 = 100 * 1024 * 1024;
     let bed = bed().await;

@@ -30,6 +30,7 @@ pub fn status(app: &App, seen: &Seen, now: Timestamp) -> StatusView {
         preview: None,
         problems: problems(app, sight),
         unknown: unknown(sight),
+        notes: Vec::new(),
     }
 }
 

@@ -5,7 +5,8 @@ use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::Stdio;
 
-use rustix::process::{Pid, WaitOptions, WaitStatus};
+use rustix::process::{Pid, Signal, WaitOptions, WaitStatus};
+use switchover_model::config::StopSignal;
 
 use crate::environment::{self, Sealed};
 use crate::instance::{Exit, InstanceSpec};
@@ -102,5 +103,17 @@ pub(super) fn reap_orphans(main: &Option<Identity>) {
             // It may be reaped only once, and only here.
             let _ = rustix::process::waitpid(Pid::from_raw(zombie.pid), WaitOptions::NOHANG);
         }
+    }
+}
+
+/// The kernel's name of a stop signal.
+pub(super) fn number(signal: StopSignal) -> Signal {
+    match signal {
+        StopSignal::Term => Signal::TERM,
+        StopSignal::Int => Signal::INT,
+        StopSignal::Quit => Signal::QUIT,
+        StopSignal::Usr1 => Signal::USR1,
+        StopSignal::Usr2 => Signal::USR2,
+        StopSignal::Hup => Signal::HUP,
     }
 }

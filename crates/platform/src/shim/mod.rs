@@ -8,6 +8,7 @@
 mod main_process;
 mod pipes;
 
+use std::collections::BTreeSet;
 use std::fs::OpenOptions;
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -17,9 +18,7 @@ use std::time::Duration;
 
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
-use rustix::process::Signal;
 use switchover_model::Problem;
-use switchover_model::config::StopSignal;
 use tokio::net::unix::pipe::Receiver;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
@@ -105,7 +104,7 @@ enum Now {
     /// It runs.
     Running { main: MainProcess, since: Instant },
     /// It was told to stop; what runs at `kill_at` is killed.
-    Stopping { main: MainProcess, kill_at: Instant, told: Vec<Identity> },
+    Stopping { main: MainProcess, kill_at: Instant, told: Vec<Identity>, overran: bool },
     /// It ended by itself and is started again.
     Waiting { until: Instant },
 }
@@ -156,7 +155,7 @@ impl Shim {
         loop {
             now = match (now, goal) {
                 (Now::ToStart | Now::Waiting { .. }, Goal::Stop) => {
-                    return self.write_status(Life::Ended { exit: None, at: clock::now() });
+                    return self.write_status(Life::Ended { exit: None, at: clock::now(), overran: false });
                 }
                 (Now::ToStart, Goal::Run) => self.start()?,
                 (Now::Waiting { until }, Goal::Run) if until <= Instant::now() => {
@@ -190,7 +189,8 @@ impl Shim {
                     }
                 }
                 () = sleep_until(deadline) => {
-                    if let Now::Stopping { main, .. } = &now {
+                    if let Now::Stopping { main, overran, .. } = &mut now {
+                        *overran = true;
                         self.kill_everything(main.identity).await;
                     }
                 }
@@ -227,7 +227,8 @@ impl Shim {
         });
         let Some(main) = main else {
             if !survivors.is_empty() {
-                processes::kill_all(|| processes::members(None, Some((processes::INSTANCE_VARIABLE, &id)))).await;
+                let left = || processes::members(None, Some((processes::INSTANCE_VARIABLE, &id)));
+                processes::kill_until_gone(left, |left| note(&self.dir, &cannot_be_killed(left))).await;
             }
             if let Some(Status { life: Life::Running { .. } | Life::Stopping { .. }, .. }) = status {
                 // It ended while nobody was there to see how.
@@ -285,22 +286,24 @@ impl Shim {
         }
         self.say(Life::Stopping { process: main.identity, since: clock::now() });
         for process in &told {
-            process.signal(number(self.spec.stop.signal))?;
+            process.signal(main_process::number(self.spec.stop.signal))?;
         }
-        Ok(Now::Stopping { main, kill_at: Instant::now() + self.spec.stop.grace.to_std(), told })
+        let kill_at = Instant::now() + self.spec.stop.grace.to_std();
+        Ok(Now::Stopping { main, kill_at, told, overran: false })
     }
 
     /// What follows when the main process has ended; nothing when the instance has.
     async fn app_ended(&mut self, now: Now, exit: Exit, goal: Goal) -> io::Result<Option<Now>> {
-        let (identity, ran) = match now {
-            Now::Running { main, since } => (main.identity, since.elapsed()),
-            Now::Stopping { main, kill_at, told } => {
+        let (identity, ran, overran) = match now {
+            Now::Running { main, since } => (main.identity, since.elapsed(), false),
+            Now::Stopping { main, kill_at, told, overran } => {
                 // A shell does not wait for the app when it is told to stop; its grace is the app's.
-                while told.iter().any(|process| process.is_running()) && Instant::now() < kill_at {
+                let goes_on = || told.iter().any(|process| process.is_running());
+                while goes_on() && Instant::now() < kill_at {
                     self.take_last_output();
                     tokio::time::sleep(Duration::from_millis(10)).await;
                 }
-                (main.identity, Duration::ZERO)
+                (main.identity, Duration::ZERO, overran || goes_on())
             }
             Now::ToStart | Now::Waiting { .. } => return Ok(Some(now)),
         };
@@ -308,7 +311,7 @@ impl Shim {
         let until = Instant::now() + LAST_OUTPUT;
         while self.take_last_output() == Pumped::Full && Instant::now() < until {}
         if goal == Goal::Stop {
-            self.write_status(Life::Ended { exit: Some(exit), at: clock::now() })?;
+            self.write_status(Life::Ended { exit: Some(exit), at: clock::now(), overran })?;
             return Ok(None);
         }
         Ok(Some(self.wait_to_restart(exit, ran)))
@@ -327,16 +330,19 @@ impl Shim {
     }
 
     /// Kills the app's group, its descendants wherever they went, and whoever carries the instance's name.
+    ///
+    /// Guarantees: nothing of it lives when this returns, so an instance is never said to have ended, and never started
+    /// anew, beside a process of its own. One that the kernel holds back is waited for; `shim.log` names it.
     async fn kill_everything(&self, main: Identity) {
         let own = i32::try_from(std::process::id()).unwrap_or(0);
         let mark = (processes::INSTANCE_VARIABLE, self.spec.id.as_str());
-        processes::kill_all(|| {
+        let left = || {
             main_process::reap_orphans(&Some(main));
             let mut members = processes::members(Some(main), Some(mark));
             members.extend(processes::children(own));
             members
-        })
-        .await;
+        };
+        processes::kill_until_gone(left, |left| note(&self.dir, &cannot_be_killed(left))).await;
     }
 
     /// Reads the pipe itself, not what the runtime has heard of it: an app's last words come with its end.
@@ -383,14 +389,8 @@ async fn sleep_until(deadline: Option<Instant>) {
     }
 }
 
-/// The kernel's name of a stop signal.
-fn number(signal: StopSignal) -> Signal {
-    match signal {
-        StopSignal::Term => Signal::TERM,
-        StopSignal::Int => Signal::INT,
-        StopSignal::Quit => Signal::QUIT,
-        StopSignal::Usr1 => Signal::USR1,
-        StopSignal::Usr2 => Signal::USR2,
-        StopSignal::Hup => Signal::HUP,
-    }
+/// What `shim.log` says of processes that outlive SIGKILL: the kernel holds them (an uninterruptible sleep).
+fn cannot_be_killed(left: &BTreeSet<Identity>) -> io::Error {
+    let pids: Vec<String> = left.iter().map(|process| process.pid.to_string()).collect();
+    io::Error::other(format!("killed and still there: {}; waiting until the kernel lets go of it", pids.join(", ")))
 }

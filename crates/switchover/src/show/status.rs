@@ -48,6 +48,10 @@ pub(crate) fn picture(status: &StatusView, frame: &Frame<'_>) -> Vec<String> {
         let slot = preview.slot.map_or_else(|| "nothing now".to_owned(), |slot| slot.to_string());
         lines.push(format!("preview of {slot}: host {}, header X-Switchover-Preview: {}", preview.host, preview.token));
     }
+    for note in &status.notes {
+        lines.push(format!("{} {}: {} {}", style("note:").yellow(), note.code, note.cause, note.next));
+        lines.extend(note.detail.iter().map(|line| format!("    | {}", crate::say::printable(line))));
+    }
     for unknown in &status.unknown {
         lines.push(format!("{} {unknown}", style("unknown:").yellow()));
     }

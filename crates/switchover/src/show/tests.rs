@@ -111,6 +111,9 @@ fn status() -> StatusView {
         }),
         problems: vec![Problem::new("HEALTH-LOST", "web c is ill.", "Look at it.").with_detail(vec!["boom".into()])],
         unknown: vec!["the router could not be asked".into()],
+        notes: vec![
+            Problem::new("INSTANCE-KILLED", "web a was killed.", "Let it end.").with_detail(vec!["busy".into()]),
+        ],
     }
 }
 
@@ -166,11 +169,11 @@ fn a_status_shows_both_slots_and_the_way_back() {
 
         a rollback now: one switch to r3, about 3.4 ms; warm until 23:13:20
         preview of green: host preview.shop.example.com, header X-Switchover-Preview: t0ken
+        note: INSTANCE-KILLED: web a was killed. Let it end.
+            | busy
         unknown: the router could not be asked
         ! HEALTH-LOST: web c is ill.
             | boom
-        note: INSTANCE-KILLED: web a was killed. Let it end.
-            | busy
             next: Look at it."#]],
     );
     let narrow = picture(&status(), &frame(30));
@@ -247,10 +250,10 @@ fn a_receipt_writes_its_sum_out() {
         balanced: true,
         lost: 1,
         accepted_since_last: 1_204,
+        since_last: Between::default(),
         lost_since_last: 1,
         switches: vec![SwitchReceipt {
             version: 9,
-        since_last: Between::default(),
             from: Some(RevisionId(4)),
             to: RevisionId(5),
             decided_at: at(2_000),

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use console::{Term, style, truncate_str};
 use switchover_model::Timestamp;
-use switchover_model::record::{AttemptResult, Event, Record};
+use switchover_model::record::{Actor, AttemptResult, Event, Record};
 use switchover_model::view::{ReleaseView, StatusView};
 
 use crate::say;
@@ -43,10 +43,35 @@ impl Live {
     /// Keeps what a hook said.
     pub(crate) fn record(&mut self, record: &Record) {
         let lines = match &record.event {
-            Event::AttemptEnded { result: AttemptResult::Passed { output }, .. } => output.as_slice(),
-            _ => &[][..],
+            Event::AttemptEnded { result: AttemptResult::Passed { output }, .. } => output.clone(),
+            Event::Noted { problem, .. } if record.actor == Actor::Controller => {
+                vec![format!("note {}: {}", problem.code, problem.cause)]
+            }
+            Event::AttemptEnded {
+                result: AttemptResult::Failed { .. } | AttemptResult::Cancelled | AttemptResult::Lost,
+                ..
+            }
+            | Event::Noted { .. }
+            | Event::Commanded { .. }
+            | Event::Opened { .. }
+            | Event::Entered { .. }
+            | Event::Waiting { .. }
+            | Event::AttemptStarted { .. }
+            | Event::Sealed { .. }
+            | Event::Routed { .. }
+            | Event::InForce { .. }
+            | Event::HandedOver { .. }
+            | Event::Switched { .. }
+            | Event::Undoing { .. }
+            | Event::Drained { .. }
+            | Event::Stopped { .. }
+            | Event::Emptied { .. }
+            | Event::Concluded { .. }
+            | Event::Settled { .. }
+            | Event::Drifted { .. }
+            | Event::RouterRestarted { .. } => Vec::new(),
         };
-        for line in lines {
+        for line in &lines {
             if self.output.len() == OUTPUT_LINES {
                 self.output.pop_front();
             }

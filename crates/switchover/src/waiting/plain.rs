@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use switchover_model::record::{Attempt, AttemptId, AttemptResult, Event, Record};
+use switchover_model::record::{Actor, Attempt, AttemptId, AttemptResult, Event, Record};
 use switchover_model::release::Stage;
 use switchover_model::view::{ReleaseView, StageState, StatusView};
 use switchover_model::{AppName, ReleaseId};
@@ -114,7 +114,31 @@ impl Plain {
                     AttemptResult::Failed { .. } | AttemptResult::Cancelled | AttemptResult::Lost => {}
                 }
             }
-            _ => {}
+            Event::Noted { release: Some(release), problem }
+                if *release == self.release && record.actor == Actor::Controller =>
+            {
+                say::line(format_args!("{}: note {}: {}", self.begin, problem.code, say::printable(&problem.cause)));
+            }
+            Event::AttemptStarted { .. }
+            // An operator's own notes came with the answer to the command.
+            | Event::Noted { .. }
+            | Event::Commanded { .. }
+            | Event::Opened { .. }
+            | Event::Entered { .. }
+            | Event::Waiting { .. }
+            | Event::Sealed { .. }
+            | Event::Routed { .. }
+            | Event::InForce { .. }
+            | Event::HandedOver { .. }
+            | Event::Switched { .. }
+            | Event::Undoing { .. }
+            | Event::Drained { .. }
+            | Event::Stopped { .. }
+            | Event::Emptied { .. }
+            | Event::Concluded { .. }
+            | Event::Settled { .. }
+            | Event::Drifted { .. }
+            | Event::RouterRestarted { .. } => {}
         }
     }
 }
