@@ -10,8 +10,14 @@ pub(crate) const ANSWER_LIMIT: Duration = Duration::from_secs(70);
 pub(crate) const WAIT_LIMIT: Duration = Duration::from_secs(60);
 /// Streams (events, followed logs) that may be open at the same time.
 pub(crate) const STREAMS: usize = 256;
-/// Connections that may be open at the same time.
-pub(crate) const CONNECTIONS: usize = 1024;
+/// Connections that may be open at the same time; the next ones wait in the socket's queue until one of these ends.
+pub(crate) const CONNECTIONS: usize = 512;
+/// The longest that a connection may take to send a request's head, and that it may stand idle between two.
+pub(crate) const HEAD_LIMIT: Duration = Duration::from_secs(10);
+/// The pause after a connection that could not be taken (too many open files, for one).
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Requests that may be answered at the same time; streams that have begun count among [`STREAMS`] alone.
+pub(crate) const REQUESTS: usize = 384;
 /// Records that are read from the journal at once for a stream.
 pub(crate) const RECORDS_AT_ONCE: usize = 256;
 /// The shortest time between two statuses on one stream.

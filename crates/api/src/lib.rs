@@ -2,10 +2,11 @@
 //!
 //! What it is: a thin translation between HTTP and the controller; every answer is a type of the model.
 //! Promises: whoever is neither root nor the daemon's own user is refused; every error is a problem with code, cause and
-//! next step; no event of a stream is skipped; bodies, streams and waits are bounded.
+//! next step; no event of a stream is skipped; connections, heads, bodies, streams and waits are bounded.
 //! Must never: decide anything, touch the journal, the platform or the router, or print.
 //! Begin reading at `routes` (what can be asked), then `server` (how it is served) and `events` (the stream).
 
+mod accept;
 mod bounds;
 mod events;
 mod logs;

@@ -1,12 +1,7 @@
 //! Who is at the other end of the socket.
 
-use std::io;
-
-use axum::extract::connect_info::Connected;
-use axum::serve::{IncomingStream, Listener};
 use switchover_model::record::Actor;
-use tokio::net::unix::SocketAddr;
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixStream;
 
 /// What the kernel says of a connection's other end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,37 +11,15 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
+    /// Who opened `stream`.
+    pub(crate) fn of(stream: &UnixStream) -> Self {
+        Self { uid: stream.peer_cred().ok().map(|credentials| credentials.uid()) }
+    }
+
     /// The actor of its commands, when it is root or the user of this process.
     pub(crate) fn admitted(self) -> Option<Actor> {
         let own = rustix::process::geteuid().as_raw();
         self.uid.filter(|uid| *uid == 0 || *uid == own).map(|uid| Actor::Operator { uid, name: user_name(uid) })
-    }
-}
-
-/// Accepts connections with their peer's credentials.
-#[derive(Debug)]
-pub(crate) struct Guarded {
-    pub(crate) listener: UnixListener,
-}
-
-impl Listener for Guarded {
-    type Io = UnixStream;
-    type Addr = Peer;
-
-    async fn accept(&mut self) -> (UnixStream, Peer) {
-        let (stream, _): (UnixStream, SocketAddr) = Listener::accept(&mut self.listener).await;
-        let peer = Peer { uid: stream.peer_cred().ok().map(|credentials| credentials.uid()) };
-        (stream, peer)
-    }
-
-    fn local_addr(&self) -> io::Result<Peer> {
-        Ok(Peer { uid: None })
-    }
-}
-
-impl Connected<IncomingStream<'_, Guarded>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, Guarded>) -> Self {
-        *stream.remote_addr()
     }
 }
 

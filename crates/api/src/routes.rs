@@ -22,7 +22,7 @@ use switchover_model::view::{SCHEMA_VERSION, StatusView};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use crate::bounds::{ANSWER_LIMIT, BODY_BYTES, CONNECTIONS, STREAMS, WAIT_LIMIT};
+use crate::bounds::{ANSWER_LIMIT, BODY_BYTES, REQUESTS, STREAMS, WAIT_LIMIT};
 use crate::peer::Peer;
 use crate::refusal::Refusal;
 use crate::request::{self, Query};
@@ -57,11 +57,8 @@ pub(crate) const ROUTES: &[(&str, &str, &str)] = &[
 
 /// The service.
 pub(crate) fn router(controller: Controller) -> Router {
-    let shared = Shared {
-        controller,
-        streams: Arc::new(Semaphore::new(STREAMS)),
-        requests: Arc::new(Semaphore::new(CONNECTIONS)),
-    };
+    let shared =
+        Shared { controller, streams: Arc::new(Semaphore::new(STREAMS)), requests: Arc::new(Semaphore::new(REQUESTS)) };
     Router::new()
         .route("/v1/daemon", get(daemon))
         .route("/v1/apps", get(apps))
@@ -102,7 +99,7 @@ async fn admit(
         return Refusal::new(
             StatusCode::TOO_MANY_REQUESTS,
             "TOO-MANY-REQUESTS",
-            format!("{CONNECTIONS} requests are being answered already."),
+            format!("{REQUESTS} requests are being answered already."),
             "Ask again in a moment.",
         )
         .into_response();
@@ -243,7 +240,7 @@ fn release(text: &str) -> Result<ReleaseId, Refusal> {
         .map_err(|error| Refusal::malformed("PARAMETER-WRONG", format!("\"{text}\" is no release: {error}.")))
 }
 
-/// A stream's answer, or the refusal when too many are open; the permit lives as long as the stream.
+/// The refusal of a stream when as many as may be are open.
 pub(crate) fn too_many_streams() -> Refusal {
     Refusal::new(
         StatusCode::TOO_MANY_REQUESTS,

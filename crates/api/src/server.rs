@@ -10,8 +10,8 @@ use tokio::sync::oneshot;
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::timeout;
 
-use crate::bounds::GOODBYE;
-use crate::peer::{Guarded, Peer};
+use crate::accept::{Bounds, accept};
+use crate::bounds::{CONNECTIONS, GOODBYE, HEAD_LIMIT};
 use crate::routes;
 
 /// Why the API cannot be served.
@@ -52,15 +52,8 @@ pub async fn serve(controller: Controller, path: &Path) -> Result<Server, ServeE
     let listener = UnixListener::bind(path).map_err(failed)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
     let (stop, stopped) = oneshot::channel();
-    let service = routes::router(controller).into_make_service_with_connect_info::<Peer>();
-    let serving = axum::serve(Guarded { listener }, service).with_graceful_shutdown(async {
-        // An end without a word is an end too.
-        let _ = stopped.await;
-    });
-    let task = tokio::spawn(async move {
-        // axum's server goes on over errors of accept and has no other.
-        let _ = serving.await;
-    });
+    let bounds = Bounds { connections: CONNECTIONS, head: HEAD_LIMIT };
+    let task = tokio::spawn(accept(listener, routes::router(controller), bounds, stopped));
     Ok(Server { task, stop: Some(stop), path: path.to_owned() })
 }
 
