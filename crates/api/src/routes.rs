@@ -14,7 +14,8 @@ use axum::{Json, Router};
 use switchover_controller::Controller;
 use switchover_model::ReleaseId;
 use switchover_model::answer::{
-    AppsView, CommandAnswer, DaemonView, HistoryView, PlanView, ReceiptView, TrafficView, WaitAnswer, WaitUntil,
+    AppsView, CommandAnswer, DaemonView, HistoryView, JournalView, PlanView, ReceiptView, TrafficView, WaitAnswer,
+    WaitUntil,
 };
 use switchover_model::record::Actor;
 use switchover_model::release::Command;
@@ -47,6 +48,7 @@ pub(crate) const ROUTES: &[(&str, &str, &str)] = &[
     ("post", "/v1/apps/{app}/plan", "What a command would do; changes nothing"),
     ("get", "/v1/apps/{app}/status", "What runs, what moves, and how to go back"),
     ("get", "/v1/apps/{app}/history", "Every release"),
+    ("get", "/v1/apps/{app}/history/verify", "Whether the journal is as it was written: its whole chain is walked"),
     ("get", "/v1/apps/{app}/receipt/{release}", "The evidence of a release; `latest` for the newest"),
     ("get", "/v1/apps/{app}/traffic", "The traffic as seen now"),
     ("get", "/v1/apps/{app}/logs", "The output of the instances, one JSON object a line"),
@@ -66,6 +68,7 @@ pub(crate) fn router(controller: Controller) -> Router {
         .route("/v1/apps/{app}/plan", post(plan))
         .route("/v1/apps/{app}/status", get(status))
         .route("/v1/apps/{app}/history", get(history))
+        .route("/v1/apps/{app}/history/verify", get(verify))
         .route("/v1/apps/{app}/receipt/{release}", get(receipt))
         .route("/v1/apps/{app}/traffic", get(traffic))
         .route("/v1/apps/{app}/logs", get(logs::logs))
@@ -209,6 +212,10 @@ async fn status(State(shared): State<Shared>, Path(app): Path<String>) -> Answer
 
 async fn history(State(shared): State<Shared>, Path(app): Path<String>) -> Answer<HistoryView> {
     Ok(Json(shared.controller.history(&request::app(&app)?).await?))
+}
+
+async fn verify(State(shared): State<Shared>, Path(app): Path<String>) -> Answer<JournalView> {
+    Ok(Json(shared.controller.verify(&request::app(&app)?).await?))
 }
 
 async fn receipt(State(shared): State<Shared>, Path((app, which)): Path<(String, String)>) -> Answer<ReceiptView> {

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use switchover_journal::Verified;
-use switchover_model::answer::{HistoryView, LogLine, ReceiptView, TrafficView, WaitAnswer, WaitUntil};
+use switchover_journal::{Broken, Verified};
+use switchover_model::answer::{HistoryView, JournalView, LogLine, ReceiptView, TrafficView, WaitAnswer, WaitUntil};
 use switchover_model::record::Record;
 use switchover_model::seam::TrafficSeen;
 use switchover_model::view::{PreviewView, ReleaseView, SCHEMA_VERSION, StatusView};
@@ -77,10 +77,21 @@ impl Controller {
         Ok(records)
     }
 
-    /// Whether `app`'s journal is as it was written.
-    pub async fn verify(&self, app: &AppName) -> Result<Verified, Problem> {
+    /// Whether `app`'s journal is as it was written: its whole chain is walked.
+    pub async fn verify(&self, app: &AppName) -> Result<JournalView, Problem> {
         self.shown(app).await?;
-        self.parts().journal.verify(app).await.map_err(|error| error.problem())
+        let verified = self.parts().journal.verify(app).await.map_err(|error| error.problem())?;
+        let (schema_version, app) = (SCHEMA_VERSION, app.clone());
+        Ok(match verified {
+            Verified::Whole { records, head } => {
+                JournalView { schema_version, app, whole: true, records, head: Some(head), broken: None }
+            }
+            Verified::Broken(Broken { sequence, what }) => {
+                let records = sequence.saturating_sub(1);
+                let broken = Some(format!("record {sequence}: {what}"));
+                JournalView { schema_version, app, whole: false, records, head: None, broken }
+            }
+        })
     }
 
     /// The output that `query` asks for.
@@ -136,6 +147,13 @@ impl LogLines {
     }
 }
 
+/// The notes of the newest release, oldest first.
+fn notes(app: &App) -> Vec<Problem> {
+    let newest = app.all_releases().next_back().map(|release| release.id);
+    let of_it = app.notes.iter().filter(|note| note.release.is_some() && note.release == newest);
+    of_it.map(|note| note.problem.clone()).collect()
+}
+
 fn is_there(app: &App, release: ReleaseId, until: WaitUntil) -> Option<(bool, ReleaseView)> {
     let view = view::history(app).into_iter().find(|view| view.release == release)?;
     let done = match until {
@@ -143,13 +161,6 @@ fn is_there(app: &App, release: ReleaseId, until: WaitUntil) -> Option<(bool, Re
         WaitUntil::Settled => view.settled_at.is_some(),
     };
     Some((done, view))
-}
-
-/// The notes of the newest release, oldest first.
-fn notes(app: &App) -> Vec<Problem> {
-    let newest = app.all_releases().next_back().map(|release| release.id);
-    let of_it = app.notes.iter().filter(|note| note.release.is_some() && note.release == newest);
-    of_it.map(|note| note.problem.clone()).collect()
 }
 
 fn preview(shown: &Shown) -> Option<PreviewView> {

@@ -105,6 +105,24 @@ pub struct HistoryView {
     pub releases: Vec<ReleaseView>,
 }
 
+/// Whether an app's journal is as it was written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JournalView {
+    /// [`crate::view::SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// The app.
+    pub app: AppName,
+    /// Whether every record follows from the one before and is as it was written.
+    pub whole: bool,
+    /// How many records were found to be so.
+    pub records: u64,
+    /// The last hash of a whole journal, in hexadecimal: whoever notes it down can tell later that nothing before it was
+    /// changed.
+    pub head: Option<String>,
+    /// What is wrong with the first record that is not as it was written.
+    pub broken: Option<String>,
+}
+
 /// A release's receipt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReceiptView {
