@@ -316,16 +316,27 @@ async fn idle_apps_are_looked_at_once_a_second() {
         status.releases.iter().all(|release| release.outcome.is_some()) && live_revision(status).is_some()
     })
     .await;
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    let looked = || {
-        let state = world.lock();
-        (state.observed, state.ensured_routes)
+    // From one look to the fifth after it: never faster than the idle beat, however slow the machine is.
+    let looked = || world.lock().observed;
+    let at_rest = async || {
+        let before = looked();
+        let begun = Instant::now();
+        wait_for("it is looked at again", || looked() > before).await;
+        begun.elapsed()
     };
-    let before = looked();
-    tokio::time::sleep(Duration::from_secs(3)).await;
-    let after = looked();
-    assert!((2..=5).contains(&(after.0 - before.0)), "{before:?} {after:?}");
-    assert_eq!(after.1, before.1, "what is in force is not set again");
+    wait_for_quiet(at_rest).await;
+    let (before, routed, begun) = (looked(), world.lock().ensured_routes, Instant::now());
+    wait_for("it is looked at five times more", || looked() >= before + 5).await;
+    assert!(begun.elapsed() > Duration::from_millis(3_900), "five looks within {:?}", begun.elapsed());
+    assert_eq!(world.lock().ensured_routes, routed, "what is in force is not set again");
+}
+
+/// Waits until there is most of an idle beat between two looks: what moved has come to rest.
+async fn wait_for_quiet(look: impl AsyncFn() -> Duration) {
+    let deadline = Instant::now() + world::DEADLINE;
+    while look().await < Duration::from_millis(900) {
+        assert!(Instant::now() < deadline, "it never comes to rest");
+    }
 }
 
 async fn wait_for(what: &str, is_so: impl Fn() -> bool) {

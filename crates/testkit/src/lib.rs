@@ -11,6 +11,7 @@
 //! Begin reading in `load/ledger.rs` for the accounting, in `sample/routes.rs` for what the app answers.
 
 pub mod conformance_platform;
+pub mod conformance_traffic;
 pub mod load;
 pub mod postgres;
 pub mod sample;

@@ -1,6 +1,8 @@
 //! A world in memory that outlives the controller: platform, builder and traffic, each as slow or sick as a test wants.
 #![expect(clippy::unwrap_used, reason = "a test's own world")]
 
+mod conformance;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -107,6 +109,7 @@ impl World {
     }
 }
 
+/// The seams over a world.
 struct Seams(Arc<World>);
 
 #[async_trait]
