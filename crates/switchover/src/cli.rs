@@ -151,11 +151,11 @@ impl Cli {
         match self.command {
             Verb::Init(init) => init.run(&shared),
             Verb::Validate(validate) => validate.run(&shared),
-            Verb::Schema(schema) => schema.run(),
-            Verb::Completions(completions) => completions.run(),
-            Verb::Man(man) => man.run(),
+            Verb::Schema(schema) => schema.run(&shared),
+            Verb::Completions(completions) => completions.run(&shared),
+            Verb::Man(man) => man.run(&shared),
             #[cfg(feature = "demo")]
-            Verb::Demo(demo) => wait_for(demo.run()),
+            Verb::Demo(demo) => wait_for(demo.run(&shared)),
             Verb::Plan(plan) => wait_for(plan.run(&shared)),
             Verb::Apply(apply) => wait_for(apply.run(&shared)),
             Verb::Serve(serve) => wait_for(serve.run(&shared)),

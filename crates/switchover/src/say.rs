@@ -19,6 +19,14 @@ pub(crate) fn json<T: Serialize>(value: &T) {
     }
 }
 
+/// One JSON object in one line: a part of an answer that has no end.
+pub(crate) fn json_line<T: Serialize>(value: &T) {
+    match serde_json::to_string(value) {
+        Ok(text) => line(text),
+        Err(error) => self::error(format_args!("an answer could not be written as JSON: {error}")),
+    }
+}
+
 /// One line for the person at the terminal, beside the answer.
 pub(crate) fn error(text: impl Display) {
     // Nobody is left to be told when standard error is closed.

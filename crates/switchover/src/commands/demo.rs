@@ -1,5 +1,6 @@
+use crate::cli::Shared;
 use crate::demo;
-use crate::failure::Done;
+use crate::failure::{Done, Failure};
 
 /// See it at work: releases, a failed one, a rollback, under load, in a temporary directory
 ///
@@ -12,7 +13,14 @@ pub(crate) struct Demo {
 }
 
 impl Demo {
-    pub(crate) async fn run(self) -> Done {
+    pub(crate) async fn run(self, shared: &Shared) -> Done {
+        if shared.json {
+            return Err(Failure::wrong(
+                "NO-JSON",
+                "The demo is a story for a person: there is no --json of it.",
+                "Run it without --json; with --keep its daemon stays, and every other command answers in JSON.",
+            ));
+        }
         demo::tell(self.keep).await
     }
 }

@@ -1,6 +1,8 @@
 use std::time::Duration;
 
+use serde::Serialize;
 use switchover_model::answer::LogLine;
+use switchover_model::view::SCHEMA_VERSION;
 use switchover_model::{InstanceId, ProcessName, Slot};
 
 use crate::cli::Shared;
@@ -8,7 +10,7 @@ use crate::daemon::Trouble;
 use crate::exit::Exit;
 use crate::failure::Done;
 use crate::say;
-use crate::sse::Lines;
+use crate::sse::{Lines, TooLong};
 
 /// How long a daemon that went away is looked for again, and how often.
 const AGAIN_TRIES: u32 = 60;
@@ -65,8 +67,10 @@ impl Logs {
                         match bytes {
                             Ok(Some(bytes)) => {
                                 tries = 0;
-                                let lines = split.push(&bytes).unwrap_or_default();
-                                lines.iter().for_each(|line| tell(shared, line));
+                                match split.push(&bytes) {
+                                    Ok(lines) => lines.iter().for_each(|line| tell(shared, line)),
+                                    Err(TooLong) => break Trouble::Broken("a line without an end".to_owned()),
+                                }
                             }
                             Ok(None) if !self.follow => return Ok(Exit::Succeeded),
                             Ok(None) => break Trouble::Broken("the log ended".to_owned()),
@@ -109,12 +113,21 @@ impl Logs {
     }
 }
 
+/// What `--json` prints of a line.
+#[derive(Debug, Serialize)]
+struct LineView {
+    schema_version: u32,
+    #[serde(flatten)]
+    log: LogLine,
+}
+
 fn tell(shared: &Shared, line: &str) {
     match serde_json::from_str::<LogLine>(line) {
-        Ok(_) if shared.json => say::line(line),
+        Ok(log) if shared.json => say::json_line(&LineView { schema_version: SCHEMA_VERSION, log }),
         Ok(log) => {
             say::line(format_args!("{} {} | {}", log.slot, log.instance, say::printable(&log.line)));
         }
-        Err(_) => {}
+        // The log goes on, but it is not whole.
+        Err(error) => say::error(format_args!("a line of the log could not be understood and is left out: {error}")),
     }
 }

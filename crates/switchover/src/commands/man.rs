@@ -1,11 +1,23 @@
 use std::path::{Path, PathBuf};
 
 use clap::CommandFactory as _;
+use serde::Serialize;
+use switchover_model::view::SCHEMA_VERSION;
 
-use crate::cli::Cli;
+use crate::cli::{Cli, Shared};
 use crate::exit::Exit;
 use crate::failure::{Done, Failure};
 use crate::say;
+
+/// What `--json` prints: the page, or where the pages were written.
+#[derive(Debug, Serialize)]
+struct ManView<'a> {
+    schema_version: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    page: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    directory: Option<&'a Path>,
+}
 
 /// Print the manual page, or write the pages of all commands
 #[derive(Debug, clap::Args)]
@@ -16,15 +28,26 @@ pub(crate) struct Man {
 }
 
 impl Man {
-    pub(crate) fn run(self) -> Done {
+    pub(crate) fn run(self, shared: &Shared) -> Done {
+        let view = ManView { schema_version: SCHEMA_VERSION, page: None, directory: None };
         match self.dir {
-            Some(dir) => clap_mangen::generate_to(Cli::command(), &dir).map_err(|error| not_written(&dir, &error))?,
+            Some(dir) => {
+                clap_mangen::generate_to(Cli::command(), &dir).map_err(|error| not_written(&dir, &error))?;
+                if shared.json {
+                    say::json(&ManView { directory: Some(&dir), ..view });
+                }
+            }
             None => {
                 let mut page = Vec::new();
                 clap_mangen::Man::new(Cli::command())
                     .render(&mut page)
                     .map_err(|error| not_written(Path::new("-"), &error))?;
-                say::line(String::from_utf8_lossy(&page).trim_end());
+                let page = String::from_utf8_lossy(&page);
+                if shared.json {
+                    say::json(&ManView { page: Some(&page), ..view });
+                } else {
+                    say::line(page.trim_end());
+                }
             }
         }
         Ok(Exit::Succeeded)
