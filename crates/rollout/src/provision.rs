@@ -50,8 +50,11 @@ fn still_booting(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revision: Revis
             "{} of {revision} in {slot} ended by itself again and again before it was healthy: {why}",
             seen.process
         );
-        let next = ailment::next_step(&lines);
-        return turn.undo(id, Problem::new("INSTANCE-EXITED", cause, next).with_detail(lines));
+        let problem = match turn.sight.known_reason(slot, revision) {
+            Some(reason) => Problem::new(&reason.code, cause, format!("{} Then deploy again.", reason.next)),
+            None => Problem::new("INSTANCE-EXITED", cause, ailment::next_step(&lines)),
+        };
+        return turn.undo(id, problem.with_detail(lines));
     }
     let limit = boot_limit(&turn.app, revision);
     let entered_at = turn.release(id).map(Release::entered_at).unwrap_or_default();

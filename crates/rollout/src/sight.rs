@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use switchover_model::seam::{InstanceSeen, Phase, PlatformSeen, Role, Seen, TrafficSeen};
-use switchover_model::{ProcessName, RevisionId, Slot, Timestamp};
+use switchover_model::{Problem, ProcessName, RevisionId, Slot, Timestamp};
 
 use crate::app::App;
 use crate::{ailment, limits};
@@ -139,6 +139,16 @@ impl<'a> Sight<'a> {
             Phase::Starting { .. } | Phase::Healthy { .. } | Phase::Unhealthy { .. } | Phase::Crashed { .. } => None,
         });
         begun.collect::<Option<Vec<Timestamp>>>().and_then(|begun| begun.into_iter().max())
+    }
+
+    /// Why an instance of `revision` in `slot` ends by itself, where the platform knows more than that it does.
+    pub(crate) fn known_reason(&self, slot: Slot, revision: RevisionId) -> Option<&'a Problem> {
+        self.of(slot, revision).find_map(|seen| match &seen.phase {
+            Phase::Crashed { cause, .. } => {
+                Some(cause).filter(|cause| cause.code != "INSTANCE-EXITED" && !cause.next.is_empty())
+            }
+            Phase::Starting { .. } | Phase::Healthy { .. } | Phase::Unhealthy { .. } | Phase::Stopping { .. } => None,
+        })
     }
 
     /// What can be done about the first instance of `revision` in `slot` that ails, where the platform says it.

@@ -72,6 +72,19 @@ fn an_app_that_exits_at_once_is_undone_without_waiting_for_its_deadline() {
 }
 
 #[test]
+fn an_app_that_cannot_run_at_all_is_undone_with_the_platforms_own_reason() {
+    let mut bed = Bed::with_v1_live(file());
+    bed.boots_forever = true;
+    let release = bed.deploy("v2");
+    let cause = Problem::new("COMMAND-NOT-FOUND", "\"bin/app\" was not found.", "Write a path.");
+    bed.make(Slot::Green, &Phase::Crashed { cause, retry_at: Timestamp::from_micros(0) });
+    bed.instances_mut().iter_mut().for_each(|seen| seen.restarts = 2);
+    bed.run();
+    let Some(Outcome::Aborted { cause: Some(cause) }) = bed.outcome(release) else { panic!() };
+    assert_eq!((cause.code.as_str(), cause.next.as_str()), ("COMMAND-NOT-FOUND", "Write a path. Then deploy again."));
+}
+
+#[test]
 fn a_lack_of_headroom_is_said_before_anything_is_started() {
     let mut bed = Bed::with_v1_live(file());
     let lack = Problem::new("NO-HEADROOM", "needs 2 GiB, 1 GiB is free.", "Free memory.");
