@@ -34,6 +34,92 @@ fn every_json_answer_is_one_object_that_begins_with_its_schema_version() {
     }
 }
 
+/// One object that begins with its version, and its exit code is as it should be.
+#[track_caller]
+fn is_versioned(said: &Said, code: i32) {
+    assert_eq!(said.code, Some(code), "{said:?}");
+    assert!(said.out.trim_start_matches(['{', '\n', ' ']).starts_with("\"schema_version\": 1,"), "{said:?}");
+    said.json();
+}
+
+#[test]
+fn every_other_command_has_its_json_too() {
+    let mut house = House::closed();
+    is_versioned(&house.cli(&["init", "--json", "--print"]), 0);
+    is_versioned(&house.cli(&["init", "--json"]), 0);
+    is_versioned(&house.cli(&["init", "--json"]), 2);
+    is_versioned(&house.cli(&["schema", "--json"]), 0);
+    is_versioned(&house.cli(&["completions", "fish", "--json"]), 0);
+    is_versioned(&house.cli(&["man", "--json"]), 0);
+    let pages = house.folder.path().display().to_string();
+    is_versioned(&house.cli(&["man", "--dir", &pages, "--json"]), 0);
+    is_versioned(&house.cli(&["demo", "--json"]), 2);
+    is_versioned(&house.cli(&["serve", "--http", "127.0.0.1:0", "--https", "127.0.0.1:0", "--json"]), 2);
+    is_versioned(&house.cli(&["logs", "--app", "shop", "--json"]), 6);
+
+    house.serve();
+    is_versioned(&house.cli(&["serve", "--http", "127.0.0.1:0", "--json"]), 1);
+    house.sample("", &LONG.replace("[release]", "[release]\napprove = true"));
+    let at_the_gate = |house: &House| house.is_in("approve");
+    is_versioned(&house.cli(&["plan", "--json"]), 0);
+    is_versioned(&house.cli(&["deploy", "--json"]), 0);
+    house.wait_for("the first release waits", at_the_gate);
+    is_versioned(&house.cli(&["pause", "--json"]), 0);
+    is_versioned(&house.cli(&["resume", "--json"]), 0);
+    is_versioned(&house.cli(&["promote", "--json"]), 0);
+    house.wait_for("it is switched", |house| house.live_revision().as_deref() == Some("r1"));
+    is_versioned(&house.cli(&["promote", "--json"]), 3);
+    house.write("VERSION", "v2");
+    is_versioned(&house.cli(&["deploy", "--json"]), 0);
+    house.wait_for("the second release waits", at_the_gate);
+    is_versioned(&house.cli(&["abort", "--json"]), 0);
+    house.wait_for("it is undone", |house| house.releases()[1]["settled_at"].is_u64());
+    is_versioned(&house.cli(&["rollback", "--json"]), 3);
+    is_versioned(&house.cli(&["history", "--verify", "--json"]), 0);
+    house.sample("", LONG);
+    house.write("VERSION", "v3");
+    is_versioned(&house.cli(&["deploy", "--wait", "--json"]), 0);
+    is_versioned(&house.cli(&["rollback", "--json"]), 0);
+    house.wait_for("it went back", |house| house.live_revision().as_deref() == Some("r1"));
+    is_versioned(&house.cli(&["rollback", "--to", "r3", "--wait", "--json"]), 0);
+
+    // A log has no end: each line is an object of its own.
+    house.sample("", LONG);
+    let file = std::fs::read_to_string(house.app().join("switchover.toml")).expect("the app's file");
+    house.write("switchover.toml", &file.replace("command = \"", "command = \"echo one; echo two; exec "));
+    house.cli(&["deploy", "--wait"]).ended(0);
+    house.wait_for("both lines are told", |house| {
+        let said = house.cli(&["logs", "--json"]).ended(0);
+        let lines: Vec<serde_json::Value> =
+            said.out.lines().map(|line| serde_json::from_str(line).expect("an object a line")).collect();
+        assert!(said.out.lines().all(|line| line.starts_with("{\"schema_version\":1,")), "{said:?}");
+        lines.iter().filter(|line| line["line"] == "one" || line["line"] == "two").count() == 2
+    });
+}
+
+#[test]
+fn a_daemon_says_in_json_where_it_is() {
+    let house = House::closed();
+    let mut daemon = house
+        .command(&["serve", "--http", "127.0.0.1:0", "--json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the daemon starts");
+    let mut text = String::new();
+    for line in BufReader::new(daemon.stdout.take().expect("its output")).lines() {
+        text += &line.expect("a line");
+        if let Ok(told) = serde_json::from_str::<serde_json::Value>(&text) {
+            assert_eq!((&told["schema_version"], &told["pid"]), (&1.into(), &daemon.id().into()), "{told}");
+            assert!(told["http"].as_str().is_some_and(|http| http.starts_with("http://127.0.0.1:")), "{told}");
+            break;
+        }
+    }
+    assert!(text.starts_with("{  \"schema_version\": 1,"), "{text}");
+    house::signal(daemon.id(), libc::SIGTERM);
+    assert_eq!(daemon.wait().expect("it ends").code(), Some(0));
+}
+
 #[test]
 fn a_status_says_how_a_rollback_would_go_and_the_rollback_goes_so() {
     let house = House::start();

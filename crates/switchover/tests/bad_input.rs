@@ -2,8 +2,11 @@
 
 mod house;
 
+use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
-use std::time::Duration;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::process::Stdio;
 
 use house::{BINARY, House, Said};
 
@@ -83,6 +86,31 @@ fn a_state_folder_that_cannot_be_written_is_named() {
 }
 
 #[test]
+fn a_state_folder_of_somebody_else_is_named_and_left_as_it_is() {
+    // Root may write anywhere: it becomes nobody for this, and nobody must be able to reach the program.
+    const NOBODY: u32 = 65_534;
+    let house = House::closed();
+    let open = |path: &std::path::Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    open(house.folder.path(), 0o755);
+    let program = house.folder.path().join("switchover");
+    std::fs::copy(BINARY, &program).unwrap();
+    open(&program, 0o755);
+    std::fs::create_dir(house.state()).unwrap();
+    open(&house.state(), 0o555);
+    let mut command = std::process::Command::new(&program);
+    command.args(["serve", "--http", "127.0.0.1:0"]).env("SWITCHOVER_STATE", house.state()).current_dir("/");
+    if std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0) {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    let said: Said = command.output().unwrap().into();
+    refused(said, 1, "STATE-NOT-WRITABLE", &house.state().display().to_string());
+    assert_eq!(std::fs::read_dir(house.state()).unwrap().count(), 0, "nothing was written");
+    assert!(house.processes("router").is_empty());
+}
+
+#[test]
 fn a_second_daemon_on_the_same_folder_is_refused() {
     let house = live();
     refused(house.cli(&["serve", "--http", "127.0.0.1:0"]), 1, "ALREADY-RUNNING", "");
@@ -131,10 +159,7 @@ fn a_command_that_is_not_found_is_named_and_undone() {
     let house = live();
     let file = std::fs::read_to_string(house.app().join("switchover.toml")).unwrap();
     house.write("switchover.toml", &file.replace(&format!("{BINARY} sample-app"), "no-such-program --port $PORT"));
-    let said = house.cli(&["deploy", "--wait"]);
-    assert!(said.err.contains("no-such-program"), "{said:?}");
-    let said = said.ended(4);
-    assert!(said.err.contains("error["), "{said:?}");
+    refused(house.cli(&["deploy", "--wait"]), 4, "COMMAND-NOT-FOUND", "no-such-program");
     nothing_changed(&house);
 }
 
@@ -179,23 +204,6 @@ fn a_hook_that_hangs_is_ended_and_undoes_the_release() {
 }
 
 #[test]
-fn a_deploy_that_comes_before_the_switch_of_another_takes_its_place() {
-    let house = live();
-    house.write("SICK", "boots-in=20000");
-    let first = house.command(&["deploy", "--wait"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
-    house.wait_for("the first deploy is under way", |house| {
-        house.status()["releases"].as_array().unwrap().iter().any(|release| release["release"] == 2)
-    });
-    house.write("SICK", "");
-    house.write("VERSION", "v3");
-    house.cli(&["deploy", "--wait"]).ended(0);
-    let first: Said = first.wait_with_output().unwrap().into();
-    assert!(first.out.contains("superseded"), "{first:?}");
-    first.ended(4);
-    assert!(house.get("/version").unwrap().1.contains("v3"));
-}
-
-#[test]
 fn a_wait_that_takes_too_long_ends_and_the_release_goes_on() {
     let house = live();
     house.write("SICK", "boots-in=2500");
@@ -209,17 +217,14 @@ fn ctrl_c_leaves_the_release_running_and_says_so() {
     let house = live();
     house.write("SICK", "boots-in=1500");
     house.write("VERSION", "v2");
-    let waiting = house
-        .command(&["deploy", "--wait"])
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut waiting =
+        house.command(&["deploy", "--wait"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     house.wait_for("the deploy is under way", |house| {
         house.status()["releases"].as_array().unwrap().iter().any(|release| release["release"] == 2)
     });
-    // The command that gave the release is waiting by now, or about to.
-    std::thread::sleep(Duration::from_millis(200));
+    // It waits when it has said what its release does: from then on Ctrl-C is its own to take.
+    let mut lines = BufReader::new(waiting.stdout.take().unwrap()).lines();
+    assert!(lines.by_ref().any(|line| line.unwrap().contains("provision")), "it says what it waits for");
     house::signal(waiting.id(), libc::SIGINT);
     let said: Said = waiting.wait_with_output().unwrap().into();
     assert!(said.err.contains("goes on") && said.err.contains("switchover status --watch"), "{said:?}");
@@ -245,4 +250,56 @@ fn variables_of_the_command_line_are_checked_and_never_shown() {
     let said = house.cli(&["deploy", "--env", "topsecret"]);
     assert!(!said.err.contains("topsecret"), "{said:?}");
     refused(said, 2, "ENV-WRONG", "NAME=VALUE");
+}
+
+#[test]
+fn an_app_that_ignores_its_stop_signal_is_killed_after_its_grace_and_that_is_said() {
+    let house = House::start();
+    house.sample("", "[env]\nSAMPLE_SICK = \"ignores-sigterm\"\n\n[release]\nbake = \"0s\"\nkeep_warm = \"0s\"");
+    let file = std::fs::read_to_string(house.app().join("switchover.toml")).unwrap();
+    house.write("switchover.toml", &file.replace("grace = \"5s\"", "grace = \"300ms\""));
+    let first = house.cli(&["deploy", "--wait=settled"]).ended(0);
+    assert!(!first.out.contains("INSTANCE-KILLED"), "{first:?}");
+    assert!(house.status()["notes"].is_null());
+    let old = house.processes_of_the_app();
+
+    house.write("VERSION", "v2");
+    let said = house.cli(&["deploy", "--wait=settled"]).ended(0);
+    assert!(said.out.contains("note INSTANCE-KILLED: "), "{said:?}");
+    let status = house.status();
+    let note = &status["notes"][0];
+    assert_eq!((&note["code"], &status["notes"][1]), (&"INSTANCE-KILLED".into(), &serde_json::Value::Null));
+    let cause = note["cause"].as_str().unwrap();
+    assert!(cause.contains("of r1 was told to stop with SIGTERM, did not end within 300ms, and was killed"), "{cause}");
+    assert!(note["next"].as_str().unwrap().contains("process.web.stop"), "{note}");
+    let told = house.cli(&["status"]).ended(0);
+    assert!(told.out.contains("note: INSTANCE-KILLED: "), "{told:?}");
+    // It is gone, and the release went its way.
+    assert!(house.processes_of_the_app().iter().all(|pid| !old.contains(pid)));
+    assert!(house.get("/version").unwrap().1.contains("v2"));
+    assert_eq!(house.releases()[1]["outcome"]["kind"], "succeeded");
+}
+
+#[test]
+fn an_app_that_prints_without_end_fills_no_disk_and_its_last_lines_are_there() {
+    const FLOOD: u64 = 100 * 1024 * 1024;
+    let house = live();
+    house.write("SICK", &format!("floods={FLOOD}"));
+    house.write("VERSION", "v2");
+    house.cli(&["deploy", "--wait"]).ended(0);
+    assert!(house.get("/version").unwrap().1.contains("v2"));
+    let kept = std::process::Command::new("du").args(["-sb"]).arg(house.state().join("apps/shop/instances")).output();
+    let kept: Said = kept.unwrap().into();
+    let bytes: u64 = kept.out.split_whitespace().next().unwrap().parse().unwrap();
+    assert!(bytes < 2 * switchover_platform::LOG_FILE_BYTES + (1 << 20), "{bytes} bytes are kept of {FLOOD}");
+    let said = house.cli(&["logs", "--lines", "5"]).ended(0);
+    assert!(said.out.lines().count() >= 5, "{said:?}");
+
+    // One that prints as much and is never healthy is undone with its last lines.
+    house.write("SICK", &format!("floods={FLOOD},exits=3"));
+    house.write("VERSION", "v3");
+    let said = house.cli(&["deploy", "--wait"]);
+    assert!(said.err.contains("  | ") && said.err.len() < 64 * 1024, "{} bytes: {:.2000}", said.err.len(), said.err);
+    refused(said, 4, "INSTANCE-EXITED", "3");
+    assert!(house.get("/version").unwrap().1.contains("v2"));
 }

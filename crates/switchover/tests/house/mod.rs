@@ -120,6 +120,26 @@ impl House {
         daemon.wait().expect("the daemon has ended");
     }
 
+    /// Ends the daemon as systemd would, and waits for its end; router, shims and apps go on.
+    pub fn stop_daemon(&mut self) {
+        let mut daemon = self.daemon.take().expect("a running daemon");
+        signal(daemon.id(), libc::SIGTERM);
+        daemon.wait().expect("the daemon has ended");
+    }
+
+    /// The releases of `history --json`, oldest first.
+    #[track_caller]
+    pub fn releases(&self) -> Vec<Value> {
+        self.cli(&["history", "--json"]).ended(0).json()["releases"].as_array().cloned().unwrap_or_default()
+    }
+
+    /// Whether the newest release is in `stage`.
+    pub fn is_in(&self, stage: &str) -> bool {
+        let newest = self.releases().pop();
+        let last = newest.and_then(|release| release["stages"].as_array().and_then(|stages| stages.last().cloned()));
+        last.is_some_and(|last| last["stage"] == stage && last["state"] == "running")
+    }
+
     /// Runs one command of the product in the app's directory to its end.
     pub fn cli(&self, arguments: &[&str]) -> Said {
         self.command(arguments).output().expect("the command runs").into()
@@ -223,6 +243,21 @@ impl House {
     }
 }
 
+/// Ends the shims and routers of `state`, and what they run: within a bound, then by force.
+pub fn end_all_of(state: &Path) {
+    let left = || [processes(state, "serve"), processes(state, "shim"), processes(state, "router")].concat();
+    for pid in left() {
+        signal(pid, libc::SIGTERM);
+    }
+    let deadline = Instant::now() + Duration::from_secs(8);
+    while !left().is_empty() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    for pid in left() {
+        signal(pid, libc::SIGKILL);
+    }
+}
+
 /// Sends a signal, by its number, to a process.
 pub fn signal(pid: u32, number: i32) {
     // SAFETY: kill has no memory effects in this process; the pid was read from /proc just before.
@@ -277,17 +312,7 @@ impl Drop for House {
             let _ = daemon.wait();
         }
         // A shim that is told to stop ends its app; the wait is bounded, then what is left is killed.
-        for pid in [self.processes("shim"), self.processes("router")].concat() {
-            signal(pid, libc::SIGTERM);
-        }
-        let deadline = Instant::now() + Duration::from_secs(8);
-        let left = |house: &Self| [house.processes("shim"), house.processes("router")].concat();
-        while !left(self).is_empty() && Instant::now() < deadline {
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        for pid in left(self) {
-            signal(pid, libc::SIGKILL);
-        }
+        end_all_of(&self.state());
         if std::thread::panicking() {
             let log = std::fs::read_to_string(self.folder.path().join("daemon.log")).unwrap_or_default();
             println!("--- the daemon's log ---\n{log}");
