@@ -98,6 +98,7 @@ impl House {
             logs: None,
             state: directory.path().to_owned(),
             http: None,
+            lanes: None,
         };
         let controller = Controller::with(parts).await.expect("a controller");
         let server = switchover_api::serve(controller.clone(), &directory.path().join("control.sock")).await;

@@ -95,6 +95,7 @@ impl Controller {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             state: self.inner.parts.state.display().to_string(),
             http: self.inner.parts.http.clone(),
+            lanes: self.inner.parts.lanes,
             started_at: self.inner.started_at,
         }
     }

@@ -84,9 +84,11 @@ impl Controller {
         let platform = Arc::new(ProcessPlatform::new(&state, options.executable.clone()).map_err(platform_failed)?);
         let mut router = RouterOptions { directory: state.join("router"), http: options.http, lanes: options.lanes };
         let client = Arc::new(spawn::ensure_running(&options.executable, &router).await?);
+        let mut lanes = None;
         if let Ok(status) = client.status().await {
             // A router that is started anew takes requests where the first one did.
             router.http = status.http;
+            lanes = Some(status.lanes);
         }
         let http = Some(format!("http://{}", reachable(router.http)));
         let changed = platform.changed();
@@ -102,6 +104,7 @@ impl Controller {
             logs: Some(Arc::new(move |query| logs.logs(query))),
             state,
             http,
+            lanes,
         };
         Self::with(parts).await.map_err(StartError::Apps)
     }

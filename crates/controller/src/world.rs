@@ -34,4 +34,6 @@ pub struct Parts {
     pub state: PathBuf,
     /// Where requests are taken, such as `http://127.0.0.1:8080`.
     pub http: Option<String>,
+    /// The router's lanes, as it told them itself at the start.
+    pub lanes: Option<usize>,
 }

@@ -24,6 +24,9 @@ pub struct DaemonView {
     pub state: String,
     /// Where requests are taken, such as `http://127.0.0.1:8080`.
     pub http: Option<String>,
+    /// The router's lanes, as it told them when the daemon started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lanes: Option<usize>,
     /// Since when it runs.
     pub started_at: Timestamp,
 }

@@ -43,8 +43,8 @@ const FAREWELL_TIME: Duration = Duration::from_millis(50);
 const LANES_LOOKED_AT: Duration = Duration::from_millis(50);
 /// How often it is looked whether the log is too long.
 const LOG_LOOKED_AT: Duration = Duration::from_secs(1);
-/// Most lanes.
-const LANES_MAX: usize = 256;
+/// Most lanes; more than that is taken as this.
+pub(crate) const LANES_MAX: usize = 256;
 
 /// How a router is started.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use crate::client::RouterClient;
 use crate::identity;
 use crate::log_file;
-use crate::process::RouterOptions;
+use crate::process::{LANES_MAX, RouterOptions};
 use crate::wire::RouterStatus;
 
 /// How long a router may take from its start to its first answer, and a caller waits for another one that starts it.
@@ -57,6 +57,14 @@ pub enum SpawnError {
         runs: SocketAddr,
         /// Where it should.
         wanted: SocketAddr,
+    },
+    /// The router that runs has another number of lanes.
+    #[error("the router that runs has {runs} lanes, not {wanted}")]
+    OtherLanes {
+        /// How many it has.
+        runs: usize,
+        /// How many it should have.
+        wanted: usize,
     },
 }
 
@@ -110,6 +118,11 @@ impl SpawnError {
                 format!("{self}."),
                 "Start the daemon with the address of the router that runs, or end that router first.",
             ),
+            Self::OtherLanes { .. } => Problem::new(
+                "ROUTER-LANES",
+                format!("{self}."),
+                "Start the daemon with the lanes of the router that runs or without --lanes, or end that router first.",
+            ),
         }
     }
 }
@@ -140,6 +153,11 @@ pub async fn ensure_running(executable: &Path, options: &RouterOptions) -> Resul
             let wanted = options.http;
             if wanted.port() != 0 && status.http != wanted {
                 return Err(SpawnError::OtherAddress { runs: status.http, wanted });
+            }
+            if let Some(wanted) = options.lanes.map(|lanes| lanes.get().min(LANES_MAX))
+                && status.lanes != wanted
+            {
+                return Err(SpawnError::OtherLanes { runs: status.lanes, wanted });
             }
             return Ok(client);
         }

@@ -100,6 +100,7 @@ impl World {
             logs: None,
             state: self.state_directory(),
             http: Some("http://127.0.0.1:1".to_owned()),
+            lanes: None,
         };
         Controller::with(parts).await.unwrap()
     }

@@ -84,6 +84,11 @@ fn two_callers_start_one_router_and_a_third_finds_it() {
         let wanted = "127.0.0.1:9".parse().unwrap();
         let elsewhere = RouterOptions { http: wanted, ..options.clone() };
         assert!(matches!(ensure_running(&executable, &elsewhere).await, Err(SpawnError::OtherAddress { .. })));
+        let wider = RouterOptions { lanes: NonZeroUsize::new(2), ..options.clone() };
+        let refused = ensure_running(&executable, &wider).await.unwrap_err();
+        assert!(matches!(refused, SpawnError::OtherLanes { runs: 1, wanted: 2 }), "{refused}");
+        let whatever = RouterOptions { lanes: None, ..options.clone() };
+        assert_eq!(ensure_running(&executable, &whatever).await.unwrap().status().await.unwrap().pid, status.pid);
 
         // One that is ending is waited for, then a new one is started.
         one.shutdown().await.unwrap();

@@ -1,4 +1,5 @@
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 
 use switchover_controller::{Controller, Options};
 use switchover_model::Problem;
@@ -22,6 +23,9 @@ pub(crate) struct Serve {
     /// Where requests over TLS are taken (not carried out yet)
     #[arg(long, value_name = "ADDR", env = "SWITCHOVER_HTTPS")]
     https: Option<SocketAddr>,
+    /// The router's lanes, each a thread with its own connections [default: one for each CPU]
+    #[arg(long, value_name = "N", env = "SWITCHOVER_LANES")]
+    lanes: Option<NonZeroUsize>,
 }
 
 impl Serve {
@@ -50,7 +54,7 @@ impl Serve {
                 "Look whether this user may open more files (`ulimit -n`).",
             )
         })?;
-        let options = Options { state: state.clone(), http: self.http, lanes: None, executable };
+        let options = Options { state: state.clone(), http: self.http, lanes: self.lanes, executable };
         let controller =
             Controller::start(options).await.map_err(|error| Failure::Problem(Exit::Other, error.problem()))?;
         let socket = state.join(SOCKET);
