@@ -1,7 +1,7 @@
 //! Apps whose environment cannot be read: they rewrite their title over it (nginx, setproctitle) or are started with an
 //! empty one. They are known by what their shim has recorded.
 
-#![allow(clippy::unwrap_used, reason = "what cannot be read is a failed test")]
+#![expect(clippy::unwrap_used, reason = "what cannot be read is a failed test")]
 
 mod process_bed;
 

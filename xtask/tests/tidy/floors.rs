@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::tree::{none, root};
+use crate::tree::{manifest, none, rooms};
 
 /// Each room and the rooms it may know.
 const MAY_KNOW: &[(&str, &[&str])] = &[
@@ -27,8 +27,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
 fn rooms_know_only_what_lies_below_them() {
     let mut faults = Vec::new();
     for (room, allowed) in MAY_KNOW {
-        let text = std::fs::read_to_string(root().join(format!("crates/{room}/Cargo.toml"))).unwrap();
-        let manifest: toml::Table = text.parse().unwrap();
+        let manifest = manifest(room);
         let dependencies = manifest.get("dependencies").and_then(toml::Value::as_table).cloned().unwrap_or_default();
         for name in dependencies.keys().filter_map(|name| name.strip_prefix("switchover-")) {
             if !allowed.contains(&name) {
@@ -42,10 +41,7 @@ fn rooms_know_only_what_lies_below_them() {
 #[test]
 fn every_room_has_its_floor_and_something_in_it() {
     let known: BTreeSet<_> = MAY_KNOW.iter().map(|(room, _)| (*room).to_owned()).collect();
-    let found: BTreeSet<_> = std::fs::read_dir(root().join("crates"))
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
+    let found: BTreeSet<_> = rooms().into_iter().collect();
     assert_eq!(known, found, "rooms of the table and rooms on disk differ");
     let thin: Vec<_> = found
         .iter()

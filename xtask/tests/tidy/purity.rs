@@ -1,6 +1,6 @@
 //! Pure rooms know no clock, no I/O, no async runtime, no randomness.
 
-use crate::tree::{none, room, root};
+use crate::tree::{manifest, none, room};
 
 const PURE: &[&str] = &["model", "http1", "rollout", "migration"];
 
@@ -45,8 +45,7 @@ fn pure_rooms_touch_nothing() {
 fn pure_rooms_depend_on_no_runtime() {
     let mut faults = Vec::new();
     for name in PURE {
-        let text = std::fs::read_to_string(root().join(format!("crates/{name}/Cargo.toml"))).unwrap();
-        let manifest: toml::Table = text.parse().unwrap();
+        let manifest = manifest(name);
         let dependencies = manifest.get("dependencies").and_then(toml::Value::as_table).cloned().unwrap_or_default();
         for banned in ["tokio", "rand", "getrandom", "jiff", "hyper", "libc", "rustix"] {
             if dependencies.contains_key(banned) {

@@ -10,8 +10,8 @@ pub(crate) fn root() -> PathBuf {
     Path::new(&own).parent().expect("xtask lies in the root").to_owned()
 }
 
-/// Every file that git tracks or would track, relative to the root, with its text; files that are not text are left out.
-pub(crate) fn files() -> Vec<(String, String)> {
+/// The name of every file that git tracks or would track, relative to the root.
+pub(crate) fn tracked() -> Vec<String> {
     let listed = Command::new("git")
         .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
         .current_dir(root())
@@ -19,12 +19,33 @@ pub(crate) fn files() -> Vec<(String, String)> {
         .expect("git lists the files");
     assert!(listed.status.success(), "git ls-files: {}", String::from_utf8_lossy(&listed.stderr));
     let names = String::from_utf8(listed.stdout).expect("file names are UTF-8");
-    let files: Vec<_> = names
-        .split_terminator('\0')
-        .filter_map(|name| Some((name.to_owned(), std::fs::read_to_string(root().join(name)).ok()?)))
+    // One that is removed and not committed yet is still listed.
+    let names: Vec<_> =
+        names.split_terminator('\0').filter(|name| root().join(name).is_file()).map(ToOwned::to_owned).collect();
+    assert!(names.len() > 20, "only {} files found: the walk is broken", names.len());
+    names
+}
+
+/// The same with each file's text; files that are not text are left out.
+pub(crate) fn files() -> Vec<(String, String)> {
+    let read = |name: String| std::fs::read_to_string(root().join(&name)).ok().map(|text| (name, text));
+    tracked().into_iter().filter_map(read).collect()
+}
+
+/// The rooms, by name.
+pub(crate) fn rooms() -> Vec<String> {
+    let entries = std::fs::read_dir(root().join("crates")).expect("the rooms");
+    let mut rooms: Vec<String> = entries
+        .map(|entry| entry.expect("a room").file_name().into_string().expect("a room's name is UTF-8"))
         .collect();
-    assert!(files.len() > 20, "only {} files found: the walk is broken", files.len());
-    files
+    rooms.sort();
+    rooms
+}
+
+/// The manifest of one room.
+pub(crate) fn manifest(room: &str) -> toml::Table {
+    let path = root().join(format!("crates/{room}/Cargo.toml"));
+    std::fs::read_to_string(path).expect("a manifest").parse().expect("a manifest is TOML")
 }
 
 /// The Rust sources of one room, tests included.

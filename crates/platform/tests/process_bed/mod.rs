@@ -1,7 +1,7 @@
 //! A platform on real processes, in a directory of its own, of which nothing is left after a test.
 
 #![allow(dead_code, reason = "each test file uses its own part of the bed")]
-#![allow(clippy::unwrap_used, reason = "a bed that cannot be made is a failed test")]
+#![expect(clippy::unwrap_used, reason = "a bed that cannot be made is a failed test")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

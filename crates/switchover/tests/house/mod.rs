@@ -2,7 +2,7 @@
 //!
 //! Everything that was started is stopped when the house is dropped, found by the house's own state directory.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its own part of it")]
-#![allow(clippy::print_stdout, reason = "what a failed test prints")]
+#![expect(clippy::print_stdout, reason = "what a failed test prints")]
 
 pub mod crowd;
 
@@ -111,6 +111,11 @@ impl House {
             let socket = house.state().join("control.sock");
             std::os::unix::net::UnixStream::connect(socket).is_ok() && TcpStream::connect(house.address).is_ok()
         });
+    }
+
+    /// The daemon's process.
+    pub fn daemon(&self) -> u32 {
+        self.daemon.as_ref().expect("a running daemon").id()
     }
 
     /// Kills the daemon with SIGKILL; router, shims and apps go on.
