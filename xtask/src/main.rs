@@ -7,6 +7,7 @@
 mod beds;
 mod bench;
 mod prove;
+mod record;
 mod step;
 mod test;
 
@@ -27,14 +28,17 @@ enum Chore {
     Test,
     /// The invariants of the house, as tests.
     Tidy,
-    /// Measures beside the peers in one run; all benches when none is named.
+    /// Measures beside the peers in one run; all benches when none is named. Fails when a bar is missed.
     Bench {
+        /// Write what was measured into docs/benchmarks.md.
+        #[arg(long)]
+        keep: bool,
         /// Which benches.
         which: Vec<bench::Which>,
     },
     /// The runs that take too long for every day; their report is docs/proof.md.
     Prove {
-        /// Only those whose text contains this.
+        /// Only those whose name or text contains this; the report of the others stays.
         only: Option<String>,
     },
 }
@@ -43,7 +47,7 @@ fn main() -> ExitCode {
     let result: Result<(), Box<dyn std::error::Error>> = match Arguments::parse().chore {
         Chore::Test => test::all(),
         Chore::Tidy => test::tidy().map_err(Into::into),
-        Chore::Bench { which } => bench::run(&which).map_err(Into::into),
+        Chore::Bench { keep, which } => bench::run(&which, keep).map_err(Into::into),
         Chore::Prove { only } => prove::run(only.as_deref()).map_err(Into::into),
     };
     match result {

@@ -1,5 +1,6 @@
 //! The product as a bench uses it: the release binary, a daemon in a scratch folder, commands as a user types them.
 
+use std::io::{self, Read as _, Write as _};
 use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -35,15 +36,16 @@ impl House {
         target.join("release/switchover")
     }
 
-    /// Starts a daemon whose state lies in `folder`, with `lanes` lanes, for the app in `folder/app`.
-    pub(crate) fn start(folder: &Path, lanes: u32) -> Result<Self, BenchError> {
+    /// Starts a daemon whose state lies in `folder`, for the app in `folder/app`; an error unless its router says that it has
+    /// `lanes` lanes.
+    pub(crate) fn start(folder: &Path, lanes: usize) -> Result<Self, BenchError> {
         let app = folder.join("app");
         let state = folder.join("state");
         std::fs::create_dir_all(&app).tried(app.display().to_string())?;
         let address = free_address()?;
         let mut serve = Command::new(Self::binary());
         serve.args(["serve", "--http", &address.to_string()]).arg("--state").arg(&state);
-        serve.env("SWITCHOVER_LANES", lanes.to_string());
+        serve.args(["--lanes", &lanes.to_string()]);
         let daemon = Server::start("switchover", address, &mut serve)?;
         // The router takes requests before the daemon takes orders.
         let (begun, socket) = (Instant::now(), state.join("control.sock"));
@@ -53,7 +55,11 @@ impl House {
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-        Ok(Self { app, address, state, _daemon: daemon })
+        let house = Self { app, address, state, _daemon: daemon };
+        match lanes_told(&ask_daemon(&socket).tried("the daemon's own answer")?) {
+            Some(told) if told == lanes => Ok(house),
+            told => Err(BenchError::Unexpected(format!("{lanes} lanes were asked for, the router has {told:?}"))),
+        }
     }
 
     /// Runs one command of the product in the app's directory.
@@ -101,6 +107,23 @@ impl House {
     }
 }
 
+/// What the daemon says about itself, as the bytes of an HTTP answer.
+fn ask_daemon(socket: &Path) -> io::Result<String> {
+    let mut stream = UnixStream::connect(socket)?;
+    stream.set_read_timeout(Some(ANSWERS_WITHIN))?;
+    stream.write_all(b"GET /v1/daemon HTTP/1.1\r\nHost: switchover\r\nConnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
+}
+
+/// The router's lanes in the daemon's answer.
+fn lanes_told(answer: &str) -> Option<usize> {
+    let (_, body) = answer.split_once("\r\n\r\n")?;
+    let body: serde_json::Value = serde_json::from_str(body).ok()?;
+    usize::try_from(body["lanes"].as_u64()?).ok()
+}
+
 impl Drop for House {
     fn drop(&mut self) {
         // The daemon first, and to its end: it would start anew what ends before it. Shims end their app on SIGTERM; the
@@ -114,5 +137,17 @@ impl Drop for House {
                 std::thread::sleep(Duration::from_millis(20));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_number_that_the_daemon_tells_is_a_number_of_lanes() {
+        assert_eq!(lanes_told("HTTP/1.1 200 OK\r\n\r\n{\"pid\":1,\"lanes\":1}"), Some(1));
+        assert_eq!(lanes_told("HTTP/1.1 200 OK\r\n\r\n{\"pid\":1}"), None);
+        assert_eq!(lanes_told("HTTP/1.1 403 Forbidden\r\n\r\n"), None);
     }
 }

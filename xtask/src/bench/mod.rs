@@ -3,7 +3,9 @@
 //!
 //! Every number comes from a run of this program; the machine and the versions stand beside it. Timings never decide a test.
 
+mod bar;
 mod house;
+mod machine;
 mod peers;
 mod processor_time;
 mod proxy;
@@ -12,7 +14,13 @@ mod switching;
 
 use std::path::PathBuf;
 
-use crate::step;
+pub(crate) use machine::machine;
+
+use crate::{record, step};
+use bar::Bar;
+
+/// The page that keeps what was measured.
+const PAGE: &str = "docs/benchmarks.md";
 
 /// Why a bench could not be run.
 #[derive(Debug, thiserror::Error)]
@@ -54,42 +62,57 @@ pub(crate) enum Which {
     Switching,
 }
 
-/// Runs the benches asked for (all when none is named) and prints their tables as Markdown.
-pub(crate) fn run(which: &[Which]) -> Result<(), BenchError> {
+/// What one bench measured.
+pub(crate) struct Measured {
+    /// Its tables, as Markdown.
+    text: String,
+    /// What it must show.
+    bars: Vec<Bar>,
+}
+
+impl Measured {
+    /// The tables with the machine before and the verdicts after them.
+    fn report(&self, begun_on: &str) -> String {
+        let verdicts: Vec<String> = self.bars.iter().map(|bar| format!("- {bar}\n")).collect();
+        format!("{begun_on}\n\n{}\n\n{}", self.text.trim(), verdicts.concat())
+    }
+}
+
+/// Runs the benches asked for (all when none is named), prints their tables and whether each bar holds; fails when one does not.
+/// With `is_kept` the tables are written into `docs/benchmarks.md`, otherwise only to `target/bench.md`.
+pub(crate) fn run(which: &[Which], is_kept: bool) -> Result<(), BenchError> {
     let asked = |one: Which| which.is_empty() || which.contains(&one);
     if std::env::var_os("SWITCHOVER_BINARY").is_none() {
         step::run("cargo", &["build", "--release", "--locked", "--package", "switchover"])?;
     }
-    let mut report = machine();
-    if asked(Which::Proxy) {
-        peers::install()?;
-        report.push_str(&proxy::run()?);
+    let mut missed = Vec::new();
+    let mut whole = String::new();
+    for one in [Which::Proxy, Which::Switching].into_iter().filter(|one| asked(*one)) {
+        let machine = machine();
+        let (part, begun_on, measured) = match one {
+            Which::Proxy => {
+                peers::install()?;
+                ("proxy", format!("{machine} Beside it: {}.", machine::peers()), proxy::run()?)
+            }
+            Which::Switching => ("switching", machine, switching::run()?),
+        };
+        let report = measured.report(&begun_on);
+        println!("\n## {part}\n\n{report}");
+        whole.push_str(&format!("## {part}\n\n{report}\n"));
+        missed.extend(measured.bars.iter().filter(|bar| !bar.is_held()).map(ToString::to_string));
+        if is_kept {
+            record::keep(PAGE, part, &report)?;
+        }
     }
-    if asked(Which::Switching) {
-        report.push_str(&switching::run()?);
-    }
-    println!("\n{report}");
     let file = root().join("target/bench.md");
     std::fs::create_dir_all(file.parent().unwrap_or(&file)).tried("target")?;
-    std::fs::write(&file, report).tried(file.display().to_string())?;
+    std::fs::write(&file, whole).tried(file.display().to_string())?;
     println!("written to target/bench.md");
-    Ok(())
+    if missed.is_empty() { Ok(()) } else { Err(BenchError::Unexpected(missed.join("\n  "))) }
 }
 
 /// The repository's root: where cargo says it is now, not where this was compiled, for a build cache may be shared.
 pub(crate) fn root() -> PathBuf {
     let own = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").to_owned());
     PathBuf::from(own).join("..")
-}
-
-/// What it runs on, as a line of Markdown.
-pub(crate) fn machine() -> String {
-    let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = cpu
-        .lines()
-        .find_map(|line| line.strip_prefix("model name"))
-        .map_or("unknown", |name| name.trim_start_matches([' ', '\t', ':']));
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    format!("Machine: {model}, {cores} cores, Linux {}.\n\n", kernel.split('-').next().unwrap_or_default().trim())
 }

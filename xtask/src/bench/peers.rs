@@ -11,6 +11,9 @@ use crate::step::{run, run_with, works};
 /// How long a server may take until it accepts connections.
 const READY_WITHIN: Duration = Duration::from_secs(10);
 
+/// How often it is looked meanwhile: finer than anything that is measured by it.
+const LOOKED_AT_EVERY: Duration = Duration::from_millis(1);
+
 /// Installs nginx, haproxy and wrk from Debian where they are missing. Their services are not started.
 pub(crate) fn install() -> Result<(), BenchError> {
     let needed = [("nginx", "-v"), ("haproxy", "-v"), ("wrk", "-v")];
@@ -63,17 +66,27 @@ impl Server {
         address: SocketAddr,
         command: &mut Command,
     ) -> Result<Self, BenchError> {
+        Self::start_until(name, address, command, |address| TcpStream::connect(address).is_ok())
+    }
+
+    /// Starts `command` and waits until it `is_ready`, looking every [`LOOKED_AT_EVERY`].
+    pub(crate) fn start_until(
+        name: impl Into<String>,
+        address: SocketAddr,
+        command: &mut Command,
+        is_ready: impl Fn(SocketAddr) -> bool,
+    ) -> Result<Self, BenchError> {
         let name = name.into();
         let child =
             command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().tried(name.clone())?;
         let mut server = Self { name, address, child };
         let begun = Instant::now();
-        while TcpStream::connect(address).is_err() {
+        while !is_ready(address) {
             let ended = server.child.try_wait().tried(server.name.clone())?;
             if begun.elapsed() > READY_WITHIN || ended.is_some() {
-                return Err(BenchError::Unexpected(format!("{} does not listen on {address}", server.name)));
+                return Err(BenchError::Unexpected(format!("{} is not ready on {address}", server.name)));
             }
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::sleep(LOOKED_AT_EVERY);
         }
         Ok(server)
     }

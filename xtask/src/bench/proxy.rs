@@ -7,14 +7,19 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::process::Command;
 
+use super::bar::Bar;
 use super::house::House;
 use super::statistics::median;
-use super::{BenchError, Tried, peers, processor_time};
+use super::{BenchError, Measured, Tried, peers, processor_time};
 
 /// Rounds; each asks every proxy once, so that a slow moment of the machine meets all of them.
 const ROUNDS: usize = 7;
 /// Seconds a round asks one proxy.
 const SECONDS: u32 = 3;
+/// Lanes of the router, workers of nginx, threads of haproxy: the latter two are set in `bench/peers/`.
+const LANES: usize = 1;
+/// The most processor time a request may cost, as times of what it costs nginx.
+const MOST_TIMES_NGINX: f64 = 1.0;
 /// Connections kept alive.
 const CONNECTIONS: u32 = 64;
 
@@ -27,18 +32,18 @@ struct Contender {
 }
 
 /// Runs the bench and gives its table.
-pub(crate) fn run() -> Result<String, BenchError> {
+pub(crate) fn run() -> Result<Measured, BenchError> {
     let folder = std::env::temp_dir().join(format!("switchover-bench-{}", std::process::id()));
     let result = measure(&folder);
     let _ = std::fs::remove_dir_all(&folder);
     result
 }
 
-fn measure(folder: &std::path::Path) -> Result<String, BenchError> {
+fn measure(folder: &std::path::Path) -> Result<Measured, BenchError> {
     let backend = peers::backend(folder)?;
     let nginx = peers::nginx(folder, backend.address)?;
     let haproxy = peers::haproxy(folder, backend.address)?;
-    let house = House::start(folder, 1)?;
+    let house = House::start(folder, LANES)?;
     let template = super::root().join("bench/peers/backend.conf.in");
     let template = std::fs::read_to_string(&template).tried("backend.conf.in")?;
     std::fs::write(house.app.join("backend.conf.in"), template).tried("backend.conf.in")?;
@@ -68,7 +73,7 @@ fn measure(folder: &std::path::Path) -> Result<String, BenchError> {
             }
         }
     }
-    Ok(table(&contenders))
+    Ok(measured(&contenders))
 }
 
 fn contender(name: &'static str, address: SocketAddr, processes: Vec<u32>) -> Contender {
@@ -97,21 +102,20 @@ fn ask(contender: &Contender) -> Result<(f64, f64), BenchError> {
     Ok((seconds * 1e6 / requests, requests / f64::from(SECONDS)))
 }
 
-fn table(contenders: &[Contender]) -> String {
+fn measured(contenders: &[Contender]) -> Measured {
     let nginx = median(&contenders[0].micros_per_request);
-    let mut out = format!(
-        "## Processor time per proxied request\n\n{CONNECTIONS} connections kept alive, five-byte answers, one lane, worker or thread; median of {ROUNDS} rounds of {SECONDS} s.\n\n| proxy | µs per request | times nginx | requests/s |\n|---|---|---|---|\n"
+    let mut text = format!(
+        "{CONNECTIONS} connections kept alive, five-byte answers, {LANES} lane, worker or thread; median of {ROUNDS} rounds of {SECONDS} s.\n\n| proxy | µs per request | times nginx | requests/s |\n|---|---|---|---|\n"
     );
+    let mut times = f64::NAN;
     for contender in contenders {
         let micros = median(&contender.micros_per_request);
-        let _ = writeln!(
-            out,
-            "| {} | {micros:.1} | {:.2} | {:.0} |",
-            contender.name,
-            micros / nginx,
-            median(&contender.requests_per_second)
-        );
+        times = micros / nginx;
+        let rate = median(&contender.requests_per_second);
+        let _ = writeln!(text, "| {} | {micros:.1} | {times:.2} | {rate:.0} |", contender.name);
     }
-    out.push('\n');
-    out
+    // The router comes last.
+    let bar =
+        Bar { what: "processor time per request, times nginx", measured: times, most: MOST_TIMES_NGINX, unit: "" };
+    Measured { text, bars: vec![bar] }
 }

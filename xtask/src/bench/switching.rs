@@ -1,14 +1,17 @@
 //! Switches: from `rollback` typed to the flip, the flip itself, what users feel in that second, and from start to live.
 
 use std::fmt::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 use switchover_testkit::load::{self, Plan};
 
+use super::bar::Bar;
 use super::house::House;
 use super::statistics::{median, quantile};
-use super::{BenchError, Tried};
+use super::{BenchError, Measured, Tried};
 
 /// Switches measured.
 const SWITCHES: usize = 50;
@@ -19,8 +22,15 @@ const DEPLOYS: usize = 10;
 /// How long the sample app is made to take until it listens, in milliseconds.
 const BOOT_MS: u64 = 400;
 
+/// Lanes of the router: more than one, so that a switch is one over lanes.
+const LANES: usize = 2;
+/// Where the sample app tells its health.
+const HEALTH: &str = "/up";
+/// How long an answer about health may take.
+const HEALTH_WITHIN: Duration = Duration::from_secs(1);
+
 /// Runs the bench and gives its tables.
-pub(crate) fn run() -> Result<String, BenchError> {
+pub(crate) fn run() -> Result<Measured, BenchError> {
     let folder = std::env::temp_dir().join(format!("switchover-bench-{}", std::process::id()));
     let result = measure(&folder);
     let _ = std::fs::remove_dir_all(&folder);
@@ -30,14 +40,14 @@ pub(crate) fn run() -> Result<String, BenchError> {
 fn write_app(house: &House, boot_ms: u64) -> Result<(), BenchError> {
     let binary = House::binary();
     let file = format!(
-        "name = \"bench\"\n\n[process.web]\ncommand = \"{} sample-app\"\ninstances = 2\nhealth = {{ path = \"/up\" }}\n\n[env]\nSAMPLE_SICK = \"boots-in={boot_ms}\"\n\n[release]\nbake = \"1h\"\nkeep_warm = \"1h\"\n",
+        "name = \"bench\"\n\n[process.web]\ncommand = \"{} sample-app\"\ninstances = 2\nhealth = {{ path = \"{HEALTH}\" }}\n\n[env]\nSAMPLE_SICK = \"boots-in={boot_ms}\"\n\n[release]\nbake = \"1h\"\nkeep_warm = \"1h\"\n",
         binary.display()
     );
     std::fs::write(house.app.join("switchover.toml"), file).tried("switchover.toml")
 }
 
-fn measure(folder: &std::path::Path) -> Result<String, BenchError> {
-    let house = House::start(folder, 2)?;
+fn measure(folder: &std::path::Path) -> Result<Measured, BenchError> {
+    let house = House::start(folder, LANES)?;
     write_app(&house, 1)?;
     for version in ["v1", "v2"] {
         std::fs::write(house.app.join("VERSION"), version).tried("VERSION")?;
@@ -47,7 +57,6 @@ fn measure(folder: &std::path::Path) -> Result<String, BenchError> {
     let mut typed_to_flip = Vec::new();
     let mut decision_to_flip = Vec::new();
     let mut ratios = Vec::new();
-    let mut failed = 0;
     for switch in 0..SWITCHES {
         if switch > 0 {
             // Back to where it can be rolled back from.
@@ -67,30 +76,40 @@ fn measure(folder: &std::path::Path) -> Result<String, BenchError> {
         });
         rollback?;
         let report = runtime.block_on(running.stop());
-        failed += report.complaints().len();
+        let complaints = report.complaints();
+        if !complaints.is_empty() {
+            let told = complaints.join("\n  ");
+            return Err(BenchError::Unexpected(format!("switch {switch}: users complain:\n  {told}")));
+        }
         let (decided, flipped) = last_switch(&house)?;
         typed_to_flip.push((flipped - typed) / 1000.0);
         decision_to_flip.push((flipped - decided) / 1000.0);
         let flip_ms = (flipped / 1000.0) as u64 - report.began_unix_ms;
-        if let Some(ratio) = report.p99_ratio_at(flip_ms) {
-            ratios.push(ratio);
-        }
+        let ratio = report.p99_ratio_at(flip_ms);
+        ratios.push(ratio.ok_or_else(|| BenchError::Unexpected(format!("switch {switch}: nobody asked anything")))?);
     }
     let boots = boots(&house)?;
-    let mut out = String::from("## Switches\n\n");
-    let _ =
-        writeln!(out, "{SWITCHES} rollbacks through the command line under 32 users; {failed} complaints of users.\n");
-    out.push_str("| measured | median | p95 | bar |\n|---|---|---|---|\n");
-    for (what, values, bar, unit) in [
-        ("`rollback` typed to the flip", &typed_to_flip, "50 ms", " ms"),
-        ("decision (journaled) to the flip", &decision_to_flip, "5 ms", " ms"),
-        ("p99 in the second of a switch, times the second before", &ratios, "1.2", ""),
-        ("boot of the app to live, beyond the app's own boot", &boots, "300 ms", " ms"),
-    ] {
-        let _ = writeln!(out, "| {what} | {:.2}{unit} | {:.2}{unit} | {bar} |", median(values), quantile(values, 0.95));
+    Ok(measured([
+        ("`rollback` typed to the flip", typed_to_flip, 50.0, " ms"),
+        ("decision (journaled) to the flip", decision_to_flip, 5.0, " ms"),
+        ("p99 in the second of a switch, times the second before", ratios, 1.2, ""),
+        ("start to live, beyond the app's own boot", boots, 300.0, " ms"),
+    ]))
+}
+
+/// Each as: what was measured, its values, the most that their median may be, the unit.
+fn measured(all: [(&'static str, Vec<f64>, f64, &'static str); 4]) -> Measured {
+    let mut text = format!(
+        "{SWITCHES} rollbacks through the command line under 32 users (5 ms between a user's requests, two instances a slot, {LANES} lanes), without a complaint of a user; {DEPLOYS} full releases of an app that takes {BOOT_MS} ms to boot.\n\n| measured | median | p95 | values | bar (median) |\n|---|---|---|---|---|\n"
+    );
+    let mut bars = Vec::new();
+    for (what, values, most, unit) in all {
+        let bar = Bar { what, measured: median(&values), most, unit };
+        let (middle, high, count) = (bar.measured, quantile(&values, 0.95), values.len());
+        let _ = writeln!(text, "| {what} | {middle:.2}{unit} | {high:.2}{unit} | {count} | {most}{unit} |");
+        bars.push(bar);
     }
-    out.push('\n');
-    Ok(out)
+    Measured { text, bars }
 }
 
 /// When the newest switch of any release was decided and flipped, in microseconds since 1970.
@@ -144,11 +163,24 @@ fn own_boot() -> Result<f64, BenchError> {
             .args(["sample-app"])
             .env("PORT", address.port().to_string())
             .env("SAMPLE_SICK", format!("boots-in={BOOT_MS}"));
-        let server = super::peers::Server::start("sample app", address, &mut command)?;
+        let server = super::peers::Server::start_until("sample app", address, &mut command, is_healthy)?;
         boots.push(begun.elapsed().as_secs_f64() * 1000.0);
         drop(server);
     }
     Ok(median(&boots))
+}
+
+/// Whether the app on `address` answers the question for its health with 200.
+fn is_healthy(address: SocketAddr) -> bool {
+    let ask = || -> std::io::Result<String> {
+        let mut stream = TcpStream::connect_timeout(&address, HEALTH_WITHIN)?;
+        stream.set_read_timeout(Some(HEALTH_WITHIN))?;
+        write!(stream, "GET {HEALTH} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    ask().is_ok_and(|answer| answer.starts_with("HTTP/1.1 200 "))
 }
 
 fn micros_now() -> f64 {
