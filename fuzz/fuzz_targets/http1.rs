@@ -1,4 +1,4 @@
-//! `cargo +nightly fuzz run http1`: the codec's promises on whatever bytes the fuzzer finds.
+//! `cargo xtask prove fuzz-http1`: the codec's promises on whatever bytes the fuzzer finds.
 #![no_main]
 
 #[path = "../bodies/http1.rs"]

@@ -6,9 +6,11 @@
 
 mod beds;
 mod bench;
+mod fuzz;
 mod prove;
 mod record;
 mod step;
+mod supply;
 mod test;
 
 use std::process::ExitCode;

@@ -1,7 +1,9 @@
 //! `cargo xtask test` and `cargo xtask tidy`.
 
-use crate::beds;
+use std::time::Instant;
+
 use crate::step::{StepError, run, run_with, works};
+use crate::{beds, fuzz, supply};
 
 /// What the tests need besides Rust, as: how to see that it is there, and the Debian packages that bring it.
 const NEEDED: &[(&str, &[&str], &[&str])] = &[
@@ -12,14 +14,21 @@ const NEEDED: &[(&str, &[&str], &[&str])] = &[
 
 /// Sets up what the tests need, then format, clippy, docs, tidy and all tests.
 pub(crate) fn all() -> Result<(), Box<dyn std::error::Error>> {
+    let begun = Instant::now();
     set_up()?;
     beds::ensure_there()?;
     run_cargo(&["fmt", "--all", "--check"])?;
     run_cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])?;
+    let planted =
+        ["clippy", "--package", "switchover-rollout", "--all-targets", "--features", "planted-bugs", "--locked"];
+    run_cargo(&[&planted, &["--", "-D", "warnings"][..]].concat())?;
+    fuzz::check()?;
+    supply::check()?;
     run_with("cargo", &["doc", "--workspace", "--no-deps", "--locked"], &[("RUSTDOCFLAGS", "-D warnings")])?;
     tidy()?;
     run_cargo(&["test", "--workspace", "--locked", "--exclude", "xtask"])?;
     run_cargo(&["test", "--package", "switchover-rollout", "--features", "planted-bugs", "--locked", "planted"])?;
+    println!("\nall of it held; it took {:.0} s", begun.elapsed().as_secs_f64());
     Ok(())
 }
 

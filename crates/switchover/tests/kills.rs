@@ -1,4 +1,6 @@
 //! kill -9 at the worst moments, under load: the controller in each stage, the router, an instance, a shim.
+//!
+//! `KILL_ROUNDS` sets how often each is done; the long run of the proofs asks for five times.
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 mod house;
@@ -37,6 +39,14 @@ fn crowd(house: &House) -> Crowd {
     Crowd::gather(plan)
 }
 
+/// Does it `KILL_ROUNDS` times, each in a house of its own.
+fn in_each_round(kill: impl Fn()) {
+    let rounds: usize = std::env::var("KILL_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
+    for _ in 0..rounds {
+        kill();
+    }
+}
+
 fn releases(house: &House) -> Vec<Value> {
     house.cli(&["history", "--json"]).ended(0).json()["releases"].as_array().cloned().unwrap_or_default()
 }
@@ -51,9 +61,11 @@ fn is_in(house: &House, stage: &str) -> bool {
 
 #[test]
 fn a_controller_killed_in_any_stage_goes_on_where_it_was() {
-    // `KILL_ROUNDS` makes the long run of the proofs.
-    let rounds: usize = std::env::var("KILL_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
-    for (stage, settings) in STAGES.iter().cycle().take(STAGES.len() * rounds) {
+    in_each_round(kill_the_controller_in_each_stage);
+}
+
+fn kill_the_controller_in_each_stage() {
+    for (stage, settings) in STAGES {
         let mut house = House::start();
         house.sample("instances = 2", "[route]\ndrain = \"4s\"\n\n[release]\nbake = \"0s\"\nkeep_warm = \"1h\"");
         house.cli(&["deploy", "--wait"]).ended(0);
@@ -144,6 +156,10 @@ fn a_controller_killed_while_it_undoes_a_release_undoes_it_to_the_end() {
 
 #[test]
 fn a_hook_lost_with_the_controller_fails_when_the_app_says_so() {
+    in_each_round(lose_a_hook_with_the_controller);
+}
+
+fn lose_a_hook_with_the_controller() {
     let mut house = House::start();
     house.sample("", "[release]\nbake = \"0s\"");
     house.cli(&["deploy", "--wait"]).ended(0);
@@ -162,6 +178,10 @@ fn a_hook_lost_with_the_controller_fails_when_the_app_says_so() {
 
 #[test]
 fn a_killed_router_is_back_with_its_last_table() {
+    in_each_round(kill_the_router);
+}
+
+fn kill_the_router() {
     let house = House::start();
     house.sample("instances = 2", "");
     house.cli(&["deploy", "--wait"]).ended(0);
@@ -241,6 +261,10 @@ fn a_router_killed_under_load_loses_what_was_in_flight_and_the_receipt_says_so()
 
 #[test]
 fn a_router_that_starts_without_a_controller_serves_its_last_table() {
+    in_each_round(start_a_router_without_a_controller);
+}
+
+fn start_a_router_without_a_controller() {
     let mut house = House::start();
     house.sample("", "");
     house.cli(&["deploy", "--wait"]).ended(0);
@@ -261,6 +285,10 @@ fn a_router_that_starts_without_a_controller_serves_its_last_table() {
 
 #[test]
 fn an_instance_killed_under_load_loses_only_what_it_was_answering() {
+    in_each_round(kill_an_instance_under_load);
+}
+
+fn kill_an_instance_under_load() {
     let house = House::start();
     house.sample("instances = 2", "");
     house.cli(&["deploy", "--wait"]).ended(0);
@@ -295,6 +323,10 @@ fn an_instance_killed_under_load_loses_only_what_it_was_answering() {
 
 #[test]
 fn a_killed_shim_leaves_no_stray_app_and_no_gap() {
+    in_each_round(kill_a_shim);
+}
+
+fn kill_a_shim() {
     let house = House::start();
     house.sample("instances = 2", "");
     house.cli(&["deploy", "--wait"]).ended(0);
