@@ -83,6 +83,53 @@ impl TableChange {
         format!("(({}) OR ({}))", side(&self.forward), side(&self.backward))
     }
 
+    /// What an update sets in rows whose older versions' columns do not follow from the newer one's any more, and which rows
+    /// these are: those made since `kept` was, and those whose newer columns were changed since.
+    pub(crate) fn give_back(&self, kept: &Ident) -> (String, String) {
+        let mut set = Vec::new();
+        let mut rows = vec![format!("{kept} IS NULL")];
+        for back in self.backward.iter().chain(&self.fill) {
+            let (column, value) = (&back.column, back.value(""));
+            let sources = back.sources();
+            let as_then: Vec<String> = self
+                .forward
+                .iter()
+                .filter(|forward| sources.contains(&forward.column))
+                .map(|forward| format!("{} IS NOT DISTINCT FROM {}", forward.column, forward.value("")))
+                .collect();
+            // An older value that the newer one still follows from may say more than the newer one does.
+            if as_then.is_empty() {
+                set.push(format!("{column} = CASE WHEN {kept} IS NULL THEN {value} ELSE {column} END"));
+                continue;
+            }
+            let stale = format!("NOT ({}) AND {column} IS DISTINCT FROM {value}", as_then.join(" AND "));
+            set.push(format!("{column} = CASE WHEN {kept} IS NULL OR ({stale}) THEN {value} ELSE {column} END"));
+            rows.push(format!("({stale})"));
+        }
+        set.push(format!("{kept} = true"));
+        (set.join(", "), rows.join(" OR "))
+    }
+
+    /// Holds for a row that an older version wrote while nothing carried its writes over: one without a mark, or one whose
+    /// newer columns follow from the older ones no more, nor these from them.
+    pub(crate) fn out_of_step(&self) -> Option<String> {
+        let mark = self.mark.as_ref()?;
+        let follows =
+            |assignment: &Assignment| format!("{} IS NOT DISTINCT FROM {}", assignment.column, assignment.value(""));
+        // A column that follows from no other is its version's own.
+        let forward: Vec<String> =
+            self.forward.iter().filter(|forward| !forward.sources().is_empty()).map(follows).collect();
+        if forward.is_empty() {
+            return Some(format!("{mark} IS NULL"));
+        }
+        let mut agree = format!("({})", forward.join(" AND "));
+        if !self.backward.is_empty() {
+            let backward: Vec<String> = self.backward.iter().map(follows).collect();
+            agree.push_str(&format!(" OR ({})", backward.join(" AND ")));
+        }
+        Some(format!("{mark} IS NULL OR NOT ({agree})"))
+    }
+
     /// The default that tells an older version's insert.
     pub(crate) fn telling_default(&self, data_type: &str) -> String {
         format!("CAST(switchover.left_out({}) AS {data_type})", Literal(&trace(self.number)))
@@ -91,6 +138,24 @@ impl TableChange {
 
 fn trace(number: u32) -> String {
     format!(":{number}:")
+}
+
+/// The sequence that holds when a version older than the change last wrote, in seconds since 1970: no transaction waits for
+/// another one for it, and it is not logged. A crash of the server forgets it.
+#[must_use]
+pub fn older_writes(schema: &Ident, number: u32) -> QualifiedName {
+    QualifiedName::new(&ours(), &schema.prefixed(&format!("older_{number}_")))
+}
+
+/// What makes it, for everybody who may write.
+#[must_use]
+pub fn make_older_writes(schema: &Ident, number: u32) -> String {
+    let sequence = older_writes(schema, number);
+    format!("CREATE UNLOGGED SEQUENCE IF NOT EXISTS {sequence}; GRANT SELECT, UPDATE ON SEQUENCE {sequence} TO PUBLIC")
+}
+
+fn ours() -> Ident {
+    Ident::new("switchover").expect("a name")
 }
 
 /// Name of the setting under which a batch of the backfill tells the triggers that it does their work itself.
@@ -169,8 +234,10 @@ pub(crate) fn triggers(schema: &Ident, table: &Ident, changes: &[TableChange]) -
         let functions = names.map(|name| format!("DROP FUNCTION IF EXISTS {name}()"));
         return drop.into_iter().chain(functions).collect();
     }
-    let mut statements =
-        vec![function(&names[0], schema, &see_writer(changes)), function(&names[1], schema, &keep_in_step(changes))];
+    let mut statements = vec![
+        function(&names[0], schema, &see_writer(changes)),
+        function(&names[1], schema, &keep_in_step(schema, changes)),
+    ];
     statements.extend(drop);
     let unless =
         format!("WHEN (coalesce(pg_catalog.current_setting({}, true), '') <> 'on')", Literal(BACKFILL_SETTING));
@@ -184,9 +251,8 @@ pub(crate) fn triggers(schema: &Ident, table: &Ident, changes: &[TableChange]) -
 }
 
 fn function_name(schema: &Ident, table: &Ident, role: &str) -> QualifiedName {
-    let ours = Ident::new("switchover").expect("a name");
     let name = table.prefixed(&format!("{role}_{}_", schema.as_str()));
-    QualifiedName::new(&ours, &name)
+    QualifiedName::new(&ours(), &name)
 }
 
 fn function(name: &QualifiedName, schema: &Ident, body: &str) -> String {
@@ -203,18 +269,21 @@ fn function(name: &QualifiedName, schema: &Ident, body: &str) -> String {
 /// 1 where the row came from a version older than the change, 2 where from a newer one.
 fn see_writer(changes: &[TableChange]) -> String {
     let mut body = String::from(
-        "\nDECLARE\n    left_out text := coalesce(current_setting('switchover.left_out', true), '');\nBEGIN\n    IF left_out <> '' THEN\n        PERFORM set_config('switchover.left_out', '', true);\n    END IF;\n",
+        "\nDECLARE\n    left_out text := coalesce(current_setting('switchover.left_out', true), '');\n    is_newer boolean := false;\nBEGIN\n    IF left_out <> '' THEN\n        PERFORM set_config('switchover.left_out', '', true);\n    END IF;\n",
     );
-    for (change, mark) in changes.iter().filter_map(|change| Some((change, change.mark.as_ref()?))) {
+    // Who knows a change knows all before it, also where it has no column any more that they are told by.
+    let marked = changes.iter().filter_map(|change| Some((change, change.mark.as_ref()?)));
+    for (change, mark) in marked.rev() {
         let trace = trace(change.number);
         let trace = Literal(&trace);
-        let _ = writeln!(body, "    NEW.{mark} := CASE WHEN position({trace} IN left_out) > 0 THEN 1 ELSE 2 END;");
+        let _ = writeln!(body, "    is_newer := is_newer OR position({trace} IN left_out) = 0;");
+        let _ = writeln!(body, "    NEW.{mark} := CASE WHEN is_newer THEN 2 ELSE 1 END;");
     }
     body.push_str("    RETURN NEW;\nEND\n");
     body
 }
 
-fn keep_in_step(changes: &[TableChange]) -> String {
+fn keep_in_step(schema: &Ident, changes: &[TableChange]) -> String {
     let marked = || changes.iter().filter_map(|change| Some((change, change.mark.as_ref()?)));
     let mut body = String::from("\nBEGIN\n    IF TG_OP = 'INSERT' THEN\n");
     for (change, mark) in marked().rev() {
@@ -225,6 +294,7 @@ fn keep_in_step(changes: &[TableChange]) -> String {
     }
     for (change, mark) in marked() {
         when(&mut body, &format!("NEW.{mark} = 1"), &change.forward);
+        note_older(&mut body, schema, change, &format!("NEW.{mark} = 1"));
     }
     body.push_str("    ELSE\n");
     // A write is one version's: what it changed of the newest change is carried to the older ones, then the rest onward.
@@ -234,11 +304,22 @@ fn keep_in_step(changes: &[TableChange]) -> String {
     for (change, mark) in marked() {
         let by_older = changed(change.forward.iter().flat_map(Assignment::sources));
         let by_newer = by_newer(change);
+        // Before the newer columns follow.
+        note_older(&mut body, schema, change, &format!("NOT {by_newer} AND {by_older}"));
         when(&mut body, &format!("NOT {by_newer} AND (NEW.{mark} IS NULL OR {by_older})"), &change.forward);
         let _ = writeln!(body, "        NEW.{mark} := coalesce(NEW.{mark}, 1);");
     }
     body.push_str("    END IF;\n    RETURN NEW;\nEND\n");
     body
+}
+
+fn note_older(body: &mut String, schema: &Ident, change: &TableChange, condition: &str) {
+    let sequence = older_writes(schema, change.number).to_string();
+    let _ = writeln!(
+        body,
+        "        IF {condition} THEN\n            PERFORM setval({}, extract(epoch FROM clock_timestamp())::bigint);\n        END IF;",
+        Literal(&sequence)
+    );
 }
 
 /// Whether an update came from a version that knows the change: it changed a column that older ones do not.

@@ -98,10 +98,10 @@ async fn batch_end(
     let (keys, table) = (key_list(&work.key), &work.table);
     let beyond = after.map(|after| format!(" AND ({keys}) > ({after})")).unwrap_or_default();
     let query = format!(
-        "SELECT {} FROM (SELECT {keys} FROM {table} WHERE {} IS NULL{beyond} ORDER BY {keys} LIMIT {rows}) AS batch \
+        "SELECT {} FROM (SELECT {keys} FROM {table} WHERE {}{beyond} ORDER BY {keys} LIMIT {rows}) AS batch \
          ORDER BY {} LIMIT 1",
         key_text(&work.key),
-        work.mark,
+        work.is_to_do(),
         work.key.iter().map(|column| format!("{column} DESC")).collect::<Vec<_>>().join(", ")
     );
     Ok(client.query_opt(&query, &[]).await?.map(|row| row.get(0)))
@@ -110,7 +110,7 @@ async fn batch_end(
 fn range(work: &Backfill, after: Option<&str>, until: &str) -> String {
     let keys = key_list(&work.key);
     let from = after.map(|after| format!("({keys}) > ({after}) AND ")).unwrap_or_default();
-    format!("{from}({keys}) <= ({until}) AND {} IS NULL", work.mark)
+    format!("{from}({keys}) <= ({until}) AND {}", work.is_to_do())
 }
 
 async fn batch(
@@ -141,6 +141,6 @@ async fn batch(
 }
 
 async fn is_complete(client: &Client, work: &Backfill) -> Result<bool, MigrateError> {
-    let query = format!("SELECT NOT EXISTS (SELECT FROM {} WHERE {} IS NULL)", work.table, work.mark);
+    let query = format!("SELECT NOT EXISTS (SELECT FROM {} WHERE {})", work.table, work.is_to_do());
     Ok(client.query_one(&query, &[]).await?.get(0))
 }

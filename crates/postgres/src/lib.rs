@@ -10,11 +10,15 @@
 mod backfill;
 mod catalog;
 mod connection;
+mod error;
+mod fence;
 mod migrator;
 mod run;
 mod store;
 mod tls;
 
 pub use connection::{ConnectError, Database};
-pub use migrator::{MigrateError, Migrator, Progress, Refusal, Settings};
-pub use store::{Applied, Phase};
+pub use migrator::{
+    InTheWay, MigrateError, Migrator, Observation, Progress, Purge, Refusal, Session, Settings, Use, application_name,
+};
+pub use store::{Applied, Entry, Phase};

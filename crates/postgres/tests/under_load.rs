@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "what fails here fails the test; figures are told")]
 
 use switchover_migration::{Ident, parse};
-use switchover_postgres::{Migrator, Settings};
+use switchover_postgres::{Migrator, Phase, Settings};
 use switchover_testkit::postgres::{Application, Clients, Load, Major, Server, Session, Side};
 
 const ROWS: i64 = 20_000;
@@ -65,6 +65,13 @@ async fn unharmed(major: Major, text: &str, new: Application) {
     clients.retire(Side::Old).await;
     migrator.contract(&mut |_| {}).await.unwrap();
     clients.work(300).await;
+    // Contracted it comes back as well, with what was written since, and goes on from there.
+    assert_eq!(migrator.undo(&mut |_| {}).await.unwrap().phase, Phase::Expanded);
+    clients.admit(Side::Old);
+    clients.work(600).await;
+    clients.retire(Side::Old).await;
+    migrator.contract(&mut |_| {}).await.unwrap();
+    clients.work(200).await;
     let report = clients.finish().await;
     println!(
         "{major}: {} operations, {} errors, {} differences, longest {:?}, median {:?}",

@@ -1,8 +1,9 @@
 //! The phase *contract*: nobody is left on the older versions. What only they needed goes to the attic, the rest gets its
 //! own names.
 
-use super::{Finding, Lock, Piece, Planned, Step, Work, attic, key_of, put_table_aside};
-use crate::catalog::Catalog;
+use super::renaming::renamed_change;
+use super::{Finding, Lock, Piece, Planned, Step, Work, attic, kept_mark, key_of, put_table_aside};
+use crate::catalog::{Catalog, Table};
 use crate::change::{TableChange, triggers};
 use crate::{Ident, QualifiedName};
 
@@ -20,21 +21,11 @@ pub fn plan_contract(catalog: &Catalog, planned: &Planned, active: &[TableChange
         steps.push(Step { name: "take the older versions away".to_owned(), lock: None, work: Work::Together(drops) });
     }
     for table in planned.tables(table_of) {
-        let on = QualifiedName::new(&catalog.schema, table);
-        let mut statements = Vec::new();
-        if let Some(change) = planned.changes.iter().find(|change| change.table == *table) {
-            let left = planned.others_of(table, active);
-            // Triggers go before the columns that they name.
-            statements.extend(triggers(&catalog.schema, table, &left));
-            statements.extend(change.mark.iter().map(|mark| format!("ALTER TABLE {on} DROP COLUMN {mark}")));
-        }
-        for piece in planned.pieces.iter().filter(|piece| table_of(piece) == Some(table)) {
-            statements.extend(settle(planned.number, &on, piece));
-        }
+        let statements = leave_to_newer(catalog, planned, active, table);
         if !statements.is_empty() {
             steps.push(Step {
                 name: format!("leave table {table} to the new version"),
-                lock: Some((Lock::AccessExclusive, on)),
+                lock: Some((Lock::AccessExclusive, QualifiedName::new(&catalog.schema, table))),
                 work: Work::Together(statements),
             });
         }
@@ -45,6 +36,36 @@ pub fn plan_contract(catalog: &Catalog, planned: &Planned, active: &[TableChange
         }
     }
     steps
+}
+
+/// The statements of one table: its triggers go before the columns that they name, and come back for what newer migrations
+/// keep in step, by the names that these columns have then.
+fn leave_to_newer(catalog: &Catalog, planned: &Planned, active: &[TableChange], table: &Ident) -> Vec<String> {
+    let on = QualifiedName::new(&catalog.schema, table);
+    let left: Vec<TableChange> =
+        planned.others_of(table, active).iter().map(|change| renamed_change(change, planned)).collect();
+    let change = planned.changes.iter().find(|change| change.table == *table);
+    let mut statements = Vec::new();
+    if change.is_some() || !left.is_empty() {
+        statements.extend(triggers(&catalog.schema, table, &[]));
+    }
+    if let Some(change) = change {
+        statements.extend(change.mark.iter().map(|mark| format!("ALTER TABLE {on} DROP COLUMN {mark}")));
+        if !change.backward.is_empty() || !change.fill.is_empty() {
+            // A constant default is a change of the catalog alone: rows from then on have none.
+            let kept = kept_mark(planned.number);
+            statements.push(format!("ALTER TABLE {on} ADD COLUMN {kept} boolean DEFAULT true"));
+            statements.push(format!("ALTER TABLE {on} ALTER COLUMN {kept} DROP DEFAULT"));
+        }
+    }
+    let known = catalog.tables.get(table);
+    for piece in planned.pieces_of(|piece| table_of(piece) == Some(table)) {
+        statements.extend(settle(planned, &on, known, piece));
+    }
+    if !left.is_empty() {
+        statements.extend(triggers(&catalog.schema, &planned.table_after(table), &left));
+    }
+    statements
 }
 
 /// Takes an index away beside running statements.
@@ -69,7 +90,7 @@ fn agree(catalog: &Catalog, change: &TableChange) -> Option<Step> {
     })
 }
 
-fn table_of(piece: &Piece) -> Option<&Ident> {
+pub(super) fn table_of(piece: &Piece) -> Option<&Ident> {
     match piece {
         Piece::MadeTable { .. } | Piece::MadeIndex { .. } | Piece::DroppedIndex { .. } => None,
         Piece::MadeColumn { table, .. }
@@ -86,14 +107,18 @@ fn table_of(piece: &Piece) -> Option<&Ident> {
     }
 }
 
-fn settle(number: u32, on: &QualifiedName, piece: &Piece) -> Vec<String> {
+fn settle(planned: &Planned, on: &QualifiedName, known: Option<&Table>, piece: &Piece) -> Vec<String> {
+    let number = planned.number;
     let alter = |what: String| format!("ALTER TABLE {on} {what}");
     // A complete check spares SET NOT NULL its look at every row (PostgreSQL 12).
     let not_null = |column: &Ident, check: &Option<Ident>| -> Vec<String> {
         check
             .iter()
             .flat_map(|check| {
-                [alter(format!("ALTER COLUMN {column} SET NOT NULL")), alter(format!("DROP CONSTRAINT {check}"))]
+                [
+                    alter(format!("ALTER COLUMN {column} SET NOT NULL")),
+                    alter(format!("DROP CONSTRAINT IF EXISTS {check}")),
+                ]
             })
             .collect()
     };
@@ -101,13 +126,17 @@ fn settle(number: u32, on: &QualifiedName, piece: &Piece) -> Vec<String> {
         Some(default) => alter(format!("ALTER COLUMN {column} SET DEFAULT {default}")),
         None => alter(format!("ALTER COLUMN {column} DROP DEFAULT")),
     };
-    let put_aside = |column: &Ident| {
-        let aside = attic(number, column);
-        vec![
-            alter(format!("ALTER COLUMN {column} DROP NOT NULL")),
-            alter(format!("ALTER COLUMN {column} DROP DEFAULT")),
-            alter(format!("RENAME COLUMN {column} TO {aside}")),
-        ]
+    let put_aside = |column: &Ident, keeps_default: bool| {
+        let mut statements = Vec::new();
+        // What the database makes itself it goes on making: nobody has to give it.
+        if !known.and_then(|table| table.column(column)).is_some_and(|column| column.generated) {
+            statements.push(alter(format!("ALTER COLUMN {column} DROP NOT NULL")));
+            if !keeps_default {
+                statements.push(alter(format!("ALTER COLUMN {column} DROP DEFAULT")));
+            }
+        }
+        statements.push(alter(format!("RENAME COLUMN {column} TO {}", attic(number, column))));
+        statements
     };
     match piece {
         Piece::MadeTable { .. } | Piece::MadeIndex { .. } | Piece::DroppedIndex { .. } => Vec::new(),
@@ -122,7 +151,7 @@ fn settle(number: u32, on: &QualifiedName, piece: &Piece) -> Vec<String> {
             statements
         }
         Piece::ReplacedColumn { old, new, default: after, not_null: check, comment, .. } => {
-            let mut statements = put_aside(old);
+            let mut statements = put_aside(old, false);
             statements.extend(not_null(new, check));
             statements.push(default(new, after));
             statements.push(alter(format!("RENAME COLUMN {new} TO {old}")));
@@ -137,7 +166,12 @@ fn settle(number: u32, on: &QualifiedName, piece: &Piece) -> Vec<String> {
             statements.extend(comment.iter().map(|comment| comment_on(on, column, comment.as_deref())));
             statements
         }
-        Piece::DroppedColumn { column, .. } => put_aside(column),
+        Piece::DroppedColumn { table, column } => {
+            // With no `down` rows from now on have the default, as they would have had before contract.
+            let of_table = planned.changes.iter().filter(|change| change.table == *table);
+            let mut given = of_table.flat_map(|change| change.backward.iter().chain(&change.fill));
+            put_aside(column, !given.any(|given| given.column == *column))
+        }
         Piece::DroppedTable { table } => put_table_aside(number, on, table),
         Piece::RenamedColumn { from, to, .. } => vec![alter(format!("RENAME COLUMN {from} TO {to}"))],
         Piece::RenamedTable { to, .. } => vec![alter(format!("RENAME TO {to}"))],

@@ -212,7 +212,8 @@ impl<'a> Draft<'a> {
         }
         steps.extend(backfills);
         steps.extend(self.after);
-        (Planned { number, version: self.version, changes, pieces: self.pieces }, steps)
+        let before = ground.version.clone();
+        (Planned { number, version: self.version, before, changes, pieces: self.pieces }, steps)
     }
 
     /// What keeps the table in step, if anything has to.
@@ -258,6 +259,7 @@ impl<'a> Draft<'a> {
                 key: known.map(|known| known.primary_key.clone()).unwrap_or_default(),
                 set: change.backfill(),
                 mark: mark.clone(),
+                only: None,
                 rows: known.map_or(0, |known| known.rows),
             }),
         }

@@ -5,8 +5,14 @@ mod add_column;
 mod alter_column;
 mod constraints;
 mod contract;
+mod detach;
 mod expand;
 mod indexes;
+mod meaning;
+mod purge;
+mod renaming;
+mod restore;
+mod standing;
 mod tables;
 mod undo;
 
@@ -21,7 +27,11 @@ use crate::version::{Version, VersionTable};
 use crate::{Expression, Ident, Operation, QualifiedName};
 
 pub use contract::plan_contract;
+pub use detach::{out_of_step, plan_attach, plan_detach};
 pub use expand::{plan_expand, version_step};
+pub use meaning::{Meaning, meaning};
+pub use purge::plan_purge;
+pub use restore::{FUNCTIONS as RESTORE_FUNCTIONS, Kept, kept, plan_restore};
 pub use undo::plan_undo;
 
 /// What a plan stands on.
@@ -46,6 +56,9 @@ pub struct Planned {
     pub number: u32,
     /// What it leads to.
     pub version: Version,
+    /// What it begins with.
+    #[serde(default)]
+    pub before: Version,
     /// What it keeps in step.
     pub changes: Vec<TableChange>,
     /// What it made and what contract has to do, in order.
@@ -287,8 +300,19 @@ pub struct Backfill {
     pub set: String,
     /// NULL in rows that are not in step yet.
     pub mark: Ident,
+    /// Which rows are to do, where it is not those without a mark alone.
+    #[serde(default)]
+    pub only: Option<String>,
     /// About how many rows there are.
     pub rows: u64,
+}
+
+impl Backfill {
+    /// Holds for a row that is still to do.
+    #[must_use]
+    pub fn is_to_do(&self) -> String {
+        self.only.as_ref().map_or_else(|| format!("{} IS NULL", self.mark), |only| format!("({only})"))
+    }
 }
 
 /// The locks of a table that an application can meet (PostgreSQL, 13.3.1).
@@ -393,6 +417,11 @@ fn ours(number: u32, name: &Ident) -> Ident {
 /// The name under which what contract or undo takes away is kept.
 fn attic(number: u32, name: &Ident) -> Ident {
     name.prefixed(&attic_prefix(number))
+}
+
+/// Our column that is NULL in rows that were made after contract.
+fn kept_mark(number: u32) -> Ident {
+    ours(number, &Ident::new("kept").expect("a name"))
 }
 
 fn attic_prefix(number: u32) -> String {

@@ -71,7 +71,7 @@ pub fn plan_undo(catalog: &Catalog, planned: &Planned, active: &[TableChange], v
     steps
 }
 
-fn table_of(piece: &Piece) -> Option<&Ident> {
+pub(super) fn table_of(piece: &Piece) -> Option<&Ident> {
     match piece {
         Piece::MadeColumn { table, .. } | Piece::ReplacedColumn { table, .. } | Piece::MadeConstraint { table, .. } => {
             Some(table)

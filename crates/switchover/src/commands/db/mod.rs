@@ -1,8 +1,13 @@
 //! `switchover db ...`: schema changes by hand, without a release or a daemon.
 
+mod attach;
+mod baseline;
 mod contract;
 mod expand;
+mod failed;
+mod history;
 mod plan;
+mod purge;
 mod status;
 mod undo;
 
@@ -11,13 +16,13 @@ use std::time::Duration;
 
 use serde::Serialize;
 use switchover_migration::{Ident, Migration};
-use switchover_model::Problem;
 use switchover_model::view::SCHEMA_VERSION;
-use switchover_postgres::{Applied, MigrateError, Migrator, Progress, Settings};
+use switchover_postgres::{Applied, Migrator, Progress, Settings};
+
+use failed::failed;
 
 use super::deploy::length;
 use crate::cli::Shared;
-use crate::exit::Exit;
 use crate::failure::{Done, Failure};
 use crate::say;
 
@@ -35,6 +40,11 @@ enum Verb {
     Contract(contract::Contract),
     Undo(undo::Undo),
     Status(status::Status),
+    History(history::History),
+    Purge(purge::Purge),
+    Baseline(baseline::Baseline),
+    Detach(attach::Detach),
+    Attach(attach::Attach),
 }
 
 impl Db {
@@ -45,6 +55,11 @@ impl Db {
             Verb::Contract(contract) => contract.run(shared).await,
             Verb::Undo(undo) => undo.run(shared).await,
             Verb::Status(status) => status.run(shared).await,
+            Verb::History(history) => history.run(shared).await,
+            Verb::Purge(purge) => purge.run(shared).await,
+            Verb::Baseline(baseline) => baseline.run(shared).await,
+            Verb::Detach(detach) => detach.run(shared).await,
+            Verb::Attach(attach) => attach.run(shared).await,
         }
     }
 }
@@ -76,8 +91,12 @@ impl Place {
     }
 
     async fn migrator(&self) -> Result<Migrator, Failure> {
+        self.migrator_with(Settings::default()).await
+    }
+
+    async fn migrator_with(&self, settings: Settings) -> Result<Migrator, Failure> {
         let schema = self.schema()?;
-        let settings = Settings { lock_timeout: self.lock_timeout, ..Settings::default() };
+        let settings = Settings { lock_timeout: self.lock_timeout, ..settings };
         Migrator::connect(&self.url, schema, settings).await.map_err(failed)
     }
 }
@@ -89,47 +108,6 @@ fn migration(path: &Path) -> Result<Migration, Failure> {
         Failure::wrong("MIGRATION-FILE", cause, "Name a file of declared operations, in YAML or JSON.")
     })?;
     switchover_migration::parse(&text, &path.display().to_string()).map_err(Failure::Mistakes)
-}
-
-fn failed(error: MigrateError) -> Failure {
-    let refused = |problem: Problem| Failure::Problem(Exit::Refused, problem);
-    let again = "What was done stays; give the same command again to go on, or `switchover db undo` to take it back.";
-    let back = "The expand was taken back; nothing of it is left.";
-    match error {
-        MigrateError::Connect(error) => Failure::Problem(Exit::Unreachable, error.problem()),
-        MigrateError::Refused(mut problems) => {
-            let more = problems.split_off(problems.len().min(1));
-            let first = problems.pop().unwrap_or_else(|| Problem::new("PLAN-REFUSED", "The plan was refused.", ""));
-            refused(first.with_detail(more.iter().map(ToString::to_string).collect()))
-        }
-        MigrateError::Busy(_) => {
-            refused(Problem::new("MIGRATOR-BUSY", format!("{error}."), "Wait for it; one works at a time."))
-        }
-        MigrateError::Blocked { .. } => Failure::other(
-            "LOCK-NOT-HAD",
-            format!("{error}."),
-            format!("End these sessions, or raise --lock-timeout. {again}"),
-        ),
-        MigrateError::TooLong { .. } => Failure::other("BACKFILL-TOO-LONG", format!("{error}."), again),
-        MigrateError::TakenBack(within) => match *within {
-            MigrateError::Found { .. } => Failure::other(
-                "ROWS-IN-THE-WAY",
-                format!("{within}."),
-                format!("{back} Mend these rows, then expand again."),
-            ),
-            within => Failure::other(
-                "STEP-FAILED",
-                format!("{within}."),
-                format!("{back} Mend the cause, then expand again."),
-            ),
-        },
-        MigrateError::Found { .. } => {
-            Failure::other("ROWS-IN-THE-WAY", format!("{error}."), format!("Mend these rows. {again}"))
-        }
-        MigrateError::Step { .. } => Failure::other("STEP-FAILED", format!("{error}."), again),
-        MigrateError::Database(_) => Failure::other("DATABASE-REFUSED", format!("{error}."), again),
-        MigrateError::Unexpected(_) => Failure::other("DATABASE-UNEXPECTED", format!("{error}."), again),
-    }
 }
 
 /// Tells what goes on, one line a step and at most one a second of a backfill.
@@ -162,6 +140,16 @@ impl Teller {
                     say::line(format_args!("  {rows} rows of about {of}"));
                 }
             }
+            Progress::Edited { name } => {
+                say::line(format_args!("{name} was edited after its expand: that is undone, then expanded anew"));
+            }
+            Progress::Differ { rows: 0, table, .. } => say::line(format_args!("no row of {table} differs")),
+            Progress::Differ { table, rows, keys } => {
+                say::line(format_args!(
+                    "{rows} rows of {table} differ, such as those with the keys {}",
+                    keys.join("; ")
+                ));
+            }
         }
     }
 }
@@ -169,22 +157,60 @@ impl Teller {
 /// A migration as `--json` prints it.
 #[derive(Debug, Serialize)]
 struct AppliedView {
-    schema_version: u32,
     name: String,
     phase: &'static str,
+    /// The schema of its version.
     version: String,
+    /// Since when it is in its phase.
+    since: String,
+    /// Until when at least undo brings back what its contract put aside; nothing where none is there.
+    restorable_until: Option<String>,
 }
 
-fn tell_done(shared: &Shared, applied: &Applied) {
-    let version = applied.version_schema.as_str().to_owned();
-    if shared.json {
-        say::json(&AppliedView {
-            schema_version: SCHEMA_VERSION,
+impl AppliedView {
+    fn of(applied: &Applied) -> Self {
+        Self {
             name: applied.name.clone(),
             phase: applied.phase.as_str(),
-            version,
+            version: applied.version_schema.as_str().to_owned(),
+            since: applied.since.clone(),
+            restorable_until: applied.restorable_until.clone(),
+        }
+    }
+}
+
+/// What a command that changed migrations prints with `--json`: the last one's fields, and all that were gone through.
+#[derive(Debug, Serialize)]
+struct DoneView {
+    schema_version: u32,
+    #[serde(flatten)]
+    last: Option<AppliedView>,
+    migrations: Vec<AppliedView>,
+}
+
+/// Tells what became of migrations, in the order in which they were gone through.
+fn tell_done(shared: &Shared, done: &[Applied]) {
+    if shared.json {
+        say::json(&DoneView {
+            schema_version: SCHEMA_VERSION,
+            last: done.last().map(AppliedView::of),
+            migrations: done.iter().map(AppliedView::of).collect(),
         });
-    } else {
-        say::line(format_args!("{} is {}; its version is schema {version}", applied.name, applied.phase.as_str()));
+        return;
+    }
+    for applied in done {
+        let version = applied.version_schema.as_str();
+        match &applied.restorable_until {
+            Some(until) => say::line(format_args!(
+                "{} is {}; its version is schema {version}; what was put aside can be restored until {until} at least",
+                applied.name,
+                applied.phase.as_str()
+            )),
+            None => say::line(format_args!(
+                "{} is {}; its version is schema {version}",
+                applied.name,
+                applied.phase.as_str()
+            )),
+        }
     }
 }

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use serde::Serialize;
-use switchover_migration::plan::{Step, Work};
+use switchover_migration::plan::{Meaning, Step, Work};
 use switchover_model::view::SCHEMA_VERSION;
 
 use super::{Place, failed, migration};
@@ -27,6 +27,9 @@ struct PlanView {
     expand: Vec<Step>,
     contract: Vec<Step>,
     undo: Vec<Step>,
+    /// What undoing each phase means, and what no way back can give.
+    #[serde(flatten)]
+    meaning: Meaning,
 }
 
 impl Plan {
@@ -34,8 +37,9 @@ impl Plan {
         let migration = migration(&self.file)?;
         let database = self.place.looker().await?;
         let (expand, contract, undo) = database.plan(&migration).await.map_err(failed)?;
+        let meaning = database.meaning(&migration).await.map_err(failed)?;
         if shared.json {
-            say::json(&PlanView { schema_version: SCHEMA_VERSION, expand, contract, undo });
+            say::json(&PlanView { schema_version: SCHEMA_VERSION, expand, contract, undo, meaning });
             return Ok(Exit::Succeeded);
         }
         for (phase, steps) in [("expand", &expand), ("contract", &contract), ("undo", &undo)] {
@@ -43,6 +47,15 @@ impl Plan {
             for step in steps {
                 tell(step);
             }
+        }
+        let kinds = [
+            ("undo after expand: what the newer version wrote goes to the attic", &meaning.undo_of_expand),
+            ("undo after contract, as long as the attic is there", &meaning.undo_of_contract),
+            ("what no way back gives", &meaning.lost),
+        ];
+        for (kind, says) in kinds.into_iter().filter(|(_, says)| !says.is_empty()) {
+            say::line(kind);
+            says.iter().for_each(|one| say::line(format_args!("  {one}")));
         }
         Ok(Exit::Succeeded)
     }

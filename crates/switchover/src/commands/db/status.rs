@@ -1,14 +1,14 @@
 use serde::Serialize;
 use switchover_model::view::SCHEMA_VERSION;
-use switchover_postgres::Phase;
+use switchover_postgres::{Observation, Phase, Session, Use};
 
-use super::{Place, failed};
+use super::{AppliedView, Place, failed};
 use crate::cli::Shared;
 use crate::exit::Exit;
 use crate::failure::Done;
 use crate::say;
 
-/// Show which migrations the database knows, and which versions can be used
+/// Show which migrations the database knows, which versions can be used, and who is seen to use which
 #[derive(Debug, clap::Args)]
 pub(crate) struct Status {
     #[command(flatten)]
@@ -26,38 +26,65 @@ struct StatusView {
     /// Expanded and not contracted, oldest first.
     pending: Vec<String>,
     migrations: Vec<MigrationView>,
+    sessions: Vec<SessionView>,
+    /// Whether sessions of all users can be seen.
+    sees_all_sessions: bool,
 }
 
 #[derive(Debug, Serialize)]
 struct MigrationView {
-    name: String,
-    phase: &'static str,
+    #[serde(flatten)]
+    applied: AppliedView,
+    steps_done: usize,
+    steps: usize,
+    /// How long ago a version older than it was seen to write, in seconds.
+    older_wrote_seconds_ago: Option<f64>,
+}
+
+#[derive(Debug, Serialize)]
+struct SessionView {
     version: String,
+    pid: i32,
+    user: String,
+    application: String,
+    since: String,
+    evidence: String,
+}
+
+impl StatusView {
+    fn of(seen: &Observation) -> Self {
+        let is_pending = |one: &&Use| one.applied.phase == Phase::Expanded;
+        let session = |session: &Session| SessionView {
+            version: session.version.as_str().to_owned(),
+            pid: session.pid,
+            user: session.user.clone(),
+            application: session.application.clone(),
+            since: session.since.clone(),
+            evidence: session.evidence.clone(),
+        };
+        let migration = |one: &Use| MigrationView {
+            applied: AppliedView::of(&one.applied),
+            steps_done: one.steps.0,
+            steps: one.steps.1,
+            older_wrote_seconds_ago: one.older_wrote,
+        };
+        Self {
+            schema_version: SCHEMA_VERSION,
+            versions: seen.versions.iter().map(|version| version.as_str().to_owned()).collect(),
+            phase: seen.migrations.last().map(|one| one.applied.phase.as_str()),
+            pending: seen.migrations.iter().filter(is_pending).map(|one| one.applied.name.clone()).collect(),
+            migrations: seen.migrations.iter().map(migration).collect(),
+            sessions: seen.sessions.iter().map(session).collect(),
+            sees_all_sessions: seen.sees_all,
+        }
+    }
 }
 
 impl Status {
     pub(crate) async fn run(self, shared: &Shared) -> Done {
         let database = self.place.looker().await?;
-        let known = database.applied().await.map_err(failed)?;
-        let versions = database.versions().await.map_err(failed)?;
-        let view = StatusView {
-            schema_version: SCHEMA_VERSION,
-            versions: versions.iter().map(|version| version.as_str().to_owned()).collect(),
-            phase: known.last().map(|applied| applied.phase.as_str()),
-            pending: known
-                .iter()
-                .filter(|applied| applied.phase == Phase::Expanded)
-                .map(|applied| applied.name.clone())
-                .collect(),
-            migrations: known
-                .iter()
-                .map(|applied| MigrationView {
-                    name: applied.name.clone(),
-                    phase: applied.phase.as_str(),
-                    version: applied.version_schema.as_str().to_owned(),
-                })
-                .collect(),
-        };
+        let seen = database.observe().await.map_err(failed)?;
+        let view = StatusView::of(&seen);
         if shared.json {
             say::json(&view);
             return Ok(Exit::Succeeded);
@@ -66,11 +93,33 @@ impl Status {
             say::line("no migration yet");
         }
         for migration in &view.migrations {
-            say::line(format_args!("{:<12} {}", migration.phase, migration.name));
+            tell(migration);
         }
         if !view.versions.is_empty() {
             say::line(format_args!("versions to use: {}", view.versions.join(", ")));
         }
+        for session in &seen.sessions {
+            say::line(session);
+        }
+        if !view.sees_all_sessions {
+            say::line("sessions of other users can not be seen: this needs the role pg_read_all_stats");
+        }
         Ok(Exit::Succeeded)
     }
+}
+
+fn tell(migration: &MigrationView) {
+    let mut line = format!("{:<12} {}", migration.applied.phase, migration.applied.name);
+    if migration.steps > 0 {
+        line.push_str(&format!(", {} of {} steps done", migration.steps_done, migration.steps));
+    }
+    if let Some(seconds) = migration.older_wrote_seconds_ago {
+        line.push_str(&format!(", an older version wrote {seconds:.0} s ago"));
+    }
+    match (migration.applied.phase, &migration.applied.restorable_until) {
+        (_, Some(until)) => line.push_str(&format!(", can be restored until {until} at least")),
+        ("contracted", None) => line.push_str(", can not be restored: nothing of it is in the attic"),
+        (_, None) => {}
+    }
+    say::line(line);
 }

@@ -1,0 +1,95 @@
+//! What undoing each phase of a migration means, for a person to know before it begins.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Piece, Planned};
+
+/// What a way back does and what it can not do.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Meaning {
+    /// What undoing the expand does.
+    pub undo_of_expand: Vec<String>,
+    /// What undoing the contract does, as long as the attic is there.
+    pub undo_of_contract: Vec<String>,
+    /// What no way back can give.
+    pub lost: Vec<String>,
+}
+
+/// What undoing each phase of `planned` means.
+#[must_use]
+pub fn meaning(planned: &Planned) -> Meaning {
+    let mut meaning = Meaning::default();
+    for piece in &planned.pieces {
+        of_expand(piece, &mut meaning.undo_of_expand);
+        of_contract(planned, piece, &mut meaning.undo_of_contract, &mut meaning.lost);
+    }
+    meaning
+}
+
+fn of_expand(piece: &Piece, says: &mut Vec<String>) {
+    match piece {
+        Piece::MadeTable { table } => says.push(format!("table {table} is put aside with its rows")),
+        Piece::MadeColumn { table, column, .. } => {
+            says.push(format!("column {column} of {table} is put aside with its values"));
+        }
+        Piece::ReplacedColumn { table, old, .. } => {
+            says.push(format!(
+                "the newer version's values of column {old} of {table} are put aside; the older one's stay"
+            ));
+        }
+        Piece::MadeConstraint { table, constraint, .. } => says.push(format!("{constraint} of {table} is dropped")),
+        Piece::MadeIndex { index } => says.push(format!("index {index} is dropped")),
+        Piece::Settings { .. }
+        | Piece::DroppedColumn { .. }
+        | Piece::DroppedTable { .. }
+        | Piece::DroppedConstraint { .. }
+        | Piece::DroppedIndex { .. }
+        | Piece::RenamedConstraint { .. }
+        | Piece::SetReplicaIdentity { .. }
+        | Piece::RenamedColumn { .. }
+        | Piece::RenamedTable { .. } => {}
+    }
+}
+
+fn of_contract(planned: &Planned, piece: &Piece, says: &mut Vec<String>, lost: &mut Vec<String>) {
+    match piece {
+        Piece::ReplacedColumn { table, old, .. } => says.push(format!(
+            "column {old} of {table} comes back with the values it had; rows written since get theirs through `down`"
+        )),
+        Piece::DroppedColumn { table, column } => {
+            let given = planned.changes.iter().flat_map(|change| change.backward.iter().chain(&change.fill));
+            let has_down = given.clone().any(|given| given.column == *column);
+            let how = if has_down { "through `down`" } else { "from its default, or NULL" };
+            says.push(format!(
+                "column {column} of {table} comes back with the values it had; rows written since get theirs {how}"
+            ));
+            let follows = planned
+                .changes
+                .iter()
+                .any(|change| change.table == *table && change.backward.iter().any(|given| given.column == *column));
+            if !follows {
+                lost.push(format!(
+                    "what column {column} of {table} would have become in older rows that are changed after contract: it \
+                     keeps the value it had"
+                ));
+            }
+        }
+        Piece::DroppedTable { table } => {
+            says.push(format!("table {table} comes back with the rows it had"));
+            lost.push(format!("rows of table {table} that an older version would have written after contract"));
+        }
+        Piece::DroppedConstraint { table, constraint, .. } => says.push(format!(
+            "{constraint} of {table} is made again; rows written since that it forbids hold that up, and are named"
+        )),
+        Piece::DroppedIndex { index, .. } => says.push(format!("index {index} is built again")),
+        Piece::RenamedColumn { table, from, .. } => says.push(format!("column {from} of {table} has its name again")),
+        Piece::RenamedTable { from, .. } => says.push(format!("table {from} has its name again")),
+        Piece::RenamedConstraint { table, from, .. } => says.push(format!("{from} of {table} has its name again")),
+        Piece::SetReplicaIdentity { table, .. } => says.push(format!("the replica identity of {table} is as it was")),
+        Piece::Settings { table, column, .. } => {
+            says.push(format!("default and comment of column {column} of {table} are as they were"));
+        }
+        Piece::MadeTable { .. } | Piece::MadeColumn { .. } | Piece::MadeConstraint { .. } | Piece::MadeIndex { .. } => {
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! What contract of a migration calls otherwise, and a later migration that stands on it by its new names.
+
+use super::{Piece, Planned, attic};
+use crate::Ident;
+use crate::change::{Assignment, TableChange};
+use crate::version::Version;
+
+impl Planned {
+    /// This migration as it stands once `older`, which is contracted before it, has its names changed.
+    ///
+    /// Guarantees: what is told by `older`'s names before its contract is told by the same thing's names after it.
+    #[must_use]
+    pub fn after_contract_of(&self, older: &Self) -> Self {
+        let version = |version: &Version| renamed_version(version, older);
+        Self {
+            number: self.number,
+            version: version(&self.version),
+            before: version(&self.before),
+            changes: self.changes.iter().map(|change| renamed_change(change, older)).collect(),
+            pieces: self.pieces.iter().map(|piece| renamed_piece(piece, older)).collect(),
+        }
+    }
+
+    /// The pieces of one table in the order in which contract goes through them: names last, so that all others are
+    /// found by the names that the plan knows.
+    pub(super) fn pieces_of(&self, is_of_table: impl Fn(&Piece) -> bool) -> Vec<&Piece> {
+        let mut pieces: Vec<&Piece> = self.pieces.iter().filter(|piece| is_of_table(piece)).collect();
+        let is_of_table = |piece: &Piece| matches!(piece, Piece::RenamedTable { .. } | Piece::DroppedTable { .. });
+        let is_name = |piece: &Piece| matches!(piece, Piece::RenamedColumn { .. } | Piece::RenamedConstraint { .. });
+        pieces.sort_by_key(|piece| (is_of_table(piece), is_name(piece)));
+        pieces
+    }
+
+    /// The name that `table` has once this is contracted.
+    pub(super) fn table_after(&self, table: &Ident) -> Ident {
+        for piece in &self.pieces {
+            if let Piece::RenamedTable { from, to } = piece
+                && from == table
+            {
+                return to.clone();
+            }
+            if let Piece::DroppedTable { table: dropped } = piece
+                && dropped == table
+            {
+                return attic(self.number, dropped);
+            }
+        }
+        table.clone()
+    }
+
+    /// The name that a column has once this is contracted.
+    pub(super) fn column_after(&self, table: &Ident, column: &Ident) -> Ident {
+        let mut now = column.clone();
+        for piece in self.pieces_of(|piece| super::contract::table_of(piece) == Some(table)) {
+            if let Piece::ReplacedColumn { old, new, .. } = piece {
+                now = match () {
+                    () if now == *old => attic(self.number, old),
+                    () if now == *new => old.clone(),
+                    () => now,
+                };
+            }
+            if let Piece::DroppedColumn { column, .. } = piece
+                && now == *column
+            {
+                now = attic(self.number, column);
+            }
+            if let Piece::RenamedColumn { from, to, .. } = piece
+                && now == *from
+            {
+                now = to.clone();
+            }
+        }
+        now
+    }
+
+    fn constraint_after(&self, table: &Ident, constraint: &Ident) -> Ident {
+        for piece in &self.pieces {
+            if let Piece::RenamedConstraint { table: of, from, to } = piece
+                && (of, from) == (table, constraint)
+            {
+                return to.clone();
+            }
+        }
+        constraint.clone()
+    }
+}
+
+fn renamed_version(version: &Version, older: &Planned) -> Version {
+    let mut version = version.clone();
+    for table in version.tables.values_mut() {
+        for column in &mut table.columns {
+            column.physical = older.column_after(&table.physical, &column.physical);
+        }
+        table.physical = older.table_after(&table.physical);
+    }
+    version
+}
+
+pub(super) fn renamed_change(change: &TableChange, older: &Planned) -> TableChange {
+    let column = |column: &Ident| older.column_after(&change.table, column);
+    let each = |assignments: &[Assignment]| {
+        let renamed = |assignment: &Assignment| Assignment {
+            column: column(&assignment.column),
+            names: assignment.names.iter().map(|(name, physical)| (name.clone(), column(physical))).collect(),
+            ..assignment.clone()
+        };
+        assignments.iter().map(renamed).collect()
+    };
+    TableChange {
+        number: change.number,
+        table: older.table_after(&change.table),
+        mark: change.mark.clone(),
+        forward: each(&change.forward),
+        backward: each(&change.backward),
+        fill: each(&change.fill),
+    }
+}
+
+fn renamed_piece(piece: &Piece, older: &Planned) -> Piece {
+    let mut piece = piece.clone();
+    match &mut piece {
+        Piece::MadeTable { .. } | Piece::MadeIndex { .. } | Piece::DroppedIndex { .. } => {}
+        Piece::MadeColumn { table, column, .. }
+        | Piece::Settings { table, column, .. }
+        | Piece::DroppedColumn { table, column }
+        | Piece::RenamedColumn { table, from: column, .. } => {
+            *column = older.column_after(table, column);
+            *table = older.table_after(table);
+        }
+        Piece::ReplacedColumn { table, old, new, .. } => {
+            *old = older.column_after(table, old);
+            *new = older.column_after(table, new);
+            *table = older.table_after(table);
+        }
+        Piece::MadeConstraint { table, constraint, not_null } => {
+            *constraint = older.constraint_after(table, constraint);
+            *not_null = not_null.as_ref().map(|column| older.column_after(table, column));
+            *table = older.table_after(table);
+        }
+        Piece::DroppedConstraint { table, constraint, .. }
+        | Piece::RenamedConstraint { table, from: constraint, .. } => {
+            *constraint = older.constraint_after(table, constraint);
+            *table = older.table_after(table);
+        }
+        Piece::DroppedTable { table }
+        | Piece::SetReplicaIdentity { table, .. }
+        | Piece::RenamedTable { from: table, .. } => {
+            *table = older.table_after(table);
+        }
+    }
+    piece
+}

@@ -1,0 +1,386 @@
+//! *Restore*: a contracted migration becomes an expanded one again. What was put aside comes back under its own names, with
+//! the values it had; what was written since gives older versions theirs.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use switchover_model::Problem;
+
+use super::contract::table_of;
+use super::{
+    Backfill, Finding, Lock, Piece, Planned, Step, Work, attic, attic_prefix, kept_mark, key_of, ours, version_step,
+};
+use crate::catalog::{Catalog, Table, TableColumn};
+use crate::change::{TableChange, triggers};
+use crate::{Ident, Literal, QualifiedName};
+
+/// How it was before contract, as far as that changes what a plan does not say. Kept in the database.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// The schema of the version before.
+    pub earlier: Ident,
+    /// The migration's tables.
+    pub tables: BTreeMap<Ident, Table>,
+    /// By what the rows of tables are known to subscribers, as `REPLICA IDENTITY` takes it.
+    pub identities: BTreeMap<Ident, String>,
+}
+
+/// What restoring `planned` will need to know of `catalog`, as it is before contract. `identities` are told by who can ask.
+#[must_use]
+pub fn kept(catalog: &Catalog, planned: &Planned, earlier: Ident, identities: BTreeMap<Ident, String>) -> Kept {
+    let tables = planned.tables(table_of).into_iter();
+    let tables = tables.filter_map(|table| Some((table.clone(), catalog.tables.get(table)?.clone()))).collect();
+    Kept { earlier, tables, identities }
+}
+
+/// Gives the indexes of a table that was put aside their own names back. Safe to run again.
+pub const FUNCTIONS: &str = "
+CREATE OR REPLACE FUNCTION switchover.set_back(schema text, prefix text, indexes text[]) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    plain text;
+    aside text;
+BEGIN
+    FOREACH plain IN ARRAY indexes LOOP
+        aside := prefix || CASE WHEN octet_length(prefix || plain) < 64 THEN plain ELSE md5(plain) END;
+        IF pg_catalog.to_regclass(pg_catalog.format('%I.%I', schema, aside)) IS NOT NULL THEN
+            EXECUTE pg_catalog.format('ALTER INDEX %I.%I RENAME TO %I', schema, aside, plain);
+        END IF;
+    END LOOP;
+END $$;
+";
+
+/// The steps that make `planned`, the newest contracted migration, an expanded one again.
+///
+/// Guarantees: values that were put aside stay as they are where nothing was written since; a version's schema is there only
+/// once all of its rows are; each step may be gone through again.
+/// Assumes: no migration is expanded. Errors: what was put aside is not there any more; nothing was begun.
+pub fn plan_restore(catalog: &Catalog, planned: &Planned, kept: &Kept) -> Result<Vec<Step>, Vec<Problem>> {
+    let missing = missing(catalog, planned, kept);
+    if !missing.is_empty() {
+        return Err(missing);
+    }
+    let mut steps = Vec::new();
+    let mut after = Vec::new();
+    for table in planned.tables(table_of) {
+        let Some(known) = kept.tables.get(table) else { continue };
+        let back = Back { catalog, planned, kept, table, known, on: QualifiedName::new(&catalog.schema, table) };
+        steps.extend(back.names());
+        after.extend(back.rows());
+        after.extend(back.rules());
+    }
+    steps.extend(after);
+    for piece in &planned.pieces {
+        if let Piece::DroppedIndex { index, definition } = piece {
+            steps.push(build(&catalog.schema, index, definition, None));
+        }
+    }
+    steps.push(version_step(catalog, &kept.earlier, &planned.before));
+    Ok(steps)
+}
+
+fn missing(catalog: &Catalog, planned: &Planned, kept: &Kept) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let mut miss = |what: String| {
+        let cause = format!("{what} is not in the attic any more.");
+        let next = "It was purged or taken away by hand: go on with the version that is there.";
+        problems.push(Problem::new("ATTIC-EMPTY", cause, next));
+    };
+    for piece in &planned.pieces {
+        let Some(table) = table_of(piece).filter(|table| kept.tables.contains_key(*table)) else { continue };
+        let Some(now) = catalog.tables.get(&planned.table_after(table)) else {
+            miss(format!("table {table}"));
+            continue;
+        };
+        if let Piece::ReplacedColumn { old: column, .. } | Piece::DroppedColumn { column, .. } = piece
+            && now.column(&attic(planned.number, column)).is_none()
+        {
+            miss(format!("column {column} of {table}"));
+        }
+    }
+    problems.dedup();
+    problems
+}
+
+/// One table on its way back.
+pub(super) struct Back<'a> {
+    pub(super) catalog: &'a Catalog,
+    pub(super) planned: &'a Planned,
+    pub(super) kept: &'a Kept,
+    /// By its name before contract.
+    pub(super) table: &'a Ident,
+    /// As it was then.
+    pub(super) known: &'a Table,
+    pub(super) on: QualifiedName,
+}
+
+impl Back<'_> {
+    fn alter(&self, what: impl std::fmt::Display) -> String {
+        format!("ALTER TABLE {} {what}", self.on)
+    }
+
+    fn pieces(&self) -> Vec<&Piece> {
+        let mut pieces = self.planned.pieces_of(|piece| table_of(piece) == Some(self.table));
+        pieces.reverse();
+        pieces
+    }
+
+    fn change(&self) -> Option<&TableChange> {
+        self.planned.changes.iter().find(|change| change.table == *self.table)
+    }
+
+    /// Names, defaults and triggers, all at once: from here on newer versions' writes give older versions' columns their
+    /// values.
+    fn names(&self) -> Option<Step> {
+        let now = QualifiedName::new(&self.catalog.schema, &self.planned.table_after(self.table));
+        let mut statements = Vec::new();
+        if now != self.on {
+            statements.push(format!("ALTER TABLE {now} RENAME TO {}", self.table));
+        }
+        for piece in self.pieces() {
+            statements.extend(self.name(piece));
+        }
+        if let Some(change) = self.change() {
+            if let Some(mark) = &change.mark {
+                // Every row is in step, as far as newer versions see; what older ones see comes with the rows.
+                statements.push(self.alter(format_args!("ADD COLUMN {mark} smallint DEFAULT 1")));
+                statements.push(self.alter(format_args!("ALTER COLUMN {mark} DROP DEFAULT")));
+            }
+            if self.is_marked() {
+                let kept = kept_mark(self.planned.number);
+                statements.push(self.alter(format_args!("ALTER COLUMN {kept} SET DEFAULT true")));
+            }
+            statements.extend(triggers(&self.catalog.schema, self.table, std::slice::from_ref(change)));
+        }
+        (!statements.is_empty()).then(|| Step {
+            name: format!("take what was put aside of table {} back", self.table),
+            lock: Some((Lock::AccessExclusive, now)),
+            work: Work::Together(statements),
+        })
+    }
+
+    fn is_marked(&self) -> bool {
+        self.change().is_some_and(|change| !change.backward.is_empty() || !change.fill.is_empty())
+    }
+
+    fn name(&self, piece: &Piece) -> Vec<String> {
+        let number = self.planned.number;
+        let back = |column: &Ident| {
+            let mut statements = vec![self.alter(format_args!("RENAME COLUMN {} TO {column}", attic(number, column)))];
+            statements.extend(self.default(column));
+            statements
+        };
+        match piece {
+            Piece::MadeTable { .. } | Piece::MadeIndex { .. } | Piece::DroppedIndex { .. } => Vec::new(),
+            // Made again beside running writes.
+            Piece::DroppedConstraint { .. } | Piece::RenamedTable { .. } => Vec::new(),
+            Piece::MadeConstraint { not_null: None, .. } => Vec::new(),
+            Piece::MadeConstraint { constraint, not_null: Some(column), .. } => vec![
+                self.alter(format_args!("ADD CONSTRAINT {constraint} CHECK ({column} IS NOT NULL) NOT VALID")),
+                self.alter(format_args!("ALTER COLUMN {column} DROP NOT NULL")),
+            ],
+            Piece::MadeColumn { column, .. } => self.default(column),
+            Piece::Settings { column, comment, .. } => {
+                let mut statements = self.default(column);
+                statements.extend(comment.as_ref().and_then(|_| self.comment(column)));
+                statements
+            }
+            Piece::ReplacedColumn { old, new, .. } => {
+                let mut statements = vec![self.alter(format_args!("RENAME COLUMN {old} TO {new}"))];
+                statements.extend(self.default(new));
+                statements.extend(self.comment(new));
+                statements.extend(back(old));
+                statements
+            }
+            Piece::DroppedColumn { column, .. } => back(column),
+            Piece::DroppedTable { table } => {
+                let names: Vec<String> =
+                    self.known.indexes.iter().map(|index| Literal(index.name.as_str()).to_string()).collect();
+                vec![format!(
+                    "SELECT switchover.set_back({}, {}, ARRAY[{}]::text[])",
+                    Literal(self.catalog.schema.as_str()),
+                    Literal(&attic_prefix(number)),
+                    names.join(", ")
+                )]
+                .into_iter()
+                .filter(|_| table == self.table && !names.is_empty())
+                .collect()
+            }
+            Piece::RenamedConstraint { from, to, .. } => {
+                vec![self.alter(format_args!("RENAME CONSTRAINT {to} TO {from}"))]
+            }
+            Piece::RenamedColumn { from, to, .. } => vec![self.alter(format_args!("RENAME COLUMN {to} TO {from}"))],
+            Piece::SetReplicaIdentity { table, .. } => {
+                let was = self.kept.identities.get(table);
+                was.map(|was| self.alter(format_args!("REPLICA IDENTITY {was}"))).into_iter().collect()
+            }
+        }
+    }
+
+    fn column(&self, name: &Ident) -> Option<&TableColumn> {
+        self.known.column(name)
+    }
+
+    /// Its default as it was before contract; an identity or a generated column has none of its own.
+    pub(super) fn default(&self, column: &Ident) -> Vec<String> {
+        let Some(known) = self.column(column).filter(|column| !column.generated) else { return Vec::new() };
+        let default = known.default.as_ref().map_or_else(
+            || format!("ALTER COLUMN {column} DROP DEFAULT"),
+            |default| format!("ALTER COLUMN {column} SET DEFAULT {default}"),
+        );
+        vec![self.alter(default)]
+    }
+
+    fn comment(&self, column: &Ident) -> Option<String> {
+        let known = self.column(column)?;
+        let comment = super::alter_column::comment(known.comment.as_deref());
+        Some(format!("COMMENT ON COLUMN {}.{column} IS {comment}", self.on))
+    }
+
+    /// Older versions' values of what newer ones wrote since.
+    fn rows(&self) -> Option<Step> {
+        let change = self.change().filter(|_| self.is_marked())?;
+        let kept = kept_mark(self.planned.number);
+        let (set, only) = change.give_back(&kept);
+        let name = format!("give rows of {} that were written since their older values", self.table);
+        if self.known.primary_key.is_empty() {
+            let sql = format!(
+                "SET LOCAL {} = 'on'; UPDATE {} SET {set} WHERE {only}",
+                crate::change::BACKFILL_SETTING,
+                self.on
+            );
+            return Some(Step { name, lock: None, work: Work::Together(vec![sql]) });
+        }
+        let work = Backfill {
+            table: self.on.clone(),
+            key: self.known.primary_key.clone(),
+            set,
+            mark: kept,
+            only: Some(only),
+            rows: self.known.rows,
+        };
+        Some(Step { name, lock: None, work: Work::Backfill(work) })
+    }
+
+    /// What must hold for older versions' columns, checked beside running writes.
+    fn rules(&self) -> Vec<Step> {
+        let mut steps = Vec::new();
+        let mut last = Vec::new();
+        for piece in self.pieces() {
+            match piece {
+                Piece::ReplacedColumn { old: column, .. } | Piece::DroppedColumn { column, .. } => {
+                    if self.column(column).is_some_and(|column| !column.nullable && !column.generated) {
+                        let check = ours(self.planned.number, column).prefixed("back_");
+                        let clause = format!("CHECK ({column} IS NOT NULL)");
+                        let breaks = Finding {
+                            query: format!(
+                                "SELECT {} FROM {} WHERE {column} IS NULL LIMIT 20",
+                                key_of(self.known),
+                                self.on
+                            ),
+                            means: format!("{column} of the older version would be NULL in it, which it does not take"),
+                        };
+                        steps.extend(self.not_valid_first(&check, &clause, Lock::AccessExclusive, Some(breaks)));
+                        last.push(self.alter(format_args!("ALTER COLUMN {column} SET NOT NULL")));
+                        last.push(self.alter(format_args!("DROP CONSTRAINT {check}")));
+                    }
+                }
+                Piece::MadeConstraint { constraint, not_null: Some(_), .. } => {
+                    steps.push(self.validate(constraint, None));
+                }
+                Piece::DroppedConstraint { constraint, definition, .. } => {
+                    steps.extend(self.constraint(constraint, definition));
+                }
+                Piece::MadeTable { .. }
+                | Piece::MadeIndex { .. }
+                | Piece::MadeColumn { .. }
+                | Piece::MadeConstraint { not_null: None, .. }
+                | Piece::Settings { .. }
+                | Piece::DroppedTable { .. }
+                | Piece::DroppedIndex { .. }
+                | Piece::RenamedConstraint { .. }
+                | Piece::RenamedColumn { .. }
+                | Piece::RenamedTable { .. }
+                | Piece::SetReplicaIdentity { .. } => {}
+            }
+        }
+        if self.is_marked() {
+            last.push(self.alter(format_args!("DROP COLUMN {}", kept_mark(self.planned.number))));
+        }
+        if !last.is_empty() {
+            steps.push(Step {
+                name: format!("leave table {} to both versions", self.table),
+                lock: Some((Lock::AccessExclusive, self.on.clone())),
+                work: Work::Together(last),
+            });
+        }
+        steps
+    }
+
+    fn not_valid_first(&self, name: &Ident, clause: &str, lock: Lock, breaks: Option<Finding>) -> [Step; 2] {
+        [
+            Step {
+                name: format!("add {name} to {} for new rows", self.table),
+                lock: Some((lock, self.on.clone())),
+                work: Work::Together(vec![self.alter(format_args!("ADD CONSTRAINT {name} {clause} NOT VALID"))]),
+            },
+            self.validate(name, breaks),
+        ]
+    }
+
+    fn validate(&self, name: &Ident, breaks: Option<Finding>) -> Step {
+        Step {
+            name: format!("see that {name} holds for all rows of {}", self.table),
+            lock: Some((Lock::ShareUpdateExclusive, self.on.clone())),
+            work: Work::Validate { sql: self.alter(format_args!("VALIDATE CONSTRAINT {name}")), breaks },
+        }
+    }
+
+    /// A constraint as it was.
+    pub(super) fn made_again(&self, name: &Ident) -> Vec<Step> {
+        let mut own = self.known.constraints.iter().filter(|known| known.of_table.is_none());
+        own.find(|known| known.name == *name).map_or_else(Vec::new, |known| self.constraint(name, &known.definition))
+    }
+
+    /// A constraint that contract dropped, from what made it.
+    fn constraint(&self, name: &Ident, definition: &str) -> Vec<Step> {
+        let whole = |lock: Lock, clause: String| Step {
+            name: format!("make {name} a constraint of {}", self.table),
+            lock: Some((lock, self.on.clone())),
+            work: Work::Together(vec![self.alter(format_args!("ADD CONSTRAINT {name} {clause}"))]),
+        };
+        let by_index = definition.starts_with("UNIQUE") || definition.starts_with("PRIMARY KEY");
+        if let Some(index) = self.known.indexes.iter().find(|index| by_index && index.name == *name) {
+            let kind = if definition.starts_with("UNIQUE") { "UNIQUE" } else { "PRIMARY KEY" };
+            let deferral = definition.find(" DEFERRABLE").map_or("", |at| &definition[at..]);
+            let breaks = self.known.constraints.iter().find(|known| known.name == *name).map(|known| {
+                let columns: Vec<String> = known.columns.iter().map(ToString::to_string).collect();
+                let (columns, on) = (columns.join(", "), &self.on);
+                Finding {
+                    query: format!(
+                        "SELECT {} FROM {on} WHERE ({columns}) IN (SELECT {columns} FROM {on} GROUP BY {columns} \
+                         HAVING count(*) > 1) ORDER BY {columns} LIMIT 20",
+                        key_of(self.known)
+                    ),
+                    means: format!("{name} wants ({columns}) to be unique, and another row has the same"),
+                }
+            });
+            let index = build(&self.catalog.schema, name, &index.definition, breaks);
+            return vec![index, whole(Lock::AccessExclusive, format!("{kind} USING INDEX {name}{deferral}"))];
+        }
+        if definition.starts_with("EXCLUDE") || by_index {
+            return vec![whole(Lock::AccessExclusive, definition.to_owned())];
+        }
+        let lock = if definition.starts_with("FOREIGN KEY") { Lock::ShareRowExclusive } else { Lock::AccessExclusive };
+        match definition.strip_suffix(" NOT VALID") {
+            Some(_) => vec![whole(lock, definition.to_owned())],
+            None => self.not_valid_first(name, definition, lock, None).into(),
+        }
+    }
+}
+
+/// Builds an index beside running writes from what the database says made it.
+fn build(schema: &Ident, name: &Ident, definition: &str, breaks: Option<Finding>) -> Step {
+    let index = QualifiedName::new(schema, name);
+    let sql = definition.replacen("INDEX ", "INDEX CONCURRENTLY ", 1);
+    Step { name: format!("build index {name}"), lock: None, work: Work::Concurrently { sql, index, breaks } }
+}

@@ -1,0 +1,67 @@
+//! What a migration stands on while earlier ones are expanded: the catalog as they leave it.
+
+use switchover_model::Problem;
+
+use super::{Piece, Planned};
+use crate::catalog::{Catalog, TableColumn};
+
+impl Planned {
+    /// `catalog` with the defaults and rules that this migration's columns have for versions that know them, in the place
+    /// of what stands for these until contract.
+    #[must_use]
+    pub fn settled_in(&self, catalog: &Catalog) -> Catalog {
+        let mut settled = catalog.clone();
+        for piece in &self.pieces {
+            let (table, column, default, not_null, always) = match piece {
+                Piece::MadeColumn { table, column, default, not_null } => (table, column, default, not_null, false),
+                Piece::ReplacedColumn { table, new, default, not_null, .. } => (table, new, default, not_null, true),
+                Piece::MadeTable { .. }
+                | Piece::MadeConstraint { .. }
+                | Piece::MadeIndex { .. }
+                | Piece::Settings { .. }
+                | Piece::DroppedColumn { .. }
+                | Piece::DroppedTable { .. }
+                | Piece::DroppedConstraint { .. }
+                | Piece::DroppedIndex { .. }
+                | Piece::RenamedColumn { .. }
+                | Piece::RenamedTable { .. }
+                | Piece::RenamedConstraint { .. }
+                | Piece::SetReplicaIdentity { .. } => continue,
+            };
+            let Some(table) = settled.tables.get_mut(table) else { continue };
+            if let Some(column) = table.columns.iter_mut().find(|known| known.name == *column) {
+                if always || default.is_some() || tells(column) {
+                    column.default.clone_from(default);
+                }
+                column.nullable &= not_null.is_none();
+            }
+            table.constraints.retain(|constraint| Some(&constraint.name) != not_null.as_ref());
+        }
+        settled
+    }
+
+    /// What of this migration takes a column away by which writes of versions before earlier migrations are told, and
+    /// brings none of its own.
+    ///
+    /// `catalog` is as the database has it.
+    #[must_use]
+    pub fn unseats(&self, catalog: &Catalog) -> Option<Problem> {
+        self.pieces.iter().find_map(|piece| {
+            let Piece::DroppedColumn { table, column } = piece else { return None };
+            let known = catalog.tables.get(table)?.column(column).filter(|column| tells(column))?;
+            let marks = self.changes.iter().any(|change| change.table == *table && change.mark.is_some());
+            (!marks).then(|| {
+                let cause = format!(
+                    "column {} of {table} is of a migration that is not contracted, which knows older versions' rows by it.",
+                    known.name
+                );
+                Problem::new("STANDS-ON-PENDING", cause, "Contract that migration first, then drop the column.")
+            })
+        })
+    }
+}
+
+/// Whether a column's default tells inserts of older versions.
+pub(super) fn tells(column: &TableColumn) -> bool {
+    column.default.as_ref().is_some_and(|default| default.contains("switchover.left_out("))
+}

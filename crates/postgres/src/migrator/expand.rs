@@ -1,0 +1,167 @@
+//! Expand: a migration's version is made beside the others.
+
+use switchover_migration::catalog::Catalog;
+use switchover_migration::plan::{Ground, Step, plan_expand, version_step};
+use switchover_migration::version::Version;
+use switchover_migration::{Ident, Migration};
+
+use super::{MigrateError, Migrator, Progress, active, busy_with, expanded, refuse_what_is_open};
+use crate::error::refused;
+use crate::store::{Applied, Phase};
+
+impl Migrator {
+    /// Makes `migration`'s version beside the others, or goes on with making it. One that was edited after its expand is
+    /// undone first.
+    ///
+    /// Errors: where rows or the plan itself stand in the way, nothing of it is left; where the server does, what was done
+    /// stays.
+    pub async fn expand(
+        &mut self,
+        migration: &Migration,
+        tell: &mut dyn FnMut(Progress),
+    ) -> Result<Applied, MigrateError> {
+        self.undo_edited(std::slice::from_ref(migration), tell).await?;
+        let known = self.applied().await?;
+        let same =
+            known.iter().find(|applied| applied.name == migration.name.as_str() && applied.phase != Phase::Undone);
+        let applied = match same {
+            Some(applied) => match applied.phase {
+                Phase::Expanding => applied.clone(),
+                Phase::Expanded | Phase::Contracted => return Ok(applied.clone()),
+                Phase::Detached => {
+                    refuse_what_is_open(&known)?;
+                    applied.clone()
+                }
+                Phase::Contracting
+                | Phase::Undoing
+                | Phase::Undone
+                | Phase::Restoring
+                | Phase::Detaching
+                | Phase::Attaching => return Err(busy_with(applied)),
+            },
+            None => self.begin_expand(&known, migration).await?,
+        };
+        match self.finish(applied, Phase::Expanded, tell).await {
+            Err(error) if error.is_lasting() => {
+                self.undo(tell).await?;
+                Err(MigrateError::TakenBack(Box::new(error)))
+            }
+            finished => finished,
+        }
+    }
+
+    /// Undoes what was expanded from a file that is another one now, and what was expanded after it. Says whether anything
+    /// was. `migrations` are expanded afterwards.
+    ///
+    /// Errors: one that is edited is contracted, or a later one would be undone and is not among `migrations`.
+    pub async fn undo_edited(
+        &mut self,
+        migrations: &[Migration],
+        tell: &mut dyn FnMut(Progress),
+    ) -> Result<bool, MigrateError> {
+        let known = self.applied().await?;
+        let given = |applied: &&Applied| migrations.iter().find(|given| given.name.as_str() == applied.name);
+        let is_edited = |applied: &&Applied| {
+            applied.phase != Phase::Undone && given(applied).is_some_and(|given| !applied.is_of(&given.checksum))
+        };
+        let Some(edited) = known.iter().find(is_edited) else { return Ok(false) };
+        match edited.phase {
+            Phase::Contracted | Phase::Contracting | Phase::Restoring => {
+                return Err(refused(
+                    "MIGRATION-EDITED",
+                    format!("{} was edited after its contract was begun.", edited.name),
+                    "Put the file back as it was, and write what is to change into a new one.",
+                ));
+            }
+            Phase::Expanding
+            | Phase::Expanded
+            | Phase::Undoing
+            | Phase::Undone
+            | Phase::Detaching
+            | Phase::Detached
+            | Phase::Attaching => {}
+        }
+        let mut later = known.iter().filter(|applied| applied.number > edited.number && applied.phase != Phase::Undone);
+        if let Some(alone) = later.find(|applied| given(applied).is_none()) {
+            return Err(refused(
+                "MIGRATION-EDITED",
+                format!("{} was edited after its expand, and {} stands on it.", edited.name, alone.name),
+                "Give the files of all later migrations with it, so that they are expanded anew; or undo them first.",
+            ));
+        }
+        tell(Progress::Edited { name: edited.name.clone() });
+        let number = edited.number;
+        loop {
+            let undone = self.undo(tell).await?;
+            if undone.number == number {
+                return Ok(true);
+            }
+        }
+    }
+
+    async fn begin_expand(&mut self, known: &[Applied], migration: &Migration) -> Result<Applied, MigrateError> {
+        let (_, applied, steps) = self.planned(known, migration).await?;
+        self.begin(applied, Phase::Expanding, &steps).await
+    }
+
+    pub(super) async fn planned(
+        &self,
+        known: &[Applied],
+        migration: &Migration,
+    ) -> Result<(Catalog, Applied, Vec<Step>), MigrateError> {
+        refuse_what_is_open(known)?;
+        let catalog = self.catalog(known).await?;
+        let active = active(known);
+        let base = Version::base(&catalog);
+        let version = expanded(known).next_back().map_or(base, |applied| applied.planned.version.clone());
+        let version_schema = self.version_schema(known, migration).await?;
+        let number = known.last().map_or(1, |applied| applied.number + 1);
+        let standing = expanded(known).fold(catalog.clone(), |standing, older| older.planned.settled_in(&standing));
+        let ground =
+            Ground { catalog: &standing, version: &version, active: &active, number, version_schema: &version_schema };
+        let (planned, mut steps) = plan_expand(ground, migration).map_err(MigrateError::Refused)?;
+        if let Some(problem) = planned.unseats(&catalog) {
+            return Err(MigrateError::Refused(vec![problem]));
+        }
+        let base = self.named("base")?;
+        let is_first = !known.iter().any(|known| matches!(known.phase, Phase::Expanded | Phase::Contracted));
+        if is_first && !self.is_there(&base).await? {
+            steps.insert(0, version_step(&catalog, &base, &version));
+        }
+        let applied = Applied {
+            number,
+            name: migration.name.as_str().to_owned(),
+            checksum: migration.checksum.clone(),
+            version_schema,
+            phase: Phase::Expanding,
+            planned,
+            steps: "[]".to_owned(),
+            kept: None,
+            attic_seconds: None,
+            since: String::new(),
+            restorable_until: None,
+        };
+        Ok((catalog, applied, steps))
+    }
+
+    /// Where the version will be seen; taken by nothing else.
+    async fn version_schema(&self, known: &[Applied], migration: &Migration) -> Result<Ident, MigrateError> {
+        let schema = self.named(migration.name.as_str())?;
+        let name = migration.name.as_str();
+        if let Some(same) = known.iter().find(|applied| applied.name == name && applied.phase != Phase::Undone) {
+            return Err(refused(
+                "VERSION-NAME-TAKEN",
+                format!("{name} is {} already.", same.phase.as_str()),
+                "Look with `switchover db status`; undo it to plan it anew.",
+            ));
+        }
+        if schema == self.named("base")? || self.is_there(&schema).await? {
+            return Err(refused(
+                "VERSION-NAME-TAKEN",
+                format!("schema {schema}, through which {name} would be seen, is there already."),
+                "Give the file another name.",
+            ));
+        }
+        Ok(schema)
+    }
+}

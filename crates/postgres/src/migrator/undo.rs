@@ -1,0 +1,95 @@
+//! Undo: an expanded migration is taken back, a contracted one becomes an expanded one again.
+
+use switchover_migration::plan::{plan_restore, plan_undo};
+
+use super::contract::unknown;
+use super::{MigrateError, Migrator, Progress, active, busy_with};
+use crate::error::refused;
+use crate::store::{Applied, Phase};
+
+/// The name of the state before the first migration.
+const BASE: &str = "base";
+
+impl Migrator {
+    /// Takes the newest migration one phase back, or goes on with that: from expanded (whole, half done or detached) to
+    /// undone, from contracted to expanded.
+    pub async fn undo(&mut self, tell: &mut dyn FnMut(Progress)) -> Result<Applied, MigrateError> {
+        let known = self.applied().await?;
+        let Some(newest) = known.iter().rev().find(|applied| applied.phase != Phase::Undone) else {
+            return Err(refused("NOTHING-TO-UNDO", "no migration is there.", "Look with `switchover db status`."));
+        };
+        match newest.phase {
+            Phase::Undoing => self.finish(newest.clone(), Phase::Undone, tell).await,
+            Phase::Restoring => self.finish_restore(newest.clone(), tell).await,
+            Phase::Contracting | Phase::Undone => Err(busy_with(newest)),
+            Phase::Contracted => {
+                let applied = self.begin_restore(&known, newest).await?;
+                self.finish_restore(applied, tell).await
+            }
+            Phase::Expanding | Phase::Expanded | Phase::Detaching | Phase::Detached | Phase::Attaching => {
+                let catalog = self.catalog(&known).await?;
+                let steps = plan_undo(&catalog, &newest.planned, &active(&known), &newest.version_schema);
+                let applied = self.begin(newest.clone(), Phase::Undoing, &steps).await?;
+                self.finish(applied, Phase::Undone, tell).await
+            }
+        }
+    }
+
+    /// Takes expanded migrations back until `name` is the newest; `base` for all of them.
+    ///
+    /// Errors: there is no such migration, or one that is contracted stands between; nothing was begun.
+    pub async fn undo_to(&mut self, name: &str, tell: &mut dyn FnMut(Progress)) -> Result<Vec<Applied>, MigrateError> {
+        let known = self.applied().await?;
+        let there = known.iter().rev().find(|applied| applied.name == name && applied.phase != Phase::Undone);
+        let down_to = match there {
+            Some(applied) => applied.number,
+            None if name == BASE => 0,
+            None => return Err(unknown(&known, name, "there")),
+        };
+        let open = known.iter().filter(|applied| applied.number > down_to && applied.phase != Phase::Undone);
+        if let Some(contracted) =
+            open.clone().find(|applied| matches!(applied.phase, Phase::Contracted | Phase::Contracting))
+        {
+            return Err(refused(
+                "MIGRATION-CONTRACTED",
+                format!("{} is contracted and stands between.", contracted.name),
+                "Restore it with `switchover db undo`, one after the other, as long as the attic is there.",
+            ));
+        }
+        let mut done = Vec::new();
+        for _ in 0..open.count() {
+            done.push(self.undo(tell).await?);
+        }
+        Ok(done)
+    }
+
+    async fn begin_restore(&mut self, known: &[Applied], newest: &Applied) -> Result<Applied, MigrateError> {
+        if newest.is_baseline() {
+            return Err(refused(
+                "NOTHING-TO-UNDO",
+                format!("{} is the starting point.", newest.name),
+                "What was there before is not known here.",
+            ));
+        }
+        let Some(kept) = &newest.kept else {
+            return Err(refused(
+                "ATTIC-EMPTY",
+                format!("what contract of {} put aside was purged.", newest.name),
+                "Go on with the version that is there; a new migration can make the old columns anew.",
+            ));
+        };
+        let catalog = self.catalog(known).await?;
+        let steps = plan_restore(&catalog, &newest.planned, kept).map_err(MigrateError::Refused)?;
+        self.begin(newest.clone(), Phase::Restoring, &steps).await
+    }
+
+    async fn finish_restore(
+        &mut self,
+        applied: Applied,
+        tell: &mut dyn FnMut(Progress),
+    ) -> Result<Applied, MigrateError> {
+        self.run(&applied, tell).await?;
+        let applied = Applied { kept: None, attic_seconds: None, ..applied };
+        self.end(applied, Phase::Expanded, &[]).await
+    }
+}

@@ -1,0 +1,241 @@
+//! A contracted migration comes back: what was put aside with the values it had, what was written since through `down`.
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "what fails here fails the test; a skip is told")]
+
+mod bed;
+
+use bed::{Bed, SHOP, of_the_app, run};
+use switchover_postgres::{MigrateError, Phase, Purge};
+use switchover_testkit::postgres::dump;
+
+const MORE: &str = "
+ALTER TABLE users ADD COLUMN note text NOT NULL DEFAULT 'none', ADD COLUMN code text UNIQUE,
+    ADD COLUMN amount numeric, ADD CONSTRAINT amount_is_some CHECK (amount IS NULL OR amount >= 0);
+UPDATE users SET code = 'c' || id, amount = id + 0.4, note = 'note ' || id;
+CREATE INDEX users_by_email ON users (email DESC);
+CREATE TABLE visits (id bigint PRIMARY KEY, user_id bigint REFERENCES users);
+INSERT INTO visits SELECT id, id FROM users WHERE id < 10;
+";
+
+const CHANGE: &str = r#"
+operations:
+  - add_column:
+      table: users
+      up: split_part(name, ' ', 1)
+      column: { name: first, type: text, nullable: false }
+  - add_column:
+      table: users
+      up: split_part(name, ' ', 2)
+      column: { name: last, type: text, nullable: false }
+  - drop_column: { table: users, column: name, down: "first || ' ' || last" }
+  - alter_column: { table: users, column: amount, type: bigint, up: "round(amount)::bigint", down: "amount" }
+  - alter_column: { table: users, column: age, nullable: false, up: "coalesce(age, 0)", down: "age" }
+  - drop_column: { table: users, column: note }
+  - drop_column: { table: users, column: code, down: "'made ' || id" }
+  - drop_index: { name: users_by_email }
+  - rename_column: { table: users, from: email, to: mail }
+  - drop_table: { name: visits }
+  - rename_table: { from: orders, to: purchases }
+"#;
+
+/// Without what a check can not be dropped for: `amount` is converted, so nothing may stand on it.
+const READY: &str = "ALTER TABLE users DROP CONSTRAINT amount_is_some";
+
+async fn contracted(bed: &Bed) {
+    bed.session.batch_execute(MORE).await.unwrap();
+    bed.session.batch_execute(READY).await.unwrap();
+    bed.expand("01_change", CHANGE).await.unwrap();
+    bed.contract().await;
+}
+
+async fn restored(bed: &Bed) {
+    let applied = bed.migrator().await.undo(&mut |_| {}).await.unwrap();
+    assert_eq!(applied.phase, Phase::Expanded);
+}
+
+#[test]
+fn values_come_back_as_they_were_and_rows_written_since_get_theirs_through_down() {
+    run(|major| async move {
+        let Some(bed) = Bed::new(major, SHOP).await else { return };
+        bed.session.batch_execute(MORE).await.unwrap();
+        bed.session.batch_execute(READY).await.unwrap();
+        let before = dump(&bed.url).await;
+        bed.expand("01_change", CHANGE).await.unwrap();
+        bed.contract().await;
+        bed.session
+            .batch_execute(
+                "INSERT INTO public_01_change.users (first, last, amount, age) VALUES ('New', 'One', 7, 1);
+                 UPDATE public_01_change.users SET last = 'Changed' WHERE id = 1;
+                 UPDATE public_01_change.users SET amount = 1000 WHERE id = 2;
+                 UPDATE public_01_change.users SET mail = 'm' WHERE id = 3;
+                 DELETE FROM public_01_change.users WHERE id = 20;",
+            )
+            .await
+            .unwrap();
+        restored(&bed).await;
+        let old = |id: u32| {
+            format!("SELECT concat_ws('/', name, amount, code, note, email) FROM public_base.users WHERE id = {id}")
+        };
+        assert_eq!(
+            bed.told(&old(5)).await,
+            "First5 Last5/5.4/c5/note 5",
+            "what a lossy conversion would lose is there"
+        );
+        assert_eq!(bed.told(&old(1)).await, "First1 Changed/1.4/c1/note 1");
+        assert_eq!(bed.told(&old(2)).await, "First2 Last2/1000/c2/note 2");
+        assert_eq!(bed.told(&old(3)).await, "First3 Last3/3.4/c3/note 3/m");
+        assert_eq!(bed.told(&old(3001)).await, "New One/7/made 3001/none");
+        assert_eq!(bed.told("SELECT count(*) FROM public_base.users").await, "3000");
+        assert_eq!(bed.told("SELECT count(*) FROM visits").await, "9");
+
+        // In step again, both ways.
+        bed.session
+            .batch_execute(
+                "INSERT INTO public_base.users (name, amount, code) VALUES ('Old Two', 2.5, 'c');
+                 INSERT INTO public_01_change.users (first, last, amount, age) VALUES ('New', 'Two', 8, 1);
+                 UPDATE public_base.users SET name = 'Back Again' WHERE id = 1;
+                 UPDATE public_01_change.users SET first = 'Forth' WHERE id = 2;",
+            )
+            .await
+            .unwrap();
+        let new = "SELECT string_agg(first || '/' || last || '/' || amount, ',' ORDER BY id) FROM public_01_change.users WHERE id IN (1, 2, 3002, 3003)";
+        assert_eq!(bed.told(new).await, "Back/Again/1,Forth/Last2/1000,Old/Two/3,New/Two/8");
+        assert_eq!(bed.told("SELECT name FROM users WHERE id = 3003").await, "New Two");
+        assert_eq!(bed.told("SELECT name FROM users WHERE id = 2").await, "Forth Last2");
+
+        bed.undo().await;
+        assert_eq!(of_the_app(&dump(&bed.url).await), of_the_app(&before));
+    });
+}
+
+#[test]
+fn a_restored_migration_is_contracted_and_restored_again() {
+    run(|major| async move {
+        let Some(bed) = Bed::new(major, SHOP).await else { return };
+        contracted(&bed).await;
+        let settled = dump(&bed.url).await;
+        restored(&bed).await;
+        bed.contract().await;
+        assert_eq!(of_the_app(&dump(&bed.url).await), of_the_app(&settled));
+        bed.session
+            .batch_execute("INSERT INTO public_01_change.users (first, last, age) VALUES ('New', 'One', 1)")
+            .await
+            .unwrap();
+        restored(&bed).await;
+        assert_eq!(bed.told("SELECT name FROM public_base.users WHERE id = 3001").await, "New One");
+        assert_eq!(bed.told("SELECT amount FROM public_base.users WHERE id = 5").await, "5.4");
+    });
+}
+
+#[test]
+fn rows_that_an_older_rule_forbids_hold_the_restore_up_until_they_are_mended() {
+    run(|major| async move {
+        let Some(bed) = Bed::new(major, SHOP).await else { return };
+        let retype = "operations: [{alter_column: {table: users, column: name, type: text, up: name, down: \"nullif(name, 'bad')\"}}]";
+        bed.expand("01_name", retype).await.unwrap();
+        bed.contract().await;
+        bed.session.batch_execute("INSERT INTO public_01_name.users (name) VALUES ('bad')").await.unwrap();
+        let stopped = bed.migrator().await.undo(&mut |_| {}).await;
+        let Err(MigrateError::Found { keys, .. }) = stopped else { panic!("{stopped:?}") };
+        assert_eq!(keys, ["3001"]);
+        assert_eq!(
+            bed.told("SELECT name FROM public_01_name.users WHERE id = 3001").await,
+            "bad",
+            "it goes on as it is"
+        );
+        bed.session.batch_execute("UPDATE public_01_name.users SET name = 'good' WHERE id = 3001").await.unwrap();
+        restored(&bed).await;
+        assert_eq!(bed.told("SELECT name FROM public_base.users WHERE id = 3001").await, "good");
+    });
+}
+
+#[test]
+fn a_restore_that_is_broken_off_at_any_step_goes_on() {
+    run(|major| async move {
+        let Some(bed) = Bed::new(major, SHOP).await else { return };
+        contracted(&bed).await;
+        // Each try ends at a statement that another session's lock, or the first row, holds up.
+        bed.session
+            .batch_execute(
+                "CREATE FUNCTION stop() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                    IF NEW.phase = 'restoring' AND (SELECT count(*) FROM switchover.step WHERE phase = 'restoring') >= (SELECT steps FROM stop_after)
+                    THEN RAISE EXCEPTION 'stopped'; END IF;
+                    RETURN NEW; END $$;
+                 CREATE TABLE stop_after (steps integer);
+                 INSERT INTO stop_after VALUES (0);
+                 CREATE TRIGGER stop BEFORE INSERT ON switchover.step FOR EACH ROW EXECUTE FUNCTION stop();",
+            )
+            .await
+            .unwrap();
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            assert!(tries < 60, "it never ends");
+            match bed.migrator().await.undo(&mut |_| {}).await {
+                Ok(applied) => {
+                    assert_eq!(applied.phase, Phase::Expanded);
+                    break;
+                }
+                Err(error) => assert!(error.to_string().contains("stopped"), "{error}"),
+            }
+            bed.session.batch_execute("UPDATE stop_after SET steps = steps + 1").await.unwrap();
+        }
+        assert!(tries > 6, "it was stopped {tries} times");
+        assert_eq!(
+            bed.told("SELECT name || note || amount FROM public_base.users WHERE id = 5").await,
+            "First5 Last5note 55.4"
+        );
+    });
+}
+
+#[test]
+fn an_emptied_attic_gives_nothing_back_and_says_so() {
+    run(|major| async move {
+        let Some(bed) = Bed::new(major, SHOP).await else { return };
+        contracted(&bed).await;
+        let mut migrator = bed.migrator().await;
+        assert!(migrator.purge(Purge::Due, &mut |_| {}).await.unwrap().is_empty(), "its time is not over");
+        assert!(migrator.applied().await.unwrap()[0].is_restorable());
+        assert_eq!(migrator.purge(Purge::All, &mut |_| {}).await.unwrap().len(), 1);
+        let left = "SELECT count(*) FROM pg_attribute WHERE attname ~ '^_switchover_' AND NOT attisdropped";
+        assert_eq!(bed.told(left).await, "0");
+        assert_eq!(bed.told("SELECT count(*) FROM pg_class WHERE relname ~ '^_switchover_'").await, "0");
+        let refused = migrator.undo(&mut |_| {}).await;
+        assert!(matches!(&refused, Err(MigrateError::Refused(why)) if why[0].code == "ATTIC-EMPTY"), "{refused:?}");
+        assert_eq!(bed.told("SELECT first FROM public_01_change.users WHERE id = 5").await, "First5");
+        assert_eq!(migrator.applied().await.unwrap()[0].restorable_until, None);
+    });
+}
+
+#[test]
+fn constraints_and_rules_that_contract_dropped_hold_again() {
+    run(|major| async move {
+        let Some(bed) = Bed::new(major, SHOP).await else { return };
+        bed.session.batch_execute(MORE).await.unwrap();
+        let text = "operations:
+  - drop_constraint: {table: users, name: users_code_key, up: code, down: \"coalesce(code, '') || id\"}
+  - alter_column: {table: users, column: age, nullable: false, up: age, down: age}
+  - alter_column: {table: users, column: note, default: \"'other'\"}
+";
+        bed.expand("01_rules", text).await.unwrap();
+        bed.contract().await;
+        let twice = "INSERT INTO public_01_rules.users (name, code, age) VALUES ('a b', 'same', 1), ('c d', 'same', 2)";
+        bed.session.batch_execute(twice).await.unwrap();
+        restored(&bed).await;
+        assert_eq!(
+            bed.told("SELECT string_agg(code, ',' ORDER BY id) FROM public_base.users WHERE id > 3000").await,
+            "same3001,same3002"
+        );
+        assert_eq!(
+            bed.told("SELECT string_agg(code, ',' ORDER BY id) FROM public_01_rules.users WHERE id > 3000").await,
+            "same,same"
+        );
+        assert!(bed.session.batch_execute("UPDATE public_base.users SET code = 'c1' WHERE id = 2").await.is_err());
+        bed.session
+            .batch_execute("INSERT INTO public_base.users (name, code, age) VALUES ('o', 'old', 1)")
+            .await
+            .unwrap();
+        assert_eq!(bed.told("SELECT note FROM public_base.users WHERE code = 'old'").await, "none");
+        bed.undo().await;
+        bed.session.batch_execute("INSERT INTO users (name) VALUES ('takes null again')").await.unwrap();
+    });
+}
