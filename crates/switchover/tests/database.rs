@@ -127,3 +127,98 @@ fn a_wrong_file_a_wrong_name_and_a_wrong_server_are_told_apart() {
         assert!(code == Some(6) && text.contains("DATABASE-UNREACHABLE") && !text.contains("hidden"), "{text}");
     });
 }
+
+#[test]
+fn what_is_put_aside_is_shown_restored_and_purged() {
+    on_each(500, async |bed| {
+        let plan = bed.json(&["plan", "01_widen.yaml", "--json"]);
+        assert!(plan["undo_of_contract"][0].as_str().unwrap().contains("comes back with the values it had"), "{plan}");
+        bed.run(&["expand", "01_widen.yaml"]);
+        let done = bed.json(&["contract", "--attic", "2d", "--json"]);
+        assert_eq!((done["name"].as_str(), done["phase"].as_str()), (Some("01_widen"), Some("contracted")));
+        let status = bed.json(&["status", "--json"]);
+        assert!(status["migrations"][0]["restorable_until"].as_str().unwrap().ends_with('Z'), "{status}");
+        assert_eq!(bed.json(&["undo", "--json"])["phase"], "expanded");
+        assert_eq!(bed.told("SELECT pg_typeof(age) FROM public_base.users LIMIT 1").await, "integer");
+        bed.run(&["contract", "--to", "01_widen", "--force"]);
+        assert_eq!(bed.json(&["purge", "--json"])["migrations"], serde_json::json!([]), "its time is not over");
+        assert_eq!(bed.json(&["purge", "--older-than", "0s", "--json"])["migrations"][0]["name"], "01_widen");
+        let refused = bed.command(&["undo"]).output().unwrap();
+        let text = String::from_utf8(refused.stderr).unwrap();
+        assert!(refused.status.code() == Some(3) && text.contains("ATTIC-EMPTY"), "{text}");
+        let history = bed.json(&["history", "--json"]);
+        let events: Vec<_> =
+            history["entries"].as_array().unwrap().iter().map(|entry| entry["event"].as_str().unwrap()).collect();
+        let expected = [
+            "expanding",
+            "expanded",
+            "contracting",
+            "contracted",
+            "restoring",
+            "expanded",
+            "contracting",
+            "contracted",
+        ];
+        assert_eq!(events[..8], expected, "{history}");
+        assert!(events[8..].contains(&"purged"), "{history}");
+    });
+}
+
+#[test]
+fn contract_waits_for_an_older_version_and_names_who_is_on_it() {
+    on_each(50, async |bed| {
+        bed.run(&["expand", "01_widen.yaml"]);
+        let user = Session::open(&bed.url).await;
+        user.batch_execute("SET application_name = 'switchover:shop:r1:public_base'").await.unwrap();
+        let refused = bed.command(&["contract"]).output().unwrap();
+        let text = String::from_utf8(refused.stderr).unwrap();
+        let named = text.contains("OLD-VERSION-IN-USE") && text.contains("switchover:shop:r1:public_base");
+        assert!(refused.status.code() == Some(3) && named, "{text}");
+        assert_eq!(bed.json(&["status", "--json"])["sessions"][0]["version"], "public_base");
+        bed.run(&["contract", "--force"]);
+    });
+}
+
+#[test]
+fn bad_input_changes_nothing_and_a_password_is_never_shown() {
+    for major in Major::ALL {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let Some(bed) = Bed::new(major, 20).await else { return };
+            let server = Server::shared(major).unwrap();
+            bed.session
+                .batch_execute(
+                    "DO $$ BEGIN CREATE ROLE with_password; CREATE ROLE secretive LOGIN PASSWORD 'right' IN ROLE with_password;
+                     EXCEPTION WHEN duplicate_object THEN NULL; END $$;
+                     CREATE TABLE keyless (a integer)",
+                )
+                .await
+                .unwrap();
+            let write = |name: &str, text: &str| std::fs::write(bed.directory.path().join(name), text).unwrap();
+            write("01_other.yaml", WIDEN);
+            write("02_keyless.yaml", "operations: [{alter_column: {table: keyless, column: a, type: bigint, up: a, down: a::integer}}]");
+            write("03_field.yaml", "operations: [{drop_table: {nam: users}}]");
+            let said = |arguments: &[&str]| {
+                let output = bed.command(arguments).output().unwrap();
+                let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+                (output.status.code(), text)
+            };
+            let (code, text) = said(&["expand", "01_widen.yaml", "01_other.yaml"]);
+            assert!(code == Some(2) && text.contains("MIGRATION-TWICE"), "{text}");
+            let (code, text) = said(&["expand", "02_keyless.yaml"]);
+            assert!(code == Some(3) && text.contains("NO-PRIMARY-KEY"), "{text}");
+            let (code, text) = said(&["expand", "03_field.yaml"]);
+            assert!(code == Some(2) && text.contains("name"), "{text}");
+            let name = bed.told("SELECT current_database()").await;
+            let wrong = server.url_as("secretive", &name).replace("secretive@", "secretive:hidden%20word@");
+            for json in [&["--json"][..], &[]] {
+                let (code, text) = said(&[&["expand", "01_widen.yaml", "--url", &wrong], json].concat());
+                assert!(code == Some(6) && text.contains("DATABASE-UNREACHABLE"), "{text}");
+                assert!(!text.contains("hidden"), "{text}");
+            }
+            let (code, text) = said(&["contract", "--to", "09_none"]);
+            assert!(code == Some(3) && text.contains("MIGRATION-UNKNOWN"), "{text}");
+            assert_eq!(bed.json(&["status", "--json"])["migrations"], serde_json::json!([]));
+        });
+    }
+}
