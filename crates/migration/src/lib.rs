@@ -14,6 +14,7 @@ mod expression;
 mod file;
 mod fragment;
 mod ident;
+pub mod lint;
 mod mistake;
 mod operation;
 pub mod plan;

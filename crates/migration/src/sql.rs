@@ -13,10 +13,10 @@ pub(crate) const MOST_OPEN_BRACKETS: usize = 64;
 pub(crate) const MOST_OPERATORS: usize = 500;
 
 /// Keywords after which the parser calls itself without a bracket.
-const NESTING_WORDS: &[&str] =
+pub(crate) const NESTING_WORDS: &[&str] =
     &["and", "between", "case", "else", "explain", "in", "is", "like", "not", "or", "prepare", "select", "with"];
 /// Characters that operators and dotted names are made of.
-const OPERATOR_CHARACTERS: &str = "+-*/<>=~!@#%^&|`?:.";
+pub(crate) const OPERATOR_CHARACTERS: &str = "+-*/<>=~!@#%^&|`?:.";
 
 /// A text that the parser took, with what surrounds it.
 pub(crate) struct Parsed {
