@@ -10,9 +10,11 @@
 
 pub mod catalog;
 pub mod change;
+pub mod directory;
 mod expression;
 mod file;
 mod fragment;
+pub mod framework;
 mod ident;
 pub mod lint;
 mod mistake;

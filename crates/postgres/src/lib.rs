@@ -14,6 +14,7 @@ mod error;
 mod fence;
 mod migrator;
 mod run;
+mod statements;
 mod store;
 mod tls;
 

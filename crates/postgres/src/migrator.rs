@@ -10,6 +10,7 @@ mod undo;
 
 use std::time::Duration;
 
+use switchover_migration::catalog::Catalog;
 use switchover_migration::change::TableChange;
 use switchover_migration::plan::{Meaning, Step, meaning, plan_contract, plan_undo};
 use switchover_migration::{Ident, Migration};
@@ -22,7 +23,7 @@ pub use purge::Purge;
 use crate::error::{refused, unexpected};
 use crate::run::{self, Place};
 use crate::store::{self, Applied, Entry, Phase};
-use crate::{Database, catalog, fence};
+use crate::{Database, catalog, fence, statements};
 
 /// Bounds of a run.
 #[derive(Debug, Clone, Copy)]
@@ -144,6 +145,22 @@ impl Migrator {
         store::read(self.client(), &self.schema).await
     }
 
+    /// The schema as the database has it now.
+    pub async fn catalog(&self) -> Result<Catalog, MigrateError> {
+        self.catalog_of(&self.applied().await?).await
+    }
+
+    /// The app's own statements, as far as the database counts them (`pg_stat_statements`); nothing where it does not.
+    pub async fn statements(&self) -> Result<Option<Vec<String>>, MigrateError> {
+        statements::read(self.client()).await
+    }
+
+    /// The server's version, such as 17.
+    pub async fn server_major(&self) -> Result<u32, MigrateError> {
+        let row = self.client().query_one("SELECT current_setting('server_version_num')::int4", &[]).await?;
+        Ok(u32::try_from(row.get::<_, i32>(0)).unwrap_or(0) / 10_000)
+    }
+
     /// What was done to the schema, oldest first.
     pub async fn history(&self) -> Result<Vec<Entry>, MigrateError> {
         store::history(self.client(), &self.schema).await
@@ -188,7 +205,7 @@ impl Migrator {
     }
 
     /// The schema now, our own versions' views left out of what stands on its columns.
-    async fn catalog(&self, known: &[Applied]) -> Result<switchover_migration::catalog::Catalog, MigrateError> {
+    async fn catalog_of(&self, known: &[Applied]) -> Result<Catalog, MigrateError> {
         let mut versions: Vec<Ident> = known.iter().map(|applied| applied.version_schema.clone()).collect();
         versions.push(self.named("base")?);
         catalog::read(self.client(), &self.schema, &versions).await
@@ -226,6 +243,21 @@ impl Migrator {
         let known = self.applied().await?;
         let written = known.into_iter().find(|known| known.number == applied.number);
         Ok(written.unwrap_or(applied))
+    }
+
+    /// Refuses to take back what says no way to: statements of the user's own without `down`, once one of them is done.
+    async fn refuse_without_way_back(&self) -> Result<(), MigrateError> {
+        let known = self.applied().await?;
+        let newest = known.iter().rev().find(|applied| matches!(applied.phase, Phase::Expanding | Phase::Expanded));
+        let Some(applied) = newest.filter(|applied| applied.planned.has_no_way_back()) else { return Ok(()) };
+        let place = Place { schema: &self.schema, number: applied.number, phase: Phase::Expanding.as_str() };
+        if !run::has_run_statements(self.client(), place).await? {
+            return Ok(());
+        }
+        let cause = format!("{} has statements of its own and does not say what takes them back.", applied.name);
+        let next = "What it made is what the live version can live with: leave it, and mend it with a next migration. Or give the \
+                    same command again to go on.";
+        Err(refused("NO-WAY-BACK", cause, next))
     }
 
     async fn finish(

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use switchover_migration::plan::{Finding, Step, Work};
+use switchover_migration::plan::{Finding, STATEMENT, Step, Work};
 use switchover_migration::{Ident, Literal, QualifiedName};
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
@@ -46,6 +46,18 @@ pub(crate) async fn steps(
                 built?;
                 note(client, place, step).await?;
             }
+            Work::Alone { sql, schema } => {
+                bound(client, settings).await?;
+                let path = format!(
+                    "SELECT set_config('search_path', {} || current_setting('search_path'), false)",
+                    Literal(&format!("{schema}, "))
+                );
+                client.batch_execute(&path).await?;
+                let done = client.batch_execute(sql).await;
+                client.batch_execute("RESET search_path; RESET statement_timeout").await?;
+                done.map_err(|error| MigrateError::from(error).at(&step.name))?;
+                note(client, place, step).await?;
+            }
             Work::Validate { sql, breaks } => {
                 bound(client, settings).await?;
                 let seen = together(client, place, step, std::slice::from_ref(sql), settings, tell).await;
@@ -78,6 +90,13 @@ async fn is_done(client: &Client, place: Place<'_>, step: &Step) -> Result<bool,
         )
         .await?;
     Ok(row.get(0))
+}
+
+/// Whether statements of the user's own are done in the phase.
+pub(crate) async fn has_run_statements(client: &Client, place: Place<'_>) -> Result<bool, MigrateError> {
+    let number = i32::try_from(place.number).unwrap_or(i32::MAX);
+    let query = "SELECT EXISTS (SELECT FROM switchover.step WHERE schema = $1 AND number = $2 AND phase = $3 AND starts_with(name, $4))";
+    Ok(client.query_one(query, &[&place.schema.as_str(), &number, &place.phase, &STATEMENT]).await?.get(0))
 }
 
 fn noted(place: Place<'_>, step: &Step) -> String {

@@ -15,6 +15,7 @@ mod rules;
 mod scene;
 mod squawk;
 mod statement;
+pub mod through_views;
 mod volatile;
 
 use std::ops::Range;
@@ -23,6 +24,7 @@ use crate::catalog::Catalog;
 
 pub(crate) use act::Act;
 pub use finding::{Finding, Severity};
+pub(crate) use name::Name;
 
 pub(crate) use statement::{Statement, statements, transactions};
 
@@ -95,6 +97,16 @@ pub fn rule_names() -> Vec<&'static str> {
 #[must_use]
 pub fn own_rule_names() -> Vec<&'static str> {
     RULES.iter().map(|rule| rule.name).collect()
+}
+
+/// Whether it makes something that a new version may need from its start: tables, columns, types and their values.
+pub(crate) fn adds(sql: &str) -> bool {
+    let makes = |act: &Act| match act {
+        Act::CreateTable { .. } | Act::AddColumn(_) | Act::CreateType { .. } | Act::AddValue { .. } => true,
+        Act::RenameTable { .. } | Act::RenameColumn { .. } | Act::RenameValue { .. } => true,
+        _ => false,
+    };
+    statements(sql).unwrap_or_default().iter().any(|statement| statement.acts.iter().any(makes))
 }
 
 /// Goes through files in order.

@@ -223,3 +223,15 @@ fn the_catalog_spares_what_is_harmless() {
     let kept = told_of_shop(Phase::Expand, "ALTER TABLE users RENAME COLUMN age TO years");
     assert!(kept.contains("ADD COLUMN years integer"), "{kept}");
 }
+
+#[test]
+fn every_rule_has_its_section_and_every_section_its_rule() {
+    let page = include_str!("../../../../docs/database-lint.md");
+    let sections: Vec<&str> =
+        page.lines().filter_map(|line| line.strip_prefix("### `")).map(|rest| rest.trim_end_matches('`')).collect();
+    let rules: Vec<&str> = own_rule_names().into_iter().chain(through_views::RULES.iter().copied()).collect();
+    assert_eq!(sections, rules);
+    for name in squawk::names() {
+        assert!(page.contains(&format!("`{name}`")), "{name}");
+    }
+}

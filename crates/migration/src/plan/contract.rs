@@ -35,6 +35,7 @@ pub fn plan_contract(catalog: &Catalog, planned: &Planned, active: &[TableChange
             steps.push(drop_index(&QualifiedName::new(&catalog.schema, index)));
         }
     }
+    steps.extend(super::sql::contract(catalog, planned));
     steps
 }
 
@@ -92,7 +93,7 @@ fn agree(catalog: &Catalog, change: &TableChange) -> Option<Step> {
 
 pub(super) fn table_of(piece: &Piece) -> Option<&Ident> {
     match piece {
-        Piece::MadeTable { .. } | Piece::MadeIndex { .. } | Piece::DroppedIndex { .. } => None,
+        Piece::MadeTable { .. } | Piece::MadeIndex { .. } | Piece::DroppedIndex { .. } | Piece::Sql { .. } => None,
         Piece::MadeColumn { table, .. }
         | Piece::ReplacedColumn { table, .. }
         | Piece::MadeConstraint { table, .. }
@@ -139,7 +140,9 @@ fn settle(planned: &Planned, on: &QualifiedName, known: Option<&Table>, piece: &
         statements
     };
     match piece {
-        Piece::MadeTable { .. } | Piece::MadeIndex { .. } | Piece::DroppedIndex { .. } => Vec::new(),
+        Piece::MadeTable { .. } | Piece::MadeIndex { .. } | Piece::DroppedIndex { .. } | Piece::Sql { .. } => {
+            Vec::new()
+        }
         Piece::DroppedConstraint { constraint, .. } => vec![alter(format!("DROP CONSTRAINT IF EXISTS {constraint}"))],
         Piece::RenamedConstraint { from, to, .. } => vec![alter(format!("RENAME CONSTRAINT {from} TO {to}"))],
         Piece::SetReplicaIdentity { identity, .. } => vec![alter(format!("REPLICA IDENTITY {identity}"))],

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use switchover_model::Problem;
 
 use super::{
-    Backfill, Finding, Ground, Lock, Piece, Planned, Step, Work, add_column, alter_column, called, constraints,
-    indexes, key_of, ours, tables,
+    Backfill, Finding, Ground, Lock, Piece, Planned, Step, Work, add_column, alter_column, constraints, indexes,
+    key_of, ours, sql, tables,
 };
 use crate::catalog::Catalog;
 use crate::change::{Assignment, TableChange, triggers};
@@ -123,11 +123,7 @@ impl<'a> Draft<'a> {
             Operation::RenameConstraint(rename) => constraints::rename(self, rename),
             Operation::DropIndex(drop) => constraints::drop_index(self, drop),
             Operation::SetReplicaIdentity(set) => constraints::replica_identity(self, set),
-            Operation::Sql(_) => Err(Problem::new(
-                "NOT-CARRIED-OUT-YET",
-                format!("the operation `{}` is not carried out yet.", called(operation)),
-                "Make this change by hand, or wait for it.",
-            )),
+            Operation::Sql(raw) => sql::add(self, raw),
         }
     }
 
@@ -173,7 +169,9 @@ impl<'a> Draft<'a> {
         let ground = self.ground;
         let number = ground.number;
         let schema = ground.version_schema;
-        let mut steps = vec![self.views_of_the_rest()];
+        let own = sql::expand(ground.catalog, schema, &self.version, &self.pieces);
+        // What the user's own statements make is seen through the version, too, so its schema comes after them.
+        let mut steps = if own.is_empty() { vec![self.views_of_the_rest()] } else { own };
         for (table, statements) in &self.made {
             let name =
                 self.version.tables.iter().find(|(_, seen)| seen.physical == *table).map(|(name, _)| name.clone());

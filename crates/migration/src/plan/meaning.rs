@@ -20,14 +20,19 @@ pub struct Meaning {
 pub fn meaning(planned: &Planned) -> Meaning {
     let mut meaning = Meaning::default();
     for piece in &planned.pieces {
-        of_expand(piece, &mut meaning.undo_of_expand);
+        of_expand(piece, &mut meaning.undo_of_expand, &mut meaning.lost);
         of_contract(planned, piece, &mut meaning.undo_of_contract, &mut meaning.lost);
     }
     meaning
 }
 
-fn of_expand(piece: &Piece, says: &mut Vec<String>) {
+fn of_expand(piece: &Piece, says: &mut Vec<String>, lost: &mut Vec<String>) {
     match piece {
+        Piece::Sql { down: Some(_), on_complete: false, .. } => says.push("your statements of `down` are run".to_owned()),
+        Piece::Sql { down: None, on_complete: false, .. } => {
+            lost.push("your statements of expand have no `down`: once one of them is done, expand can not be undone".to_owned());
+        }
+        Piece::Sql { on_complete: true, .. } => {}
         Piece::MadeTable { table } => says.push(format!("table {table} is put aside with its rows")),
         Piece::MadeColumn { table, column, .. } => {
             says.push(format!("column {column} of {table} is put aside with its values"));
@@ -53,6 +58,10 @@ fn of_expand(piece: &Piece, says: &mut Vec<String>) {
 
 fn of_contract(planned: &Planned, piece: &Piece, says: &mut Vec<String>, lost: &mut Vec<String>) {
     match piece {
+        Piece::Sql { on_complete: true, .. } => {
+            lost.push("your statements of contract: once it is begun, contract can not be undone".to_owned());
+        }
+        Piece::Sql { on_complete: false, .. } => {}
         Piece::ReplacedColumn { table, old, .. } => says.push(format!(
             "column {old} of {table} comes back with the values it had; rows written since get theirs through `down`"
         )),

@@ -13,6 +13,7 @@ mod purge;
 mod renaming;
 mod restore;
 mod standing;
+pub(crate) mod sql;
 mod tables;
 mod undo;
 
@@ -24,7 +25,7 @@ use switchover_model::Problem;
 use crate::catalog::{Catalog, Table};
 use crate::change::TableChange;
 use crate::version::{Version, VersionTable};
-use crate::{Expression, Ident, Operation, QualifiedName};
+use crate::{Expression, Ident, QualifiedName};
 
 pub use contract::plan_contract;
 pub use detach::{out_of_step, plan_attach, plan_detach};
@@ -32,6 +33,7 @@ pub use expand::{plan_expand, version_step};
 pub use meaning::{Meaning, meaning};
 pub use purge::plan_purge;
 pub use restore::{FUNCTIONS as RESTORE_FUNCTIONS, Kept, kept, plan_restore};
+pub use sql::{Hidden, STATEMENT, with_what_came};
 pub use undo::plan_undo;
 
 /// What a plan stands on.
@@ -110,6 +112,7 @@ impl Planned {
                 | Piece::DroppedIndex { .. }
                 | Piece::RenamedColumn { .. }
                 | Piece::RenamedTable { .. }
+                | Piece::Sql { .. }
                 | Piece::RenamedConstraint { .. }
                 | Piece::SetReplicaIdentity { .. } => {}
             }
@@ -238,6 +241,19 @@ pub enum Piece {
         /// Its name from then on.
         to: Ident,
     },
+    /// Statements of the user's own.
+    Sql {
+        /// What they are.
+        up: String,
+        /// What takes them back.
+        down: Option<String>,
+        /// In contract and not in expand.
+        on_complete: bool,
+        /// What was there before them and is not of the version.
+        hidden: Hidden,
+        /// The version's schema.
+        version_schema: Ident,
+    },
 }
 
 /// One step of a phase.
@@ -266,6 +282,13 @@ pub enum Work {
         /// Rows that a unique index refuses.
         #[serde(default)]
         breaks: Option<Finding>,
+    },
+    /// A statement that can share no transaction and can be given again, such as `VACUUM`.
+    Alone {
+        /// The statement.
+        sql: String,
+        /// Where names without a schema are looked for first.
+        schema: Ident,
     },
     /// Sees that a constraint holds for all rows.
     Validate {
@@ -371,27 +394,6 @@ impl<'a> Ground<'a> {
 fn nearest<'a>(name: &Ident, known: impl Iterator<Item = &'a Ident>) -> Option<&'a Ident> {
     let distance = |other: &Ident| strsim::damerau_levenshtein(name.as_str(), other.as_str());
     known.map(|other| (distance(other), other)).filter(|(distance, _)| *distance <= 2).min().map(|(_, other)| other)
-}
-
-/// The operations as a person calls them.
-fn called(operation: &Operation) -> &'static str {
-    match operation {
-        Operation::AddColumn(_) => "add_column",
-        Operation::AlterColumn(_) => "alter_column",
-        Operation::CreateConstraint(_) => "create_constraint",
-        Operation::CreateIndex(_) => "create_index",
-        Operation::CreateTable(_) => "create_table",
-        Operation::DropColumn(_) => "drop_column",
-        Operation::DropConstraint(_) => "drop_constraint",
-        Operation::DropIndex(_) => "drop_index",
-        Operation::DropMultiColumnConstraint(_) => "drop_multicolumn_constraint",
-        Operation::DropTable(_) => "drop_table",
-        Operation::RenameColumn(_) => "rename_column",
-        Operation::RenameConstraint(_) => "rename_constraint",
-        Operation::RenameTable(_) => "rename_table",
-        Operation::SetReplicaIdentity(_) => "set_replica_identity",
-        Operation::Sql(_) => "sql",
-    }
 }
 
 /// Refuses an expression with a name that may be a column of the row or of a query within: which one is not told by it.

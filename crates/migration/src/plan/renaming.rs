@@ -1,5 +1,6 @@
 //! What contract of a migration calls otherwise, and a later migration that stands on it by its new names.
 
+use super::sql::Hidden;
 use super::{Piece, Planned, attic};
 use crate::Ident;
 use crate::change::{Assignment, TableChange};
@@ -85,7 +86,7 @@ impl Planned {
     }
 }
 
-fn renamed_version(version: &Version, older: &Planned) -> Version {
+pub(super) fn renamed_version(version: &Version, older: &Planned) -> Version {
     let mut version = version.clone();
     for table in version.tables.values_mut() {
         for column in &mut table.columns {
@@ -94,6 +95,14 @@ fn renamed_version(version: &Version, older: &Planned) -> Version {
         table.physical = older.table_after(&table.physical);
     }
     version
+}
+
+pub(super) fn renamed_hidden(hidden: &Hidden, older: &Planned) -> Hidden {
+    let columns = hidden.columns.iter().map(|(table, columns)| {
+        let columns = columns.iter().map(|column| older.column_after(table, column)).collect();
+        (older.table_after(table), columns)
+    });
+    Hidden { tables: hidden.tables.iter().map(|table| older.table_after(table)).collect(), columns: columns.collect() }
 }
 
 pub(super) fn renamed_change(change: &TableChange, older: &Planned) -> TableChange {
@@ -120,6 +129,7 @@ fn renamed_piece(piece: &Piece, older: &Planned) -> Piece {
     let mut piece = piece.clone();
     match &mut piece {
         Piece::MadeTable { .. } | Piece::MadeIndex { .. } | Piece::DroppedIndex { .. } => {}
+        Piece::Sql { hidden, .. } => *hidden = renamed_hidden(hidden, older),
         Piece::MadeColumn { table, column, .. }
         | Piece::Settings { table, column, .. }
         | Piece::DroppedColumn { table, column }

@@ -55,6 +55,11 @@ END $$;
 /// once all of its rows are; each step may be gone through again.
 /// Assumes: no migration is expanded. Errors: what was put aside is not there any more; nothing was begun.
 pub fn plan_restore(catalog: &Catalog, planned: &Planned, kept: &Kept) -> Result<Vec<Step>, Vec<Problem>> {
+    if planned.pieces.iter().any(|piece| matches!(piece, Piece::Sql { on_complete: true, .. })) {
+        let cause = "its contract was statements of your own, and nothing says what takes them back.";
+        let next = "Go on with the version that is there, and mend it with a next migration.";
+        return Err(vec![Problem::new("NO-WAY-BACK", cause, next)]);
+    }
     let missing = missing(catalog, planned, kept);
     if !missing.is_empty() {
         return Err(missing);
@@ -170,7 +175,9 @@ impl Back<'_> {
             statements
         };
         match piece {
-            Piece::MadeTable { .. } | Piece::MadeIndex { .. } | Piece::DroppedIndex { .. } => Vec::new(),
+            Piece::MadeTable { .. } | Piece::MadeIndex { .. } | Piece::DroppedIndex { .. } | Piece::Sql { .. } => {
+                Vec::new()
+            }
             // Made again beside running writes.
             Piece::DroppedConstraint { .. } | Piece::RenamedTable { .. } => Vec::new(),
             Piece::MadeConstraint { not_null: None, .. } => Vec::new(),
@@ -300,7 +307,8 @@ impl Back<'_> {
                 | Piece::RenamedConstraint { .. }
                 | Piece::RenamedColumn { .. }
                 | Piece::RenamedTable { .. }
-                | Piece::SetReplicaIdentity { .. } => {}
+                | Piece::SetReplicaIdentity { .. }
+                | Piece::Sql { .. } => {}
             }
         }
         if self.is_marked() {

@@ -26,7 +26,8 @@ impl Planned {
                 | Piece::RenamedColumn { .. }
                 | Piece::RenamedTable { .. }
                 | Piece::RenamedConstraint { .. }
-                | Piece::SetReplicaIdentity { .. } => continue,
+                | Piece::SetReplicaIdentity { .. }
+                | Piece::Sql { .. } => continue,
             };
             let Some(table) = settled.tables.get_mut(table) else { continue };
             if let Some(column) = table.columns.iter_mut().find(|known| known.name == *column) {

@@ -18,6 +18,7 @@ pub fn plan_undo(catalog: &Catalog, planned: &Planned, active: &[TableChange], v
         lock: None,
         work: Work::Together(vec![format!("DROP SCHEMA IF EXISTS {version_schema} CASCADE")]),
     }];
+    steps.extend(super::sql::undo(catalog, planned));
     for table in planned.tables(table_of) {
         let Some(known) = catalog.tables.get(table) else { continue };
         let on = QualifiedName::new(&catalog.schema, table);
@@ -65,7 +66,8 @@ pub fn plan_undo(catalog: &Catalog, planned: &Planned, active: &[TableChange], v
             | Piece::RenamedConstraint { .. }
             | Piece::SetReplicaIdentity { .. }
             | Piece::RenamedColumn { .. }
-            | Piece::RenamedTable { .. } => {}
+            | Piece::RenamedTable { .. }
+            | Piece::Sql { .. } => {}
         }
     }
     steps
@@ -86,7 +88,8 @@ pub(super) fn table_of(piece: &Piece) -> Option<&Ident> {
         | Piece::RenamedConstraint { .. }
         | Piece::SetReplicaIdentity { .. }
         | Piece::RenamedColumn { .. }
-        | Piece::RenamedTable { .. } => None,
+        | Piece::RenamedTable { .. }
+        | Piece::Sql { .. } => None,
     }
 }
 
@@ -116,6 +119,7 @@ fn put_aside(number: u32, on: &QualifiedName, piece: &Piece, has: &dyn Fn(&Ident
         | Piece::RenamedConstraint { .. }
         | Piece::SetReplicaIdentity { .. }
         | Piece::RenamedColumn { .. }
-        | Piece::RenamedTable { .. } => Vec::new(),
+        | Piece::RenamedTable { .. }
+        | Piece::Sql { .. } => Vec::new(),
     }
 }

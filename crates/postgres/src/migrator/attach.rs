@@ -17,7 +17,7 @@ impl Migrator {
             Phase::Detached => return Ok(newest.clone()),
             Phase::Detaching => newest.clone(),
             Phase::Expanded => {
-                let catalog = self.catalog(&known).await?;
+                let catalog = self.catalog_of(&known).await?;
                 let earlier = self.earlier(&known, newest)?;
                 let kept = kept(&catalog, &newest.planned, earlier, std::collections::BTreeMap::new());
                 let steps = plan_detach(&catalog, &newest.planned, &active(&known));
@@ -40,7 +40,7 @@ impl Migrator {
             Phase::Expanded => return Ok(newest.clone()),
             Phase::Attaching => newest.clone(),
             Phase::Detached => {
-                let catalog = self.catalog(&known).await?;
+                let catalog = self.catalog_of(&known).await?;
                 let kept = newest.kept.as_ref().ok_or_else(|| unexpected("nothing was kept at detach"))?;
                 let steps = plan_attach(&catalog, &newest.planned, &active(&known), kept);
                 for (table, finding) in out_of_step(&catalog, &newest.planned) {

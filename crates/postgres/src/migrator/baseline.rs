@@ -37,7 +37,7 @@ impl Migrator {
                 "A starting point comes before the first migration.",
             ));
         }
-        let catalog = self.catalog(&known).await?;
+        let catalog = self.catalog_of(&known).await?;
         let version = Version::base(&catalog);
         let schema = self.named("base")?;
         let step = version_step(&catalog, &schema, &version);

@@ -64,7 +64,7 @@ impl Migrator {
         let newer: Vec<&Ident> = expanded(known).map(|applied| &applied.version_schema).collect();
         let mut older = self.versions().await?;
         older.retain(|schema| !newer.contains(&schema));
-        let catalog = self.catalog(known).await?;
+        let catalog = self.catalog_of(known).await?;
         let steps = plan_contract(&catalog, &oldest.planned, &active(known), &older);
         let earlier = self.earlier(known, &oldest)?;
         let kept = kept(&catalog, &oldest.planned, earlier, self.identities().await?);

@@ -1,7 +1,7 @@
 //! Expand: a migration's version is made beside the others.
 
 use switchover_migration::catalog::Catalog;
-use switchover_migration::plan::{Ground, Step, plan_expand, version_step};
+use switchover_migration::plan::{Ground, Step, plan_expand, version_step, with_what_came};
 use switchover_migration::version::Version;
 use switchover_migration::{Ident, Migration};
 
@@ -43,6 +43,9 @@ impl Migrator {
         };
         match self.finish(applied, Phase::Expanded, tell).await {
             Err(error) if error.is_lasting() => {
+                if self.refuse_without_way_back().await.is_err() {
+                    return Err(error);
+                }
                 self.undo(tell).await?;
                 Err(MigrateError::TakenBack(Box::new(error)))
             }
@@ -110,10 +113,12 @@ impl Migrator {
         migration: &Migration,
     ) -> Result<(Catalog, Applied, Vec<Step>), MigrateError> {
         refuse_what_is_open(known)?;
-        let catalog = self.catalog(known).await?;
+        let catalog = self.catalog_of(known).await?;
         let active = active(known);
         let base = Version::base(&catalog);
         let version = expanded(known).next_back().map_or(base, |applied| applied.planned.version.clone());
+        let pieces = expanded(known).flat_map(|applied| &applied.planned.pieces);
+        let version = with_what_came(&version, &catalog, pieces);
         let version_schema = self.version_schema(known, migration).await?;
         let number = known.last().map_or(1, |applied| applied.number + 1);
         let standing = expanded(known).fold(catalog.clone(), |standing, older| older.planned.settled_in(&standing));

@@ -29,7 +29,7 @@ impl Migrator {
         let due = self.due(what).await?;
         let mut purged = Vec::new();
         for applied in known.iter().filter(|applied| due.contains(&applied.number)) {
-            let catalog = self.catalog(&known).await?;
+            let catalog = self.catalog_of(&known).await?;
             let steps = plan_purge(&catalog, applied.number);
             if steps.is_empty() && applied.kept.is_none() {
                 continue;

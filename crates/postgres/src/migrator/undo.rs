@@ -5,6 +5,7 @@ use switchover_migration::plan::{plan_restore, plan_undo};
 use super::contract::unknown;
 use super::{MigrateError, Migrator, Progress, active, busy_with};
 use crate::error::refused;
+use crate::run::{self, Place};
 use crate::store::{Applied, Phase};
 
 /// The name of the state before the first migration.
@@ -27,7 +28,8 @@ impl Migrator {
                 self.finish_restore(applied, tell).await
             }
             Phase::Expanding | Phase::Expanded | Phase::Detaching | Phase::Detached | Phase::Attaching => {
-                let catalog = self.catalog(&known).await?;
+                self.refuse_without_way_back().await?;
+                let catalog = self.catalog_of(&known).await?;
                 let steps = plan_undo(&catalog, &newest.planned, &active(&known), &newest.version_schema);
                 let applied = self.begin(newest.clone(), Phase::Undoing, &steps).await?;
                 self.finish(applied, Phase::Undone, tell).await
@@ -63,6 +65,24 @@ impl Migrator {
         Ok(done)
     }
 
+    /// Refuses to take back what says no way to: statements of the user's own without `down`, once one of them is done.
+    pub(super) async fn refuse_without_way_back(&self) -> Result<(), MigrateError> {
+        let known = self.applied().await?;
+        let open = |applied: &&Applied| !matches!(applied.phase, Phase::Contracted | Phase::Undone);
+        let newest = known.iter().rev().find(open);
+        let Some(applied) = newest.filter(|applied| applied.planned.has_no_way_back()) else { return Ok(()) };
+        let place = Place { schema: &self.schema, number: applied.number, phase: Phase::Expanding.as_str() };
+        if !run::has_run_statements(self.client(), place).await? {
+            return Ok(());
+        }
+        Err(refused(
+            "NO-WAY-BACK",
+            format!("{} has statements of its own and does not say what takes them back.", applied.name),
+            "What it made is what the live version can live with: leave it, and mend it with a next migration. Or give the \
+             same command again to go on.",
+        ))
+    }
+
     async fn begin_restore(&mut self, known: &[Applied], newest: &Applied) -> Result<Applied, MigrateError> {
         if newest.is_baseline() {
             return Err(refused(
@@ -78,7 +98,7 @@ impl Migrator {
                 "Go on with the version that is there; a new migration can make the old columns anew.",
             ));
         };
-        let catalog = self.catalog(known).await?;
+        let catalog = self.catalog_of(known).await?;
         let steps = plan_restore(&catalog, &newest.planned, kept).map_err(MigrateError::Refused)?;
         self.begin(newest.clone(), Phase::Restoring, &steps).await
     }

@@ -6,6 +6,8 @@ mod contract;
 mod expand;
 mod failed;
 mod history;
+mod lint;
+mod migrate;
 mod plan;
 mod purge;
 mod status;
@@ -37,6 +39,8 @@ pub(crate) struct Db {
 enum Verb {
     Plan(plan::Plan),
     Expand(expand::Expand),
+    Lint(lint::Lint),
+    Migrate(migrate::Migrate),
     Contract(contract::Contract),
     Undo(undo::Undo),
     Status(status::Status),
@@ -52,6 +56,8 @@ impl Db {
         match self.verb {
             Verb::Plan(plan) => plan.run(shared).await,
             Verb::Expand(expand) => expand.run(shared).await,
+            Verb::Lint(lint) => lint.run(shared).await,
+            Verb::Migrate(migrate) => migrate.run(shared).await,
             Verb::Contract(contract) => contract.run(shared).await,
             Verb::Undo(undo) => undo.run(shared).await,
             Verb::Status(status) => status.run(shared).await,
@@ -76,6 +82,26 @@ struct Place {
     /// How long one step may try for its locks, 40 ms at a time
     #[arg(long, default_value = "60s", value_name = "D", value_parser = length)]
     lock_timeout: Duration,
+}
+
+/// The same where a database is looked at only when it is asked for.
+#[derive(Debug, clap::Args)]
+struct MaybePlace {
+    /// The database, such as postgres://app@localhost/shop; others can read it in the process list, so prefer the variable
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    url: Option<String>,
+    /// The schema whose tables change
+    #[arg(long, default_value = "public", value_name = "NAME")]
+    schema: String,
+}
+
+impl MaybePlace {
+    fn given(&self) -> Result<Place, Failure> {
+        let url = self.url.clone().ok_or_else(|| {
+            Failure::wrong("DATABASE-URL", "no database is named.", "Give --url, or set DATABASE_URL.")
+        })?;
+        Ok(Place { url, schema: self.schema.clone(), lock_timeout: Settings::default().lock_timeout })
+    }
 }
 
 impl Place {

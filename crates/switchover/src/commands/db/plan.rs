@@ -66,7 +66,7 @@ fn tell(step: &Step) {
     say::line(format_args!("  {}{lock}", step.name));
     match &step.work {
         Work::Together(statements) => statements.iter().for_each(|sql| tell_sql(sql)),
-        Work::Concurrently { sql, .. } | Work::Validate { sql, .. } => tell_sql(sql),
+        Work::Concurrently { sql, .. } | Work::Validate { sql, .. } | Work::Alone { sql, .. } => tell_sql(sql),
         Work::Backfill(work) => {
             say::line(format_args!("      about {} rows, in batches by {:?}", work.rows, work.key));
             tell_sql(&format!("UPDATE {} SET {}", work.table, work.set));
