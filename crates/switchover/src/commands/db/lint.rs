@@ -89,10 +89,8 @@ impl Lint {
 
     /// The app's own statements.
     async fn of_the_app(&self, shared: &Shared) -> Done {
-        let looker = match self.with_database || self.from_database {
-            true => Some(self.place.given()?.looker().await?),
-            false => None,
-        };
+        let is_asked = self.with_database || self.from_database;
+        let looker = if is_asked { Some(self.place.given()?.looker().await?) } else { None };
         let (mut catalog, mut major) = (None, None);
         if let Some(looker) = &looker {
             catalog = Some(looker.catalog().await.map_err(failed)?);
