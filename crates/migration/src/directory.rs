@@ -53,7 +53,7 @@ pub fn read(files: &[File]) -> Result<Vec<Migration>, Vec<Mistake>> {
     for (number, mut parts) in by_number {
         parts.sort_by_key(|(stem, part, _)| (*stem, *part));
         if let Some(cause) = clash(number, &parts) {
-            let file = parts.last().map(|(_, _, file)| *file).unwrap_or(&files[0]);
+            let file = parts.last().map_or(&files[0], |(_, _, file)| *file);
             mistakes.push(about(file, cause, "give one of them another number".to_owned()));
         }
         match migration(&parts) {

@@ -101,10 +101,10 @@ pub fn own_rule_names() -> Vec<&'static str> {
 
 /// Whether it makes something that a new version may need from its start: tables, columns, types and their values.
 pub(crate) fn adds(sql: &str) -> bool {
-    let makes = |act: &Act| match act {
-        Act::CreateTable { .. } | Act::AddColumn(_) | Act::CreateType { .. } | Act::AddValue { .. } => true,
-        Act::RenameTable { .. } | Act::RenameColumn { .. } | Act::RenameValue { .. } => true,
-        _ => false,
+    let makes = |act: &Act| {
+        let adds =
+            matches!(act, Act::CreateTable { .. } | Act::AddColumn(_) | Act::CreateType { .. } | Act::AddValue { .. });
+        adds || matches!(act, Act::RenameTable { .. } | Act::RenameColumn { .. } | Act::RenameValue { .. })
     };
     statements(sql).unwrap_or_default().iter().any(|statement| statement.acts.iter().any(makes))
 }
