@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Ident;
+use crate::{Ident, QualifiedName};
 
 /// One schema, read in one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,10 +30,22 @@ pub struct Table {
     pub constraints: Vec<TableConstraint>,
     /// What else stands on its columns.
     pub dependants: Vec<Dependant>,
+    /// Its extended statistics.
+    pub statistics: Vec<Statistics>,
     /// How many rows the database's statistics say it has.
     pub rows: u64,
+    /// Whether it has row security.
+    pub row_security: bool,
     /// Whether it is partitioned.
     pub partitioned: bool,
+    /// Its partitions, those of its partitions not among them.
+    pub partitions: Vec<Partition>,
+    /// The columns by which it is partitioned.
+    pub partition_key: Vec<Ident>,
+    /// Tables that it inherits from or that inherit from it, other than partitions.
+    pub relatives: Vec<String>,
+    /// The app's triggers that fire before our first or after our last one.
+    pub triggers_around: Vec<String>,
 }
 
 impl Table {
@@ -57,8 +69,18 @@ pub struct TableColumn {
     pub default: Option<String>,
     /// Whether the database makes its values: an identity or a generated column.
     pub generated: bool,
+    /// Whether its values are made from other columns of the row; a trigger does not see them.
+    pub computed: bool,
     /// Its comment.
     pub comment: Option<String>,
+    /// How closely the database looks at its values, where that was set.
+    pub statistics_target: Option<i32>,
+    /// Its options as `SET (...)` takes them, where there are any.
+    pub options: Option<String>,
+    /// Whether rights on it alone were granted.
+    pub granted: bool,
+    /// The sequence that it owns.
+    pub sequence: Option<QualifiedName>,
 }
 
 /// One index.
@@ -74,6 +96,32 @@ pub struct Index {
     pub valid: bool,
     /// Whether a constraint owns it.
     pub of_constraint: bool,
+    /// Whether subscribers know the table's rows by it.
+    pub replica_identity: bool,
+    /// Its comment.
+    pub comment: Option<String>,
+}
+
+/// Extended statistics.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Statistics {
+    /// Their name.
+    pub name: QualifiedName,
+    /// The columns they are about, in order.
+    pub columns: Vec<Ident>,
+    /// Their kinds as `CREATE STATISTICS` takes them.
+    pub kinds: String,
+    /// Whether they are about expressions, too.
+    pub of_expressions: bool,
+}
+
+/// A partition.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Partition {
+    /// Its name.
+    pub name: QualifiedName,
+    /// Whether it is partitioned itself.
+    pub partitioned: bool,
 }
 
 /// One constraint.
@@ -81,12 +129,34 @@ pub struct Index {
 pub struct TableConstraint {
     /// Its name.
     pub name: Ident,
-    /// The columns of this table that it stands on.
+    /// What it is.
+    pub kind: ConstraintType,
+    /// The columns of this table that it stands on, in its order.
     pub columns: Vec<Ident>,
+    /// The columns of this table that its own foreign key to itself refers to.
+    pub referred: Vec<Ident>,
+    /// What a check asks for.
+    pub condition: Option<String>,
+    /// Whether it holds for all rows, and not only for those written since it was made.
+    pub validated: bool,
+    /// Its comment.
+    pub comment: Option<String>,
     /// Its definition.
     pub definition: String,
     /// The other table, where it is another one's foreign key to this one.
     pub of_table: Option<Ident>,
+}
+
+/// What a constraint is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "the names are the database's own")]
+pub enum ConstraintType {
+    Check,
+    ForeignKey,
+    PrimaryKey,
+    Unique,
+    Exclude,
 }
 
 /// Something that stands on a column and would break with it.

@@ -5,6 +5,11 @@
 //! version. The newer version's view has defaults of its own, so its inserts never evaluate that one. Of an update the
 //! columns that changed tell. So a write counts for its version whatever the session's `search_path` is, by qualified
 //! names, out of functions, and by `COPY`.
+//!
+//! One thing a row can not tell: who changed a column that both versions have. A value that is taken from such a column
+//! goes on following it as long as it does follow it; one that its own version gave another value is left alone.
+
+mod agreement;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -28,6 +33,16 @@ pub struct TableChange {
     pub backward: Vec<Assignment>,
     /// Older versions' columns that none of their inserts can leave out, so that a row without them is the newer one's.
     pub fill: Vec<Assignment>,
+    /// Older versions' columns that newer versions' inserts leave out and older ones' may: the newer versions' views leave
+    /// a trace in their place.
+    #[serde(default)]
+    pub left: Vec<Assignment>,
+    /// The database's columns that both versions have.
+    #[serde(default)]
+    pub shared: BTreeSet<Ident>,
+    /// What an older version's insert leaves behind; names the change for good, whatever its table is called later.
+    #[serde(default)]
+    pub trace: String,
 }
 
 /// A column's value as the other side's row gives it.
@@ -55,8 +70,13 @@ impl Assignment {
     }
 
     /// The database's columns that it is taken from.
-    fn sources(&self) -> BTreeSet<Ident> {
+    pub(crate) fn sources(&self) -> BTreeSet<Ident> {
         self.parsed().columns().iter().filter_map(|name| self.names.get(name).cloned()).collect()
+    }
+
+    /// Those of them that one side alone has, and those that both have.
+    fn sources_by_side(&self, shared: &BTreeSet<Ident>) -> (BTreeSet<Ident>, BTreeSet<Ident>) {
+        self.sources().into_iter().partition(|source| !shared.contains(source))
     }
 }
 
@@ -64,80 +84,33 @@ impl TableChange {
     /// What an update of a batch of rows sets, for rows that no write has brought in step yet.
     #[must_use]
     pub fn backfill(&self) -> String {
-        let mut set: Vec<String> =
-            self.forward.iter().map(|assignment| format!("{} = {}", assignment.column, assignment.value(""))).collect();
+        let mut set: Vec<String> = self
+            .forward
+            .iter()
+            .map(|assignment| format!("{} = {}", assignment.column, self.of_row(assignment)))
+            .collect();
         set.extend(self.mark.iter().map(|mark| format!("{mark} = 1")));
         set.join(", ")
     }
 
-    /// Holds for a row whose sides agree: one of them follows from the other.
-    #[must_use]
-    pub fn agrees(&self) -> String {
-        let side = |assignments: &[Assignment]| {
-            let equal = assignments
-                .iter()
-                .map(|assignment| format!("{} IS NOT DISTINCT FROM {}", assignment.column, assignment.value("")));
-            let all: Vec<String> = equal.collect();
-            if all.is_empty() { "true".to_owned() } else { all.join(" AND ") }
-        };
-        format!("(({}) OR ({}))", side(&self.forward), side(&self.backward))
-    }
-
-    /// What an update sets in rows whose older versions' columns do not follow from the newer one's any more, and which rows
-    /// these are: those made since `kept` was, and those whose newer columns were changed since.
-    pub(crate) fn give_back(&self, kept: &Ident) -> (String, String) {
-        let mut set = Vec::new();
-        let mut rows = vec![format!("{kept} IS NULL")];
-        for back in self.backward.iter().chain(&self.fill) {
-            let (column, value) = (&back.column, back.value(""));
-            let sources = back.sources();
-            let as_then: Vec<String> = self
-                .forward
-                .iter()
-                .filter(|forward| sources.contains(&forward.column))
-                .map(|forward| format!("{} IS NOT DISTINCT FROM {}", forward.column, forward.value("")))
-                .collect();
-            // An older value that the newer one still follows from may say more than the newer one does.
-            if as_then.is_empty() {
-                set.push(format!("{column} = CASE WHEN {kept} IS NULL THEN {value} ELSE {column} END"));
-                continue;
-            }
-            let stale = format!("NOT ({}) AND {column} IS DISTINCT FROM {value}", as_then.join(" AND "));
-            set.push(format!("{column} = CASE WHEN {kept} IS NULL OR ({stale}) THEN {value} ELSE {column} END"));
-            rows.push(format!("({stale})"));
-        }
-        set.push(format!("{kept} = true"));
-        (set.join(", "), rows.join(" OR "))
-    }
-
-    /// Holds for a row that an older version wrote while nothing carried its writes over: one without a mark, or one whose
-    /// newer columns follow from the older ones no more, nor these from them.
-    pub(crate) fn out_of_step(&self) -> Option<String> {
-        let mark = self.mark.as_ref()?;
-        let follows =
-            |assignment: &Assignment| format!("{} IS NOT DISTINCT FROM {}", assignment.column, assignment.value(""));
-        // A column that follows from no other is its version's own.
-        let forward: Vec<String> =
-            self.forward.iter().filter(|forward| !forward.sources().is_empty()).map(follows).collect();
-        if forward.is_empty() {
-            return Some(format!("{mark} IS NULL"));
-        }
-        let mut agree = format!("({})", forward.join(" AND "));
-        if !self.backward.is_empty() {
-            let backward: Vec<String> = self.backward.iter().map(follows).collect();
-            agree.push_str(&format!(" OR ({})", backward.join(" AND ")));
-        }
-        Some(format!("{mark} IS NULL OR NOT ({agree})"))
+    /// A value with its columns named by their table, so that none is taken for one of a query within it.
+    pub(crate) fn of_row(&self, assignment: &Assignment) -> String {
+        assignment.value(&format!("{}.", self.table))
     }
 
     /// The default that tells an older version's insert.
     pub(crate) fn telling_default(&self, data_type: &str) -> String {
-        format!("CAST(switchover.left_out({}) AS {data_type})", Literal(&trace(self.number)))
+        format!("CAST(switchover.left_out({}) AS {data_type})", Literal(&self.trace()))
+    }
+
+    fn trace(&self) -> String {
+        if self.trace.is_empty() { format!(":{}:", self.number) } else { self.trace.clone() }
     }
 }
 
-fn trace(number: u32) -> String {
-    format!(":{number}:")
+/// The trace of a migration's change of a table.
+pub(crate) fn trace(number: u32, table: &Ident) -> String {
+    format!(":{number} {table}:")
 }
 
 /// The sequence that holds when a version older than the change last wrote, in seconds since 1970: no transaction waits for
@@ -165,10 +138,14 @@ pub const BACKFILL_SETTING: &str = "switchover.backfill";
 pub const FUNCTIONS: &str = "
 CREATE OR REPLACE FUNCTION switchover.left_out(trace text) RETURNS text LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-    PERFORM pg_catalog.set_config('switchover.left_out',
-        coalesce(pg_catalog.current_setting('switchover.left_out', true), '') || trace, true);
+    -- Once is enough, should nobody take it up.
+    IF pg_catalog.strpos(coalesce(pg_catalog.current_setting('switchover.left_out', true), ''), trace) = 0 THEN
+        PERFORM pg_catalog.set_config('switchover.left_out',
+            coalesce(pg_catalog.current_setting('switchover.left_out', true), '') || trace, true);
+    END IF;
     RETURN NULL;
 END $$;
+GRANT EXECUTE ON FUNCTION switchover.left_out(text) TO PUBLIC;
 CREATE OR REPLACE FUNCTION switchover.same_rights(source text, target text) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     given record;
@@ -182,6 +159,20 @@ BEGIN
            AND acl.privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRIGGER', 'REFERENCES')
     LOOP
         EXECUTE pg_catalog.format('GRANT %s ON %s TO %s%s', given.privilege, target::pg_catalog.regclass, given.grantee,
+            CASE WHEN given.is_grantable AND given.grantee <> 'PUBLIC' THEN ' WITH GRANT OPTION' ELSE '' END);
+    END LOOP;
+END $$;
+CREATE OR REPLACE FUNCTION switchover.same_column_rights(source text, of text, target text, name text) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    given record;
+BEGIN
+    FOR given IN
+        SELECT CASE WHEN acl.grantee = 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(acl.grantee)) END AS grantee,
+               acl.privilege_type AS privilege, acl.is_grantable
+          FROM pg_catalog.pg_attribute AS attribute, pg_catalog.aclexplode(attribute.attacl) AS acl
+         WHERE attribute.attrelid = source::pg_catalog.regclass AND attribute.attname = of
+    LOOP
+        EXECUTE pg_catalog.format('GRANT %s (%I) ON %s TO %s%s', given.privilege, name, target::pg_catalog.regclass, given.grantee,
             CASE WHEN given.is_grantable AND given.grantee <> 'PUBLIC' THEN ' WITH GRANT OPTION' ELSE '' END);
     END LOOP;
 END $$;
@@ -247,6 +238,8 @@ pub(crate) fn triggers(schema: &Ident, table: &Ident, changes: &[TableChange]) -
         "CREATE TRIGGER {last} BEFORE INSERT OR UPDATE ON {on} FOR EACH ROW {unless} EXECUTE FUNCTION {}()",
         names[1]
     ));
+    // Also for what `session_replication_role = replica` writes.
+    statements.extend([first, last].map(|name| format!("ALTER TABLE {on} ENABLE ALWAYS TRIGGER {name}")));
     statements
 }
 
@@ -261,56 +254,119 @@ fn function(name: &QualifiedName, schema: &Ident, body: &str) -> String {
         tag.insert(1, '_');
     }
     format!(
-        "CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql SET search_path = {schema}, pg_catalog AS \
+        "CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql SET search_path = {schema}, pg_temp AS \
          {tag}{body}{tag}"
     )
 }
 
-/// 1 where the row came from a version older than the change, 2 where from a newer one.
+/// -1 where the row came from a version older than the change, -2 where from a newer one. A row that comes with a mark
+/// is a copy of one whose sides are in step already (replicated, or out of a dump).
 fn see_writer(changes: &[TableChange]) -> String {
     let mut body = String::from(
-        "\nDECLARE\n    left_out text := coalesce(current_setting('switchover.left_out', true), '');\n    is_newer boolean := false;\nBEGIN\n    IF left_out <> '' THEN\n        PERFORM set_config('switchover.left_out', '', true);\n    END IF;\n",
+        "\nDECLARE\n    left_out text := coalesce(current_setting('switchover.left_out', true), '');\nBEGIN\n",
     );
-    // Who knows a change knows all before it, also where it has no column any more that they are told by.
-    let marked = changes.iter().filter_map(|change| Some((change, change.mark.as_ref()?)));
-    for (change, mark) in marked.rev() {
-        let trace = trace(change.number);
+    // The newest version leaves out what the one before it wrote: who is newer than a change is newer than those before.
+    let mut newest: Option<&Ident> = None;
+    for (change, mark) in marked(changes).rev() {
+        let trace = change.trace();
         let trace = Literal(&trace);
-        let _ = writeln!(body, "    is_newer := is_newer OR position({trace} IN left_out) = 0;");
-        let _ = writeln!(body, "    NEW.{mark} := CASE WHEN is_newer THEN 2 ELSE 1 END;");
+        let unless = newest.map(|newest| format!(" AND NEW.{newest} <> -2")).unwrap_or_default();
+        let _ = writeln!(
+            body,
+            "    NEW.{mark} := coalesce(NEW.{mark}, CASE WHEN position({trace} IN left_out) > 0{unless} THEN -1 ELSE -2 END);\n    left_out := replace(left_out, {trace}, '');"
+        );
+        newest = Some(mark);
     }
-    body.push_str("    RETURN NEW;\nEND\n");
+    for change in changes.iter().filter(|change| !change.left.is_empty()) {
+        let trace = change.trace();
+        let trace = Literal(&trace);
+        let _ = writeln!(
+            body,
+            "    IF position({trace} IN left_out) > 0 THEN\n        left_out := replace(left_out, {trace}, '');"
+        );
+        for left in &change.left {
+            let _ = writeln!(body, "        NEW.{} := {};", left.column, left.value("NEW."));
+        }
+        body.push_str("    END IF;\n");
+    }
+    body.push_str(
+        "    IF left_out IS DISTINCT FROM current_setting('switchover.left_out', true) THEN\n        PERFORM set_config('switchover.left_out', left_out, true);\n    END IF;\n    RETURN NEW;\nEND\n",
+    );
     body
 }
 
 fn keep_in_step(schema: &Ident, changes: &[TableChange]) -> String {
-    let marked = || changes.iter().filter_map(|change| Some((change, change.mark.as_ref()?)));
-    let mut body = String::from("\nBEGIN\n    IF TG_OP = 'INSERT' THEN\n");
-    for (change, mark) in marked().rev() {
-        when(&mut body, &format!("NEW.{mark} = 2"), &change.backward);
+    let mut body = String::from("\nDECLARE\n");
+    for change in changes {
+        for flag in ["newer", "older", "settled", "followed"] {
+            let _ = writeln!(body, "    {flag}_{} boolean := false;", change.number);
+        }
     }
-    for filled in changes.iter().flat_map(|change| &change.fill) {
-        when(&mut body, &format!("NEW.{} IS NULL", filled.column), std::slice::from_ref(filled));
-    }
-    for (change, mark) in marked() {
-        when(&mut body, &format!("NEW.{mark} = 1"), &change.forward);
-        note_older(&mut body, schema, change, &format!("NEW.{mark} = 1"));
-    }
+    body.push_str("BEGIN\n    IF TG_OP = 'INSERT' THEN\n");
+    after_insert(&mut body, schema, changes);
     body.push_str("    ELSE\n");
-    // A write is one version's: what it changed of the newest change is carried to the older ones, then the rest onward.
-    for (change, _) in marked().rev() {
-        when(&mut body, &by_newer(change), &change.backward);
-    }
-    for (change, mark) in marked() {
-        let by_older = changed(change.forward.iter().flat_map(Assignment::sources));
-        let by_newer = by_newer(change);
-        // Before the newer columns follow.
-        note_older(&mut body, schema, change, &format!("NOT {by_newer} AND {by_older}"));
-        when(&mut body, &format!("NOT {by_newer} AND (NEW.{mark} IS NULL OR {by_older})"), &change.forward);
-        let _ = writeln!(body, "        NEW.{mark} := coalesce(NEW.{mark}, 1);");
-    }
+    after_update(&mut body, schema, changes);
     body.push_str("    END IF;\n    RETURN NEW;\nEND\n");
     body
+}
+
+fn marked(changes: &[TableChange]) -> impl DoubleEndedIterator<Item = (&TableChange, &Ident)> {
+    changes.iter().filter_map(|change| Some((change, change.mark.as_ref()?)))
+}
+
+fn after_insert(body: &mut String, schema: &Ident, changes: &[TableChange]) {
+    for (change, mark) in marked(changes).rev() {
+        when(body, &format!("NEW.{mark} = -2"), &change.backward);
+    }
+    for filled in changes.iter().flat_map(|change| &change.fill) {
+        when(body, &format!("NEW.{} IS NULL", filled.column), std::slice::from_ref(filled));
+    }
+    for (change, mark) in marked(changes) {
+        when(body, &format!("NEW.{mark} = -1"), &change.forward);
+        note_older(body, schema, change, &format!("NEW.{mark} = -1"));
+        let _ = writeln!(body, "        NEW.{mark} := abs(NEW.{mark});");
+    }
+}
+
+/// A write is one version's: what it changed of the newest change is carried to the older ones, then the rest onward.
+fn after_update(body: &mut String, schema: &Ident, changes: &[TableChange]) {
+    for change in changes {
+        let number = change.number;
+        let _ = writeln!(body, "        newer_{number} := {};", changed(&change.newer_columns()));
+        let _ = writeln!(body, "        older_{number} := {};", changed(&change.older_columns()));
+        // Both sides at once and in step: a copy of a row (replicated).
+        let _ = writeln!(
+            body,
+            "        IF newer_{number} AND older_{number} THEN\n            settled_{number} := {};\n        END IF;",
+            change.agrees_in("NEW.")
+        );
+    }
+    for (place, (change, mark)) in marked(changes).enumerate() {
+        // A newer version's write of a row that is not in step yet: what it leaves alone has the value it would have had.
+        let newer: Vec<String> =
+            marked(changes).skip(place).map(|(change, _)| format!("newer_{}", change.number)).collect();
+        if change.forward.is_empty() {
+            continue;
+        }
+        let _ = writeln!(body, "        IF NEW.{mark} IS NULL AND ({}) THEN", newer.join(" OR "));
+        for assignment in &change.forward {
+            let column = &assignment.column;
+            let _ = writeln!(
+                body,
+                "            IF {} THEN\n                OLD.{column} := {};\n                NEW.{column} := OLD.{column};\n            ELSE\n                OLD.{column} := {};\n            END IF;",
+                same(&format!("NEW.{column}"), &format!("OLD.{column}")),
+                assignment.value("OLD."),
+                assignment.value("OLD."),
+            );
+        }
+        body.push_str("        END IF;\n");
+    }
+    for change in changes.iter().rev() {
+        backward_of(body, change);
+    }
+    for change in changes {
+        forward_of(body, schema, change);
+    }
 }
 
 fn note_older(body: &mut String, schema: &Ident, change: &TableChange, condition: &str) {
@@ -322,16 +378,94 @@ fn note_older(body: &mut String, schema: &Ident, change: &TableChange, condition
     );
 }
 
-/// Whether an update came from a version that knows the change: it changed a column that older ones do not.
-fn by_newer(change: &TableChange) -> String {
-    changed(change.forward.iter().map(|assignment| assignment.column.clone()))
+/// What an update by the newer version gives the older one's columns.
+fn backward_of(body: &mut String, change: &TableChange) {
+    let number = change.number;
+    let _ = writeln!(body, "        newer_{number} := newer_{number} OR {};", changed(&change.newer_columns()));
+    for assignment in change.of_older() {
+        let column = &assignment.column;
+        let (alone, shared) = assignment.sources_by_side(&change.shared);
+        let all: BTreeSet<Ident> = alone.union(&shared).cloned().collect();
+        let is_newer = format!("NOT settled_{number} AND newer_{number} AND {}", changed(&all));
+        if !all.is_empty() {
+            when(body, &is_newer, std::slice::from_ref(assignment));
+        }
+        if !shared.is_empty() {
+            let _ = writeln!(
+                body,
+                "        IF NOT newer_{number} AND NOT older_{number} AND {} AND {} THEN\n            followed_{number} := true;\n            NEW.{column} := {};\n        END IF;",
+                changed(&shared),
+                same(&format!("OLD.{column}"), &assignment.value("OLD.")),
+                assignment.value("NEW."),
+            );
+        }
+    }
 }
 
-fn changed(columns: impl Iterator<Item = Ident>) -> String {
-    let columns: BTreeSet<Ident> = columns.collect();
-    let each: Vec<String> =
-        columns.iter().map(|column| format!("NEW.{column} IS DISTINCT FROM OLD.{column}")).collect();
-    if each.is_empty() { "(false)".to_owned() } else { format!("({})", each.join(" OR ")) }
+/// What an update by the older version gives the newer one's columns.
+fn forward_of(body: &mut String, schema: &Ident, change: &TableChange) {
+    let number = change.number;
+    let Some(mark) = &change.mark else { return };
+    note_older(body, schema, change, &format!("older_{number} AND NOT newer_{number}"));
+    for assignment in &change.forward {
+        let column = &assignment.column;
+        let (alone, shared) = assignment.sources_by_side(&change.shared);
+        let mut reasons = vec![format!("NEW.{mark} IS NULL")];
+        if !alone.is_empty() {
+            reasons.push(format!("NOT followed_{number} AND {}", changed(&alone)));
+        }
+        if !shared.is_empty() {
+            reasons.push(format!(
+                "{} AND (older_{number} OR {})",
+                changed(&shared),
+                same(&format!("OLD.{column}"), &assignment.value("OLD."))
+            ));
+        }
+        let reasons: Vec<String> = reasons.into_iter().map(|reason| format!("({reason})")).collect();
+        let is_older = format!("NOT newer_{number} AND ({})", reasons.join(" OR "));
+        when(body, &is_older, std::slice::from_ref(assignment));
+    }
+    let _ = writeln!(
+        body,
+        "        NEW.{mark} := CASE WHEN settled_{number} THEN coalesce(NEW.{mark}, 1) WHEN newer_{number} THEN 2 WHEN older_{number} THEN 1 ELSE coalesce(NEW.{mark}, 1) END;"
+    );
+}
+
+impl TableChange {
+    /// Columns that only versions with the change write.
+    fn newer_columns(&self) -> BTreeSet<Ident> {
+        self.forward.iter().map(|assignment| assignment.column.clone()).collect()
+    }
+
+    /// All of the older version's values.
+    pub(crate) fn of_older(&self) -> impl Iterator<Item = &Assignment> {
+        self.backward.iter().chain(&self.fill).chain(&self.left)
+    }
+
+    /// Columns of the change that only older versions write.
+    fn older_columns(&self) -> BTreeSet<Ident> {
+        let kept = self.of_older().map(|assignment| assignment.column.clone());
+        let read = self.forward.iter().flat_map(|assignment| assignment.sources_by_side(&self.shared).0);
+        kept.chain(read).collect()
+    }
+}
+
+/// Whether two values are the same to the byte: `=` of a type may not exist (json, xml, point) and may hold for values that
+/// differ to an application (citext, numeric, box).
+fn same(one: &str, other: &str) -> String {
+    format!("ROW({one})::record OPERATOR(pg_catalog.*=) ROW({other})::record")
+}
+
+/// Whether one of these columns has another value than before.
+fn changed(columns: &BTreeSet<Ident>) -> String {
+    let row = |row: &str| {
+        let columns: Vec<String> = columns.iter().map(|column| format!("{row}.{column}")).collect();
+        columns.join(", ")
+    };
+    if columns.is_empty() {
+        return "(false)".to_owned();
+    }
+    format!("(ROW({})::record OPERATOR(pg_catalog.*<>) ROW({})::record)", row("NEW"), row("OLD"))
 }
 
 fn when(body: &mut String, condition: &str, assignments: &[Assignment]) {

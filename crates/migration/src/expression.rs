@@ -132,6 +132,13 @@ impl Expression {
         text
     }
 
+    /// Whether a query stands in it.
+    #[must_use]
+    pub fn has_query(&self) -> bool {
+        let Ok(parsed) = sql::parse("SELECT (", &self.sql, ")") else { return true };
+        only_value(&parsed.root).is_none_or(|value| value.descendants().any(|node| is_query(node.kind())))
+    }
+
     /// Whether it is a literal, signed or cast at most.
     #[must_use]
     pub fn is_literal(&self) -> bool {

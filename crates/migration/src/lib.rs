@@ -16,6 +16,7 @@ mod file;
 mod fragment;
 pub mod framework;
 mod ident;
+mod index_definition;
 pub mod lint;
 mod mistake;
 mod operation;

@@ -129,7 +129,7 @@ fn own_tables(name: &SyntaxNode, value: &SyntaxNode) -> Result<Vec<Option<Ident>
 }
 
 /// The name that a token means: folded to lower case, or as quoted.
-fn ident(token: &SyntaxToken) -> Result<Ident, String> {
+pub(crate) fn ident(token: &SyntaxToken) -> Result<Ident, String> {
     let text = token.text();
     if text.len() > 2 && text[..2].eq_ignore_ascii_case("u&") {
         return Err(format!("write the name {text} without U&"));

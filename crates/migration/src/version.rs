@@ -21,6 +21,18 @@ pub struct VersionTable {
     pub physical: Ident,
     /// Its columns in the order in which they are seen.
     pub columns: Vec<VersionColumn>,
+    /// Columns that its inserts go past, to say that they are its own.
+    #[serde(default)]
+    pub hidden: Vec<HiddenColumn>,
+}
+
+/// A column that a version does not see. A view between its own and the table has it, with a default that leaves a trace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HiddenColumn {
+    /// Its name in the database.
+    pub physical: Ident,
+    /// What the view between gives it.
+    pub default: String,
 }
 
 /// One column of a version.
@@ -48,7 +60,7 @@ impl Version {
                 default: None,
                 comment: column.comment.clone(),
             });
-            (name.clone(), VersionTable { physical: name.clone(), columns: columns.collect() })
+            (name.clone(), VersionTable { physical: name.clone(), columns: columns.collect(), hidden: Vec::new() })
         };
         Self { tables: catalog.tables.iter().filter(|(name, _)| !is_ours(name)).map(table).collect() }
     }
@@ -87,23 +99,73 @@ pub fn is_ours(name: &Ident) -> bool {
 /// A view of a plain selection is updatable by itself, and with `security_invoker` (PostgreSQL 15) who uses it needs
 /// and has exactly the rights on the table, row security included.
 pub(crate) fn view(catalog: &Catalog, schema: &Ident, name: &Ident, table: &VersionTable) -> Vec<String> {
-    let view = QualifiedName::new(schema, name);
     let base = QualifiedName::new(&catalog.schema, &table.physical);
-    let columns: Vec<String> =
-        table.columns.iter().map(|column| format!("{} AS {}", column.physical, column.name)).collect();
-    let mut statements = vec![
-        format!("CREATE VIEW {view} WITH (security_invoker = true) AS SELECT {} FROM {base}", columns.join(", ")),
-        format!("SELECT switchover.same_rights({}, {})", literal(&base), literal(&view)),
-    ];
+    let view = QualifiedName::new(schema, name);
+    let columns: Vec<(Ident, Ident, Option<&String>)> = table
+        .columns
+        .iter()
+        .map(|column| (column.physical.clone(), column.name.clone(), column.default.as_ref()))
+        .collect();
+    let mut statements = if table.hidden.is_empty() {
+        selection(catalog, table, &base, &view, &columns)
+    } else {
+        let between = QualifiedName::new(schema, &name.prefixed(OURS));
+        let hidden = table
+            .hidden
+            .iter()
+            .map(|hidden| (hidden.physical.clone(), hidden.physical.prefixed(OURS), Some(&hidden.default)));
+        let all: Vec<_> = columns.iter().map(|(from, to, _)| (from.clone(), to.clone(), None)).chain(hidden).collect();
+        let outer: Vec<_> = columns.iter().map(|(_, name, default)| (name.clone(), name.clone(), *default)).collect();
+        let mut both = selection(catalog, table, &base, &between, &all);
+        both.extend(selection(catalog, table, &between, &view, &outer));
+        both
+    };
     for column in &table.columns {
-        if let Some(default) = &column.default {
-            statements.push(format!("ALTER VIEW {view} ALTER COLUMN {} SET DEFAULT {default}", column.name));
-        }
         if let Some(comment) = &column.comment {
             statements.push(format!("COMMENT ON COLUMN {view}.{} IS {}", column.name, crate::Literal(comment)));
         }
     }
     statements
+}
+
+/// A view of columns of `from`, by other names and with defaults of their own, with the rights that are on `from`.
+fn selection(
+    catalog: &Catalog,
+    table: &VersionTable,
+    from: &QualifiedName,
+    view: &QualifiedName,
+    columns: &[(Ident, Ident, Option<&String>)],
+) -> Vec<String> {
+    let list: Vec<String> = columns.iter().map(|(of, name, _)| format!("{of} AS {name}")).collect();
+    let known = catalog.tables.get(&table.physical);
+    let granted = known.is_some_and(|table| table.columns.iter().any(|column| column.granted));
+    // Through a view that is its user's, PostgreSQL asks for a right on every column that the view has. One that is its
+    // owner's asks for those of the columns that are used, and row security would be the owner's.
+    let invoker = !granted || known.is_some_and(|table| table.row_security);
+    let mut statements = vec![
+        format!("CREATE VIEW {view} WITH (security_invoker = {invoker}) AS SELECT {} FROM {from}", list.join(", ")),
+        format!("SELECT switchover.same_rights({}, {})", literal(from), literal(view)),
+    ];
+    for (of, name, default) in columns {
+        if let Some(default) = default {
+            statements.push(format!("ALTER VIEW {view} ALTER COLUMN {name} SET DEFAULT {default}"));
+        }
+        if granted {
+            statements.push(same_column_rights(from, of, view, name));
+        }
+    }
+    statements
+}
+
+/// Gives a column the rights that were granted on another one alone.
+pub(crate) fn same_column_rights(from: &QualifiedName, of: &Ident, to: &QualifiedName, name: &Ident) -> String {
+    format!(
+        "SELECT switchover.same_column_rights({}, {}, {}, {})",
+        literal(from),
+        crate::Literal(of.as_str()),
+        literal(to),
+        crate::Literal(name.as_str())
+    )
 }
 
 fn literal(name: &QualifiedName) -> String {

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use switchover_migration::Ident;
-use switchover_migration::catalog::{Catalog, Dependant, Index, Table, TableColumn, TableConstraint};
+use switchover_migration::catalog::{
+    Catalog, ConstraintType, Dependant, Index, Partition, Statistics, Table, TableColumn, TableConstraint,
+};
+use switchover_migration::{Ident, QualifiedName};
 use tokio_postgres::{Client, Row};
 
 use crate::migrator::MigrateError;
 
 const TABLES: &str = "
-SELECT class.oid, class.relname, class.relkind = 'p', greatest(class.reltuples, 0)::int8
+SELECT class.oid, class.relname, class.relkind = 'p', greatest(class.reltuples, 0)::int8, class.relrowsecurity
   FROM pg_catalog.pg_class AS class JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = class.relnamespace
  WHERE namespace.nspname = $1 AND class.relkind IN ('r', 'p') AND NOT class.relispartition";
 
@@ -21,7 +23,14 @@ SELECT class.relname FROM pg_catalog.pg_class AS class
 const COLUMNS: &str = "
 SELECT attribute.attname, pg_catalog.format_type(attribute.atttypid, attribute.atttypmod), NOT attribute.attnotnull,
        pg_catalog.pg_get_expr(value.adbin, value.adrelid), attribute.attidentity <> '' OR attribute.attgenerated <> '',
-       pg_catalog.col_description(attribute.attrelid, attribute.attnum)
+       pg_catalog.col_description(attribute.attrelid, attribute.attnum), attribute.attgenerated <> '',
+       nullif(attribute.attstattarget, -1)::int4, pg_catalog.array_to_string(attribute.attoptions, ', '),
+       attribute.attacl IS NOT NULL,
+       (SELECT ARRAY[namespace.nspname::text, sequence.relname::text] FROM pg_catalog.pg_depend AS depend
+          JOIN pg_catalog.pg_class AS sequence ON sequence.oid = depend.objid AND sequence.relkind = 'S'
+          JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = sequence.relnamespace
+         WHERE depend.classid = 'pg_catalog.pg_class'::regclass AND depend.refclassid = 'pg_catalog.pg_class'::regclass
+           AND depend.refobjid = attribute.attrelid AND depend.refobjsubid = attribute.attnum AND depend.deptype = 'a' LIMIT 1)
   FROM pg_catalog.pg_attribute AS attribute
   LEFT JOIN pg_catalog.pg_attrdef AS value ON value.adrelid = attribute.attrelid AND value.adnum = attribute.attnum
  WHERE attribute.attrelid = $1 AND attribute.attnum > 0 AND NOT attribute.attisdropped ORDER BY attribute.attnum";
@@ -34,7 +43,8 @@ SELECT class.relname, pg_catalog.pg_get_indexdef(index.indexrelid), index.indisv
               WHERE attribute.attrelid = index.indrelid AND attribute.attnum > 0
                 AND (attribute.attnum = ANY (index.indkey) OR EXISTS (SELECT FROM pg_catalog.pg_depend AS depend
                        WHERE depend.classid = 'pg_catalog.pg_class'::regclass AND depend.objid = index.indexrelid
-                         AND depend.refobjid = index.indrelid AND depend.refobjsubid = attribute.attnum)))
+                         AND depend.refobjid = index.indrelid AND depend.refobjsubid = attribute.attnum))),
+       index.indisreplident, pg_catalog.obj_description(index.indexrelid, 'pg_class')
   FROM pg_catalog.pg_index AS index JOIN pg_catalog.pg_class AS class ON class.oid = index.indexrelid
  WHERE index.indrelid = $1 ORDER BY class.relname";
 
@@ -47,13 +57,19 @@ SELECT attribute.attname FROM pg_catalog.pg_index AS index, unnest(index.indkey:
 const CONSTRAINTS: &str = "
 SELECT constr.conname, pg_catalog.pg_get_constraintdef(constr.oid),
        CASE WHEN constr.conrelid <> $1 THEN (SELECT relname FROM pg_catalog.pg_class WHERE oid = constr.conrelid) END,
-       ARRAY(SELECT attname::text FROM pg_catalog.pg_attribute AS attribute WHERE attribute.attrelid = $1
-              AND attribute.attnum = ANY (CASE WHEN constr.conrelid = $1 THEN constr.conkey ELSE constr.confkey END))
+       ARRAY(SELECT attribute.attname::text
+               FROM unnest(CASE WHEN constr.conrelid = $1 THEN constr.conkey ELSE constr.confkey END) WITH ORDINALITY AS key(number, place)
+               JOIN pg_catalog.pg_attribute AS attribute ON attribute.attrelid = $1 AND attribute.attnum = key.number
+              ORDER BY key.place),
+       constr.contype::text, pg_catalog.pg_get_expr(constr.conbin, constr.conrelid), constr.convalidated,
+       pg_catalog.obj_description(constr.oid, 'pg_constraint'),
+       ARRAY(SELECT attribute.attname::text FROM pg_catalog.pg_attribute AS attribute
+              WHERE attribute.attrelid = $1 AND constr.conrelid = constr.confrelid AND attribute.attnum = ANY (constr.confkey))
   FROM pg_catalog.pg_constraint AS constr
  WHERE (constr.conrelid = $1 OR constr.confrelid = $1) AND constr.contype IN ('c', 'f', 'p', 'u', 'x')
  ORDER BY constr.conname";
 
-/// Views, policies, triggers, publications' column lists, generated columns and statistics on a column.
+/// Views, rules, policies, triggers, publications' column lists, functions with a parsed body and generated columns on a column.
 const DEPENDANTS: &str = "
 SELECT DISTINCT attribute.attname::text,
        pg_catalog.pg_describe_object(depend.classid, depend.objid, 0)
@@ -62,8 +78,10 @@ SELECT DISTINCT attribute.attname::text,
     ON attribute.attrelid = depend.refobjid AND attribute.attnum = depend.refobjsubid
  WHERE depend.refclassid = 'pg_catalog.pg_class'::regclass AND depend.refobjid = $1 AND depend.refobjsubid > 0
    AND NOT attribute.attisdropped AND depend.deptype IN ('n', 'a')
-   AND depend.classid IN ('pg_catalog.pg_rewrite'::regclass, 'pg_catalog.pg_policy'::regclass, 'pg_catalog.pg_trigger'::regclass,
-                          'pg_catalog.pg_publication_rel'::regclass, 'pg_catalog.pg_statistic_ext'::regclass)
+   AND (depend.classid = 'pg_catalog.pg_statistic_ext'::regclass
+        AND EXISTS (SELECT FROM pg_catalog.pg_statistic_ext AS of WHERE of.oid = depend.objid AND of.stxexprs IS NOT NULL)
+        OR depend.classid IN ('pg_catalog.pg_rewrite'::regclass, 'pg_catalog.pg_policy'::regclass, 'pg_catalog.pg_trigger'::regclass,
+                          'pg_catalog.pg_publication_rel'::regclass, 'pg_catalog.pg_proc'::regclass))
 UNION
 SELECT source.attname::text, 'generated column ' || made.attname
   FROM pg_catalog.pg_attrdef AS value
@@ -71,6 +89,41 @@ SELECT source.attname::text, 'generated column ' || made.attname
   JOIN pg_catalog.pg_attribute AS made ON made.attrelid = value.adrelid AND made.attnum = value.adnum
   JOIN pg_catalog.pg_attribute AS source ON source.attrelid = depend.refobjid AND source.attnum = depend.refobjsubid
  WHERE value.adrelid = $1 AND made.attgenerated <> '' AND depend.refobjid = $1 AND source.attnum <> made.attnum";
+
+const STATISTICS: &str = "
+SELECT namespace.nspname, statistics.stxname,
+       ARRAY(SELECT attribute.attname::text FROM unnest(statistics.stxkeys::int2[]) WITH ORDINALITY AS key(number, place)
+               JOIN pg_catalog.pg_attribute AS attribute ON attribute.attrelid = $1 AND attribute.attnum = key.number
+              ORDER BY key.place),
+       (SELECT string_agg(CASE kind WHEN 'd' THEN 'ndistinct' WHEN 'f' THEN 'dependencies' WHEN 'm' THEN 'mcv' END, ', ')
+          FROM unnest(statistics.stxkind) AS kind),
+       statistics.stxexprs IS NOT NULL
+  FROM pg_catalog.pg_statistic_ext AS statistics
+  JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = statistics.stxnamespace
+ WHERE statistics.stxrelid = $1 ORDER BY statistics.stxname";
+
+const PARTITIONS: &str = "
+SELECT namespace.nspname, class.relname, class.relkind = 'p', class.relispartition, class.oid::pg_catalog.regclass::text
+  FROM pg_catalog.pg_inherits AS inherits
+  JOIN pg_catalog.pg_class AS class
+    ON class.oid = CASE WHEN inherits.inhparent = $1 THEN inherits.inhrelid ELSE inherits.inhparent END
+  JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = class.relnamespace
+ WHERE inherits.inhparent = $1 OR inherits.inhrelid = $1 ORDER BY namespace.nspname, class.relname";
+
+/// A column of an expression of the key counts, too.
+const PARTITION_KEY: &str = "
+SELECT attribute.attname FROM pg_catalog.pg_partitioned_table AS partitioned
+  JOIN pg_catalog.pg_attribute AS attribute ON attribute.attrelid = partitioned.partrelid
+ WHERE partitioned.partrelid = $1 AND attribute.attnum > 0
+   AND (attribute.attnum = ANY (partitioned.partattrs::int2[]) OR EXISTS (SELECT FROM pg_catalog.pg_depend AS depend
+         WHERE depend.classid = 'pg_catalog.pg_class'::regclass AND depend.objid = $1 AND depend.refobjid = $1
+           AND depend.refobjsubid = attribute.attnum AND partitioned.partexprs IS NOT NULL))";
+
+/// Triggers fire in the order of their names, byte by byte.
+const TRIGGERS_AROUND: &str = "
+SELECT tgname FROM pg_catalog.pg_trigger
+ WHERE tgrelid = $1 AND NOT tgisinternal AND tgtype & 3 = 3 AND tgname NOT IN ('!switchover', '~switchover')
+   AND (tgname::text COLLATE \"C\" < '!switchover' OR tgname::text COLLATE \"C\" > '~switchover') ORDER BY tgname";
 
 /// Whether a rewrite rule is of one of our own versions' views, which follow their columns by themselves.
 fn is_of_version(what: &str, versions: &[Ident]) -> bool {
@@ -89,14 +142,21 @@ pub(crate) async fn read(client: &Client, schema: &Ident, versions: &[Ident]) ->
     for row in client.query(TABLES, &[&schema.as_str()]).await? {
         let oid: u32 = row.get(0);
         let rows: i64 = row.get(3);
+        let (partitions, relatives) = relatives(client, oid).await?;
         let table = Table {
             columns: columns(client, oid).await?,
-            primary_key: key(client, oid).await?,
+            primary_key: columns_of(client, PRIMARY_KEY, oid).await?,
             indexes: indexes(client, oid).await?,
             constraints: constraints(client, oid).await?,
             dependants: dependants(client, oid, versions).await?,
             rows: u64::try_from(rows).unwrap_or(0),
             partitioned: row.get(2),
+            row_security: row.get(4),
+            statistics: statistics(client, oid).await?,
+            partitions,
+            partition_key: columns_of(client, PARTITION_KEY, oid).await?,
+            relatives,
+            triggers_around: client.query(TRIGGERS_AROUND, &[&oid]).await?.iter().map(|row| row.get(0)).collect(),
         };
         tables.insert(ident(&row, 1)?, table);
     }
@@ -124,14 +184,56 @@ async fn columns(client: &Client, oid: u32) -> Result<Vec<TableColumn>, MigrateE
             nullable: row.get(2),
             default: row.get(3),
             generated: row.get(4),
+            computed: row.get(6),
             comment: row.get(5),
+            statistics_target: row.get(7),
+            options: row.get(8),
+            granted: row.get(9),
+            sequence: sequence(row.get(10))?,
         })
     };
     rows.iter().map(column).collect()
 }
 
-async fn key(client: &Client, oid: u32) -> Result<Vec<Ident>, MigrateError> {
-    client.query(PRIMARY_KEY, &[&oid]).await?.iter().map(|row| ident(row, 0)).collect()
+async fn columns_of(client: &Client, query: &str, oid: u32) -> Result<Vec<Ident>, MigrateError> {
+    client.query(query, &[&oid]).await?.iter().map(|row| ident(row, 0)).collect()
+}
+
+fn qualified(row: &Row, column: usize) -> Result<QualifiedName, MigrateError> {
+    Ok(QualifiedName::new(&ident(row, column)?, &ident(row, column + 1)?))
+}
+
+/// Its partitions, and the names of other tables that it inherits from or that inherit from it.
+async fn relatives(client: &Client, oid: u32) -> Result<(Vec<Partition>, Vec<String>), MigrateError> {
+    let (mut partitions, mut relatives) = (Vec::new(), Vec::new());
+    for row in client.query(PARTITIONS, &[&oid]).await? {
+        if row.get(3) {
+            partitions.push(Partition { name: qualified(&row, 0)?, partitioned: row.get(2) });
+        } else {
+            relatives.push(row.get(4));
+        }
+    }
+    Ok((partitions, relatives))
+}
+
+async fn statistics(client: &Client, oid: u32) -> Result<Vec<Statistics>, MigrateError> {
+    let rows = client.query(STATISTICS, &[&oid]).await?;
+    let statistics = |row: &Row| {
+        let kinds: Option<String> = row.get(3);
+        Ok(Statistics {
+            name: qualified(row, 0)?,
+            columns: idents(row.get(2))?,
+            kinds: kinds.unwrap_or_default(),
+            of_expressions: row.get(4),
+        })
+    };
+    rows.iter().map(statistics).collect()
+}
+
+fn sequence(name: Option<Vec<String>>) -> Result<Option<QualifiedName>, MigrateError> {
+    let names = idents(name.unwrap_or_default())?;
+    let [schema, name] = &names[..] else { return Ok(None) };
+    Ok(Some(QualifiedName::new(schema, name)))
 }
 
 async fn indexes(client: &Client, oid: u32) -> Result<Vec<Index>, MigrateError> {
@@ -143,6 +245,8 @@ async fn indexes(client: &Client, oid: u32) -> Result<Vec<Index>, MigrateError> 
             definition: row.get(1),
             valid: row.get(2),
             of_constraint: row.get(3),
+            replica_identity: row.get(5),
+            comment: row.get(6),
         })
     };
     rows.iter().map(index).collect()
@@ -152,8 +256,21 @@ async fn constraints(client: &Client, oid: u32) -> Result<Vec<TableConstraint>, 
     let rows = client.query(CONSTRAINTS, &[&oid]).await?;
     let constraint = |row: &Row| {
         let of_table: Option<String> = row.get(2);
+        let kind: String = row.get(4);
         Ok(TableConstraint {
             name: ident(row, 0)?,
+            kind: match kind.as_str() {
+                "c" => ConstraintType::Check,
+                "f" => ConstraintType::ForeignKey,
+                "p" => ConstraintType::PrimaryKey,
+                "u" => ConstraintType::Unique,
+                "x" => ConstraintType::Exclude,
+                other => return Err(MigrateError::Unexpected(format!("a constraint of the type {other}"))),
+            },
+            condition: row.get(5),
+            validated: row.get(6),
+            comment: row.get(7),
+            referred: idents(row.get(8))?,
             columns: idents(row.get(3))?,
             definition: row.get(1),
             of_table: idents(of_table.into_iter().collect())?.pop(),

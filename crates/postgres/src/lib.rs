@@ -13,6 +13,7 @@ mod connection;
 mod error;
 mod fence;
 mod migrator;
+mod probe;
 mod run;
 mod statements;
 mod store;

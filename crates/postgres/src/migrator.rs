@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use switchover_migration::catalog::Catalog;
 use switchover_migration::change::TableChange;
-use switchover_migration::plan::{Meaning, Step, meaning, plan_contract, plan_undo};
+use switchover_migration::plan::{Meaning, OldRows, Step, meaning, plan_contract, plan_undo};
 use switchover_migration::{Ident, Migration};
 use tokio_postgres::Client;
 
@@ -32,6 +32,8 @@ pub struct Settings {
     pub lock_timeout: Duration,
     /// How long one table's backfill, one index or one comparison of a table may take.
     pub backfill_timeout: Duration,
+    /// What becomes of an older version's value that only a rule of the newer one forbids.
+    pub old_rows: OldRows,
     /// How long what contract puts aside is to stay.
     pub attic: Duration,
     /// Which lease of a controller this is done under: one with an older epoch is refused from then on.
@@ -48,6 +50,7 @@ impl Default for Settings {
         Self {
             lock_timeout: Duration::from_secs(60),
             backfill_timeout: Duration::from_secs(24 * 3600),
+            old_rows: OldRows::default(),
             attic: Self::ATTIC,
             epoch: None,
         }
@@ -108,6 +111,7 @@ impl Migrator {
     pub async fn connect(url: &str, schema: Ident, settings: Settings) -> Result<Self, MigrateError> {
         let database = Database::connect(url).await?;
         let migrator = Self { database, schema, settings };
+        migrator.see_names_as_triggers_do().await?;
         let client = migrator.client();
         let read_only = "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean";
         if client.query_one(read_only, &[]).await?.get(0) {
@@ -133,7 +137,22 @@ impl Migrator {
 
     /// Connects to look alone: nothing is made, and a migrator may work meanwhile.
     pub async fn look(url: &str, schema: Ident) -> Result<Self, MigrateError> {
-        Ok(Self { database: Database::connect(url).await?, schema, settings: Settings::default() })
+        let migrator = Self { database: Database::connect(url).await?, schema, settings: Settings::default() };
+        migrator.see_names_as_triggers_do().await?;
+        Ok(migrator)
+    }
+
+    /// Plans with this choice.
+    #[must_use]
+    pub fn with_old_rows(mut self, old_rows: OldRows) -> Self {
+        self.settings.old_rows = old_rows;
+        self
+    }
+
+    /// Types and expressions are read and written with the names that the triggers' functions find.
+    async fn see_names_as_triggers_do(&self) -> Result<(), MigrateError> {
+        self.client().batch_execute(&format!("SET search_path = {}, pg_temp", self.schema)).await?;
+        Ok(())
     }
 
     fn client(&self) -> &Client {
@@ -243,21 +262,6 @@ impl Migrator {
         let known = self.applied().await?;
         let written = known.into_iter().find(|known| known.number == applied.number);
         Ok(written.unwrap_or(applied))
-    }
-
-    /// Refuses to take back what says no way to: statements of the user's own without `down`, once one of them is done.
-    async fn refuse_without_way_back(&self) -> Result<(), MigrateError> {
-        let known = self.applied().await?;
-        let newest = known.iter().rev().find(|applied| matches!(applied.phase, Phase::Expanding | Phase::Expanded));
-        let Some(applied) = newest.filter(|applied| applied.planned.has_no_way_back()) else { return Ok(()) };
-        let place = Place { schema: &self.schema, number: applied.number, phase: Phase::Expanding.as_str() };
-        if !run::has_run_statements(self.client(), place).await? {
-            return Ok(());
-        }
-        let cause = format!("{} has statements of its own and does not say what takes them back.", applied.name);
-        let next = "What it made is what the live version can live with: leave it, and mend it with a next migration. Or give the \
-                    same command again to go on.";
-        Err(refused("NO-WAY-BACK", cause, next))
     }
 
     async fn finish(

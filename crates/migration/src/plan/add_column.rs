@@ -4,10 +4,10 @@
 use switchover_model::Problem;
 
 use super::expand::Draft;
-use super::{Piece, constraints, ours, refuse_unsure};
+use super::{Piece, constraints, ours, refuse_query, refuse_unsure};
 use crate::change::Assignment;
 use crate::version::VersionColumn;
-use crate::{AddColumn, Column, Expression, Ident, Literal};
+use crate::{AddColumn, Column, Expression, Generated, Ident, Literal};
 
 pub(super) fn add(draft: &mut Draft<'_>, add: &AddColumn) -> Result<(), Problem> {
     let column = &add.column;
@@ -17,7 +17,7 @@ pub(super) fn add(draft: &mut Draft<'_>, add: &AddColumn) -> Result<(), Problem>
         let cause = format!("table {} has a column {} already.", add.table, column.name);
         return Err(Problem::new("COLUMN-EXISTS", cause, "Give the new one another name."));
     }
-    refuse_what_waits(column)?;
+    refuse_what_rewrites(column)?;
     refuse_unsure(&add.table, add.up.iter().chain(&column.default))?;
     let constant = column.default.as_ref().filter(|default| is_constant(default));
     let value = add.up.clone().or_else(|| column.default.clone());
@@ -34,9 +34,13 @@ pub(super) fn add(draft: &mut Draft<'_>, add: &AddColumn) -> Result<(), Problem>
     }
     let on = draft.base(&physical);
     let name = &column.name;
-    let generated = column.generated.is_some();
+    draft.new_columns.push((physical.clone(), name.clone(), column.data_type.clone()));
+    if let Some(default) = &column.default {
+        let value = format!("CAST(({}) AS {})", default.as_sql(), super::probe::plain_type(&column.data_type));
+        draft.ask(&physical, format!("the default of column {name}"), value);
+    }
     // Without a conversion of its own a constant default is a change of the catalog alone (PostgreSQL 11).
-    let is_plain = add.up.is_none() && (constant.is_some() || column.default.is_none()) && !generated;
+    let is_plain = add.up.is_none() && (constant.is_some() || column.default.is_none());
     let touched = draft.touch(&physical);
     if is_plain {
         let not_null = if column.nullable { "" } else { " NOT NULL" };
@@ -61,16 +65,22 @@ pub(super) fn add(draft: &mut Draft<'_>, add: &AddColumn) -> Result<(), Problem>
     let mut not_null = None;
     if !is_plain && !column.nullable {
         let check = ours(draft.ground.number, name).prefixed("not_null_");
-        draft.check(&physical, &check, &format!("{name} IS NOT NULL"), false);
+        draft.rule(&physical, &check, &format!("{name} IS NOT NULL"), false);
         not_null = Some(check);
     }
     if let Some(check) = &column.check {
-        draft.check(&physical, &check.name, check.expression.as_sql(), check.no_inherit);
-        draft.pieces.push(Piece::MadeConstraint {
-            table: physical.clone(),
-            constraint: check.name.clone(),
-            not_null: None,
+        refuse_query(&check.name, &check.expression)?;
+        let names = draft.table_mut(&add.table)?.names();
+        let condition = check.expression.with_columns(&|column| {
+            (column == name).then(|| name.to_string()).or_else(|| names.get(column).map(ToString::to_string))
         });
+        if !draft.rule(&physical, &check.name, &condition, check.no_inherit) {
+            draft.pieces.push(Piece::MadeConstraint {
+                table: physical.clone(),
+                constraint: check.name.clone(),
+                not_null: None,
+            });
+        }
     }
     draft.pieces.push(Piece::MadeColumn {
         table: physical,
@@ -100,14 +110,26 @@ pub(super) fn add(draft: &mut Draft<'_>, add: &AddColumn) -> Result<(), Problem>
     Ok(())
 }
 
-fn refuse_what_waits(column: &Column) -> Result<(), Problem> {
-    let what = match column {
-        Column { primary_key: true, .. } => "pk",
-        Column { generated: Some(_), .. } => "generated",
+/// What the database can only make by writing every row anew while nobody reads or writes the table.
+fn refuse_what_rewrites(column: &Column) -> Result<(), Problem> {
+    let (what, next) = match column {
+        Column { generated: Some(Generated::Stored(_)), .. } => (
+            "`generated` as a stored value",
+            "Write the expression as `up` of a plain column, and have the app (or a trigger of its own) keep it from then on.",
+        ),
+        Column { generated: Some(Generated::Identity { .. }), .. } => (
+            "`generated` as an identity",
+            "Create a sequence by hand, and give the column `up` and `default` with `nextval` of it.",
+        ),
+        Column { primary_key: true, .. } => (
+            "`pk`",
+            "Add the column with `up` and `unique`, and make it the key with `create_constraint` in the next migration.",
+        ),
         _ => return Ok(()),
     };
-    let cause = format!("`{what}` of the added column {} is not carried out yet.", column.name);
-    Err(Problem::new("NOT-CARRIED-OUT-YET", cause, "Add the column without it."))
+    let cause =
+        format!("{what} of the added column {} would lock the table while all its rows are written anew.", column.name);
+    Err(Problem::new("REWRITES-TABLE", cause, next))
 }
 
 /// Whether a default is a literal: then the database keeps it once, and rewrites no row.

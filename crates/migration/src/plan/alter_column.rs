@@ -3,26 +3,28 @@
 
 use switchover_model::Problem;
 
-use super::expand::Draft;
-use super::{Piece, constraints, ours, refuse_unsure};
-use crate::catalog::{Table, TableColumn};
+use super::expand::{Draft, Replaced};
+use super::{OldRows, Piece, constraints, ours, refuse_query, refuse_unsure};
+use crate::catalog::{Table, TableColumn, TableConstraint};
 use crate::change::Assignment;
-use crate::{AlterColumn, DefaultChange, Ident, Literal};
+use crate::version::OURS;
+use crate::{AlterColumn, Check, DefaultChange, Expression, Ident, Literal};
 
 pub(super) fn add(draft: &mut Draft<'_>, alter: &AlterColumn) -> Result<(), Problem> {
-    let (seen, table) = draft.ground.table(&alter.table)?;
-    let physical = seen.physical.clone();
-    let old = draft.ground.column(&alter.table, &alter.column)?;
-    let Some(column) = table.column(&old).cloned() else {
-        let cause = format!("column {old} of {physical} is not there any more.");
-        return Err(Problem::new("COLUMN-UNKNOWN", cause, "Look who renamed or dropped it, then plan again."));
-    };
-    refuse_unsure(&alter.table, alter.up.iter().chain(&alter.down))?;
-    if values_change(alter) {
-        refuse_what_stands_on_it(table, &physical, &old, None)?;
-        replace(draft, alter, &physical, &column)?;
+    if values_change(alter) || rule_needs_a_column(draft, alter) {
+        let itself = || Expression::parse(&alter.column.to_string()).expect("a column's name is an expression");
+        let mut alter = alter.clone();
+        if !values_change(&alter) {
+            alter.up.get_or_insert_with(itself);
+            alter.down.get_or_insert_with(itself);
+        }
+        replace_column(draft, &alter)?;
     } else {
+        let (physical, column) = known(draft, alter)?;
         same_column(draft, alter, &physical, &column)?;
+    }
+    if draft.ground.old_rows == OldRows::Accept && (alter.unique.is_some() || alter.references.is_some()) {
+        return Err(constraints::binds_both(&alter.table));
     }
     if let Some(name) = &alter.unique {
         constraints::rule(draft, &alter.table, &constraints::unique(&alter.column, name.clone()))?;
@@ -33,54 +35,78 @@ pub(super) fn add(draft: &mut Draft<'_>, alter: &AlterColumn) -> Result<(), Prob
     Ok(())
 }
 
-/// A column in the place of the old one, on which everything but `constraint` stands as before: nothing else may.
-pub(super) fn replace_without(draft: &mut Draft<'_>, alter: &AlterColumn, constraint: &Ident) -> Result<(), Problem> {
+/// The table and the column as the database has them.
+fn known(draft: &Draft<'_>, alter: &AlterColumn) -> Result<(Ident, TableColumn), Problem> {
     let (seen, table) = draft.ground.table(&alter.table)?;
     let physical = seen.physical.clone();
     let old = draft.ground.column(&alter.table, &alter.column)?;
-    let Some(column) = table.column(&old).cloned() else { return Ok(()) };
+    let Some(column) = table.column(&old).cloned() else {
+        let cause = format!("column {old} of {physical} is not there any more.");
+        return Err(Problem::new("COLUMN-UNKNOWN", cause, "Look who renamed or dropped it, then plan again."));
+    };
     refuse_unsure(&alter.table, alter.up.iter().chain(&alter.down))?;
-    refuse_what_stands_on_it(table, &physical, &old, Some(constraint))?;
+    let column = as_seen(draft, alter, &physical, table, column)?;
+    Ok((physical, column))
+}
+
+/// The column as the version before this one has it: where an earlier migration is not contracted yet, its default is the
+/// view's and its NOT NULL a check.
+fn as_seen(
+    draft: &Draft<'_>,
+    alter: &AlterColumn,
+    physical: &Ident,
+    table: &Table,
+    column: TableColumn,
+) -> Result<TableColumn, Problem> {
+    let on_it = |constraint: &&TableConstraint| constraint.columns.contains(&column.name);
+    if table.constraints.iter().filter(on_it).any(binds_newer) {
+        let cause =
+            format!("column {} of {physical} has a rule of a migration that is not contracted yet.", alter.column);
+        return Err(Problem::new("COLUMN-IN-USE", cause, "Contract that migration first."));
+    }
+    let seen = draft.ground.table(&alter.table)?.0.column(&alter.column);
+    let default = match seen.and_then(|seen| seen.default.clone()) {
+        Some(of_view) => Some(of_view).filter(|default| default != "NULL"),
+        None => column.default.clone(),
+    };
+    let nullable = column.nullable && !table.constraints.iter().filter(on_it).any(stands_for_not_null);
+    Ok(TableColumn { default, nullable, ..column })
+}
+
+/// Whether it is the check that stands for NOT NULL until contract.
+pub(super) fn stands_for_not_null(constraint: &TableConstraint) -> bool {
+    constraint.name.as_str().starts_with(&format!("not_null_{OURS}"))
+}
+
+/// Whether it is a check that binds the newer version's rows alone.
+fn binds_newer(constraint: &TableConstraint) -> bool {
+    let of_newer = |start: &str| constraint.name.as_str().starts_with(&format!("newer_{start}{OURS}"));
+    of_newer("") || of_newer("not_null_")
+}
+
+/// A column in the place of the old one.
+pub(super) fn replace_column(draft: &mut Draft<'_>, alter: &AlterColumn) -> Result<(), Problem> {
+    let (physical, column) = known(draft, alter)?;
+    if draft.replaced.iter().any(|replaced| replaced.table == physical && replaced.old == column.name) {
+        let cause = format!("column {} of {} is converted by an operation before.", alter.column, alter.table);
+        return Err(Problem::new(
+            "COLUMN-CHANGED-TWICE",
+            cause,
+            "Say all of it in one operation, or in two migrations.",
+        ));
+    }
     replace(draft, alter, &physical, &column)
+}
+
+/// Whether a rule that binds the newer version alone asks for a column that it alone writes.
+fn rule_needs_a_column(draft: &Draft<'_>, alter: &AlterColumn) -> bool {
+    draft.ground.old_rows == OldRows::Accept && (alter.nullable == Some(false) || alter.check.is_some())
 }
 
 /// Whether rows get other values: another type, a rule given up, or an `up` that is not the column itself.
 fn values_change(alter: &AlterColumn) -> bool {
     let converts = alter.up.as_ref().is_some_and(|up| !up.is_column(&alter.column));
     alter.data_type.is_some() || alter.nullable == Some(true) || converts
-}
-
-/// What would have to be carried over and is not yet.
-fn refuse_what_stands_on_it(
-    table: &Table,
-    physical: &Ident,
-    column: &Ident,
-    except: Option<&Ident>,
-) -> Result<(), Problem> {
-    let mut found: Vec<String> = Vec::new();
-    let on_it = |columns: &[Ident]| columns.contains(column);
-    found.extend(
-        table
-            .indexes
-            .iter()
-            .filter(|index| on_it(&index.columns) && Some(&index.name) != except)
-            .map(|index| format!("index {}", index.name)),
-    );
-    found.extend(
-        table
-            .constraints
-            .iter()
-            .filter(|constraint| on_it(&constraint.columns) && Some(&constraint.name) != except)
-            .map(|constraint| format!("constraint {}", constraint.name)),
-    );
-    found.extend(
-        table.dependants.iter().filter(|dependant| dependant.column == *column).map(|dependant| dependant.what.clone()),
-    );
-    if found.is_empty() {
-        return Ok(());
-    }
-    let cause = format!("on column {column} of {physical} stand: {}. They are not carried over yet.", found.join(", "));
-    Err(Problem::new("COLUMN-IN-USE", cause, "Drop them first, and make them anew on the new column afterwards."))
 }
 
 fn replace(draft: &mut Draft<'_>, alter: &AlterColumn, physical: &Ident, column: &TableColumn) -> Result<(), Problem> {
@@ -105,6 +131,9 @@ fn replace(draft: &mut Draft<'_>, alter: &AlterColumn, physical: &Ident, column:
     let touched = draft.touch(physical);
     touched.statements.push(format!("ALTER TABLE {on} ADD COLUMN {new} {data_type}"));
     touched.told_by.push((new.clone(), data_type.clone()));
+    draft.replaced.push(Replaced { table: physical.clone(), old: old.clone(), new: new.clone() });
+    draft.new_columns.push((physical.clone(), new.clone(), data_type.clone()));
+    let touched = draft.touch(physical);
     touched.forward.push(Assignment {
         column: new.clone(),
         data_type: data_type.clone(),
@@ -113,25 +142,22 @@ fn replace(draft: &mut Draft<'_>, alter: &AlterColumn, physical: &Ident, column:
     });
     touched.backward.push((old.clone(), column.data_type.clone(), down.clone()));
     let default = default_after(alter, column);
+    if let Some(default) = &default {
+        let value = format!("CAST(({default}) AS {data_type})");
+        draft.ask(physical, format!("the default of column {}", alter.column), value);
+    }
     let comment = alter.comment.clone().unwrap_or_else(|| column.comment.clone());
     let nullable = alter.nullable.unwrap_or(column.nullable);
     let mut not_null = None;
     if !nullable {
         let check = new.prefixed("not_null_");
-        draft.check(physical, &check, &format!("{new} IS NOT NULL"), false);
+        let condition = format!("{new} IS NOT NULL");
+        if column.nullable {
+            draft.rule(physical, &check, &condition, false);
+        } else {
+            draft.check(physical, &check, &condition, false);
+        }
         not_null = Some(check);
-    }
-    if let Some(check) = &alter.check {
-        let condition = check.expression.with_columns(&|name| {
-            let name = if *name == alter.column { Some(new.clone()) } else { None };
-            name.map(|name| name.to_string())
-        });
-        draft.check(physical, &check.name, &condition, check.no_inherit);
-        draft.pieces.push(Piece::MadeConstraint {
-            table: physical.clone(),
-            constraint: check.name.clone(),
-            not_null: None,
-        });
     }
     draft.pieces.push(Piece::ReplacedColumn {
         table: physical.clone(),
@@ -141,10 +167,60 @@ fn replace(draft: &mut Draft<'_>, alter: &AlterColumn, physical: &Ident, column:
         not_null,
         comment: comment.clone(),
     });
+    if let (Some(sequence), DefaultChange::Keep) = (&column.sequence, &alter.default) {
+        let is_whole = |data_type: &&str| ["smallint", "integer", "bigint"].contains(data_type);
+        draft.pieces.push(Piece::MovedSequence {
+            table: physical.clone(),
+            column: old.clone(),
+            sequence: sequence.clone(),
+            data_type: Some(super::probe::whole_type(&data_type)).filter(is_whole).map(str::to_owned),
+        });
+    }
     if let Some(seen) = draft.table_mut(&alter.table)?.column_mut(&alter.column) {
         seen.physical = new;
         seen.default = Some(default.unwrap_or_else(|| "NULL".to_owned()));
         seen.comment = comment;
+    }
+    if let Some(check) = &alter.check {
+        more_check(draft, alter, physical, check)?;
+    }
+    Ok(())
+}
+
+/// A check more, on columns as the version has them.
+fn more_check(draft: &mut Draft<'_>, alter: &AlterColumn, physical: &Ident, check: &Check) -> Result<(), Problem> {
+    refuse_query(&check.name, &check.expression)?;
+    if draft.ground.old_rows == OldRows::Accept {
+        own_columns(draft, &alter.table, &check.expression)?;
+    }
+    let names = draft.table_mut(&alter.table)?.names();
+    let condition = check.expression.with_columns(&|column| names.get(column).map(ToString::to_string));
+    if !draft.rule(physical, &check.name, &condition, check.no_inherit) {
+        draft.pieces.push(Piece::MadeConstraint {
+            table: physical.clone(),
+            constraint: check.name.clone(),
+            not_null: None,
+        });
+    }
+    Ok(())
+}
+
+/// Gives the newer version columns of its own in the place of those that a rule reads, so that who wrote them is told.
+pub(super) fn own_columns(draft: &mut Draft<'_>, table: &Ident, rule: &Expression) -> Result<(), Problem> {
+    for column in rule.columns() {
+        let physical = draft.ground.table(table)?.0.physical.clone();
+        let seen = draft.table_mut(table)?.column(&column).map(|seen| seen.physical.clone());
+        let is_own = |seen: &Ident| {
+            draft.replaced.iter().any(|replaced| replaced.table == physical && replaced.new == *seen)
+                || draft.new_columns.iter().any(|(of, name, _)| *of == physical && name == seen)
+        };
+        if seen.as_ref().is_none_or(is_own) {
+            continue;
+        }
+        let itself = Expression::parse(&column.to_string()).expect("a column's name is an expression");
+        let same =
+            AlterColumn { up: Some(itself.clone()), down: Some(itself), ..constraints::same_column(table, &column) };
+        replace_column(draft, &same)?;
     }
     Ok(())
 }
@@ -177,14 +253,11 @@ fn same_column(
         });
     }
     if let Some(check) = &alter.check {
-        let names = draft.ground.table(&alter.table)?.0.names();
-        let condition = check.expression.with_columns(&|column| names.get(column).map(ToString::to_string));
-        draft.check(physical, &check.name, &condition, check.no_inherit);
-        draft.pieces.push(Piece::MadeConstraint {
-            table: physical.clone(),
-            constraint: check.name.clone(),
-            not_null: None,
-        });
+        more_check(draft, alter, physical, check)?;
+    }
+    if let DefaultChange::Set(default) = &alter.default {
+        let value = format!("CAST(({}) AS {})", default.as_sql(), column.data_type);
+        draft.ask(physical, format!("the default of column {name}"), value);
     }
     let default = match &alter.default {
         DefaultChange::Keep => None,

@@ -4,7 +4,7 @@
 use switchover_model::Problem;
 
 use super::expand::Draft;
-use super::{Finding, Lock, Piece, Step, Work, alter_column, key_of};
+use super::{Finding, Lock, OldRows, Piece, Step, Work, alter_column, key_of};
 use crate::catalog::{Table, TableConstraint};
 use crate::{
     AlterColumn, Constraint, ConstraintKind, CreateConstraint, DefaultChange, DropConstraint, DropIndex,
@@ -13,17 +13,55 @@ use crate::{
 };
 
 pub(super) fn create(draft: &mut Draft<'_>, create: &CreateConstraint) -> Result<(), Problem> {
-    let converted = create.up.iter().chain(&create.down).find(|(column, value)| !value.is_column(column));
-    if let Some((column, _)) = converted {
-        let cause = format!(
-            "constraint {} gives column {column} other values; with a conversion of its columns it is not carried out yet.",
-            create.constraint.name
-        );
-        let next = "Convert the column with `alter_column` first, or leave `up` and `down` to be the column itself: then the \
-                    constraint holds for both versions from now on.";
-        return Err(Problem::new("NOT-CARRIED-OUT-YET", cause, next));
+    for column in converted_columns(create) {
+        let itself = || Expression::parse(&column.to_string()).expect("a column's name is an expression");
+        let side = |values: &std::collections::BTreeMap<Ident, Expression>| values.get(&column).cloned();
+        let alter = AlterColumn {
+            up: Some(side(&create.up).unwrap_or_else(itself)),
+            down: Some(side(&create.down).unwrap_or_else(itself)),
+            ..same_column(&create.table, &column)
+        };
+        alter_column::replace_column(draft, &alter)?;
+    }
+    if draft.ground.old_rows == OldRows::Accept {
+        let ConstraintKind::Check { expression, .. } = &create.constraint.kind else {
+            return Err(binds_both(&create.table));
+        };
+        alter_column::own_columns(draft, &create.table, expression)?;
     }
     rule(draft, &create.table, &create.constraint)
+}
+
+/// Why a rule over several rows can not bind the newer version alone.
+pub(super) fn binds_both(table: &Ident) -> Problem {
+    let cause = format!(
+        "a unique or foreign key of {table} stands on an index, which knows no version: an older version's value that it forbids can not be accepted."
+    );
+    let next = "Expand this migration with `--old-rows refuse`, or mend the older version first.";
+    Problem::new("OLD-ROWS-NOT-ACCEPTED", cause, next)
+}
+
+/// The columns that get other values, in order.
+fn converted_columns(create: &CreateConstraint) -> std::collections::BTreeSet<Ident> {
+    let values = create.up.iter().chain(&create.down);
+    values.filter(|(column, value)| !value.is_column(column)).map(|(column, _)| column.clone()).collect()
+}
+
+/// An `alter_column` that changes nothing.
+pub(super) fn same_column(table: &Ident, column: &Ident) -> AlterColumn {
+    AlterColumn {
+        table: table.clone(),
+        column: column.clone(),
+        data_type: None,
+        nullable: None,
+        default: DefaultChange::Keep,
+        comment: None,
+        check: None,
+        references: None,
+        unique: None,
+        up: None,
+        down: None,
+    }
 }
 
 /// A constraint on columns as the version has them; it holds for all versions from now on.
@@ -45,17 +83,20 @@ pub(super) fn rule(draft: &mut Draft<'_>, table: &Ident, constraint: &Constraint
     }
     match &constraint.kind {
         ConstraintKind::Check { expression, no_inherit } => {
+            super::refuse_query(name, expression)?;
             let names = draft.table_mut(table)?.names();
             let condition = expression.with_columns(&|column| names.get(column).map(ToString::to_string));
-            draft.check(&physical, name, &condition, *no_inherit);
-            draft.pieces.push(Piece::MadeConstraint { table: physical, constraint: name.clone(), not_null: None });
+            if !draft.rule(&physical, name, &condition, *no_inherit) {
+                draft.pieces.push(Piece::MadeConstraint { table: physical, constraint: name.clone(), not_null: None });
+            }
             Ok(())
         }
         ConstraintKind::ForeignKey { columns, table: referred, referred: referred_columns, .. } => {
             let columns = physical_columns(draft, table, columns)?;
             let clause = clause(draft, constraint, &columns)?;
             let breaks = orphans(draft, known, &physical, &columns, referred, referred_columns);
-            foreign_key(draft, &physical, name, &clause, breaks);
+            foreign_key(draft, &physical, name, &clause, breaks, true);
+            draft.pieces.push(Piece::MadeConstraint { table: physical, constraint: name.clone(), not_null: None });
             Ok(())
         }
         ConstraintKind::Unique { columns, nulls_not_distinct, include, storage } => {
@@ -262,19 +303,28 @@ fn by_index(
     Ok(())
 }
 
-fn foreign_key(draft: &mut Draft<'_>, physical: &Ident, name: &Ident, clause: &str, breaks: Option<Finding>) {
+/// A foreign key as `clause` says; of rows that are there already where it is `validated`.
+pub(super) fn foreign_key(
+    draft: &mut Draft<'_>,
+    physical: &Ident,
+    name: &Ident,
+    clause: &str,
+    breaks: Option<Finding>,
+    validated: bool,
+) {
     let on = draft.base(physical);
     draft.after.push(Step {
         name: format!("add {name} to {physical} for new rows"),
         lock: Some((Lock::ShareRowExclusive, on.clone())),
         work: Work::Together(vec![format!("ALTER TABLE {on} ADD CONSTRAINT {name} {clause} NOT VALID")]),
     });
-    draft.after.push(Step {
-        name: format!("see that {name} holds for all rows of {physical}"),
-        lock: Some((Lock::ShareUpdateExclusive, on.clone())),
-        work: Work::Validate { sql: format!("ALTER TABLE {on} VALIDATE CONSTRAINT {name}"), breaks },
-    });
-    draft.pieces.push(Piece::MadeConstraint { table: physical.clone(), constraint: name.clone(), not_null: None });
+    if validated {
+        draft.after.push(Step {
+            name: format!("see that {name} holds for all rows of {physical}"),
+            lock: Some((Lock::ShareUpdateExclusive, on.clone())),
+            work: Work::Validate { sql: format!("ALTER TABLE {on} VALIDATE CONSTRAINT {name}"), breaks },
+        });
+    }
 }
 
 /// Rows that refer to none. Nothing to look with where the key referred to is not known yet.
@@ -314,10 +364,9 @@ pub(super) fn drop(draft: &mut Draft<'_>, drop: &DropConstraint) -> Result<(), P
         let cause = format!("constraint {} is not one of a single column.", drop.name);
         return Err(Problem::new("CONSTRAINT-UNKNOWN", cause, "Use `drop_multicolumn_constraint`."));
     };
-    without(draft, &drop.table, &constraint, column, drop.up.clone(), drop.down.clone())?;
     let table = draft.ground.table(&drop.table)?.0.physical.clone();
     draft.pieces.push(dropped(&table, &constraint));
-    Ok(())
+    without(draft, &drop.table, &constraint, column, drop.up.clone(), drop.down.clone())
 }
 
 pub(super) fn drop_multi_column(draft: &mut Draft<'_>, drop: &DropMultiColumnConstraint) -> Result<(), Problem> {
@@ -353,20 +402,8 @@ fn without(
         return Err(Problem::new("COLUMN-UNKNOWN", cause, "Leave the constraint; it goes with its column."));
     };
     let itself = || Expression::parse(&called.to_string()).expect("a column's name is an expression");
-    let alter = AlterColumn {
-        table: table.clone(),
-        column: called.clone(),
-        data_type: None,
-        nullable: None,
-        default: DefaultChange::Keep,
-        comment: None,
-        check: None,
-        references: None,
-        unique: None,
-        up: Some(up.unwrap_or_else(itself)),
-        down: Some(down),
-    };
-    alter_column::replace_without(draft, &alter, &constraint.name)
+    let alter = AlterColumn { up: Some(up.unwrap_or_else(itself)), down: Some(down), ..same_column(table, &called) };
+    alter_column::replace_column(draft, &alter)
 }
 
 fn known(draft: &Draft<'_>, table: &Ident, name: &Ident) -> Result<TableConstraint, Problem> {

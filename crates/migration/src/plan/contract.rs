@@ -15,6 +15,7 @@ use crate::{Ident, QualifiedName};
 #[must_use]
 pub fn plan_contract(catalog: &Catalog, planned: &Planned, active: &[TableChange], older: &[Ident]) -> Vec<Step> {
     let mut steps: Vec<Step> = planned.changes.iter().filter_map(|change| agree(catalog, change)).collect();
+    steps.extend(planned.pieces.iter().flat_map(|piece| of_all_rows(catalog, piece)));
     let drops = older.iter().map(|schema| format!("DROP SCHEMA IF EXISTS {schema} CASCADE"));
     let drops: Vec<String> = drops.collect();
     if !drops.is_empty() {
@@ -34,6 +35,11 @@ pub fn plan_contract(catalog: &Catalog, planned: &Planned, active: &[TableChange
         if let Piece::DroppedIndex { index, .. } = piece {
             steps.push(drop_index(&QualifiedName::new(&catalog.schema, index)));
         }
+        if let Piece::RenamedIndex { from, to } = piece {
+            let rename = format!("ALTER INDEX {} RENAME TO {to}", QualifiedName::new(&catalog.schema, from));
+            let work = Work::Together(vec![rename]);
+            steps.push(Step { name: format!("rename index {from} to {to}"), lock: None, work });
+        }
     }
     steps.extend(super::sql::contract(catalog, planned));
     steps
@@ -52,7 +58,7 @@ fn leave_to_newer(catalog: &Catalog, planned: &Planned, active: &[TableChange], 
     }
     if let Some(change) = change {
         statements.extend(change.mark.iter().map(|mark| format!("ALTER TABLE {on} DROP COLUMN {mark}")));
-        if !change.backward.is_empty() || !change.fill.is_empty() {
+        if change.of_older().next().is_some() {
             // A constant default is a change of the catalog alone: rows from then on have none.
             let kept = kept_mark(planned.number);
             statements.push(format!("ALTER TABLE {on} ADD COLUMN {kept} boolean DEFAULT true"));
@@ -76,6 +82,38 @@ pub(super) fn drop_index(index: &QualifiedName) -> Step {
     Step { name: format!("drop index {index}"), lock: None, work }
 }
 
+/// A rule that bound the newer version's rows alone becomes one of all rows; those in the way are named first.
+fn of_all_rows(catalog: &Catalog, piece: &Piece) -> Vec<Step> {
+    let Piece::NewerRule { table, constraint, condition, .. } = piece else { return Vec::new() };
+    let on = QualifiedName::new(&catalog.schema, table);
+    let key = catalog.tables.get(table).map_or_else(|| "ctid::text".to_owned(), key_of);
+    let broken = Finding {
+        query: format!("SELECT {key} FROM {on} WHERE NOT ({condition}) LIMIT 20"),
+        means: format!("an older version wrote what {constraint} forbids"),
+    };
+    let add = format!("ALTER TABLE {on} ADD CONSTRAINT {constraint} CHECK ({condition}) NOT VALID");
+    vec![
+        Step {
+            name: format!("look for rows that {constraint} forbids"),
+            lock: None,
+            work: Work::Check(broken.clone()),
+        },
+        Step {
+            name: format!("add {constraint} to {table} for new rows of all versions"),
+            lock: Some((Lock::AccessExclusive, on.clone())),
+            work: Work::Together(vec![add]),
+        },
+        Step {
+            name: format!("see that {constraint} holds for all rows of {table}"),
+            lock: Some((Lock::ShareUpdateExclusive, on.clone())),
+            work: Work::Validate {
+                sql: format!("ALTER TABLE {on} VALIDATE CONSTRAINT {constraint}"),
+                breaks: Some(broken),
+            },
+        },
+    ]
+}
+
 /// No row whose sides disagree: nothing of what one version wrote is lost with the other's column.
 fn agree(catalog: &Catalog, change: &TableChange) -> Option<Step> {
     let mark = change.mark.as_ref()?;
@@ -93,7 +131,11 @@ fn agree(catalog: &Catalog, change: &TableChange) -> Option<Step> {
 
 pub(super) fn table_of(piece: &Piece) -> Option<&Ident> {
     match piece {
-        Piece::MadeTable { .. } | Piece::MadeIndex { .. } | Piece::DroppedIndex { .. } | Piece::Sql { .. } => None,
+        Piece::MadeTable { .. }
+        | Piece::MadeIndex { .. }
+        | Piece::DroppedIndex { .. }
+        | Piece::RenamedIndex { .. }
+        | Piece::Sql { .. } => None,
         Piece::MadeColumn { table, .. }
         | Piece::ReplacedColumn { table, .. }
         | Piece::MadeConstraint { table, .. }
@@ -102,6 +144,10 @@ pub(super) fn table_of(piece: &Piece) -> Option<&Ident> {
         | Piece::DroppedTable { table }
         | Piece::DroppedConstraint { table, .. }
         | Piece::RenamedConstraint { table, .. }
+        | Piece::ReplacedStatistics { table, .. }
+        | Piece::MovedSequence { table, .. }
+        | Piece::MadeKey { table, .. }
+        | Piece::NewerRule { table, .. }
         | Piece::SetReplicaIdentity { table, .. }
         | Piece::RenamedColumn { table, .. }
         | Piece::RenamedTable { from: table, .. } => Some(table),
@@ -140,8 +186,22 @@ fn settle(planned: &Planned, on: &QualifiedName, known: Option<&Table>, piece: &
         statements
     };
     match piece {
-        Piece::MadeTable { .. } | Piece::MadeIndex { .. } | Piece::DroppedIndex { .. } | Piece::Sql { .. } => {
-            Vec::new()
+        Piece::MadeTable { .. }
+        | Piece::MadeIndex { .. }
+        | Piece::DroppedIndex { .. }
+        | Piece::RenamedIndex { .. }
+        | Piece::Sql { .. } => Vec::new(),
+        Piece::ReplacedStatistics { old, new, .. } => {
+            vec![format!("DROP STATISTICS IF EXISTS {old}"), format!("ALTER STATISTICS {new} RENAME TO {}", old.name)]
+        }
+        Piece::NewerRule { until, .. } => vec![alter(format!("DROP CONSTRAINT IF EXISTS {until}"))],
+        Piece::MadeKey { constraint, index, deferral, .. } => {
+            vec![alter(format!("ADD CONSTRAINT {constraint} PRIMARY KEY USING INDEX {index}{deferral}"))]
+        }
+        Piece::MovedSequence { column, sequence, data_type, .. } => {
+            let mut statements = vec![format!("ALTER SEQUENCE {sequence} OWNED BY {on}.{column}")];
+            statements.extend(data_type.iter().map(|data_type| format!("ALTER SEQUENCE {sequence} AS {data_type}")));
+            statements
         }
         Piece::DroppedConstraint { constraint, .. } => vec![alter(format!("DROP CONSTRAINT IF EXISTS {constraint}"))],
         Piece::RenamedConstraint { from, to, .. } => vec![alter(format!("RENAME CONSTRAINT {from} TO {to}"))],
@@ -172,7 +232,7 @@ fn settle(planned: &Planned, on: &QualifiedName, known: Option<&Table>, piece: &
         Piece::DroppedColumn { table, column } => {
             // With no `down` rows from now on have the default, as they would have had before contract.
             let of_table = planned.changes.iter().filter(|change| change.table == *table);
-            let mut given = of_table.flat_map(|change| change.backward.iter().chain(&change.fill));
+            let mut given = of_table.flat_map(TableChange::of_older);
             put_aside(column, !given.any(|given| given.column == *column))
         }
         Piece::DroppedTable { table } => put_table_aside(number, on, table),

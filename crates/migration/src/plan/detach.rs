@@ -31,7 +31,7 @@ pub fn plan_detach(catalog: &Catalog, planned: &Planned, active: &[TableChange])
                     statements.push(format!("ALTER TABLE {on} ALTER COLUMN {column} DROP DEFAULT"));
                 }
             }
-            if let Piece::MadeConstraint { constraint, .. } = piece {
+            if let Piece::MadeConstraint { constraint, .. } | Piece::NewerRule { until: constraint, .. } = piece {
                 statements.push(drop(constraint));
             }
         }
@@ -65,7 +65,7 @@ pub fn plan_attach(catalog: &Catalog, planned: &Planned, active: &[TableChange],
                 }
                 after.extend(not_null.iter().flat_map(|check| back.made_again(check)));
             }
-            if let Piece::MadeConstraint { constraint, .. } = piece {
+            if let Piece::MadeConstraint { constraint, .. } | Piece::NewerRule { until: constraint, .. } = piece {
                 after.extend(back.made_again(constraint));
             }
         }

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use switchover_model::Problem;
 
+use super::probe::Asked;
 use super::{
-    Backfill, Finding, Ground, Lock, Piece, Planned, Step, Work, add_column, alter_column, constraints, indexes,
-    key_of, ours, sql, tables,
+    Backfill, Finding, Ground, Lock, OldRows, Piece, Planned, Step, Work, add_column, alter_column, carry, constraints,
+    indexes, key_of, ours, sql, tables,
 };
 use crate::catalog::Catalog;
 use crate::change::{Assignment, TableChange, triggers};
-use crate::version::{Version, view};
+use crate::version::{HiddenColumn, Version, view};
 use crate::{Expression, Ident, Migration, Operation, QualifiedName};
 
 /// What `migration` makes, and the steps that make it.
@@ -19,6 +20,11 @@ use crate::{Expression, Ident, Migration, Operation, QualifiedName};
 /// version's names, columns and rules stay as they are through all of them.
 /// Errors: everything about the migration that can not be carried out, at once; nothing of it was begun.
 pub fn plan_expand(ground: Ground<'_>, migration: &Migration) -> Result<(Planned, Vec<Step>), Vec<Problem>> {
+    drafted(ground, migration).map(Draft::finish)
+}
+
+/// The plan as all operations leave it, and what comes along by itself.
+pub(super) fn drafted<'a>(ground: Ground<'a>, migration: &Migration) -> Result<Draft<'a>, Vec<Problem>> {
     let mut draft = Draft::new(ground);
     let mut problems = Vec::new();
     for operation in &migration.operations {
@@ -26,22 +32,13 @@ pub fn plan_expand(ground: Ground<'_>, migration: &Migration) -> Result<(Planned
             problems.push(problem);
         }
     }
-    for (_, dropped) in draft.touched.iter().filter_map(|(table, touched)| Some((table, touched.untold()?))) {
-        let cause = format!(
-            "`down` of column {}, which takes NULL or has a default, is not carried out yet where the migration adds no column.",
-            dropped.column
-        );
-        let next = "Leave `down` out: rows of the newer version get the default or NULL.";
-        problems.push(Problem::new("NOT-CARRIED-OUT-YET", cause, next));
+    if problems.is_empty() {
+        problems.extend(carry::carry(&mut draft));
     }
-    for table in draft.touched.iter().filter(|(_, touched)| touched.keeps_in_step()) {
-        let has_key = ground.catalog.tables.get(table.0).is_some_and(|table| !table.primary_key.is_empty());
-        if !has_key {
-            let cause = format!("table {} has no primary key, so its rows can not be gone through in order.", table.0);
-            problems.push(Problem::new("NO-PRIMARY-KEY", cause, "Give it one first; every row needs a name."));
-        }
+    for (name, touched) in &draft.touched {
+        problems.extend(draft.refuse_what_can_not_be_kept_in_step(name, touched));
     }
-    if problems.is_empty() { Ok(draft.finish()) } else { Err(problems) }
+    if problems.is_empty() { Ok(draft) } else { Err(problems) }
 }
 
 /// A plan being made.
@@ -56,6 +53,20 @@ pub(super) struct Draft<'a> {
     pub(super) made: BTreeMap<Ident, Vec<String>>,
     /// What comes after the backfill.
     pub(super) after: Vec<Step>,
+    /// Columns in whose place others are.
+    pub(super) replaced: Vec<Replaced>,
+    /// Columns that are made, with their tables and types.
+    pub(super) new_columns: Vec<(Ident, Ident, String)>,
+    /// What the database is asked before anything begins.
+    pub(super) asked: Vec<Asked>,
+}
+
+/// A column in whose place another one is, by their names in the database.
+#[derive(Debug, Clone)]
+pub(super) struct Replaced {
+    pub(super) table: Ident,
+    pub(super) old: Ident,
+    pub(super) new: Ident,
 }
 
 /// What happens to one table.
@@ -88,11 +99,6 @@ impl Touched {
     fn keeps_in_step(&self) -> bool {
         !self.told_by.is_empty()
     }
-
-    /// Rows' values that could not be given, because nothing tells a newer version's insert from an older one's.
-    fn untold(&self) -> Option<&Dropped> {
-        self.dropped.iter().find(|dropped| !self.keeps_in_step() && !dropped.must_be_given)
-    }
 }
 
 impl<'a> Draft<'a> {
@@ -104,7 +110,67 @@ impl<'a> Draft<'a> {
             touched: BTreeMap::new(),
             made: BTreeMap::new(),
             after: Vec::new(),
+            replaced: Vec::new(),
+            new_columns: Vec::new(),
+            asked: Vec::new(),
         }
+    }
+
+    /// Why the rows of a table can not be kept in step.
+    fn refuse_what_can_not_be_kept_in_step(&self, name: &Ident, touched: &Touched) -> Vec<Problem> {
+        let Some(change) = self.change(name, touched) else { return Vec::new() };
+        let Some(table) = self.ground.catalog.tables.get(name) else { return Vec::new() };
+        let mut problems = Vec::new();
+        if touched.keeps_in_step() && table.primary_key.is_empty() {
+            let cause = format!("table {name} has no primary key, so its rows can not be gone through in order.");
+            problems.push(Problem::new("NO-PRIMARY-KEY", cause, "Give it one first; every row needs a name."));
+        }
+        if !table.relatives.is_empty() {
+            let cause = format!(
+                "table {name} inherits from or to {}, whose rows its triggers do not see.",
+                table.relatives.join(", ")
+            );
+            problems.push(Problem::new(
+                "TABLE-INHERITS",
+                cause,
+                "End the inheritance first, or make the table partitioned.",
+            ));
+        }
+        if table.row_security && table.columns.iter().any(|column| column.granted) {
+            let cause = format!(
+                "{name} has row security and rights that were granted on single columns: a view can not have both for its users."
+            );
+            problems.push(Problem::new(
+                "RIGHTS-NOT-CARRIED",
+                cause,
+                "Grant the rights on the whole table, or split it.",
+            ));
+        }
+        if !table.triggers_around.is_empty() {
+            let cause = format!(
+                "triggers fire in the order of their names, and {} of {name} fires before or after all of ours.",
+                table.triggers_around.join(", ")
+            );
+            problems.push(Problem::new(
+                "TRIGGER-ORDER",
+                cause,
+                "Give it a name that begins with a letter from a to z.",
+            ));
+        }
+        let read = change.forward.iter().chain(change.of_older()).flat_map(Assignment::sources);
+        let computed = |column: &Ident| table.column(column).is_some_and(|column| column.computed);
+        let read: BTreeSet<Ident> = read.filter(computed).collect();
+        for column in read {
+            let cause = format!(
+                "`up` or `down` reads column {column} of {name}, which is generated: a trigger does not see its value yet."
+            );
+            problems.push(Problem::new(
+                "COLUMN-GENERATED",
+                cause,
+                "Write what the column is generated from in its place.",
+            ));
+        }
+        problems
     }
 
     fn add(&mut self, operation: &Operation) -> Result<(), Problem> {
@@ -147,22 +213,55 @@ impl<'a> Draft<'a> {
     /// A check that is true of all rows that are written from now on, then seen to be true of all.
     pub(super) fn check(&mut self, physical: &Ident, name: &Ident, condition: &str, no_inherit: bool) {
         let table = self.base(physical);
-        let inherited = if no_inherit { " NO INHERIT" } else { "" };
-        let add = format!("ALTER TABLE {table} ADD CONSTRAINT {name} CHECK ({condition}){inherited} NOT VALID");
         let breaks = self.ground.catalog.tables.get(physical).map(|known| Finding {
             query: format!("SELECT {} FROM {table} WHERE NOT ({condition}) LIMIT 20", key_of(known)),
             means: format!("{name} does not hold for it"),
         });
-        self.after.push(Step {
-            name: format!("add {name} to {physical} for new rows"),
-            lock: Some((Lock::AccessExclusive, table.clone())),
-            work: Work::Together(vec![add]),
-        });
+        self.check_new_rows(physical, name, condition, no_inherit);
         self.after.push(Step {
             name: format!("see that {name} holds for all rows of {physical}"),
             lock: Some((Lock::ShareUpdateExclusive, table.clone())),
             work: Work::Validate { sql: format!("ALTER TABLE {table} VALIDATE CONSTRAINT {name}"), breaks },
         });
+    }
+
+    /// A check that is true of all rows that are written from now on.
+    pub(super) fn check_new_rows(&mut self, physical: &Ident, name: &Ident, condition: &str, no_inherit: bool) {
+        let table = self.base(physical);
+        self.ask(physical, format!("check {name}"), format!("CAST(({condition}) AS boolean)"));
+        let inherited = if no_inherit { " NO INHERIT" } else { "" };
+        let add = format!("ALTER TABLE {table} ADD CONSTRAINT {name} CHECK ({condition}){inherited} NOT VALID");
+        self.after.push(Step {
+            name: format!("add {name} to {physical} for new rows"),
+            lock: Some((Lock::AccessExclusive, table)),
+            work: Work::Together(vec![add]),
+        });
+    }
+
+    /// A rule that the newer version brings: for all rows, or for those of the newer version alone where the app chose so
+    /// and rows tell who wrote them. Says whether it is the latter.
+    pub(super) fn rule(&mut self, physical: &Ident, name: &Ident, condition: &str, no_inherit: bool) -> bool {
+        let tells = self.touched.get(physical).is_some_and(Touched::keeps_in_step);
+        if self.ground.old_rows == OldRows::Refuse || !tells {
+            self.check(physical, name, condition, no_inherit);
+            return false;
+        }
+        let until = if name.as_str().starts_with("not_null_") { name.clone() } else { ours(self.ground.number, name) };
+        let until = until.prefixed("newer_");
+        let mark = self.mark();
+        self.check(physical, &until, &format!("{mark} IS DISTINCT FROM 2 OR ({condition})"), false);
+        self.pieces.push(Piece::NewerRule {
+            table: physical.clone(),
+            until,
+            constraint: name.clone(),
+            condition: condition.to_owned(),
+        });
+        true
+    }
+
+    /// Our column that says of a row who wrote it.
+    fn mark(&self) -> Ident {
+        ours(self.ground.number, &Ident::new("mark").expect("a name"))
     }
 
     fn finish(mut self) -> (Planned, Vec<Step>) {
@@ -187,6 +286,7 @@ impl<'a> Draft<'a> {
             let on = self.base(&table);
             let mut statements = touched.statements.clone();
             if let Some(change) = self.change(&table, &touched) {
+                self.hide(&table, &change);
                 if let (Some(mark), Some((told_by, data_type))) = (&change.mark, touched.told_by.first()) {
                     statements.push(format!("ALTER TABLE {on} ADD COLUMN {mark} smallint"));
                     let default = change.telling_default(data_type);
@@ -215,7 +315,7 @@ impl<'a> Draft<'a> {
     }
 
     /// What keeps the table in step, if anything has to.
-    fn change(&self, table: &Ident, touched: &Touched) -> Option<TableChange> {
+    pub(super) fn change(&self, table: &Ident, touched: &Touched) -> Option<TableChange> {
         let tells = touched.keeps_in_step();
         if !tells && touched.dropped.is_empty() {
             return None;
@@ -228,23 +328,43 @@ impl<'a> Draft<'a> {
             expression: expression.as_sql().to_owned(),
             names: names.clone(),
         };
-        let dropped: Vec<Assignment> = touched
-            .dropped
-            .iter()
-            .map(|dropped| assignment(&dropped.column, &dropped.data_type, &dropped.down))
-            .collect();
+        let dropped = |which: &dyn Fn(&Dropped) -> bool| -> Vec<Assignment> {
+            let dropped = touched.dropped.iter().filter(|dropped| which(dropped));
+            dropped.map(|dropped| assignment(&dropped.column, &dropped.data_type, &dropped.down)).collect()
+        };
         let mut backward: Vec<Assignment> =
             touched.backward.iter().map(|(column, data_type, down)| assignment(column, data_type, down)).collect();
-        let fill = if tells { Vec::new() } else { dropped.clone() };
-        backward.extend(dropped.into_iter().filter(|_| tells));
+        backward.extend(dropped(&|_| tells));
         Some(TableChange {
             number: self.ground.number,
             table: table.clone(),
-            mark: tells.then(|| ours(self.ground.number, &Ident::new("mark").expect("a name"))),
+            mark: tells.then(|| self.mark()),
             forward: touched.forward.clone(),
             backward,
-            fill,
+            fill: dropped(&|dropped| !tells && dropped.must_be_given),
+            left: dropped(&|dropped| !tells && !dropped.must_be_given),
+            shared: self.shared(table),
+            trace: crate::change::trace(self.ground.number, table),
         })
+    }
+
+    /// Has the version's view tell an insert of its own where no column does.
+    fn hide(&mut self, table: &Ident, change: &TableChange) {
+        let Some(seen) = self.version.tables.values_mut().find(|seen| seen.physical == *table) else { return };
+        seen.hidden.extend(change.left.first().map(|left| HiddenColumn {
+            physical: left.column.clone(),
+            default: change.telling_default(&left.data_type),
+        }));
+    }
+
+    /// The database's columns of a table that the version before and the newer one have.
+    fn shared(&self, table: &Ident) -> BTreeSet<Ident> {
+        let columns = |version: &Version| {
+            let seen = version.tables.values().find(|seen| seen.physical == *table);
+            let columns = seen.iter().flat_map(|seen| &seen.columns).map(|column| column.physical.clone());
+            columns.collect::<BTreeSet<_>>()
+        };
+        columns(self.ground.version).intersection(&columns(&self.version)).cloned().collect()
     }
 
     fn backfill(&self, table: &Ident, change: &TableChange, mark: &Ident) -> Step {

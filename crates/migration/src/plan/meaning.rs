@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Piece, Planned};
+use crate::change::TableChange;
+use crate::version::is_ours;
 
 /// What a way back does and what it can not do.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,9 +30,14 @@ pub fn meaning(planned: &Planned) -> Meaning {
 
 fn of_expand(piece: &Piece, says: &mut Vec<String>, lost: &mut Vec<String>) {
     match piece {
-        Piece::Sql { down: Some(_), on_complete: false, .. } => says.push("your statements of `down` are run".to_owned()),
+        Piece::Sql { down: Some(_), on_complete: false, .. } => {
+            says.push("your statements of `down` are run".to_owned())
+        }
         Piece::Sql { down: None, on_complete: false, .. } => {
-            lost.push("your statements of expand have no `down`: once one of them is done, expand can not be undone".to_owned());
+            lost.push(
+                "your statements of expand have no `down`: once one of them is done, expand can not be undone"
+                    .to_owned(),
+            );
         }
         Piece::Sql { on_complete: true, .. } => {}
         Piece::MadeTable { table } => says.push(format!("table {table} is put aside with its rows")),
@@ -42,13 +49,21 @@ fn of_expand(piece: &Piece, says: &mut Vec<String>, lost: &mut Vec<String>) {
                 "the newer version's values of column {old} of {table} are put aside; the older one's stay"
             ));
         }
-        Piece::MadeConstraint { table, constraint, .. } => says.push(format!("{constraint} of {table} is dropped")),
+        // What only stands in for another one of the same kind.
+        Piece::MadeConstraint { constraint: name, .. } | Piece::MadeIndex { index: name } if is_ours(name) => {}
+        Piece::NewerRule { table, constraint, .. } | Piece::MadeConstraint { table, constraint, .. } => {
+            says.push(format!("{constraint} of {table} is dropped"))
+        }
         Piece::MadeIndex { index } => says.push(format!("index {index} is dropped")),
         Piece::Settings { .. }
         | Piece::DroppedColumn { .. }
         | Piece::DroppedTable { .. }
         | Piece::DroppedConstraint { .. }
         | Piece::DroppedIndex { .. }
+        | Piece::RenamedIndex { .. }
+        | Piece::ReplacedStatistics { .. }
+        | Piece::MovedSequence { .. }
+        | Piece::MadeKey { .. }
         | Piece::RenamedConstraint { .. }
         | Piece::SetReplicaIdentity { .. }
         | Piece::RenamedColumn { .. }
@@ -66,8 +81,8 @@ fn of_contract(planned: &Planned, piece: &Piece, says: &mut Vec<String>, lost: &
             "column {old} of {table} comes back with the values it had; rows written since get theirs through `down`"
         )),
         Piece::DroppedColumn { table, column } => {
-            let given = planned.changes.iter().flat_map(|change| change.backward.iter().chain(&change.fill));
-            let has_down = given.clone().any(|given| given.column == *column);
+            let mut given = planned.changes.iter().flat_map(TableChange::of_older);
+            let has_down = given.any(|given| given.column == *column);
             let how = if has_down { "through `down`" } else { "from its default, or NULL" };
             says.push(format!(
                 "column {column} of {table} comes back with the values it had; rows written since get theirs {how}"
@@ -98,7 +113,18 @@ fn of_contract(planned: &Planned, piece: &Piece, says: &mut Vec<String>, lost: &
         Piece::Settings { table, column, .. } => {
             says.push(format!("default and comment of column {column} of {table} are as they were"));
         }
-        Piece::MadeTable { .. } | Piece::MadeColumn { .. } | Piece::MadeConstraint { .. } | Piece::MadeIndex { .. } => {
+        Piece::NewerRule { table, constraint, .. } => {
+            says.push(format!("{constraint} of {table} binds the newer version alone again"));
         }
+        Piece::MadeKey { table, constraint, .. } => {
+            says.push(format!("primary key {constraint} of {table} is on the older version's columns again"));
+        }
+        Piece::MadeTable { .. }
+        | Piece::MadeColumn { .. }
+        | Piece::MadeConstraint { .. }
+        | Piece::MadeIndex { .. }
+        | Piece::RenamedIndex { .. }
+        | Piece::ReplacedStatistics { .. }
+        | Piece::MovedSequence { .. } => {}
     }
 }

@@ -3,17 +3,20 @@
 
 mod add_column;
 mod alter_column;
+mod carry;
 mod constraints;
 mod contract;
 mod detach;
 mod expand;
 mod indexes;
 mod meaning;
+mod probe;
 mod purge;
 mod renaming;
 mod restore;
-mod standing;
+mod restore_carried;
 pub(crate) mod sql;
+mod standing;
 mod tables;
 mod undo;
 
@@ -31,6 +34,7 @@ pub use contract::plan_contract;
 pub use detach::{out_of_step, plan_attach, plan_detach};
 pub use expand::{plan_expand, version_step};
 pub use meaning::{Meaning, meaning};
+pub use probe::{Probe, plan_probes};
 pub use purge::plan_purge;
 pub use restore::{FUNCTIONS as RESTORE_FUNCTIONS, Kept, kept, plan_restore};
 pub use sql::{Hidden, STATEMENT, with_what_came};
@@ -49,6 +53,19 @@ pub struct Ground<'a> {
     pub number: u32,
     /// The schema that the new version will be seen through.
     pub version_schema: &'a Ident,
+    /// What becomes of an older version's value that only a rule of the newer one forbids.
+    pub old_rows: OldRows,
+}
+
+/// What becomes of an older version's value that only a rule of the newer one forbids, until contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OldRows {
+    /// It is refused: the rule holds for both versions from expand on, and copies no column.
+    #[default]
+    Refuse,
+    /// It is accepted, and its row holds contract up until it is mended. The newer version writes to columns of its own.
+    Accept,
 }
 
 /// A migration as it was planned: all that contract and undo need to know of it. Kept in the database.
@@ -90,7 +107,12 @@ impl Planned {
                     nullable: true,
                     default: None,
                     generated: false,
+                    computed: false,
                     comment: None,
+                    statistics_target: None,
+                    options: None,
+                    granted: false,
+                    sequence: None,
                 });
             }
         };
@@ -104,12 +126,17 @@ impl Planned {
                 }
                 Piece::MadeTable { .. }
                 | Piece::MadeConstraint { .. }
+                | Piece::NewerRule { .. }
                 | Piece::MadeIndex { .. }
                 | Piece::Settings { .. }
                 | Piece::DroppedColumn { .. }
                 | Piece::DroppedTable { .. }
                 | Piece::DroppedConstraint { .. }
                 | Piece::DroppedIndex { .. }
+                | Piece::RenamedIndex { .. }
+                | Piece::ReplacedStatistics { .. }
+                | Piece::MovedSequence { .. }
+                | Piece::MadeKey { .. }
                 | Piece::RenamedColumn { .. }
                 | Piece::RenamedTable { .. }
                 | Piece::Sql { .. }
@@ -165,6 +192,17 @@ pub enum Piece {
         /// The column that becomes NOT NULL in its place.
         not_null: Option<Ident>,
     },
+    /// A check that binds rows of the newer version alone, until contract makes it one of all rows.
+    NewerRule {
+        /// Its table.
+        table: Ident,
+        /// The check until contract.
+        until: Ident,
+        /// The check from then on.
+        constraint: Ident,
+        /// What has to hold, in the names before contract.
+        condition: String,
+    },
     /// An index.
     MadeIndex {
         /// The index.
@@ -208,6 +246,44 @@ pub enum Piece {
         index: Ident,
         /// What made it.
         definition: String,
+    },
+    /// An index that gets another name once the index that has it is gone.
+    RenamedIndex {
+        /// Its name until contract.
+        from: Ident,
+        /// Its name from then on.
+        to: Ident,
+    },
+    /// Extended statistics in the place of others.
+    ReplacedStatistics {
+        /// Their table.
+        table: Ident,
+        /// The older versions'.
+        old: QualifiedName,
+        /// The newer versions', under a name of ours until contract.
+        new: QualifiedName,
+    },
+    /// A primary key that contract makes of an index.
+    MadeKey {
+        /// Its table.
+        table: Ident,
+        /// Its name.
+        constraint: Ident,
+        /// The index.
+        index: Ident,
+        /// `DEFERRABLE` and the like, or nothing.
+        deferral: String,
+    },
+    /// A sequence that goes over to the column that takes the place of its own.
+    MovedSequence {
+        /// The table.
+        table: Ident,
+        /// The column, by its name after contract.
+        column: Ident,
+        /// The sequence.
+        sequence: QualifiedName,
+        /// Its type from contract on, where the column's can be one.
+        data_type: Option<String>,
     },
     /// A constraint that gets another name.
     RenamedConstraint {
@@ -403,6 +479,15 @@ fn refuse_unsure<'a>(table: &Ident, expressions: impl IntoIterator<Item = &'a Ex
         let cause = format!("{name} in an expression with a query in it may be a column of {table} or of that query.");
         Err(Problem::new("NAME-UNSURE", cause, format!("Write which table it is of, such as {table}.{name}.")))
     })
+}
+
+/// Refuses a query within a check: the database takes none there.
+fn refuse_query(check: &Ident, expression: &Expression) -> Result<(), Problem> {
+    if !expression.has_query() {
+        return Ok(());
+    }
+    let cause = format!("check {check} holds a query, and a check sees nothing but its row.");
+    Err(Problem::new("EXPRESSION-WRONG", cause, "Say it with the row's own columns, or with a foreign or unique key."))
 }
 
 /// What names a row of the table for a person: its primary key, else where it is.

@@ -2,9 +2,9 @@
 
 use super::sql::Hidden;
 use super::{Piece, Planned, attic};
-use crate::Ident;
 use crate::change::{Assignment, TableChange};
 use crate::version::Version;
+use crate::{Expression, Ident, QualifiedName};
 
 impl Planned {
     /// This migration as it stands once `older`, which is contracted before it, has its names changed.
@@ -84,6 +84,31 @@ impl Planned {
         }
         constraint.clone()
     }
+
+    /// The name that an index has once this is contracted; a constraint's index is called like it.
+    fn index_after(&self, index: &Ident) -> Ident {
+        for piece in &self.pieces {
+            if let Piece::RenamedIndex { from, to }
+            | Piece::RenamedConstraint { from, to, .. }
+            | Piece::MadeKey { index: from, constraint: to, .. } = piece
+                && from == index
+            {
+                return to.clone();
+            }
+        }
+        index.clone()
+    }
+
+    fn statistics_after(&self, statistics: &QualifiedName) -> QualifiedName {
+        for piece in &self.pieces {
+            if let Piece::ReplacedStatistics { old, new, .. } = piece
+                && new == statistics
+            {
+                return old.clone();
+            }
+        }
+        statistics.clone()
+    }
 }
 
 pub(super) fn renamed_version(version: &Version, older: &Planned) -> Version {
@@ -91,6 +116,9 @@ pub(super) fn renamed_version(version: &Version, older: &Planned) -> Version {
     for table in version.tables.values_mut() {
         for column in &mut table.columns {
             column.physical = older.column_after(&table.physical, &column.physical);
+        }
+        for hidden in &mut table.hidden {
+            hidden.physical = older.column_after(&table.physical, &hidden.physical);
         }
         table.physical = older.table_after(&table.physical);
     }
@@ -122,13 +150,40 @@ pub(super) fn renamed_change(change: &TableChange, older: &Planned) -> TableChan
         forward: each(&change.forward),
         backward: each(&change.backward),
         fill: each(&change.fill),
+        left: each(&change.left),
+        shared: change.shared.iter().map(column).collect(),
+        trace: change.trace.clone(),
     }
 }
 
 fn renamed_piece(piece: &Piece, older: &Planned) -> Piece {
     let mut piece = piece.clone();
     match &mut piece {
-        Piece::MadeTable { .. } | Piece::MadeIndex { .. } | Piece::DroppedIndex { .. } => {}
+        Piece::MadeTable { .. } => {}
+        Piece::MadeIndex { index } | Piece::DroppedIndex { index, .. } => *index = older.index_after(index),
+        Piece::RenamedIndex { from, to } => {
+            *from = older.index_after(from);
+            *to = older.index_after(to);
+        }
+        Piece::NewerRule { table, constraint, condition, .. } => {
+            if let Ok(parsed) = Expression::parse(condition) {
+                *condition = parsed.with_columns(&|column| Some(older.column_after(table, column).to_string()));
+            }
+            *constraint = older.constraint_after(table, constraint);
+            *table = older.table_after(table);
+        }
+        Piece::ReplacedStatistics { table, old, .. } => {
+            *old = older.statistics_after(old);
+            *table = older.table_after(table);
+        }
+        Piece::MovedSequence { table, column, .. } => {
+            *column = older.column_after(table, column);
+            *table = older.table_after(table);
+        }
+        Piece::MadeKey { table, constraint, .. } => {
+            *constraint = older.constraint_after(table, constraint);
+            *table = older.table_after(table);
+        }
         Piece::Sql { hidden, .. } => *hidden = renamed_hidden(hidden, older),
         Piece::MadeColumn { table, column, .. }
         | Piece::Settings { table, column, .. }
@@ -147,8 +202,12 @@ fn renamed_piece(piece: &Piece, older: &Planned) -> Piece {
             *not_null = not_null.as_ref().map(|column| older.column_after(table, column));
             *table = older.table_after(table);
         }
-        Piece::DroppedConstraint { table, constraint, .. }
-        | Piece::RenamedConstraint { table, from: constraint, .. } => {
+        Piece::RenamedConstraint { table, from, to } => {
+            *from = older.constraint_after(table, from);
+            *to = older.constraint_after(table, to);
+            *table = older.table_after(table);
+        }
+        Piece::DroppedConstraint { table, constraint, .. } => {
             *constraint = older.constraint_after(table, constraint);
             *table = older.table_after(table);
         }

@@ -29,7 +29,15 @@ pub struct Kept {
 #[must_use]
 pub fn kept(catalog: &Catalog, planned: &Planned, earlier: Ident, identities: BTreeMap<Ident, String>) -> Kept {
     let tables = planned.tables(table_of).into_iter();
-    let tables = tables.filter_map(|table| Some((table.clone(), catalog.tables.get(table)?.clone()))).collect();
+    let mut tables: BTreeMap<Ident, Table> =
+        tables.filter_map(|table| Some((table.clone(), catalog.tables.get(table)?.clone()))).collect();
+    // An index may be all that is dropped of its table.
+    for piece in &planned.pieces {
+        let Piece::DroppedIndex { index, .. } = piece else { continue };
+        let mut owners = catalog.tables.iter();
+        let owner = owners.find(|(_, table)| table.indexes.iter().any(|known| known.name == *index));
+        tables.extend(owner.map(|(name, table)| (name.clone(), table.clone())));
+    }
     Kept { earlier, tables, identities }
 }
 
@@ -74,8 +82,18 @@ pub fn plan_restore(catalog: &Catalog, planned: &Planned, kept: &Kept) -> Result
         after.extend(back.rules());
     }
     steps.extend(after);
+    for piece in planned.pieces.iter().rev() {
+        if let Piece::RenamedIndex { from, to } = piece {
+            let rename = format!("ALTER INDEX {} RENAME TO {from}", QualifiedName::new(&catalog.schema, to));
+            let work = Work::Together(vec![rename]);
+            steps.push(Step { name: format!("rename index {to} to {from}"), lock: None, work });
+        }
+    }
     for piece in &planned.pieces {
         if let Piece::DroppedIndex { index, definition } = piece {
+            // As it was right before contract: names in it may have changed since the plan.
+            let mut indexes = kept.tables.values().flat_map(|table| &table.indexes);
+            let definition = indexes.find(|known| known.name == *index).map_or(definition, |known| &known.definition);
             steps.push(build(&catalog.schema, index, definition, None));
         }
     }
@@ -119,17 +137,17 @@ pub(super) struct Back<'a> {
 }
 
 impl Back<'_> {
-    fn alter(&self, what: impl std::fmt::Display) -> String {
+    pub(super) fn alter(&self, what: impl std::fmt::Display) -> String {
         format!("ALTER TABLE {} {what}", self.on)
     }
 
-    fn pieces(&self) -> Vec<&Piece> {
+    pub(super) fn pieces(&self) -> Vec<&Piece> {
         let mut pieces = self.planned.pieces_of(|piece| table_of(piece) == Some(self.table));
         pieces.reverse();
         pieces
     }
 
-    fn change(&self) -> Option<&TableChange> {
+    pub(super) fn change(&self) -> Option<&TableChange> {
         self.planned.changes.iter().find(|change| change.table == *self.table)
     }
 
@@ -144,6 +162,11 @@ impl Back<'_> {
         for piece in self.pieces() {
             statements.extend(self.name(piece));
         }
+        for piece in self.pieces() {
+            if let Piece::MovedSequence { column, sequence, .. } = piece {
+                statements.push(format!("ALTER SEQUENCE {sequence} OWNED BY {}.{column}", self.on));
+            }
+        }
         if let Some(change) = self.change() {
             if let Some(mark) = &change.mark {
                 // Every row is in step, as far as newer versions see; what older ones see comes with the rows.
@@ -154,6 +177,7 @@ impl Back<'_> {
                 let kept = kept_mark(self.planned.number);
                 statements.push(self.alter(format_args!("ALTER COLUMN {kept} SET DEFAULT true")));
             }
+            statements.extend(self.newer_rules());
             statements.extend(triggers(&self.catalog.schema, self.table, std::slice::from_ref(change)));
         }
         (!statements.is_empty()).then(|| Step {
@@ -164,7 +188,7 @@ impl Back<'_> {
     }
 
     fn is_marked(&self) -> bool {
-        self.change().is_some_and(|change| !change.backward.is_empty() || !change.fill.is_empty())
+        self.change().is_some_and(|change| change.of_older().next().is_some())
     }
 
     fn name(&self, piece: &Piece) -> Vec<String> {
@@ -175,8 +199,24 @@ impl Back<'_> {
             statements
         };
         match piece {
-            Piece::MadeTable { .. } | Piece::MadeIndex { .. } | Piece::DroppedIndex { .. } | Piece::Sql { .. } => {
-                Vec::new()
+            Piece::MadeTable { .. }
+            | Piece::MadeIndex { .. }
+            | Piece::DroppedIndex { .. }
+            | Piece::RenamedIndex { .. }
+            | Piece::MovedSequence { .. }
+            | Piece::Sql { .. } => Vec::new(),
+            Piece::NewerRule { constraint, .. } => {
+                let mut statements = vec![self.alter(format_args!("DROP CONSTRAINT IF EXISTS {constraint}"))];
+                let column = self.not_null_by(constraint);
+                statements.extend(column.map(|column| self.alter(format_args!("ALTER COLUMN {column} DROP NOT NULL"))));
+                statements
+            }
+            Piece::ReplacedStatistics { old, new, .. } => {
+                vec![format!("ALTER STATISTICS {old} RENAME TO {}", new.name)]
+            }
+            // Rows are gone through by it until the older one is there again.
+            Piece::MadeKey { constraint, .. } => {
+                vec![self.alter(format_args!("RENAME CONSTRAINT {constraint} TO {}", self.key_aside(constraint)))]
             }
             // Made again beside running writes.
             Piece::DroppedConstraint { .. } | Piece::RenamedTable { .. } => Vec::new(),
@@ -259,7 +299,7 @@ impl Back<'_> {
         }
         let work = Backfill {
             table: self.on.clone(),
-            key: self.known.primary_key.clone(),
+            key: self.key(),
             set,
             mark: kept,
             only: Some(only),
@@ -294,9 +334,15 @@ impl Back<'_> {
                 Piece::MadeConstraint { constraint, not_null: Some(_), .. } => {
                     steps.push(self.validate(constraint, None));
                 }
+                Piece::DroppedConstraint { constraint, .. } if self.made_key(constraint).is_some() => {}
                 Piece::DroppedConstraint { constraint, definition, .. } => {
-                    steps.extend(self.constraint(constraint, definition));
+                    // As it was right before contract: names in it may have changed since the plan.
+                    let mut known = self.known.constraints.iter().filter(|known| known.of_table.is_none());
+                    let known = known.find(|known| known.name == *constraint);
+                    steps.extend(self.constraint(constraint, known.map_or(definition, |known| &known.definition)));
                 }
+                Piece::NewerRule { until, .. } => steps.push(self.validate(until, None)),
+                Piece::ReplacedStatistics { old, .. } => steps.extend(self.statistics(old)),
                 Piece::MadeTable { .. }
                 | Piece::MadeIndex { .. }
                 | Piece::MadeColumn { .. }
@@ -304,6 +350,9 @@ impl Back<'_> {
                 | Piece::Settings { .. }
                 | Piece::DroppedTable { .. }
                 | Piece::DroppedIndex { .. }
+                | Piece::RenamedIndex { .. }
+                | Piece::MovedSequence { .. }
+                | Piece::MadeKey { .. }
                 | Piece::RenamedConstraint { .. }
                 | Piece::RenamedColumn { .. }
                 | Piece::RenamedTable { .. }
@@ -321,10 +370,15 @@ impl Back<'_> {
                 work: Work::Together(last),
             });
         }
+        for piece in self.pieces() {
+            if let Piece::MadeKey { constraint, index, .. } = piece {
+                steps.extend(self.older_key(constraint, index));
+            }
+        }
         steps
     }
 
-    fn not_valid_first(&self, name: &Ident, clause: &str, lock: Lock, breaks: Option<Finding>) -> [Step; 2] {
+    pub(super) fn not_valid_first(&self, name: &Ident, clause: &str, lock: Lock, breaks: Option<Finding>) -> [Step; 2] {
         [
             Step {
                 name: format!("add {name} to {} for new rows", self.table),
@@ -335,7 +389,7 @@ impl Back<'_> {
         ]
     }
 
-    fn validate(&self, name: &Ident, breaks: Option<Finding>) -> Step {
+    pub(super) fn validate(&self, name: &Ident, breaks: Option<Finding>) -> Step {
         Step {
             name: format!("see that {name} holds for all rows of {}", self.table),
             lock: Some((Lock::ShareUpdateExclusive, self.on.clone())),
@@ -387,7 +441,7 @@ impl Back<'_> {
 }
 
 /// Builds an index beside running writes from what the database says made it.
-fn build(schema: &Ident, name: &Ident, definition: &str, breaks: Option<Finding>) -> Step {
+pub(super) fn build(schema: &Ident, name: &Ident, definition: &str, breaks: Option<Finding>) -> Step {
     let index = QualifiedName::new(schema, name);
     let sql = definition.replacen("INDEX ", "INDEX CONCURRENTLY ", 1);
     Step { name: format!("build index {name}"), lock: None, work: Work::Concurrently { sql, index, breaks } }

@@ -261,7 +261,9 @@ pub fn with_what_came<'a>(version: &Version, catalog: &Catalog, pieces: impl Ite
                 seen.columns.extend(came);
             }
             None if !is_taken => {
-                version.tables.insert(name.clone(), VersionTable { physical: name.clone(), columns });
+                version
+                    .tables
+                    .insert(name.clone(), VersionTable { physical: name.clone(), columns, hidden: Vec::new() });
             }
             None => {}
         }

@@ -26,6 +26,11 @@ impl Planned {
                 | Piece::RenamedColumn { .. }
                 | Piece::RenamedTable { .. }
                 | Piece::RenamedConstraint { .. }
+                | Piece::NewerRule { .. }
+                | Piece::RenamedIndex { .. }
+                | Piece::ReplacedStatistics { .. }
+                | Piece::MovedSequence { .. }
+                | Piece::MadeKey { .. }
                 | Piece::SetReplicaIdentity { .. }
                 | Piece::Sql { .. } => continue,
             };
@@ -51,7 +56,9 @@ impl Planned {
             let Piece::DroppedColumn { table, column } = piece else { return None };
             let known = catalog.tables.get(table)?.column(column).filter(|column| tells(column))?;
             let marks = self.changes.iter().any(|change| change.table == *table && change.mark.is_some());
-            (!marks).then(|| {
+            let mut hidden = self.version.tables.values().flat_map(|seen| &seen.hidden);
+            let goes_past = hidden.any(|hidden| hidden.physical == *column);
+            (!marks && !goes_past).then(|| {
                 let cause = format!(
                     "column {} of {table} is of a migration that is not contracted, which knows older versions' rows by it.",
                     known.name

@@ -60,7 +60,7 @@ pub(super) fn create(draft: &mut Draft<'_>, create: &CreateTable) -> Result<(), 
         default: None,
         comment: column.comment.clone(),
     });
-    let seen = VersionTable { physical: create.name.clone(), columns: columns.collect() };
+    let seen = VersionTable { physical: create.name.clone(), columns: columns.collect(), hidden: Vec::new() };
     // Its own foreign keys may refer to it.
     draft.version.tables.insert(create.name.clone(), seen);
     let of_columns = create.columns.iter().filter_map(|column| {
@@ -75,6 +75,17 @@ pub(super) fn create(draft: &mut Draft<'_>, create: &CreateTable) -> Result<(), 
         statements.push(format!("COMMENT ON TABLE {on} IS {}", Literal(comment)));
     }
     statements.extend(comments);
+    for column in &create.columns {
+        draft.new_columns.push((create.name.clone(), column.name.clone(), column.data_type.clone()));
+        if let Some(default) = &column.default {
+            let value = format!("CAST(({}) AS {})", default.as_sql(), super::probe::plain_type(&column.data_type));
+            draft.ask(&create.name, format!("the default of column {}", column.name), value);
+        }
+        if let Some(check) = &column.check {
+            let value = format!("CAST(({}) AS boolean)", check.expression.with_columns(&|name| Some(name.to_string())));
+            draft.ask(&create.name, format!("check {}", check.name), value);
+        }
+    }
     draft.made.insert(create.name.clone(), statements);
     draft.pieces.push(Piece::MadeTable { table: create.name.clone() });
     Ok(())
@@ -143,6 +154,10 @@ pub(super) fn drop_column(draft: &mut Draft<'_>, drop: &DropColumn) -> Result<()
         let cause = format!("column {name} of {physical} is not there any more.");
         return Err(Problem::new("COLUMN-UNKNOWN", cause, "Look who renamed or dropped it, then plan again."));
     };
+    if table.partition_key.contains(&name) {
+        let cause = format!("{} is partitioned by column {}.", drop.table, drop.column);
+        return Err(Problem::new("COLUMN-IN-USE", cause, "Move the rows to another table first."));
+    }
     if table.primary_key.contains(&name) {
         let cause = format!("column {} is part of the primary key of {}.", drop.column, drop.table);
         return Err(Problem::new("COLUMN-IN-USE", cause, "Give the table another key first."));

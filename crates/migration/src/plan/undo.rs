@@ -58,11 +58,16 @@ pub fn plan_undo(catalog: &Catalog, planned: &Planned, active: &[TableChange], v
             | Piece::MadeColumn { .. }
             | Piece::ReplacedColumn { .. }
             | Piece::MadeConstraint { .. }
+            | Piece::NewerRule { .. }
             | Piece::Settings { .. }
             | Piece::DroppedColumn { .. }
             | Piece::DroppedTable { .. }
             | Piece::DroppedConstraint { .. }
             | Piece::DroppedIndex { .. }
+            | Piece::RenamedIndex { .. }
+            | Piece::ReplacedStatistics { .. }
+            | Piece::MovedSequence { .. }
+            | Piece::MadeKey { .. }
             | Piece::RenamedConstraint { .. }
             | Piece::SetReplicaIdentity { .. }
             | Piece::RenamedColumn { .. }
@@ -75,9 +80,11 @@ pub fn plan_undo(catalog: &Catalog, planned: &Planned, active: &[TableChange], v
 
 pub(super) fn table_of(piece: &Piece) -> Option<&Ident> {
     match piece {
-        Piece::MadeColumn { table, .. } | Piece::ReplacedColumn { table, .. } | Piece::MadeConstraint { table, .. } => {
-            Some(table)
-        }
+        Piece::MadeColumn { table, .. }
+        | Piece::ReplacedColumn { table, .. }
+        | Piece::MadeConstraint { table, .. }
+        | Piece::ReplacedStatistics { table, .. }
+        | Piece::NewerRule { table, .. } => Some(table),
         Piece::MadeTable { .. }
         | Piece::MadeIndex { .. }
         | Piece::Settings { .. }
@@ -85,6 +92,9 @@ pub(super) fn table_of(piece: &Piece) -> Option<&Ident> {
         | Piece::DroppedTable { .. }
         | Piece::DroppedConstraint { .. }
         | Piece::DroppedIndex { .. }
+        | Piece::RenamedIndex { .. }
+        | Piece::MovedSequence { .. }
+        | Piece::MadeKey { .. }
         | Piece::RenamedConstraint { .. }
         | Piece::SetReplicaIdentity { .. }
         | Piece::RenamedColumn { .. }
@@ -109,6 +119,8 @@ fn put_aside(number: u32, on: &QualifiedName, piece: &Piece, has: &dyn Fn(&Ident
         Piece::MadeColumn { column, not_null, .. } => aside(column, not_null),
         Piece::ReplacedColumn { new, not_null, .. } => aside(new, not_null),
         Piece::MadeConstraint { constraint, .. } => vec![drop_check(constraint)],
+        Piece::NewerRule { until, constraint, .. } => vec![drop_check(until), drop_check(constraint)],
+        Piece::ReplacedStatistics { new, .. } => vec![format!("DROP STATISTICS IF EXISTS {new}")],
         Piece::MadeTable { .. }
         | Piece::MadeIndex { .. }
         | Piece::Settings { .. }
@@ -116,6 +128,9 @@ fn put_aside(number: u32, on: &QualifiedName, piece: &Piece, has: &dyn Fn(&Ident
         | Piece::DroppedTable { .. }
         | Piece::DroppedConstraint { .. }
         | Piece::DroppedIndex { .. }
+        | Piece::RenamedIndex { .. }
+        | Piece::MovedSequence { .. }
+        | Piece::MadeKey { .. }
         | Piece::RenamedConstraint { .. }
         | Piece::SetReplicaIdentity { .. }
         | Piece::RenamedColumn { .. }

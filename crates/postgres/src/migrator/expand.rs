@@ -1,12 +1,13 @@
 //! Expand: a migration's version is made beside the others.
 
 use switchover_migration::catalog::Catalog;
-use switchover_migration::plan::{Ground, Step, plan_expand, version_step, with_what_came};
+use switchover_migration::plan::{Ground, Step, plan_expand, plan_probes, version_step, with_what_came};
 use switchover_migration::version::Version;
 use switchover_migration::{Ident, Migration};
 
 use super::{MigrateError, Migrator, Progress, active, busy_with, expanded, refuse_what_is_open};
 use crate::error::refused;
+use crate::probe;
 use crate::store::{Applied, Phase};
 
 impl Migrator {
@@ -122,8 +123,16 @@ impl Migrator {
         let version_schema = self.version_schema(known, migration).await?;
         let number = known.last().map_or(1, |applied| applied.number + 1);
         let standing = expanded(known).fold(catalog.clone(), |standing, older| older.planned.settled_in(&standing));
-        let ground =
-            Ground { catalog: &standing, version: &version, active: &active, number, version_schema: &version_schema };
+        let ground = Ground {
+            catalog: &standing,
+            version: &version,
+            active: &active,
+            number,
+            version_schema: &version_schema,
+            old_rows: self.settings.old_rows,
+        };
+        let probes = plan_probes(ground, migration).map_err(MigrateError::Refused)?;
+        probe::ask(self.client(), &probes).await?;
         let (planned, mut steps) = plan_expand(ground, migration).map_err(MigrateError::Refused)?;
         if let Some(problem) = planned.unseats(&catalog) {
             return Err(MigrateError::Refused(vec![problem]));

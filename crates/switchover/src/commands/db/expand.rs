@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use switchover_migration::Migration;
 
-use super::{Place, Teller, failed, migration, tell_done};
+use super::{OldRowsChoice, Place, Teller, failed, migration, tell_done};
 use crate::cli::Shared;
 use crate::exit::Exit;
 use crate::failure::{Done, Failure};
@@ -16,6 +16,8 @@ pub(crate) struct Expand {
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     #[command(flatten)]
+    old_rows: OldRowsChoice,
+    #[command(flatten)]
     place: Place,
 }
 
@@ -23,7 +25,7 @@ impl Expand {
     pub(crate) async fn run(self, shared: &Shared) -> Done {
         let migrations = self.files.iter().map(|file| migration(file)).collect::<Result<Vec<_>, _>>()?;
         refuse_same_names(&migrations)?;
-        let mut migrator = self.place.migrator().await?;
+        let mut migrator = self.place.migrator().await?.with_old_rows(self.old_rows.into());
         let mut teller = Teller::new(shared);
         // Later ones that stand on an edited one are expanded anew with it.
         migrator.undo_edited(&migrations, &mut |progress| teller.tell(progress)).await.map_err(failed)?;

@@ -17,6 +17,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde::Serialize;
+use switchover_migration::plan::OldRows;
 use switchover_migration::{Ident, Migration};
 use switchover_model::view::SCHEMA_VERSION;
 use switchover_postgres::{Applied, Migrator, Progress, Settings};
@@ -101,6 +102,21 @@ impl MaybePlace {
             Failure::wrong("DATABASE-URL", "no database is named.", "Give --url, or set DATABASE_URL.")
         })?;
         Ok(Place { url, schema: self.schema.clone(), lock_timeout: Settings::default().lock_timeout })
+    }
+}
+
+/// What a new rule means for the older version.
+#[derive(Debug, clap::Args)]
+struct OldRowsChoice {
+    /// What becomes of an older version's value that only a rule of the newer one forbids: `accept` lets it in, and its row
+    /// holds contract up until it is mended
+    #[arg(long, default_value = "refuse", value_name = "refuse|accept", value_parser = ["refuse", "accept"])]
+    old_rows: String,
+}
+
+impl From<OldRowsChoice> for OldRows {
+    fn from(choice: OldRowsChoice) -> Self {
+        if choice.old_rows == "accept" { Self::Accept } else { Self::Refuse }
     }
 }
 

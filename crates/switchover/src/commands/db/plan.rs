@@ -4,7 +4,7 @@ use serde::Serialize;
 use switchover_migration::plan::{Meaning, Step, Work};
 use switchover_model::view::SCHEMA_VERSION;
 
-use super::{Place, failed, migration};
+use super::{OldRowsChoice, Place, failed, migration};
 use crate::cli::Shared;
 use crate::exit::Exit;
 use crate::failure::Done;
@@ -16,6 +16,8 @@ pub(crate) struct Plan {
     /// A file of declared operations
     #[arg(value_name = "FILE")]
     file: PathBuf,
+    #[command(flatten)]
+    old_rows: OldRowsChoice,
     #[command(flatten)]
     place: Place,
 }
@@ -35,7 +37,7 @@ struct PlanView {
 impl Plan {
     pub(crate) async fn run(self, shared: &Shared) -> Done {
         let migration = migration(&self.file)?;
-        let database = self.place.looker().await?;
+        let database = self.place.looker().await?.with_old_rows(self.old_rows.into());
         let (expand, contract, undo) = database.plan(&migration).await.map_err(failed)?;
         let meaning = database.meaning(&migration).await.map_err(failed)?;
         if shared.json {

@@ -1,0 +1,92 @@
+//! *Restore* of what came along with a converted column: its key, its statistics, and rules that bind one version alone.
+
+use super::restore::{Back, build};
+use super::{Lock, Piece, Step, Work, ours};
+use crate::Ident;
+use crate::QualifiedName;
+
+impl Back<'_> {
+    /// Rules that bind rows of the newer version alone again.
+    pub(super) fn newer_rules(&self) -> Vec<String> {
+        let Some(mark) = self.change().and_then(|change| change.mark.as_ref()) else { return Vec::new() };
+        let mut statements = Vec::new();
+        for piece in self.pieces() {
+            if let Piece::NewerRule { until, condition, .. } = piece {
+                let check = format!("CHECK ({mark} IS DISTINCT FROM 2 OR ({condition}))");
+                statements.push(self.alter(format_args!("ADD CONSTRAINT {until} {check} NOT VALID")));
+            }
+        }
+        statements
+    }
+
+    /// The column that is NOT NULL in the place of a check.
+    pub(super) fn not_null_by(&self, check: &Ident) -> Option<&Ident> {
+        self.pieces().into_iter().find_map(|piece| match piece {
+            Piece::MadeColumn { column, not_null, .. } | Piece::ReplacedColumn { new: column, not_null, .. } => {
+                Some(column).filter(|_| not_null.as_ref() == Some(check))
+            }
+            _ => None,
+        })
+    }
+
+    /// The primary key's columns as they are called until the older one is there again.
+    pub(super) fn key(&self) -> Vec<Ident> {
+        let made = self.pieces().into_iter().any(|piece| matches!(piece, Piece::MadeKey { .. }));
+        let now = |column: &Ident| {
+            let replaced = self.pieces().into_iter().find_map(|piece| match piece {
+                Piece::ReplacedColumn { old, new, .. } if old == column => Some(new.clone()),
+                _ => None,
+            });
+            replaced.filter(|_| made).unwrap_or_else(|| column.clone())
+        };
+        self.known.primary_key.iter().map(now).collect()
+    }
+
+    pub(super) fn made_key(&self, constraint: &Ident) -> Option<&Piece> {
+        self.pieces()
+            .into_iter()
+            .find(|piece| matches!(piece, Piece::MadeKey { constraint: made, .. } if made == constraint))
+    }
+
+    /// What the newer version's key is called until then.
+    pub(super) fn key_aside(&self, constraint: &Ident) -> Ident {
+        ours(self.planned.number, constraint).prefixed("back_")
+    }
+
+    /// The older version's key in the place of the newer one's, whose index stays.
+    pub(super) fn older_key(&self, constraint: &Ident, index: &Ident) -> Vec<Step> {
+        let schema = &self.catalog.schema;
+        let known = |name: &Ident| self.known.indexes.iter().find(|known| known.name == *name);
+        let mut steps: Vec<Step> = [constraint, index]
+            .into_iter()
+            .filter_map(|name| Some(build(schema, name, &known(name)?.definition, None)))
+            .collect();
+        let was = self.known.constraints.iter().find(|known| known.of_table.is_none() && known.name == *constraint);
+        let deferral = was.and_then(|was| was.definition.find(" DEFERRABLE").map(|at| &was.definition[at..]));
+        let aside = self.key_aside(constraint);
+        steps.push(Step {
+            name: format!("make {constraint} the primary key of {} again", self.table),
+            lock: Some((Lock::AccessExclusive, self.on.clone())),
+            work: Work::Together(vec![
+                self.alter(format_args!("DROP CONSTRAINT {aside}")),
+                self.alter(format_args!(
+                    "ADD CONSTRAINT {constraint} PRIMARY KEY USING INDEX {constraint}{}",
+                    deferral.unwrap_or_default()
+                )),
+            ]),
+        });
+        steps
+    }
+
+    /// Statistics as they were.
+    pub(super) fn statistics(&self, name: &QualifiedName) -> Option<Step> {
+        let was = self.known.statistics.iter().find(|known| known.name == *name)?;
+        let columns: Vec<String> = was.columns.iter().map(ToString::to_string).collect();
+        let make = format!("CREATE STATISTICS {name} ({}) ON {} FROM {}", was.kinds, columns.join(", "), self.on);
+        Some(Step {
+            name: format!("make statistics {name} again"),
+            lock: Some((Lock::ShareUpdateExclusive, self.on.clone())),
+            work: Work::Together(vec![make]),
+        })
+    }
+}
