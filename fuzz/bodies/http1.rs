@@ -44,7 +44,7 @@ fn request(input: &[u8], step: usize) {
 
     // What is passed on is read by a strict parser as the same request, with the same fields that are not hop-by-hop.
     let mut out = Vec::new();
-    let mut writer = HeadWriter::request(&mut out, head.method_bytes(), head.path_and_query());
+    let mut writer = HeadWriter::request(&mut out, head.method_bytes(), &head.path_and_query());
     writer.kept(head.fields(), |_| true);
     if head.framing() == Framing::Chunked {
         writer.field("Transfer-Encoding", b"chunked");

@@ -28,7 +28,7 @@ impl From<Problem> for Refusal {
     /// state machine refuses is 409.
     fn from(problem: Problem) -> Self {
         let status = match problem.code.as_str() {
-            "APP-UNKNOWN" | "RELEASE-UNKNOWN" => StatusCode::NOT_FOUND,
+            "APP-UNKNOWN" | "RELEASE-UNKNOWN" | "PROCESS-UNKNOWN" | "INSTANCE-UNKNOWN" => StatusCode::NOT_FOUND,
             "STATE-NOT-WRITABLE" | "DISK-FULL" | "SHUTTING-DOWN" | "TIMED-OUT" | "ROUTER-UNREACHABLE"
             | "JOURNAL-UNREADABLE" => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::CONFLICT,

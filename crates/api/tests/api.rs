@@ -93,6 +93,7 @@ impl House {
             platform: nothing.clone(),
             builder: nothing.clone(),
             traffic: nothing,
+            schema: Arc::new(switchover_postgres::PostgresSchema::default()),
             keeper: None,
             changed: None,
             logs: None,

@@ -18,6 +18,10 @@ pub(crate) enum About {
     Slot(Slot),
     /// The revisions on disk.
     Revisions,
+    /// The database's schema.
+    Schema,
+    /// A release's restore point.
+    RestorePoint,
 }
 
 /// The last time something was asked for.
@@ -138,6 +142,9 @@ fn unreachable(about: About, why: &str) -> Problem {
     let (code, what) = match about {
         About::Routes => ("ROUTER-UNREACHABLE", "The routes could not be put in force".to_owned()),
         About::Slot(slot) => ("PLATFORM-UNREACHABLE", format!("The instances of {slot} could not be seen to")),
+        About::Schema | About::RestorePoint => {
+            ("DATABASE-UNREACHABLE", "What is asked of the database could not be begun".to_owned())
+        }
         About::Revisions => ("REVISIONS-NOT-CLEARED", "Old revisions could not be removed from the disk".to_owned()),
     };
     Problem::new(code, format!("{what}: {why}."), "It is tried again by itself; look at the daemon's log if it stays.")

@@ -1,5 +1,7 @@
 //! What the controller answers: computed from an app's fold and what is seen.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use switchover_journal::{Broken, Verified};
@@ -7,7 +9,7 @@ use switchover_model::answer::{HistoryView, JournalView, LogLine, ReceiptView, T
 use switchover_model::record::Record;
 use switchover_model::seam::TrafficSeen;
 use switchover_model::view::{PreviewView, ReleaseView, SCHEMA_VERSION, StatusView};
-use switchover_model::{AppName, Problem, ReleaseId};
+use switchover_model::{AppName, Problem, ProcessName, ReleaseId};
 use switchover_platform::LogQuery;
 use switchover_rollout::{App, receipt, view};
 use tokio::sync::mpsc;
@@ -94,11 +96,26 @@ impl Controller {
         })
     }
 
-    /// The output that `query` asks for.
+    /// The output that `query` asks for. Errors: it names a process type or an instance that there is not.
     pub fn logs(&self, query: LogQuery) -> Result<LogLines, Problem> {
-        self.watch(&query.app)?;
+        let shown = self.watch(&query.app)?;
         let logs = self.parts().logs.as_ref().ok_or_else(refusals::no_logs)?;
-        Ok(LogLines { lines: logs(query) })
+        if query.process.is_some() || query.instance.is_some() {
+            let kept = (logs.kept)(&query.app);
+            if let Some(instance) = &query.instance
+                && kept.iter().all(|(known, _)| known != instance)
+            {
+                return Err(refusals::unknown_instance(&query.app, instance, &kept));
+            }
+            // One of the file may have no instance yet, and an instance's type may have left the file.
+            let app = Arc::clone(&shown.borrow().app);
+            let of_the_file = app.config.iter().flat_map(|config| config.processes.keys());
+            let known: BTreeSet<&ProcessName> = of_the_file.chain(kept.iter().map(|(_, process)| process)).collect();
+            if let Some(process) = query.process.as_ref().filter(|process| !known.contains(process)) {
+                return Err(refusals::unknown_process(&query.app, process, &known));
+            }
+        }
+        Ok(LogLines { lines: (logs.lines)(query) })
     }
 
     /// Waits until `release` has come as far as `until` says, or has an outcome; at most `limit`.
@@ -115,7 +132,7 @@ impl Controller {
         let ended = timeout(limit.min(WAIT), there).await;
         let timed_out = ended.is_err();
         drop(ended);
-        let app_now = std::sync::Arc::clone(&shown.borrow().app);
+        let app_now = Arc::clone(&shown.borrow().app);
         let Some((done, release)) = is_there(&app_now, release, until) else {
             return Err(refusals::unknown_release(app, Some(release)));
         };

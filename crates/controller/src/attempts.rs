@@ -7,7 +7,7 @@ use switchover_model::config::AppConfig;
 use switchover_model::record::{Actor, AttemptId, AttemptResult, Draft, Event};
 use switchover_model::revision::{Revision, Source};
 use switchover_model::seam::{Builder, HookCall};
-use switchover_model::{Problem, RevisionId, Timestamp};
+use switchover_model::{Problem, ReleaseId, RevisionId, Timestamp};
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 
 use crate::clock;
@@ -86,6 +86,19 @@ impl Attempts {
         let task = self
             .tasks
             .spawn(async move { builder.hook(&call.config, &call.revision, &call.call).await.map(Made::Output) });
+        self.running.insert(attempt, Running { task, since: clock::now() });
+    }
+
+    /// Starts a backup.
+    pub(crate) fn backup(
+        &mut self,
+        attempt: AttemptId,
+        builder: Arc<dyn Builder>,
+        config: AppConfig,
+        revision: Revision,
+        release: ReleaseId,
+    ) {
+        let task = self.tasks.spawn(async move { builder.backup(&config, &revision, release).await.map(Made::Output) });
         self.running.insert(attempt, Running { task, since: clock::now() });
     }
 

@@ -6,6 +6,8 @@ use std::time::Duration;
 pub(crate) const OBSERVE_PLATFORM: Duration = Duration::from_secs(2);
 /// How long the traffic may take to say what is in force.
 pub(crate) const OBSERVE_TRAFFIC: Duration = Duration::from_secs(2);
+/// How long the look at the database that was taken last may take to be handed over.
+pub(crate) const OBSERVE_SCHEMA: Duration = Duration::from_secs(2);
 /// How long one action may take to begin (a slot) or to be in force (routes).
 pub(crate) const ACT: Duration = Duration::from_secs(10);
 /// How often an app is looked at when nothing moves: drift is seen within this time.

@@ -175,7 +175,7 @@ impl Controller {
         };
         match shown.problems.first() {
             Some(problem) if !shown.is_loaded => Err(problem.clone()),
-            Some(_) | None if shown.app.sequence == 0 => Err(refusals::unknown_app(app)),
+            Some(_) | None if shown.app.sequence == 0 => Err(self.unknown(app)),
             Some(_) | None => Ok(shown),
         }
     }
@@ -185,7 +185,15 @@ impl Controller {
     }
 
     fn handle(&self, app: &AppName) -> Result<Handle, Problem> {
-        lock(&self.inner.apps).get(app).cloned().ok_or_else(|| refusals::unknown_app(app))
+        self.known(app).ok_or_else(|| self.unknown(app))
+    }
+
+    fn known(&self, app: &AppName) -> Option<Handle> {
+        lock(&self.inner.apps).get(app).cloned()
+    }
+
+    fn unknown(&self, app: &AppName) -> Problem {
+        refusals::unknown_app(app, &self.apps())
     }
 
     async fn handle_for(&self, app: &AppName, command: &Command) -> Result<Handle, Problem> {
@@ -214,7 +222,7 @@ impl Controller {
     async fn handle_soon(&self, app: &AppName) -> Option<Handle> {
         let there = async {
             loop {
-                if let Ok(handle) = self.handle(app) {
+                if let Some(handle) = self.known(app) {
                     return handle;
                 }
                 sleep(Duration::from_millis(1)).await;

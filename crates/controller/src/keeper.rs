@@ -20,8 +20,13 @@ const RETRY: Duration = Duration::from_secs(1);
 pub trait Keeper: Send + Sync {
     /// Makes sure that the router runs and answers. Returns whether it had to be started.
     ///
-    /// Guarantees: repeating it changes nothing while one runs. Errors: why it can not be started.
+    /// Guarantees: repeating it changes nothing while one runs. Errors: why it can not be started, or what the one that
+    /// runs lacks.
     async fn ensure_running(&self) -> Result<bool, Problem>;
+
+    /// The controller could not be started whole: ends the router when it was started for this controller, and leaves one
+    /// that ran before. Returns when it has ended, or has had its time to.
+    async fn take_back(&self);
 }
 
 /// Keeps it up until `stop` says so; `problem` tells what stands in the way, `restarted` counts the starts.
@@ -43,7 +48,7 @@ pub(crate) async fn keep_up(
                 problem.send_if_modified(|known| {
                     let is_new = known.as_ref() != Some(&cause);
                     if is_new {
-                        tracing::error!(%cause, "the router can not be started");
+                        tracing::error!(%cause, "the router is not as it should be");
                         *known = Some(cause);
                     }
                     is_new

@@ -135,11 +135,23 @@ fn stages(config: &AppConfig, slot: Slot, is_built: bool, live: Option<String>) 
     let live = live.unwrap_or_default();
     let (at_once, at_the_shift) = parts(config);
     let keep_warm = config.release.keep_warm;
+    let attic = config
+        .database
+        .as_ref()
+        .map_or_else(String::new, |database| format!("brings it back from the attic first, for {}", database.attic));
     let told = Stage::ALL.into_iter().filter_map(|stage| {
         let has_hooks = hooks(stage).next().is_some();
         let (does, way_back) = match stage {
             Stage::Build if is_built => return None,
             Stage::Build => ("makes the revision in its own directory and seals it".to_owned(), "nothing to undo"),
+            Stage::Expand | Stage::Contract if config.database.is_none() => return None,
+            Stage::Expand => (
+                "makes what it needs of the schema beside what the live revision needs".to_owned(),
+                "what was added stays, still kept in step; `switchover db undo` takes it back",
+            ),
+            Stage::Contract => {
+                ("puts what only older revisions needed of the schema into the attic".to_owned(), attic.as_str())
+            }
             Stage::Provision if at_once.is_empty() => (format!("takes {slot} for it"), "stops the slot"),
             Stage::Provision => {
                 (format!("starts {} in {slot} and waits until healthy", at_once.join(", ")), "stops the slot")

@@ -1,14 +1,41 @@
 //! What the controller itself refuses: names it does not know, hosts that another app has, the end.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use switchover_model::config::AppConfig;
-use switchover_model::{AppName, Host, Problem, ReleaseId};
+use switchover_model::{AppName, Host, InstanceId, Problem, ProcessName, ReleaseId};
 use switchover_rollout::App;
 
-pub(crate) fn unknown_app(app: &AppName) -> Problem {
-    let cause = format!("There is no app {app} here.");
-    Problem::new("APP-UNKNOWN", cause, "Release it first: `switchover deploy`; `switchover status` names the apps.")
+/// The most instances that a refusal names: the newest ones.
+const NAMED: usize = 20;
+
+pub(crate) fn unknown_app(app: &AppName, known: &[AppName]) -> Problem {
+    let known = match known {
+        [] => "no app yet".to_owned(),
+        known => listed(known),
+    };
+    let cause = format!("There is no app {app} here; the daemon knows {known}.");
+    Problem::new("APP-UNKNOWN", cause, "Name one of these, or release it first with `switchover deploy`.")
+}
+
+pub(crate) fn unknown_process(app: &AppName, process: &ProcessName, known: &BTreeSet<&ProcessName>) -> Problem {
+    let cause = format!("{app} has no process type {process}; it has {}.", listed(known));
+    Problem::new("PROCESS-UNKNOWN", cause, "Name one of these with --process, or leave it out.")
+}
+
+pub(crate) fn unknown_instance(app: &AppName, instance: &InstanceId, kept: &[(InstanceId, ProcessName)]) -> Problem {
+    let newest: Vec<&InstanceId> = kept.iter().rev().take(NAMED).map(|(id, _)| id).collect();
+    let there = match newest.as_slice() {
+        [] => "there is none".to_owned(),
+        newest => format!("there are, newest first, {}", listed(newest)),
+    };
+    let cause = format!("No output of an instance {instance} of {app} is there; {there}.");
+    Problem::new("INSTANCE-UNKNOWN", cause, "Name one of these with --instance, or leave it out.")
+}
+
+fn listed<T: ToString>(names: impl IntoIterator<Item = T>) -> String {
+    names.into_iter().map(|name| name.to_string()).collect::<Vec<_>>().join(", ")
 }
 
 pub(crate) fn unknown_release(app: &AppName, release: Option<ReleaseId>) -> Problem {

@@ -4,18 +4,24 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use switchover_journal::{OpenError, SqliteJournal};
 use switchover_model::Problem;
 use switchover_platform::ProcessPlatform;
+use switchover_postgres::PostgresSchema;
 use switchover_router::RouterOptions;
 use switchover_router::client::RouterClient;
 use switchover_router::spawn::{self, SpawnError};
 
 use crate::controller::Controller;
 use crate::keeper::Keeper;
-use crate::world::Parts;
+use crate::world::{Logs, Parts};
+
+/// How long a router that is taken back may take to end, and how often it is asked meanwhile.
+const ROUTER_END: Duration = Duration::from_secs(5);
+const ASKED_EVERY: Duration = Duration::from_millis(10);
 
 /// How a controller is started.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,7 +89,8 @@ impl Controller {
         let state = options.state.canonicalize().map_err(platform_failed)?;
         let platform = Arc::new(ProcessPlatform::new(&state, options.executable.clone()).map_err(platform_failed)?);
         let mut router = RouterOptions { directory: state.join("router"), http: options.http, lanes: options.lanes };
-        let client = Arc::new(spawn::ensure_running(&options.executable, &router).await?);
+        let running = spawn::ensure_running(&options.executable, &router).await?;
+        let client = Arc::new(running.client);
         let mut lanes = None;
         if let Ok(status) = client.status().await {
             // A router that is started anew takes requests where the first one did.
@@ -92,21 +99,45 @@ impl Controller {
         }
         let http = Some(format!("http://{}", reachable(router.http)));
         let changed = platform.changed();
-        let logs = Arc::clone(&platform);
-        let keeper = RouterKeeper { executable: options.executable, options: router, client: Arc::clone(&client) };
+        let (logs, kept) = (Arc::clone(&platform), Arc::clone(&platform));
+        let keeper = Arc::new(RouterKeeper {
+            executable: options.executable,
+            options: router,
+            client: Arc::clone(&client),
+            is_new: running.is_new,
+        });
         let parts = Parts {
             journal: Arc::new(journal),
             builder: Arc::clone(&platform) as Arc<_>,
             platform,
             traffic: client,
-            keeper: Some(Arc::new(keeper)),
+            schema: Arc::new(PostgresSchema::default()),
+            keeper: Some(Arc::clone(&keeper) as Arc<_>),
             changed: Some(changed),
-            logs: Some(Arc::new(move |query| logs.logs(query))),
+            logs: Some(Logs {
+                lines: Arc::new(move |query| logs.logs(query)),
+                kept: Arc::new(move |app| kept.logged(app)),
+            }),
             state,
             http,
             lanes,
         };
-        Self::with(parts).await.map_err(StartError::Apps)
+        match Self::with(parts).await {
+            Ok(controller) => Ok(controller),
+            Err(problem) => {
+                keeper.take_back().await;
+                Err(StartError::Apps(problem))
+            }
+        }
+    }
+
+    /// Takes a start back: for a caller that cannot go on after [`Controller::start`]. Ends as [`Controller::shutdown`]
+    /// does, and ends the router as well when this controller started it.
+    pub async fn abandon(&self) {
+        self.shutdown().await;
+        if let Some(keeper) = &self.parts().keeper {
+            keeper.take_back().await;
+        }
     }
 }
 
@@ -122,20 +153,49 @@ fn reachable(listening: SocketAddr) -> SocketAddr {
     SocketAddr::new(loopback, listening.port())
 }
 
+/// Users are served all the same, but by a router that must not be killed now.
+fn not_kept(problem: &str) -> Problem {
+    Problem::new(
+        "TABLE-NOT-KEPT",
+        format!("The router serves its table, but {problem}; killed now, it would come back with an older one."),
+        "Make room for the state folder; it is tried again every second.",
+    )
+}
+
 /// Keeps `switchover router` up.
 struct RouterKeeper {
     executable: PathBuf,
     options: RouterOptions,
     client: Arc<RouterClient>,
+    /// The router was started for this controller.
+    is_new: bool,
 }
 
 #[async_trait]
 impl Keeper for RouterKeeper {
     async fn ensure_running(&self) -> Result<bool, Problem> {
-        if self.client.status().await.is_ok_and(|status| !status.is_stopping) {
-            return Ok(false);
+        if let Ok(status) = self.client.status().await
+            && !status.is_stopping
+        {
+            return status.kept_problem.map_or(Ok(false), |problem| Err(not_kept(&problem)));
         }
         spawn::ensure_running(&self.executable, &self.options).await.map_err(|error| error.problem())?;
         Ok(true)
+    }
+
+    async fn take_back(&self) {
+        if !self.is_new {
+            return;
+        }
+        // One that does not answer any more has ended, or is told by the next start.
+        let _ = self.client.shutdown().await;
+        let ended = async {
+            while self.client.status().await.is_ok() {
+                tokio::time::sleep(ASKED_EVERY).await;
+            }
+        };
+        if tokio::time::timeout(ROUTER_END, ended).await.is_err() {
+            tracing::warn!("the router that was started did not end in time");
+        }
     }
 }

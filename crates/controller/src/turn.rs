@@ -1,5 +1,6 @@
 //! One app's loop, turn by turn: observe, decide, record, act.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,7 +8,8 @@ use futures_util::future::join_all;
 use switchover_journal::{AppendError, ReadError, Snapshot};
 use switchover_model::answer::CommandAnswer;
 use switchover_model::record::{Actor, AttemptResult, Draft, Event, IdempotencyKey, Record};
-use switchover_model::release::{Command, Stage};
+use switchover_model::release::{Command, ReleaseKind, Stage};
+use switchover_model::schema::{SchemaOrder, SchemaPlace};
 use switchover_model::seam::{Action, ArmGoal, HookCall, PlatformSeen, Routes, SeamError, Seen};
 use switchover_model::view::SCHEMA_VERSION;
 use switchover_model::{AppName, Problem, ReleaseId, RevisionId, Share, Slot, Timestamp};
@@ -16,16 +18,17 @@ use tokio::time::timeout;
 
 use crate::acts::{About, Acts};
 use crate::attempts::{Attempts, Build, Call};
-use crate::bounds::{ACT, BUSY_BEAT, IDLE_BEAT, OBSERVE_PLATFORM, OBSERVE_TRAFFIC, SNAPSHOT_EVERY};
+use crate::bounds::{ACT, BUSY_BEAT, IDLE_BEAT, OBSERVE_PLATFORM, OBSERVE_SCHEMA, OBSERVE_TRAFFIC, SNAPSHOT_EVERY};
 use crate::clock;
 use crate::routes;
+use crate::schema::Databases;
 use crate::shown::{Publisher, Shown};
 use crate::token::PreviewToken;
 use crate::values::Vault;
 use crate::world::Parts;
 
 /// The program as snapshots name it: another version folds for itself.
-const PROGRAM: &str = concat!(env!("CARGO_PKG_VERSION"), "+fold-3");
+const PROGRAM: &str = concat!(env!("CARGO_PKG_VERSION"), "+fold-4");
 
 /// One app and what is known of it.
 pub(crate) struct Turner {
@@ -40,6 +43,7 @@ pub(crate) struct Turner {
     pending: Vec<Draft>,
     pub(crate) attempts: Attempts,
     acts: Acts,
+    databases: Databases,
     token: PreviewToken,
     vault: Vault,
     lost_with_router: Option<u64>,
@@ -82,7 +86,16 @@ impl Turner {
             let took = now.since(state.started_at);
             draft(now, Event::AttemptEnded { attempt: state.id, result: AttemptResult::Lost, took })
         });
-        let pending = pending.collect();
+        let pending: Vec<Draft> = pending.collect();
+        if !pending.is_empty() {
+            // Nothing of an attempt goes on when the journal says that it is lost.
+            let ended = timeout(ACT, parts.builder.end_lost(name)).await;
+            match ended {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!(app = %name, %error, "a lost attempt could not be ended"),
+                Err(_) => tracing::warn!(app = %name, "a lost attempt was not ended in time"),
+            }
+        }
         Ok(Self {
             parts,
             app: Arc::new(app),
@@ -92,6 +105,7 @@ impl Turner {
             pending,
             attempts: Attempts::default(),
             acts: Acts::default(),
+            databases: Databases::default(),
             token,
             vault,
             lost_with_router: None,
@@ -224,12 +238,24 @@ impl Turner {
     // === Observe ===
 
     async fn observe(&mut self) {
+        let place = self.databases.place(&self.app, &self.parts.builder).await;
         let name = &self.app.name;
-        let (platform, traffic) = tokio::join!(
+        let schema = async {
+            match &place {
+                Some(place) => Some(timeout(OBSERVE_SCHEMA, self.parts.schema.observe(place)).await),
+                None => None,
+            }
+        };
+        let (platform, traffic, schema) = tokio::join!(
             timeout(OBSERVE_PLATFORM, self.parts.platform.observe(name)),
             timeout(OBSERVE_TRAFFIC, self.parts.traffic.observe(name)),
+            schema,
         );
-        let mut seen = Seen { platform: known(platform, "platform", name), traffic: known(traffic, "traffic", name) };
+        let mut seen = Seen {
+            platform: known(platform, "platform", name),
+            traffic: known(traffic, "traffic", name),
+            schema: schema.and_then(|schema| known(schema, "database", name)),
+        };
         if seen.platform.is_some() {
             self.platform.clone_from(&seen.platform);
         }
@@ -326,7 +352,15 @@ impl Turner {
         let mut asked = Vec::new();
         for action in actions {
             match &action {
-                Action::Build { .. } | Action::Hook { .. } => self.attempt(&action),
+                Action::Build { .. } | Action::Hook { .. } | Action::Backup { .. } => self.attempt(&action),
+                Action::Schema(_) => {
+                    about.push(About::Schema);
+                    asked.push((About::Schema, action));
+                }
+                Action::MarkSchema { .. } => {
+                    about.push(About::RestorePoint);
+                    asked.push((About::RestorePoint, action));
+                }
                 Action::CancelAttempt { attempt } => self.attempts.cancel(*attempt),
                 Action::Route(_) => {
                     about.push(About::Routes);
@@ -351,6 +385,9 @@ impl Turner {
             asked.push((About::Routes, Action::Route(Box::new(goal))));
         }
         self.acts.keep_only(&about);
+        if self.databases.works && !about.contains(&About::Schema) {
+            self.databases.works = self.parts.schema.rest(&self.app.name).await.is_err();
+        }
         self.ask(asked).await
     }
 
@@ -364,8 +401,14 @@ impl Turner {
                     Some(routes) => Some(routes),
                     None => continue,
                 },
-                Action::Ensure(_) | Action::Stop { .. } | Action::KeepRevisions { .. } => None,
-                Action::Build { .. } | Action::Hook { .. } | Action::CancelAttempt { .. } => continue,
+                Action::Ensure(_)
+                | Action::Stop { .. }
+                | Action::KeepRevisions { .. }
+                | Action::Schema(_)
+                | Action::MarkSchema { .. } => None,
+                Action::Build { .. } | Action::Hook { .. } | Action::Backup { .. } | Action::CancelAttempt { .. } => {
+                    continue;
+                }
             };
             let is_new_route = routes.as_ref().is_some_and(|routes| !self.is_in_force_but_for_its_preview_host(routes));
             if self.acts.is_due(about, &action, &instances) || (is_new_route && !self.acts.fails(about)) {
@@ -376,12 +419,28 @@ impl Turner {
             return false;
         }
         self.seen_is_stale = true;
+        let place = self.databases.place(&self.app, &self.parts.builder).await;
+        let mut orders = BTreeMap::new();
+        for (about, action, _) in &due {
+            if let Action::Schema(goal) = action {
+                self.databases.works = true;
+                orders.insert(*about, self.databases.order(&self.app, goal, &self.parts.builder).await);
+            }
+        }
+        let (place, orders) = (&place, &orders);
         let parts = &self.parts;
-        let name = &self.app.name;
+        let app = &self.app;
         let done = join_all(due.into_iter().map(async |(about, action, routes)| {
-            let outcome = timeout(ACT, perform(parts, name, &action, routes.as_ref())).await.unwrap_or_else(|_| {
-                Err(SeamError::Unreachable(format!("there was no answer within {} s", ACT.as_secs())))
-            });
+            let asked = Asked { routes: routes.as_ref(), place: place.as_ref(), order: orders.get(&about) };
+            let bounded = async || {
+                timeout(ACT, perform(parts, &app.name, &action, asked)).await.unwrap_or_else(|_| {
+                    Err(SeamError::Unreachable(format!("there was no answer within {} s", ACT.as_secs())))
+                })
+            };
+            let mut outcome = bounded().await;
+            if is_full(&outcome) && !begins_something(app, &action) && parts.journal.give_space().await {
+                outcome = bounded().await;
+            }
             (about, action, outcome)
         }))
         .await;
@@ -444,7 +503,23 @@ impl Turner {
                 };
                 self.attempts.hook(*attempt, builder, call);
             }
-            _ => {}
+            Action::Backup { attempt, release, revision } if !self.attempts.runs(*attempt) => {
+                let (Some(config), Some(sealed)) = (self.app.config.clone(), self.app.revision(*revision)) else {
+                    return self.attempts.fail(*attempt, no_config(*revision));
+                };
+                self.attempts.backup(*attempt, builder, config, sealed.clone(), *release);
+            }
+            // It runs already, or is no attempt.
+            Action::Build { .. }
+            | Action::Hook { .. }
+            | Action::Backup { .. }
+            | Action::CancelAttempt { .. }
+            | Action::Ensure(_)
+            | Action::Stop { .. }
+            | Action::Route(_)
+            | Action::Schema(_)
+            | Action::MarkSchema { .. }
+            | Action::KeepRevisions { .. } => {}
         }
     }
 
@@ -501,9 +576,54 @@ impl Turner {
     }
 }
 
-async fn perform(parts: &Parts, app: &AppName, action: &Action, routes: Option<&Routes>) -> Result<(), SeamError> {
+/// What an action takes beside itself.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    routes: Option<&'a Routes>,
+    place: Option<&'a SchemaPlace>,
+    order: Option<&'a Result<SchemaOrder, SeamError>>,
+}
+
+/// Whether there was no space for an action.
+fn is_full(outcome: &Result<(), SeamError>) -> bool {
+    matches!(outcome, Err(SeamError::Refused(problem)) if problem.code == "DISK-FULL")
+}
+
+/// Whether an action is a step of a deploy that goes forward: it never draws on the reserve. What stops, goes back, or keeps
+/// up what is live may.
+fn begins_something(app: &App, action: &Action) -> bool {
     match action {
-        Action::Route(_) => match routes {
+        Action::Ensure(spec) => app.moving().is_some_and(|release| {
+            let goes_forward = match release.kind {
+                ReleaseKind::Deploy => !release.is_undoing(),
+                ReleaseKind::Return { .. } => false,
+            };
+            goes_forward && release.revision == spec.revision.id
+        }),
+        Action::Stop { .. } => false,
+        Action::Route(_)
+        | Action::KeepRevisions { .. }
+        | Action::Build { .. }
+        | Action::Hook { .. }
+        | Action::Backup { .. }
+        | Action::Schema(_)
+        | Action::MarkSchema { .. }
+        | Action::CancelAttempt { .. } => true,
+    }
+}
+
+async fn perform(parts: &Parts, app: &AppName, action: &Action, asked: Asked<'_>) -> Result<(), SeamError> {
+    let placed = || {
+        asked.place.ok_or_else(|| SeamError::Unreachable("where the app's database is could not be read".to_owned()))
+    };
+    match action {
+        Action::Schema(_) => match asked.order {
+            Some(Ok(order)) => parts.schema.ensure(placed()?, order).await,
+            Some(Err(error)) => Err(error.clone()),
+            None => Ok(()),
+        },
+        Action::MarkSchema { release } => parts.schema.mark(placed()?, *release).await,
+        Action::Route(_) => match asked.routes {
             Some(routes) => {
                 if routes.version == 0 {
                     // Before the first decision the hosts may change under the same number; nobody is led by them.
@@ -517,7 +637,7 @@ async fn perform(parts: &Parts, app: &AppName, action: &Action, routes: Option<&
         Action::Stop { slot } => parts.platform.stop(app, *slot).await,
         Action::KeepRevisions { keep } => parts.builder.keep(app, keep).await,
         // Attempts are tasks of their own.
-        Action::Build { .. } | Action::Hook { .. } | Action::CancelAttempt { .. } => Ok(()),
+        Action::Build { .. } | Action::Hook { .. } | Action::Backup { .. } | Action::CancelAttempt { .. } => Ok(()),
     }
 }
 

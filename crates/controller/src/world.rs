@@ -4,14 +4,25 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use switchover_journal::Journal;
+use switchover_model::schema::Schema;
 use switchover_model::seam::{Builder, Platform, Traffic};
+use switchover_model::{AppName, InstanceId, ProcessName};
 use switchover_platform::{LogLine, LogQuery};
 use tokio::sync::{mpsc, watch};
 
 use crate::keeper::Keeper;
 
-/// Gives the lines that a query asks for.
-pub type Logs = Arc<dyn Fn(LogQuery) -> mpsc::Receiver<LogLine> + Send + Sync>;
+/// The instances of an app that have kept their output, with their process types.
+pub type Kept = Arc<dyn Fn(&AppName) -> Vec<(InstanceId, ProcessName)> + Send + Sync>;
+
+/// The instances' output.
+#[derive(Clone)]
+pub struct Logs {
+    /// Gives the lines that a query asks for.
+    pub lines: Arc<dyn Fn(LogQuery) -> mpsc::Receiver<LogLine> + Send + Sync>,
+    /// Names the instances of an app whose output is there, oldest first, each with its process type.
+    pub kept: Kept,
+}
 
 /// The parts of a controller.
 #[derive(Clone)]
@@ -24,6 +35,8 @@ pub struct Parts {
     pub builder: Arc<dyn Builder>,
     /// What leads requests.
     pub traffic: Arc<dyn Traffic>,
+    /// What changes apps' schemas.
+    pub schema: Arc<dyn Schema>,
     /// Keeps the traffic's own process up; nothing when somebody else does.
     pub keeper: Option<Arc<dyn Keeper>>,
     /// Changes whenever the platform has something new to show; nothing: it is asked often instead.

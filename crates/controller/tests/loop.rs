@@ -33,7 +33,7 @@ async fn a_deploy_goes_live_and_a_rollback_flips_back_at_once() {
     assert_eq!(status.url.as_deref(), Some("http://127.0.0.1:1"));
 
     let asked = Instant::now();
-    give(&controller, &shop(), "c", Command::Rollback { to: None, release: None }).await.unwrap();
+    give(&controller, &shop(), "c", Command::Rollback { to: None, release: None, detach: false }).await.unwrap();
     until(&controller, &shop(), "r1 live", |status| live_revision(status) == Some(RevisionId(1))).await;
     let (flipped, routes) = world.lock().flips.last().cloned().unwrap();
     let arm = routes.arms.iter().find(|arm| arm.share == Share::ALL).unwrap();
@@ -51,15 +51,43 @@ async fn a_deploy_goes_live_and_a_rollback_flips_back_at_once() {
 }
 
 #[tokio::test]
+async fn a_full_disk_keeps_no_way_back_from_starting_its_instances() {
+    let world = World::new();
+    let controller = world.controller().await;
+    let reserve = world.state_directory().join("reserve");
+    let kept = || std::fs::metadata(&reserve).map_or(0, |file| file.len());
+    for key in ["a", "b"] {
+        let answer = give(&controller, &shop(), key, deploy(config("shop", QUICK))).await.unwrap();
+        let release = answer.release.unwrap();
+        let waited = controller.wait(&shop(), release, WaitUntil::Switched, world::DEADLINE).await.unwrap();
+        assert!(waited.done, "{waited:?}");
+    }
+    let all = kept();
+    assert!(all > 0);
+    {
+        let mut state = world.lock();
+        state.disk_is_full = true;
+        // What would be warm has died.
+        state.instances.get_mut(&shop()).unwrap().retain(|seen| seen.revision == RevisionId(2));
+    }
+    world.tell();
+    give(&controller, &shop(), "c", Command::Rollback { to: None, release: None, detach: false }).await.unwrap();
+    until(&controller, &shop(), "r1 live", |status| live_revision(status) == Some(RevisionId(1))).await;
+    assert!(kept() < all, "the reserve was what made it possible");
+    controller.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_repeated_key_is_one_command_and_a_stale_one_is_refused() {
     let world = World::new();
     let controller = world.controller().await;
     let first = give(&controller, &shop(), "a", deploy(config("shop", QUICK))).await.unwrap();
     let again = give(&controller, &shop(), "a", deploy(config("shop", QUICK))).await.unwrap();
     assert_eq!((again.release, again.sequence, again.repeated), (first.release, first.sequence, true));
-    let unknown = give(&controller, &"blog".parse().unwrap(), "b", Command::Rollback { to: None, release: None })
-        .await
-        .unwrap_err();
+    let unknown =
+        give(&controller, &"blog".parse().unwrap(), "b", Command::Rollback { to: None, release: None, detach: false })
+            .await
+            .unwrap_err();
     assert_eq!(unknown.code, "APP-UNKNOWN");
     let stale = Command::Promote { release: ReleaseId(9), stage: Stage::Approve };
     assert!(give(&controller, &shop(), "c", stale).await.is_err());
@@ -111,7 +139,7 @@ async fn path_prefixes_come_and_go_with_their_revision() {
     give(&controller, &shop(), "c", Command::Apply { config: Box::new(file("/three")) }).await.unwrap();
     world.lock().hold_builds = false;
     until(&controller, &shop(), "r2 live", |status| live_revision(status) == Some(RevisionId(2))).await;
-    give(&controller, &shop(), "d", Command::Rollback { to: None, release: None }).await.unwrap();
+    give(&controller, &shop(), "d", Command::Rollback { to: None, release: None, detach: false }).await.unwrap();
     until(&controller, &shop(), "r1 live", |status| live_revision(status) == Some(RevisionId(1))).await;
     let arms: Vec<_> = world.lock().flips.iter().flat_map(|(_, routes)| routes.arms.clone()).collect();
     assert!(arms.iter().any(|arm| arm.revision == RevisionId(2)));
@@ -174,6 +202,7 @@ async fn a_release_goes_on_after_a_restart_at_each_stage() {
         let was_lost = |event: &Event| matches!(event, Event::AttemptEnded { result: AttemptResult::Lost, .. });
         let is_lost = has_record(&controller, &shop(), was_lost).await;
         assert_eq!(is_lost, matches!(stage, Stage::Build | Stage::Verify), "{stage}");
+        assert_eq!(world.lock().ended_lost > 0, is_lost, "{stage}: what is said to be lost is ended");
         let journal = controller.verify(&shop()).await.unwrap();
         assert!(journal.whole && journal.head.is_some() && journal.records > 0, "{journal:?}");
         controller.shutdown().await;

@@ -79,6 +79,7 @@ impl ConnectionOptions {
                 | Name::XForwardedProto
                 | Name::XForwardedHost
                 | Name::XRequestId
+                | Name::Disguised
                 | Name::ForwardedLike
                 | Name::Other => {
                     for span in table.spans_mut() {

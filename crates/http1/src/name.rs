@@ -23,6 +23,9 @@ pub enum Name {
     XForwardedProto,
     XForwardedHost,
     XRequestId,
+    /// `Proxy`, or a field that an application behind CGI rules (`_` for `-`) would take for one that frames the message or
+    /// speaks of one connection: never passed on.
+    Disguised,
     /// Any other `X-Forwarded-` field, or one that an application behind CGI rules (`_` for `-`) would take for one.
     ForwardedLike,
     Other,
@@ -34,6 +37,8 @@ impl Name {
         match name.len() {
             2 if is("te") => Self::Te,
             4 if is("host") => Self::Host,
+            // A CGI-like interface makes HTTP_PROXY of it, which many programs read as their own setting.
+            5 if is("proxy") => Self::Disguised,
             6 if is("expect") => Self::Expect,
             6 if is("cookie") => Self::Cookie,
             7 if is("upgrade") => Self::Upgrade,
@@ -52,6 +57,7 @@ impl Name {
             17 if is("transfer-encoding") => Self::TransferEncoding,
             18 if is("proxy-authenticate") => Self::ProxyAuthenticate,
             19 if is("proxy-authorization") => Self::ProxyAuthorization,
+            10 | 14 | 16..=19 if is_disguised(name) => Self::Disguised,
             12.. => Self::forwarded_like(name),
             _ => Self::Other,
         }
@@ -62,15 +68,8 @@ impl Name {
         if !matches!(name.first(), Some(b'x' | b'X')) {
             return Self::Other;
         }
-        let folds_to = |known: &[u8]| {
-            name.len() >= known.len()
-                && name
-                    .iter()
-                    .zip(known)
-                    .all(|(byte, want)| byte.to_ascii_lowercase() == *want || (*want == b'-' && *byte == b'_'))
-        };
-        let same = |known: &[u8]| name.len() == known.len() && folds_to(known);
-        if folds_to(b"x-forwarded-") || same(b"x-real-ip") || same(b"x-request-id") {
+        let same = |known: &[u8]| name.len() == known.len() && folds_to(name, known);
+        if folds_to(name, b"x-forwarded-") || same(b"x-real-ip") || same(b"x-request-id") {
             Self::ForwardedLike
         } else {
             Self::Other
@@ -89,7 +88,8 @@ impl Name {
             | Self::Te
             | Self::TransferEncoding
             | Self::Upgrade
-            | Self::Http2Settings => true,
+            | Self::Http2Settings
+            | Self::Disguised => true,
             // `Trailer` only announces; it stays as long as the trailers do (RFC 9110 6.6.2).
             Self::Trailer
             | Self::Host
@@ -128,8 +128,33 @@ impl Name {
             | Self::XForwardedProto
             | Self::XForwardedHost
             | Self::XRequestId
+            | Self::Disguised
             | Self::ForwardedLike => true,
             Self::Other => false,
         }
     }
+}
+
+/// Names with a `-` that frame a message or speak of one connection.
+const DISGUISES: [&[u8]; 7] = [
+    b"keep-alive",
+    b"content-length",
+    b"http2-settings",
+    b"proxy-connection",
+    b"transfer-encoding",
+    b"proxy-authenticate",
+    b"proxy-authorization",
+];
+
+fn is_disguised(name: &[u8]) -> bool {
+    name.contains(&b'_') && DISGUISES.iter().any(|known| name.len() == known.len() && folds_to(name, known))
+}
+
+/// True when `name` begins with `known`, letters in any case and `_` for `-`.
+fn folds_to(name: &[u8], known: &[u8]) -> bool {
+    name.len() >= known.len()
+        && name
+            .iter()
+            .zip(known)
+            .all(|(byte, want)| byte.to_ascii_lowercase() == *want || (*want == b'-' && *byte == b'_'))
 }

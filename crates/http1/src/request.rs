@@ -1,8 +1,9 @@
 //! Request heads (RFC 9112 3).
 
+use std::borrow::Cow;
 use std::ops::Range;
 
-use memchr::memchr;
+use memchr::{memchr, memchr2};
 
 use crate::bounds::{HEAD_BYTES_MAX, METHOD_BYTES_MAX, TARGET_BYTES_MAX};
 use crate::fields::{FieldSpan, FieldTable, Fields};
@@ -244,6 +245,7 @@ impl RequestParser {
             | Name::XForwardedProto
             | Name::XForwardedHost
             | Name::XRequestId
+            | Name::Disguised
             | Name::ForwardedLike
             | Name::Other => {}
         }
@@ -295,7 +297,8 @@ impl RequestParts {
             .map(|scheme| scheme.len())
             .ok_or(Refusal::Target)?;
         let after = &target[scheme_len..];
-        let authority_len = memchr(b'/', after).unwrap_or(after.len());
+        // RFC 3986 3.2: a query may follow it at once.
+        let authority_len = memchr2(b'/', b'?', after).unwrap_or(after.len());
         if !host::is_authority(&after[..authority_len]) {
             return Err(Refusal::Target);
         }
@@ -384,19 +387,27 @@ impl<'a> RequestHead<'a> {
     /// Path and query, as an origin is asked for them: `/` for an absolute target without a path, `*` for the whole server.
     /// With CONNECT the host and port.
     #[must_use]
-    pub fn path_and_query(&self) -> &'a [u8] {
-        match &self.bytes[self.parts.path_and_query.clone()] {
-            [] if self.parts.method == Method::Options => b"*", // RFC 9112 3.2.4
-            [] => b"/",
-            path => path,
+    pub fn path_and_query(&self) -> Cow<'a, [u8]> {
+        match self.path_and_query_as_sent() {
+            [] => Cow::Borrowed(self.path()),
+            // RFC 9112 3.2.1: an empty path is sent on as `/`.
+            query @ [b'?', ..] => Cow::Owned([b"/", query].concat()),
+            path => Cow::Borrowed(path),
         }
+    }
+
+    fn path_and_query_as_sent(&self) -> &'a [u8] {
+        &self.bytes[self.parts.path_and_query.clone()]
     }
 
     /// The path alone, as it was sent (nothing is decoded).
     #[must_use]
     pub fn path(&self) -> &'a [u8] {
-        let whole = self.path_and_query();
-        &whole[..memchr(b'?', whole).unwrap_or(whole.len())]
+        match self.path_and_query_as_sent() {
+            [] if self.parts.method == Method::Options => b"*", // RFC 9112 3.2.4
+            [] | [b'?', ..] => b"/",
+            whole => &whole[..memchr(b'?', whole).unwrap_or(whole.len())],
+        }
     }
 
     /// The host and port that were asked for; `None` only in HTTP/1.0.

@@ -188,6 +188,7 @@ impl ResponseParser {
             | Name::XForwardedProto
             | Name::XForwardedHost
             | Name::XRequestId
+            | Name::Disguised
             | Name::ForwardedLike
             | Name::Other => {}
         }

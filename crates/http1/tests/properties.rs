@@ -35,7 +35,7 @@ proptest! {
         let mut parser = RequestParser::new();
         prop_assert_eq!(parser.parse(&bytes), Ok(Progress::Complete { head_bytes: bytes.len() }));
         let head = parser.head(&bytes);
-        prop_assert_eq!(head.path_and_query(), target.as_bytes());
+        prop_assert_eq!(&*head.path_and_query(), target.as_bytes());
         prop_assert_eq!(head.host(), Some(host.as_bytes()));
         let read: Vec<_> = head.fields().into_iter().skip(1)
             .map(|field| (String::from_utf8(field.name_bytes().to_vec()).unwrap(), field.value().to_vec())).collect();

@@ -55,7 +55,8 @@ fn whatever_two_parsers_could_read_differently_is_refused() {
         ("GET ftp://a/ HTTP/1.1\r\nHost: a\r\n\r\n", R::Target),
         ("GET http:///x HTTP/1.1\r\nHost: a\r\n\r\n", R::Target),
         ("GET http://u@a/x HTTP/1.1\r\nHost: a\r\n\r\n", R::Target),
-        ("GET http://a?x HTTP/1.1\r\nHost: a\r\n\r\n", R::Target),
+        ("GET http://?x HTTP/1.1\r\nHost: a\r\n\r\n", R::Target),
+        ("GET http://a?@b HTTP/1.1\r\nHost: a?@b\r\n\r\n", R::HostInvalid),
         ("CONNECT /x HTTP/1.1\r\nHost: a\r\n\r\n", R::Target),
         ("CONNECT a HTTP/1.1\r\nHost: a\r\n\r\n", R::Target),
         ("GET /\0 HTTP/1.1\r\nHost: a\r\n\r\n", R::Nul),
@@ -180,7 +181,7 @@ fn a_head_is_read_as_it_was_meant() {
         assert_eq!(head.method(), Method::Post);
         assert_eq!(head.version(), Version::Http11);
         assert_eq!(head.target_form(), TargetForm::Origin);
-        assert_eq!(head.path_and_query(), b"/a/b?c=d|e");
+        assert_eq!(*head.path_and_query(), *b"/a/b?c=d|e");
         assert_eq!(head.path(), b"/a/b");
         assert_eq!(head.host(), Some(&b"Example.com:80"[..]));
         assert_eq!(head.framing(), Framing::Length(12));
@@ -196,12 +197,19 @@ fn a_head_is_read_as_it_was_meant() {
 fn targets_have_four_forms() {
     with_head(b"GET HTTP://A:8080/x?y HTTP/1.1\r\nHost: a:8080\r\n\r\n", |head| {
         assert_eq!(head.target_form(), TargetForm::Absolute);
-        assert_eq!(head.path_and_query(), b"/x?y");
+        assert_eq!(*head.path_and_query(), *b"/x?y");
     });
     with_head(b"GET http://a HTTP/1.0\r\n\r\n", |head| {
-        assert_eq!((head.path_and_query(), head.host()), (&b"/"[..], Some(&b"a"[..])));
+        assert_eq!((&*head.path_and_query(), head.host()), (&b"/"[..], Some(&b"a"[..])));
     });
-    with_head(b"OPTIONS http://a HTTP/1.1\r\nHost: a\r\n\r\n", |head| assert_eq!(head.path_and_query(), b"*"));
+    with_head(b"GET http://a:8080?x=/y?z HTTP/1.1\r\nHost: A:8080\r\n\r\n", |head| {
+        assert_eq!((&*head.path_and_query(), head.path()), (&b"/?x=/y?z"[..], &b"/"[..]));
+        assert_eq!(head.host(), Some(&b"A:8080"[..]));
+    });
+    with_head(b"OPTIONS http://a? HTTP/1.1\r\nHost: a\r\n\r\n", |head| {
+        assert_eq!((&*head.path_and_query(), head.path()), (&b"/?"[..], &b"/"[..]));
+    });
+    with_head(b"OPTIONS http://a HTTP/1.1\r\nHost: a\r\n\r\n", |head| assert_eq!(*head.path_and_query(), *b"*"));
     with_head(b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", |head| assert_eq!(head.target_form(), TargetForm::Asterisk));
     with_head(b"CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n", |head| {
         assert_eq!((head.target_form(), head.method()), (TargetForm::Authority, Method::Connect));
@@ -236,6 +244,30 @@ fn hop_by_hop_fields_are_known_by_name_and_by_connection() {
     with_head(b"GET / HTTP/1.0\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n", |head| {
         assert_eq!(head.upgrade(), None);
     });
+}
+
+#[test]
+fn names_that_an_application_could_take_for_framing_are_never_passed_on() {
+    for name in [
+        "Content_Length",
+        "content_length",
+        "Transfer_Encoding",
+        "TRANSFER_encoding",
+        "Keep_Alive",
+        "Proxy_Connection",
+        "Proxy_Authenticate",
+        "Proxy_Authorization",
+        "HTTP2_Settings",
+        "Proxy",
+        "PROXY",
+    ] {
+        let input = format!("POST / HTTP/1.1\r\nHost: a\r\n{name}: chunked\r\nContent-Length: 1\r\nX_Mine: b\r\n\r\n");
+        with_head(input.as_bytes(), |head| {
+            let kept = head.fields().into_iter().filter(|field| !field.is_hop_by_hop()).map(|field| field.name_bytes());
+            assert_eq!(kept.collect::<Vec<_>>(), [&b"Host"[..], b"Content-Length", b"X_Mine"], "{name}");
+            assert_eq!(head.framing(), Framing::Length(1));
+        });
+    }
 }
 
 #[test]

@@ -25,6 +25,12 @@ pub trait Journal: Send + Sync {
     /// that does not.
     async fn read(&self, app: &AppName, after_sequence: u64, limit: usize) -> Result<Vec<Record>, ReadError>;
 
+    /// Gives a part of the space that is kept in reserve back to the disk, for who goes back and finds it full; false when
+    /// there is none left. It is kept again when there is space.
+    async fn give_space(&self) -> bool {
+        false
+    }
+
     /// Every app that has a record, by name.
     async fn apps(&self) -> Result<Vec<AppName>, ReadError>;
 

@@ -87,6 +87,10 @@ impl Journal for SqliteJournal {
         self.ask(move |store| store.read(&app, after_sequence, limit)).await.unwrap_or(Err(ReadError::Closed))
     }
 
+    async fn give_space(&self) -> bool {
+        self.ask(|store| store.give_space()).await.unwrap_or(false)
+    }
+
     async fn apps(&self) -> Result<Vec<AppName>, ReadError> {
         self.ask(|store| store.apps()).await.unwrap_or(Err(ReadError::Closed))
     }

@@ -99,6 +99,7 @@ pub(crate) fn begins_something(drafts: &[Draft]) -> bool {
         | Event::Sealed { .. }
         | Event::Routed { .. }
         | Event::InForce { .. }
+        | Event::Marked { .. }
         | Event::HandedOver { .. }
         | Event::Switched { .. }
         | Event::Undoing { .. }

@@ -174,6 +174,14 @@ impl Store {
         }
     }
 
+    pub(crate) fn give_space(&self) -> bool {
+        let is_given = self.reserve.give_up();
+        if is_given {
+            tracing::warn!("the disk is full; a part of the reserve was given up so that going back stays possible");
+        }
+        is_given
+    }
+
     /// At most `limit` records after `after`, each checked against the one before it.
     pub(crate) fn read(&self, app: &AppName, after: u64, limit: u64) -> Result<Vec<Record>, ReadError> {
         let mut statement = self
@@ -399,6 +407,7 @@ fn release_of(event: &Event) -> Option<ReleaseId> {
         | Event::Entered { release, .. }
         | Event::Waiting { release, .. }
         | Event::AttemptStarted { release, .. }
+        | Event::Marked { release, .. }
         | Event::HandedOver { release, .. }
         | Event::Switched { release, .. }
         | Event::Undoing { release, .. }

@@ -303,7 +303,7 @@ fn on_a_small_disk(directory: &Path) {
         let journal = SqliteJournal::open_with_reserve(directory, SMALL_RESERVE).unwrap();
         let apply = serde_json::json!({"command": "promote", "release": 1, "stage": "approve"});
         let forward = commanded(serde_json::from_value(apply).unwrap());
-        let back = commanded(Command::Rollback { to: None, release: None });
+        let back = commanded(Command::Rollback { to: None, release: None, detach: false });
         let mut last = journal.append(&shop(), 0, std::slice::from_ref(&forward)).await.unwrap().len() as u64;
         fill(directory);
         let refused = loop {
@@ -323,6 +323,14 @@ fn on_a_small_disk(directory: &Path) {
         std::fs::remove_file(directory.join("filler")).unwrap();
         journal.append(&shop(), last, &[forward]).await.unwrap();
         assert!(directory.join("reserve").exists(), "it is kept again");
+        let kept = || std::fs::metadata(directory.join("reserve")).map_or(0, |file| file.len());
+        assert_eq!(kept(), SMALL_RESERVE);
+        while journal.give_space().await {
+            assert!(kept() < SMALL_RESERVE);
+        }
+        assert_eq!(kept(), 0, "all of it was given");
+        journal.append(&shop(), last + 1, &[note("gone back")]).await.unwrap();
+        assert_eq!(kept(), SMALL_RESERVE, "it is kept again");
         println!("went back");
     });
 }

@@ -64,6 +64,26 @@ pub fn read(files: &[File]) -> Result<Vec<Migration>, Vec<Mistake>> {
     if mistakes.is_empty() { Ok(migrations) } else { Err(mistakes) }
 }
 
+/// The names that the parts of one migration have, where `name` is a part in SQL.
+///
+/// Errors: it has no name of a migration in SQL.
+pub fn parts_of(name: &str) -> Result<Vec<String>, Mistake> {
+    let wrong = |(cause, write)| about(&(name.to_owned(), String::new()), cause, write);
+    let (_, stem, part) = placed(name).map_err(wrong)?;
+    if part == Part::Declared {
+        return Err(wrong((format!("{name} is not SQL"), "name a file of SQL".to_owned())));
+    }
+    let of_sql = ENDINGS.iter().filter(|(_, part)| *part != Part::Declared);
+    Ok(of_sql.map(|(end, _)| format!("{stem}{end}")).collect())
+}
+
+/// The number with which the name of a migration begins.
+#[must_use]
+pub fn number(name: &str) -> Option<u64> {
+    let digits: String = name.chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().ok()
+}
+
 fn about(file: &File, cause: String, write: String) -> Mistake {
     Mistake::at(&file.1, &file.0, &(0..0), cause, write)
 }

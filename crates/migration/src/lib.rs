@@ -22,6 +22,7 @@ mod mistake;
 mod operation;
 pub mod plan;
 mod reference;
+pub mod road;
 mod sql;
 pub mod version;
 mod yaml;

@@ -85,8 +85,23 @@ impl VersionTable {
     }
 }
 
+/// A view's default of NULL. PostgreSQL keeps no default that is the constant, and takes the table's then: by that one
+/// inserts of older versions are told.
+pub(crate) fn no_default(data_type: &str) -> String {
+    format!("{NO_DEFAULT}{data_type}) END")
+}
+
+/// Whether a view's default is such a one.
+pub(crate) fn is_no_default(default: &str) -> bool {
+    default.starts_with(NO_DEFAULT)
+}
+
+const NO_DEFAULT: &str = "CASE WHEN true THEN CAST(NULL AS ";
+
 /// What our own columns and tables are called like.
 pub(crate) const OURS: &str = "_switchover_";
+/// What the names of columns and tables that were put aside begin with.
+pub(crate) const ATTIC: &str = "_switchover_attic_";
 
 /// Whether we made it beside what the app made.
 #[must_use]
@@ -106,14 +121,18 @@ pub(crate) fn view(catalog: &Catalog, schema: &Ident, name: &Ident, table: &Vers
         .iter()
         .map(|column| (column.physical.clone(), column.name.clone(), column.default.as_ref()))
         .collect();
-    let mut statements = if table.hidden.is_empty() {
+    // What is put aside is not written past any more.
+    let is_there = |hidden: &&HiddenColumn| {
+        let known = catalog.tables.get(&table.physical).and_then(|table| table.column(&hidden.physical));
+        known.is_some_and(|column| !column.name.as_str().starts_with(ATTIC))
+    };
+    let past: Vec<&HiddenColumn> = table.hidden.iter().filter(is_there).collect();
+    let mut statements = if past.is_empty() {
         selection(catalog, table, &base, &view, &columns)
     } else {
         let between = QualifiedName::new(schema, &name.prefixed(OURS));
-        let hidden = table
-            .hidden
-            .iter()
-            .map(|hidden| (hidden.physical.clone(), hidden.physical.prefixed(OURS), Some(&hidden.default)));
+        let hidden =
+            past.iter().map(|hidden| (hidden.physical.clone(), hidden.physical.prefixed(OURS), Some(&hidden.default)));
         let all: Vec<_> = columns.iter().map(|(from, to, _)| (from.clone(), to.clone(), None)).chain(hidden).collect();
         let outer: Vec<_> = columns.iter().map(|(_, name, default)| (name.clone(), name.clone(), *default)).collect();
         let mut both = selection(catalog, table, &base, &between, &all);

@@ -1,7 +1,7 @@
 //! The words of Switchover as types, its file, and the seams between its rooms.
 //!
 //! What it is: names, slots, revisions, stages, records, receipts, the parsed `switchover.toml`, and the traits
-//! (`seam`) through which the controller reaches a platform, a router or a journal.
+//! (`seam`, `schema`) through which the controller reaches a platform, a router or a database.
 //! Promises: a value that exists is valid (parsed once, at the edge); every type that is journaled or sent over a wire
 //! keeps understanding what older versions wrote.
 //! Must never: do I/O, read a clock, know an async runtime, or depend on another room of this house.
@@ -15,6 +15,7 @@ pub mod receipt;
 pub mod record;
 pub mod release;
 pub mod revision;
+pub mod schema;
 pub mod seam;
 pub mod time;
 pub mod view;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::name::{ReleaseId, RevisionId, Slot};
+use crate::schema::RestorePoint;
 use crate::seam::Evidence;
 use crate::time::{Span, Timestamp};
 
@@ -96,6 +97,9 @@ pub struct Receipt {
     pub lost: u64,
     /// The switches of this release.
     pub switches: Vec<SwitchReceipt>,
+    /// The restore point that was set in the database before its switch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restore_point: Option<RestorePoint>,
 }
 
 /// How requests ended between two windows. Added to the windows' own numbers, every request since the app was first routed

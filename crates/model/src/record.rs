@@ -12,6 +12,7 @@ use crate::problem::Problem;
 use crate::receipt::Ledger;
 use crate::release::{Command, Outcome, ReleaseKind, Stage};
 use crate::revision::{Revision, Source};
+use crate::schema::RestorePoint;
 use crate::seam::RoutesGoal;
 use crate::time::{Span, Timestamp};
 
@@ -153,6 +154,13 @@ pub enum Event {
         /// The slot whose workers work now.
         to: Slot,
     },
+    /// A named restore point was set before the release's switch, or could not be.
+    Marked {
+        /// The release.
+        release: ReleaseId,
+        /// The point.
+        point: RestorePoint,
+    },
     /// A release has all the traffic and the workers, seen to be so.
     Switched {
         /// The release.
@@ -166,6 +174,9 @@ pub enum Event {
         release: ReleaseId,
         /// Why; nothing when an operator asked.
         cause: Option<Problem>,
+        /// Whether errors of the database are the reason: then what keeps the schema's versions in step is detached first.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        detach: bool,
     },
     /// The old slot's requests have ended or its drain deadline has passed.
     Drained {
@@ -239,6 +250,11 @@ pub enum Attempt {
         stage: Stage,
         /// Index in `AppConfig::release.hooks`.
         hook: usize,
+    },
+    /// Making, or looking for, the backup that contract waits for.
+    Backup {
+        /// How often it was begun before, as a backup that failed is tried again.
+        round: u32,
     },
 }
 

@@ -13,6 +13,8 @@ use crate::revision::Source;
 pub enum Stage {
     /// Source to artifact in the revision's own final directory, sealed and digested.
     Build,
+    /// What the new revision needs of the schema is there, beside what the live one needs (only with a database).
+    Expand,
     /// The idle slot runs the new revision at the live scale, healthy.
     Provision,
     /// Hooks and checks on the idle slot through the preview address.
@@ -25,24 +27,48 @@ pub enum Stage {
     Bake,
     /// The old slot is kept warm, then stopped.
     Retire,
+    /// What only older revisions needed of the schema goes to the attic (only with a database).
+    Contract,
 }
 
 impl Stage {
     /// Every stage, in order.
-    pub const ALL: [Self; 7] =
-        [Self::Build, Self::Provision, Self::Verify, Self::Approve, Self::Shift, Self::Bake, Self::Retire];
+    pub const ALL: [Self; 9] = [
+        Self::Build,
+        Self::Expand,
+        Self::Provision,
+        Self::Verify,
+        Self::Approve,
+        Self::Shift,
+        Self::Bake,
+        Self::Retire,
+        Self::Contract,
+    ];
+
+    /// Whether only releases of an app with a database go through it.
+    #[must_use]
+    pub const fn is_of_the_schema(self) -> bool {
+        match self {
+            Self::Expand | Self::Contract => true,
+            Self::Build | Self::Provision | Self::Verify | Self::Approve | Self::Shift | Self::Bake | Self::Retire => {
+                false
+            }
+        }
+    }
 
     /// Its name in lower case.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Build => "build",
+            Self::Expand => "expand",
             Self::Provision => "provision",
             Self::Verify => "verify",
             Self::Approve => "approve",
             Self::Shift => "shift",
             Self::Bake => "bake",
             Self::Retire => "retire",
+            Self::Contract => "contract",
         }
     }
 }
@@ -151,6 +177,9 @@ pub enum Command {
         /// The release that shall be undone, as it was seen by who asks; a stale one is refused.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         release: Option<ReleaseId>,
+        /// Whether errors of the database are the reason: then what keeps the schema's versions in step is detached first.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        detach: bool,
     },
 }
 

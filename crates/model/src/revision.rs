@@ -62,6 +62,38 @@ pub struct RevisionProcess {
     pub handover: Option<Handover>,
 }
 
+/// What a revision needs of the database's schema.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RevisionSchema {
+    /// Its migrations, oldest first.
+    pub migrations: Vec<MigrationId>,
+    /// The schema its instances see: that of its newest migration, where one of them declares operations; else the one
+    /// whose tables change.
+    pub version: String,
+    /// The schema whose tables change.
+    pub schema: String,
+    /// The variable that holds the database's URL.
+    pub url: String,
+}
+
+impl RevisionSchema {
+    /// Its migrations after `baseline`, up to which the database counts as it was found.
+    #[must_use]
+    pub fn after(&self, baseline: Option<&str>) -> &[MigrationId] {
+        let place = baseline.and_then(|name| self.migrations.iter().position(|id| id.name == name));
+        place.map_or(&self.migrations[..], |place| &self.migrations[place + 1..])
+    }
+}
+
+/// One migration of a revision.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct MigrationId {
+    /// The file's name without its ending.
+    pub name: String,
+    /// SHA-256 of what it says.
+    pub checksum: String,
+}
+
 /// What a revision is, apart from its bytes; journaled when it is sealed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Revision {
@@ -79,6 +111,9 @@ pub struct Revision {
     pub probe_host: Option<Host>,
     /// Paths that are shared by all revisions.
     pub shared: Vec<PathBuf>,
+    /// What it needs of the database's schema; nothing when it has no database.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<RevisionSchema>,
     /// Where it came from.
     pub source: Source,
     /// When it was sealed.
@@ -95,5 +130,6 @@ impl Revision {
             && self.processes == other.processes
             && self.shared == other.shared
             && self.probe_host == other.probe_host
+            && self.schema == other.schema
     }
 }

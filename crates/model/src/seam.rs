@@ -9,13 +9,14 @@ use std::net::SocketAddr;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::config::AppConfig;
+use crate::config::{AppConfig, Database};
 use crate::name::{AppName, Host, InstanceId, ProcessName, ReleaseId, RevisionId, Share, Slot};
 use crate::problem::Problem;
 use crate::receipt::{Ledger, OwnLedger};
 use crate::record::AttemptId;
 use crate::release::Stage;
 use crate::revision::{Revision, Source};
+use crate::schema::{MigrationFile, SchemaGoal, SchemaSeen};
 use crate::time::Timestamp;
 
 // === What shall be true ===
@@ -150,6 +151,15 @@ pub enum Action {
         /// Revision in it.
         revision: RevisionId,
     },
+    /// Make, or look for, the backup that contract waits for. An attempt.
+    Backup {
+        /// The attempt.
+        attempt: AttemptId,
+        /// The release it belongs to.
+        release: ReleaseId,
+        /// The revision in whose directory and environment it runs.
+        revision: RevisionId,
+    },
     /// Stop an attempt that nobody needs any more (superseded, aborted).
     CancelAttempt {
         /// The attempt.
@@ -164,6 +174,13 @@ pub enum Action {
     },
     /// The traffic goes like this.
     Route(Box<RoutesGoal>),
+    /// The schema serves this. Without this action among a decision's, what is being done to the schema rests.
+    Schema(SchemaGoal),
+    /// A named restore point is set for the release.
+    MarkSchema {
+        /// The release.
+        release: ReleaseId,
+    },
     /// Revisions not named here are no longer needed on disk.
     KeepRevisions {
         /// The ones to keep.
@@ -201,6 +218,9 @@ pub struct Seen {
     pub platform: Option<PlatformSeen>,
     /// The traffic's answer; nothing when it could not be asked.
     pub traffic: Option<TrafficSeen>,
+    /// The schema's answer; nothing when it could not be asked, or the app has no database.
+    #[serde(default)]
+    pub schema: Option<SchemaSeen>,
 }
 
 /// What a platform runs for an app.
@@ -378,8 +398,59 @@ pub trait Builder: Send + Sync {
     /// Runs hook number `hook` of `config` in the revision's directory and environment.
     async fn hook(&self, config: &AppConfig, revision: &Revision, call: &HookCall) -> Result<Vec<String>, Problem>;
 
+    /// Runs the command of `[database] backup` in the revision's directory and environment.
+    async fn backup(
+        &self,
+        config: &AppConfig,
+        revision: &Revision,
+        release: ReleaseId,
+    ) -> Result<Vec<String>, Problem> {
+        let _ = (config, revision, release);
+        Err(no_database())
+    }
+
+    /// What a sealed revision says of its database: the URL from its environment, and its migrations' files.
+    async fn database(
+        &self,
+        app: &AppName,
+        revision: &Revision,
+        rules: &Database,
+    ) -> Result<RevisionDatabase, Problem> {
+        let _ = (app, revision, rules);
+        Err(no_database())
+    }
+
+    /// Ends what builds and hooks of `app` have left running whose end nobody saw, with everything they have started.
+    ///
+    /// Flow: called before an attempt of an earlier controller is recorded as lost, while none of this one runs.
+    /// Guarantees: bounded. Errors: something of them cannot be ended.
+    async fn end_lost(&self, app: &AppName) -> Result<(), SeamError> {
+        let _ = app;
+        Ok(())
+    }
+
     /// Removes sealed revisions of `app` that are not in `keep`.
     async fn keep(&self, app: &AppName, keep: &[RevisionId]) -> Result<(), SeamError>;
+}
+
+fn no_database() -> Problem {
+    let cause = "what makes this app's revisions knows no databases.";
+    Problem::new("DATABASE-NOT-HERE", cause, "Leave [database] out, or run the app on a platform that has one.")
+}
+
+/// What a sealed revision says of its database. The URL is a secret.
+#[derive(Clone)]
+pub struct RevisionDatabase {
+    /// The URL as its environment or secrets give it.
+    pub url: String,
+    /// The files of its migrations, oldest first.
+    pub files: Vec<MigrationFile>,
+}
+
+impl std::fmt::Debug for RevisionDatabase {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RevisionDatabase").field("files", &self.files.len()).finish_non_exhaustive()
+    }
 }
 
 /// One call of a hook.

@@ -8,6 +8,7 @@ use crate::name::{AppName, Host, ReleaseId, RevisionId, Share, Slot};
 use crate::problem::Problem;
 use crate::release::{Outcome, ReleaseKind, Stage};
 use crate::revision::Digest;
+use crate::schema::SchemaSeen;
 use crate::seam::InstanceSeen;
 use crate::time::{Span, Timestamp};
 
@@ -37,6 +38,9 @@ pub struct StatusView {
     pub url: Option<String>,
     /// The preview address and its token.
     pub preview: Option<PreviewView>,
+    /// The database's schema; nothing when the app has none or it could not be asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<SchemaSeen>,
     /// Problems that are there now.
     pub problems: Vec<Problem>,
     /// What could not be asked: unknown, neither good nor bad.
@@ -136,6 +140,9 @@ pub enum WayBack {
         to: RevisionId,
         /// Until when the old slot is kept warm; nothing while the release is still in its bake.
         until: Option<Timestamp>,
+        /// What ails some of its instances; nothing when all of them are healthy.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ailing: Option<String>,
     },
     /// The old revision has to be started first.
     Start {

@@ -49,7 +49,7 @@ pub(crate) fn unpack(archive: &Path, tree: &Path, cancel: &Cancel) -> Result<(),
                 links.remove(&path);
                 clear_name(&full)?;
                 let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&full)?;
-                io::copy(&mut entry, &mut file)?;
+                copy::pour(&mut entry, &mut file, cancel)?;
             }
             EntryType::Symlink => {
                 let target = entry.link_name()?.ok_or_else(|| refused(&path, "is a link to nothing"))?.into_owned();

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use switchover_model::config::{AppConfig, ProcessKind};
+use switchover_model::config::{AppConfig, Database, ProcessKind};
 use switchover_model::revision::{Digest, Revision, RevisionProcess, Source};
-use switchover_model::seam::{Builder, HookCall, SeamError};
-use switchover_model::{AppName, Problem, ProcessName, RevisionId};
+use switchover_model::seam::{Builder, HookCall, RevisionDatabase, SeamError};
+use switchover_model::{AppName, Problem, ProcessName, ReleaseId, RevisionId};
 
 use crate::clock;
-use crate::copy::Cancel;
+use crate::copy::{Cancel, CopyError};
 use crate::durable::{self, Keep};
 use crate::environment::{self, Sealed, Variables};
 use crate::group_run::{self, Ran, Run};
@@ -21,9 +21,11 @@ use crate::headroom;
 use crate::instance::Exit;
 use crate::layout::{Layout, RevisionDir};
 use crate::process_platform::{ProcessPlatform, Shared, lock};
+use crate::processes;
+use crate::schema;
 use crate::seal;
 use crate::shell;
-use crate::source::{Bringing, CancelOnDrop};
+use crate::source::{self, Bringing, CancelOnDrop};
 
 /// The variable by which what a lost build has left running is found.
 const BUILD_VARIABLE: &str = "SWITCHOVER_BUILD";
@@ -69,6 +71,7 @@ impl Builder for ProcessPlatform {
             return Err(problem);
         }
         let revision = Sealing {
+            config: config.clone(),
             dir,
             shared: layout.shared(&config.name),
             contents,
@@ -80,15 +83,17 @@ impl Builder for ProcessPlatform {
                 processes: processes(config),
                 probe_host: config.route.hosts.first().cloned(),
                 shared: config.shared.clone(),
+                schema: None,
                 source: source.clone(),
                 sealed_at: clock::now(),
             },
         };
+        let seal_cancel = cancel.0.clone();
         let sealed = self.blocking(move |_| {
             let _building = building;
             let root = revision.dir.root.clone();
             // What could not be sealed, on a full disk for one, does not stay and keep it full.
-            revision.run().inspect_err(|_| durable::remove_tree(&root).unwrap_or_default())
+            revision.run(&seal_cancel).inspect_err(|_| durable::remove_tree(&root).unwrap_or_default())
         });
         sealed.await.map_err(|error| ended(&error))?
     }
@@ -114,15 +119,19 @@ impl Builder for ProcessPlatform {
             ("SWITCHOVER_PREVIEW_HOST", call.preview_host.as_ref().map(ToString::to_string).unwrap_or_default()),
         ];
         variables.extend(own.map(|(name, value)| (name.to_owned(), value)));
+        if let Some(schema) = &revision.schema {
+            schema::variables(&config.name, revision.id, schema, &mut variables);
+        }
         // The token is as little for the journal as the app's own secrets.
         contents.secrets.insert("SWITCHOVER_PREVIEW_TOKEN".to_owned(), call.preview_token.clone());
         let timeout = hook.timeout.to_std();
-        let mark = format!("{}/release-{}/hook-{}", self.shared.layout.state().display(), call.release, call.hook);
+        let mark =
+            format!("{}/release-{}/hook-{}", hooks_of(&self.shared.layout, &config.name), call.release, call.hook);
         let run = Run {
             command: &hook.command,
             directory: &dir.tree(),
             variables,
-            mark: (HOOK_VARIABLE, format!("{}:{mark}", config.name)),
+            mark: (HOOK_VARIABLE, mark),
             timeout,
             log: None,
         };
@@ -136,6 +145,76 @@ impl Builder for ProcessPlatform {
             place: "release.hook.command",
         };
         verdict(ran, &hook.command, timeout, &contents, &words)
+    }
+
+    async fn backup(
+        &self,
+        config: &AppConfig,
+        revision: &Revision,
+        release: ReleaseId,
+    ) -> Result<Vec<String>, Problem> {
+        let backup = config.database.as_ref().and_then(|rules| rules.backup.as_ref()).ok_or_else(|| {
+            let cause = "the app asks for no backup any more.";
+            Problem::new("BACKUP-MISSING", cause, "Look at `backup` in [database].")
+        })?;
+        let dir = self.shared.layout.revision(&config.name, revision.id);
+        let contents = Sealed::read(&dir).map_err(|_| seal::missing(revision.id))?;
+        let mut variables = contents.variables();
+        let own = [
+            ("SWITCHOVER_APP", config.name.to_string()),
+            ("SWITCHOVER_REVISION", revision.id.to_string()),
+            ("SWITCHOVER_RELEASE", release.to_string()),
+        ];
+        variables.extend(own.map(|(name, value)| (name.to_owned(), value)));
+        let timeout = backup.timeout.to_std();
+        let mark = format!("{}/release-{release}/backup", self.shared.layout.state().display());
+        let run = Run {
+            command: &backup.command,
+            directory: &dir.tree(),
+            variables,
+            mark: (HOOK_VARIABLE, format!("{}:{mark}", config.name)),
+            timeout,
+            log: None,
+        };
+        let ran = group_run::run(run).await.map_err(|error| headroom::state_problem("running the backup", &error))?;
+        let words = Words {
+            failed: "BACKUP-FAILED",
+            timed_out: "BACKUP-TIMED-OUT",
+            what: format!("the backup `{}`", backup.command),
+            place: "database.backup.command",
+        };
+        verdict(ran, &backup.command, timeout, &contents, &words)
+    }
+
+    async fn database(
+        &self,
+        app: &AppName,
+        revision: &Revision,
+        rules: &Database,
+    ) -> Result<RevisionDatabase, Problem> {
+        let dir = self.shared.layout.revision(app, revision.id);
+        let (rules, id) = (rules.clone(), revision.id);
+        let read = self.blocking(move |_| {
+            let sealed = Sealed::read(&dir).map_err(|_| seal::missing(id))?;
+            let url = schema::url(&sealed, &rules, id)?;
+            Ok(RevisionDatabase { url, files: schema::read(&rules, &dir.tree())? })
+        });
+        read.await.map_err(|error| ended(&error))?
+    }
+
+    async fn end_lost(&self, app: &AppName) -> Result<(), SeamError> {
+        let layout = &self.shared.layout;
+        let builds = format!("{}/", environment::path_value(&layout.revisions(app)));
+        let hooks = format!("{}/", hooks_of(layout, app));
+        let left = || {
+            let mut left = processes::members_with_prefix(BUILD_VARIABLE, &builds);
+            left.extend(processes::members_with_prefix(HOOK_VARIABLE, &hooks));
+            left
+        };
+        if processes::kill_all(left).await {
+            return Ok(());
+        }
+        Err(SeamError::Unreachable("the kernel holds a process of a build or hook that was killed".to_owned()))
     }
 
     async fn keep(&self, app: &AppName, keep: &[RevisionId]) -> Result<(), SeamError> {
@@ -180,6 +259,11 @@ impl ProcessPlatform {
         };
         verdict(ran, command, timeout, contents, &words).map(drop)
     }
+}
+
+/// What begins the mark of every hook of an app.
+fn hooks_of(layout: &Layout, app: &AppName) -> String {
+    format!("{app}:{}", layout.state().display())
 }
 
 /// How a problem of a build or a hook names it.
@@ -236,6 +320,7 @@ fn processes(config: &AppConfig) -> BTreeMap<ProcessName, RevisionProcess> {
 
 /// A revision's last step: after it nothing of it changes.
 struct Sealing {
+    config: AppConfig,
     dir: RevisionDir,
     shared: PathBuf,
     contents: Sealed,
@@ -243,11 +328,19 @@ struct Sealing {
 }
 
 impl Sealing {
-    fn run(mut self) -> Result<Revision, Problem> {
+    fn run(mut self, cancel: &Cancel) -> Result<Revision, Problem> {
         let id = self.revision.id;
         let unusable = |error: std::io::Error| headroom::state_problem(&format!("sealing {id}"), &error);
+        self.revision.schema = schema::needed(&self.config, &self.dir.tree())?;
+        if let Some(rules) = &self.config.database {
+            schema::url(&self.contents, rules, id)?;
+        }
         seal::link_shared(&self.dir.tree(), &self.shared, &self.revision.shared)?;
-        self.revision.artifact = seal::seal_tree(&self.dir).map_err(unusable)?;
+        self.revision.artifact = seal::seal_tree(&self.dir, cancel).map_err(|error| match error {
+            CopyError::Cancelled => source::cancelled(),
+            CopyError::NoRoom(problem) => problem,
+            CopyError::Refused(_) | CopyError::Io(_) => unusable(error.into_io()),
+        })?;
         self.revision.env = environment::digest(&self.contents.env);
         self.contents.write(&self.dir).map_err(unusable)?;
         self.revision.sealed_at = clock::now();
@@ -268,7 +361,7 @@ fn ended(error: &SeamError) -> Problem {
 impl Shared {
     /// Whether an instance of the app, ending or not, runs this revision.
     pub(crate) fn is_in_use(&self, app: &AppName, id: RevisionId) -> std::io::Result<bool> {
-        Ok(self.instances(app)?.iter().any(|(_, instance, _)| instance.revision == id && instance.boot == self.boot))
+        Ok(self.instances(app)?.iter().any(|(_, instance, _)| instance.revision == id && self.is_current(instance)))
     }
 
     /// Says that a revision is in the making, until the answer is dropped.

@@ -1,10 +1,10 @@
 //! Copies the files of an app or artifact into a revision's directory.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::io::{self, Read, Seek};
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, Write};
 use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::{Component, Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -12,7 +12,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use rustix::fs::MemfdFlags;
+use rustix::fs::{MemfdFlags, SeekFrom};
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::headroom;
@@ -32,6 +33,16 @@ pub(crate) enum CopyError {
     /// Reading or writing failed.
     #[error(transparent)]
     Io(#[from] io::Error),
+}
+
+impl CopyError {
+    /// As what a file operation failed with.
+    pub(crate) fn into_io(self) -> io::Error {
+        match self {
+            Self::Io(error) => error,
+            Self::Refused(_) | Self::NoRoom(_) | Self::Cancelled => io::Error::other(self.to_string()),
+        }
+    }
 }
 
 /// Tells work on another thread that nobody waits for it any more.
@@ -91,6 +102,15 @@ const LOOK: Duration = Duration::from_millis(5);
 /// Files from this size on are copied only when the disk has room for them and its reserve.
 const LARGE_FILE_BYTES: u64 = 1024 * 1024;
 
+/// The most that is copied or read between two looks whether anybody still needs it.
+pub(crate) const PIECE_BYTES: usize = 8 * 1024 * 1024;
+
+/// What `st_blocks` counts, by inode(7).
+const BLOCK_BYTES: u64 = 512;
+
+/// One read where the kernel cannot copy by itself.
+const READ_BYTES: usize = 256 * 1024;
+
 /// Whether a file of `bytes` fits on the disk of `directory`.
 pub(crate) fn make_room(directory: &Path, bytes: u64) -> Result<(), CopyError> {
     match (bytes >= LARGE_FILE_BYTES).then(|| headroom::disk(directory, bytes)).flatten() {
@@ -135,7 +155,7 @@ pub(crate) fn tracked(directory: &Path, cancel: &Cancel) -> Result<Option<BTreeS
 /// nobody needs it any more.
 fn output(mut command: Command, limit: Duration, cancel: &Cancel) -> Result<Output, CopyError> {
     // Files in memory, not pipes: nobody has to read while it runs, or waits for whoever holds a pipe after it.
-    let memory = || rustix::fs::memfd_create("output", MemfdFlags::CLOEXEC).map(fs::File::from);
+    let memory = || rustix::fs::memfd_create("output", MemfdFlags::CLOEXEC).map(File::from);
     let (mut out, mut err) = (memory().map_err(io::Error::from)?, memory().map_err(io::Error::from)?);
     let mut child =
         command.stdin(Stdio::null()).stdout(out.try_clone()?).stderr(err.try_clone()?).process_group(0).spawn()?;
@@ -240,13 +260,92 @@ fn copy_one(
         symlink(fs::read_link(from)?, to)?;
     } else if metadata.is_file() {
         if let Some(parent) = to.parent() {
-            make_room(parent, metadata.len())?;
+            make_room(parent, metadata.len().min(metadata.blocks() * BLOCK_BYTES))?;
         }
-        fs::copy(from, to)?;
+        copy_file(from, to, cancel)?;
         let is_executable = metadata.permissions().mode() & 0o111 != 0;
         fs::set_permissions(to, fs::Permissions::from_mode(if is_executable { 0o755 } else { 0o644 }))?;
     }
     Ok(())
+}
+
+/// Copies a file's content as it is when this begins; its holes stay holes.
+fn copy_file(from: &Path, to: &Path, cancel: &Cancel) -> Result<(), CopyError> {
+    let source = File::open(from)?;
+    let target = File::create(to)?;
+    let length = source.metadata()?.len();
+    let mut at = 0;
+    while let Some((begin, end)) = data_from(&source, at, length)? {
+        copy_range(&source, &target, begin, end, cancel)?;
+        at = end;
+    }
+    Ok(target.set_len(length)?)
+}
+
+/// The first part at or after `at` that is no hole.
+fn data_from(file: &File, at: u64, length: u64) -> io::Result<Option<(u64, u64)>> {
+    if at >= length {
+        return Ok(None);
+    }
+    let begin = match rustix::fs::seek(file, SeekFrom::Data(at)) {
+        Ok(begin) => begin,
+        Err(Errno::NXIO) => return Ok(None),
+        // This file system knows no holes.
+        Err(Errno::INVAL | Errno::OPNOTSUPP) => return Ok(Some((at, length))),
+        Err(error) => return Err(error.into()),
+    };
+    let end = rustix::fs::seek(file, SeekFrom::Hole(begin))?;
+    Ok((begin < length).then_some((begin, end.min(length))))
+}
+
+/// Copies from `begin` to `end`, or to where the file ends by now.
+fn copy_range(source: &File, target: &File, begin: u64, end: u64, cancel: &Cancel) -> Result<(), CopyError> {
+    let mut at = begin;
+    while at < end {
+        cancel.check()?;
+        let piece = usize::try_from(end - at).unwrap_or(PIECE_BYTES).min(PIECE_BYTES);
+        let (mut from, mut to) = (at, at);
+        match rustix::fs::copy_file_range(source, Some(&mut from), target, Some(&mut to), piece) {
+            Ok(0) => return Ok(()),
+            Ok(copied) => at += copied as u64,
+            Err(Errno::INTR) => {}
+            Err(Errno::XDEV | Errno::NOSYS | Errno::INVAL | Errno::OPNOTSUPP | Errno::PERM) => {
+                return read_range(source, target, at, end, cancel);
+            }
+            Err(error) => return Err(io::Error::from(error).into()),
+        }
+    }
+    Ok(())
+}
+
+fn read_range(source: &File, target: &File, begin: u64, end: u64, cancel: &Cancel) -> Result<(), CopyError> {
+    let mut buffer = vec![0; READ_BYTES];
+    let mut at = begin;
+    while at < end {
+        cancel.check()?;
+        let most = usize::try_from(end - at).unwrap_or(READ_BYTES).min(READ_BYTES);
+        let read = source.read_at(&mut buffer[..most], at)?;
+        if read == 0 {
+            return Ok(());
+        }
+        target.write_all_at(&buffer[..read], at)?;
+        at += read as u64;
+    }
+    Ok(())
+}
+
+/// Writes all that `source` has into `target`.
+pub(crate) fn pour(source: &mut impl Read, target: &mut impl Write, cancel: &Cancel) -> Result<(), CopyError> {
+    let mut buffer = vec![0; READ_BYTES];
+    loop {
+        cancel.check()?;
+        match source.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(read) => target.write_all(&buffer[..read])?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
 
 fn named(error: CopyError, path: &Path) -> CopyError {
@@ -259,6 +358,58 @@ fn named(error: CopyError, path: &Path) -> CopyError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_is_copied_with_its_holes() {
+        let dir = tempfile::tempdir().unwrap();
+        let (from, to, read) = (dir.path().join("from"), dir.path().join("to"), dir.path().join("read"));
+        let file = File::create(&from).unwrap();
+        for (at, content) in [(0, &b"first"[..]), (300 << 20, &[7; 100_000]), (600 << 20, b"last")] {
+            file.write_all_at(content, at).unwrap();
+        }
+        file.set_len(900 << 20).unwrap();
+        fs::write(&to, "longer than nothing").unwrap();
+        copy_file(&from, &to, &Cancel::new()).unwrap();
+        let metadata = fs::metadata(&to).unwrap();
+        assert_eq!(metadata.len(), 900 << 20);
+        assert!(metadata.blocks() * BLOCK_BYTES < 10 << 20, "{} blocks", metadata.blocks());
+        let mut content = vec![0; 100_010];
+        let copy = File::open(&to).unwrap();
+        copy.read_exact_at(&mut content, (300 << 20) - 5).unwrap();
+        assert!(content[..5] == [0; 5] && content[5..100_005] == [7; 100_000] && content[100_005..] == [0; 5]);
+        copy.read_exact_at(&mut content[..4], 600 << 20).unwrap();
+        assert_eq!(&content[..4], b"last");
+        // The same where the kernel does not copy by itself.
+        read_range(&file_of(&from), &File::create(&read).unwrap(), 0, 5, &Cancel::new()).unwrap();
+        assert_eq!(fs::read(&read).unwrap(), b"first");
+        fs::write(&from, "").unwrap();
+        copy_file(&from, &to, &Cancel::new()).unwrap();
+        assert_eq!(fs::metadata(&to).unwrap().len(), 0);
+    }
+
+    fn file_of(path: &Path) -> File {
+        File::open(path).unwrap()
+    }
+
+    #[test]
+    fn a_large_file_is_no_longer_copied_poured_or_digested_when_it_is_cancelled() {
+        let dir = tempfile::tempdir().unwrap();
+        let tree = dir.path().join("tree");
+        fs::create_dir(&tree).unwrap();
+        let file = File::create(tree.join("large")).unwrap();
+        file.write_all_at(b"end", 200 << 20).unwrap();
+        let cancel = Cancel::new();
+        cancel.cancel();
+        let target = dir.path().join("target");
+        for ended in [
+            copy_file(&tree.join("large"), &target, &cancel),
+            read_range(&file_of(&tree.join("large")), &File::create(&target).unwrap(), 0, 200 << 20, &cancel),
+            pour(&mut io::repeat(1), &mut io::sink(), &cancel),
+            crate::digest::digest(&tree, &cancel).map(drop),
+        ] {
+            assert!(matches!(ended, Err(CopyError::Cancelled)), "{ended:?}");
+        }
+    }
 
     fn shell(line: &str) -> Command {
         let mut command = Command::new("sh");

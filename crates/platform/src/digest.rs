@@ -10,8 +10,10 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 use switchover_model::revision::Digest;
 
+use crate::copy::{Cancel, CopyError};
+
 /// Digest of everything under `tree`.
-pub(crate) fn digest(tree: &Path) -> io::Result<Digest> {
+pub(crate) fn digest(tree: &Path, cancel: &Cancel) -> Result<Digest, CopyError> {
     let mut hash = Sha256::new();
     let mut buffer = vec![0; 256 * 1024];
     for entry in entries(tree)? {
@@ -32,6 +34,7 @@ pub(crate) fn digest(tree: &Path) -> io::Result<Digest> {
                 let mut file = File::open(&full)?;
                 let mut length: u64 = 0;
                 loop {
+                    cancel.check()?;
                     let read = file.read(&mut buffer)?;
                     if read == 0 {
                         break;
@@ -118,11 +121,15 @@ mod tests {
         dir
     }
 
+    fn digest_of(tree: &tempfile::TempDir) -> Digest {
+        digest(tree.path(), &Cancel::new()).unwrap()
+    }
+
     #[test]
     fn the_same_files_have_the_same_digest_wherever_and_whenever_they_were_made() {
         let one = tree_of(&[("a", "1", 0o644), ("b/c", "2", 0o755)]);
         let other = tree_of(&[("b/c", "2", 0o700), ("a", "1", 0o600)]);
-        assert_eq!(digest(one.path()).unwrap(), digest(other.path()).unwrap());
+        assert_eq!(digest_of(&one), digest_of(&other));
     }
 
     #[test]
@@ -136,10 +143,10 @@ mod tests {
             tree_of(&[("a", "1", 0o644)]),
         ];
         std::os::unix::fs::symlink("a", trees[5].path().join("b")).unwrap();
-        let mut digests: Vec<_> = trees.iter().map(|tree| digest(tree.path()).unwrap()).collect();
+        let mut digests: Vec<_> = trees.iter().map(digest_of).collect();
         fs::remove_file(trees[5].path().join("b")).unwrap();
         std::os::unix::fs::symlink("c", trees[5].path().join("b")).unwrap();
-        digests.push(digest(trees[5].path()).unwrap());
+        digests.push(digest_of(&trees[5]));
         let count = digests.len();
         digests.sort();
         digests.dedup();

@@ -2,21 +2,23 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::{Flock, FlockType, fcntl_getlk};
 use serde::{Deserialize, Serialize};
 use switchover_model::config::{Handover, Health, Stop};
+use switchover_model::revision::Digest;
 use switchover_model::seam::Role;
 use switchover_model::{AppName, Host, InstanceId, ProcessName, RevisionId, Slot, Timestamp};
 
 use crate::durable::{self, Keep};
 use crate::layout::InstanceDir;
-use crate::processes::Identity;
+use crate::processes::{self, Identity};
 use crate::role;
+use crate::steady;
 
 /// What an instance is; never changes. Values of the environment are not here: the shim reads them from the revision.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -38,9 +40,57 @@ pub(crate) struct InstanceSpec {
     pub(crate) handover: Option<Handover>,
     /// The lease file of its process type, when it works by lease.
     pub(crate) lease: Option<PathBuf>,
+    /// What its revision was sealed as; nothing: it was made by a version that did not say.
+    #[serde(default)]
+    pub(crate) artifact: Option<Digest>,
+    /// The state directory it was made in: in a copy of it, its files are about somebody else's processes. Nothing: as above.
+    #[serde(default)]
+    pub(crate) home: Option<Home>,
     /// The boot of the machine it was made in: after another one it is gone, whatever its files say.
     pub(crate) boot: String,
     pub(crate) created_at: Timestamp,
+}
+
+/// Which directory a state directory is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Home {
+    pub(crate) path: PathBuf,
+    device: u64,
+    inode: u64,
+}
+
+impl Home {
+    /// The directory at `path`.
+    pub(crate) fn at(path: &Path) -> io::Result<Self> {
+        let path = path.canonicalize()?;
+        let metadata = std::fs::metadata(&path)?;
+        Ok(Self { path, device: metadata.dev(), inode: metadata.ino() })
+    }
+
+    /// Whether the two are one: at the same place (it may have been restored there) or the same directory (moved there).
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.path == other.path || (self.device, self.inode) == (other.device, other.inode)
+    }
+
+    /// What begins every mark of this directory's instances.
+    pub(crate) fn mark(&self) -> String {
+        format!("{}:", self.path.display())
+    }
+}
+
+impl InstanceSpec {
+    /// The variable, and its value, by which its processes are known.
+    pub(crate) fn mark(&self) -> (&'static str, String) {
+        match &self.home {
+            Some(home) => (processes::MARK_VARIABLE, format!("{}{}", home.mark(), self.id)),
+            None => (processes::INSTANCE_VARIABLE, self.id.to_string()),
+        }
+    }
+
+    /// Whether it was made in the state directory `home`.
+    pub(crate) fn is_of(&self, home: &Home) -> bool {
+        self.home.as_ref().is_none_or(|made_in| made_in.is(home))
+    }
 }
 
 /// What an instance shall be.
@@ -57,6 +107,25 @@ pub(crate) struct Status {
     pub(crate) life: Life,
     pub(crate) port: Option<u16>,
     pub(crate) restarts: u32,
+}
+
+/// Room for a status, and for the note of who was healthy.
+const STATUS_BYTES: usize = 16 * 1024;
+pub(crate) const HEALTHY_BYTES: usize = 256;
+
+impl Status {
+    /// The same with fewer last lines, where it is larger than its file.
+    fn fitting(&self) -> Self {
+        let mut fitting = self.clone();
+        let is_too_large = |status: &Self| serde_json::to_vec(status).is_ok_and(|json| json.len() > STATUS_BYTES);
+        while is_too_large(&fitting)
+            && let Life::Waiting { last_lines, .. } = &mut fitting.life
+            && !last_lines.is_empty()
+        {
+            last_lines.remove(0);
+        }
+        fitting
+    }
 }
 
 /// Where the app of an instance is in its life.
@@ -115,14 +184,31 @@ impl InstanceDir {
         let draft = Self { root: self.root.with_file_name(format!(".{name}")) };
         durable::remove_tree(&draft.root)?;
         durable::make_private_dir(&draft.root)?;
-        durable::write_json(&draft.spec(), spec, Keep::WhileBooted)?;
-        draft.write_goal(Goal::Run)?;
-        role::tell(&draft.role(), role)?;
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(draft.lock())?;
-        for pipe in [draft.control(), draft.output()] {
+        let made = draft.fill(spec, role).and_then(|()| std::fs::rename(&draft.root, &self.root));
+        if made.is_err() {
+            // What a full disk did not take whole does not stay on it.
+            let _ = durable::remove_tree(&draft.root);
+        }
+        made
+    }
+
+    /// Everything that is written later is made now: nothing of it needs space then.
+    fn fill(&self, spec: &InstanceSpec, role: Role) -> io::Result<()> {
+        durable::write_json(&self.spec(), spec, Keep::WhileBooted)?;
+        durable::write_json(&self.goal(), &Goal::Run, Keep::WhileBooted)?;
+        durable::write_json(&self.goal_to_come(), &Goal::Stop, Keep::WhileBooted)?;
+        role::prepare(&self.role(), &self.other_role(), role)?;
+        steady::prepare(&self.status(), STATUS_BYTES)?;
+        steady::prepare(&self.healthy(), HEALTHY_BYTES)?;
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(self.lock())?;
+        for pipe in [self.control(), self.output()] {
             rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, Mode::RUSR | Mode::WUSR)?;
         }
-        std::fs::rename(&draft.root, &self.root)
+        Ok(())
+    }
+
+    pub(crate) fn tell_role(&self, role: Role) -> io::Result<()> {
+        role::tell(&self.role(), &self.other_role(), role)
     }
 
     pub(crate) fn read_spec(&self) -> io::Result<Option<InstanceSpec>> {
@@ -130,10 +216,21 @@ impl InstanceDir {
     }
 
     pub(crate) fn read_status(&self) -> io::Result<Option<Status>> {
-        durable::read_json(&self.status())
+        match steady::read_json(&self.status())? {
+            Some(status) => Ok(Some(status)),
+            None => durable::read_json(&self.former_status()),
+        }
     }
 
-    pub(crate) fn write_goal(&self, goal: Goal) -> io::Result<()> {
+    pub(crate) fn write_status(&self, status: &Status) -> io::Result<()> {
+        steady::write_json(&self.status(), STATUS_BYTES, &status.fitting())
+    }
+
+    fn write_goal(&self, goal: Goal) -> io::Result<()> {
+        let to_come = self.goal_to_come();
+        if goal == Goal::Stop && durable::read_json(&to_come)? == Some(goal) {
+            return std::fs::rename(to_come, self.goal());
+        }
         durable::write_json(&self.goal(), &goal, Keep::WhileBooted)
     }
 

@@ -111,6 +111,11 @@ pub(crate) struct InstanceDir {
 }
 
 impl InstanceDir {
+    /// The state directory: `STATE/apps/APP/instances/ID`.
+    pub(crate) fn state(&self) -> Option<&Path> {
+        self.root.ancestors().nth(4)
+    }
+
     /// What it runs; written once.
     pub(crate) fn spec(&self) -> PathBuf {
         self.root.join("spec.json")
@@ -126,6 +131,11 @@ impl InstanceDir {
         self.root.join("goal")
     }
 
+    /// Says `stop` before anybody wants it: to be given the goal's name, which needs no space.
+    pub(crate) fn goal_to_come(&self) -> PathBuf {
+        self.root.join("goal.stop")
+    }
+
     /// A pipe that wakes the shim: the goal has changed.
     pub(crate) fn control(&self) -> PathBuf {
         self.root.join("control")
@@ -138,17 +148,27 @@ impl InstanceDir {
 
     /// What is; written by the shim.
     pub(crate) fn status(&self) -> PathBuf {
+        self.root.join("status")
+    }
+
+    /// The same by a shim of a version that did not know [`InstanceDir::status`].
+    pub(crate) fn former_status(&self) -> PathBuf {
         self.root.join("status.json")
     }
 
     /// The process that was seen healthy; written by the platform, for the platform after it.
     pub(crate) fn healthy(&self) -> PathBuf {
-        self.root.join("healthy.json")
+        self.root.join("healthy")
     }
 
     /// `active` or `standby`, for an app that works by lease.
     pub(crate) fn role(&self) -> PathBuf {
         self.root.join("role")
+    }
+
+    /// The other role, to be exchanged with it.
+    pub(crate) fn other_role(&self) -> PathBuf {
+        self.root.join("role.other")
     }
 
     /// The app's output, newest part.

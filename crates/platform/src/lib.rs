@@ -6,7 +6,7 @@
 //! when its own processes answered on its port; a sealed revision never changes unnoticed; what is told to stop ends,
 //! with all its children, within its grace; output, waits and retries are bounded.
 //! Must never: put a secret into an argument, a log of ours or a problem; signal a process it does not know; decide
-//! about a release; know another room than model.
+//! about a release; know another room than model and, for what a revision's files say, migration.
 //! Assumes: whoever ends the controller ends it alone. The shims are its children until it ends, so a systemd unit for
 //! `switchover serve` needs `KillMode=process`: the default kills the whole control group, the apps with it.
 //! Begin reading at `layout` (what lies where), `instance` (what shim and platform tell each other), `shim`, `watch`;
@@ -30,11 +30,13 @@ mod port;
 mod process_platform;
 mod processes;
 mod role;
+mod schema;
 mod seal;
 mod shell;
 mod shim;
 mod sockets;
 mod source;
+mod steady;
 mod watch;
 mod watched;
 

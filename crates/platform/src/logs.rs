@@ -83,6 +83,24 @@ impl ProcessPlatform {
     }
 }
 
+impl ProcessPlatform {
+    /// The instances of `app` whose output is there, those that have ended too, oldest first, each with its process type.
+    #[must_use]
+    pub fn logged(&self, app: &AppName) -> Vec<(InstanceId, ProcessName)> {
+        let every = LogQuery {
+            app: app.clone(),
+            slot: None,
+            process: None,
+            instance: None,
+            all: true,
+            lines: 0,
+            follow: false,
+        };
+        let (_, found) = self.shared.logged(&every);
+        found.into_iter().map(|(_, spec)| (spec.id, spec.process)).collect()
+    }
+}
+
 async fn send(shared: &Shared, query: &LogQuery, sender: &mpsc::Sender<LogLine>) -> Result<(), NobodyListens> {
     let mut places: BTreeMap<InstanceId, Place> = BTreeMap::new();
     let (running, mut wanted) = shared.logged(query);

@@ -42,8 +42,11 @@ impl RotatingLog {
     /// Appends; turns the files over when the newer one is full. A chunk is never larger than a file.
     pub(crate) fn write(&mut self, chunk: &[u8]) -> io::Result<()> {
         if self.written + chunk.len() as u64 > LOG_FILE_BYTES {
-            fs::rename(&self.path, older(&self.path))?;
-            *self = Self::open(std::mem::take(&mut self.path))?;
+            match fs::rename(&self.path, older(&self.path)) {
+                // Turned over before, and the new file could not be opened.
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                Ok(()) | Err(_) => *self = Self::open(self.path.clone())?,
+            }
         }
         self.file.write_all(chunk)?;
         self.written += chunk.len() as u64;
@@ -124,6 +127,10 @@ impl LastLines {
     }
 
     fn end_line(&mut self) {
+        if self.most == 0 {
+            self.partial.clear();
+            return;
+        }
         if self.lines.len() == self.most {
             self.lines.pop_front();
         }
@@ -160,12 +167,33 @@ mod tests {
     }
 
     #[test]
+    fn a_log_that_could_not_be_turned_over_is_written_again_as_soon_as_it_can_be() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = dir.path().join("home");
+        fs::create_dir(&home).unwrap();
+        let path = home.join("log");
+        let mut log = RotatingLog::open(path.clone()).unwrap();
+        let chunk = vec![b'x'; usize::try_from(LOG_FILE_BYTES).unwrap()];
+        log.write(&chunk).unwrap();
+        // Its directory has another name for a while: neither the old file nor a new one is found.
+        let away = dir.path().join("away");
+        fs::rename(&home, &away).unwrap();
+        assert!(log.write(b"lost\n").is_err());
+        assert!(log.write(b"lost too\n").is_err());
+        fs::rename(&away, &home).unwrap();
+        log.write(b"kept\n").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "kept\n");
+        assert_eq!(fs::metadata(older(&path)).unwrap().len(), LOG_FILE_BYTES);
+    }
+
+    #[test]
     fn last_lines_reach_back_over_the_turn_of_the_files() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("log");
         fs::write(older(&path), "one\ntwo\n").unwrap();
         fs::write(&path, "three\r\nfour").unwrap();
         assert_eq!(last_lines(&path, 3).unwrap(), ["two", "three", "four"]);
+        assert_eq!(last_lines(&path, 0).unwrap(), [""; 0], "none are asked for");
         assert_eq!(last_lines(&dir.path().join("none"), 3).unwrap(), [""; 0]);
     }
 

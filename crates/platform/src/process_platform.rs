@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use switchover_model::config::{Handover, MAX_INSTANCES};
-use switchover_model::revision::RevisionProcess;
+use switchover_model::revision::{Revision, RevisionProcess};
 use switchover_model::seam::{InstanceSeen, Platform, PlatformSeen, ProcessGoal, Role, SeamError, SlotSpec};
 use switchover_model::{AppName, InstanceId, Problem, ProcessName, RevisionId, Slot};
 use tokio::sync::watch;
@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use crate::clock;
 use crate::durable;
 use crate::headroom;
-use crate::instance::{Goal, InstanceSpec, Life};
+use crate::instance::{Goal, Home, InstanceSpec, Life};
 use crate::layout::{InstanceDir, Layout};
 use crate::processes::{self, Identity};
 use crate::role::{self, Holders};
@@ -45,6 +45,9 @@ pub(crate) struct Shared {
     pub(crate) layout: Layout,
     pub(crate) executable: PathBuf,
     pub(crate) boot: String,
+    pub(crate) home: Home,
+    /// Apps whose processes without files were looked for.
+    searched: Mutex<BTreeSet<AppName>>,
     watched: Mutex<BTreeMap<InstanceId, Arc<Watched>>>,
     /// One change at a time of an app's instances.
     changes: Mutex<BTreeMap<AppName, Arc<Mutex<()>>>>,
@@ -69,6 +72,8 @@ impl ProcessPlatform {
             layout: Layout::new(state.canonicalize()?),
             executable,
             boot: processes::boot_id()?,
+            home: Home::at(state)?,
+            searched: Mutex::default(),
             watched: Mutex::default(),
             changes: Mutex::default(),
             copies: Mutex::default(),
@@ -88,8 +93,15 @@ impl ProcessPlatform {
     /// Starts the tasks of instances that have none or no longer, and gives all of the app.
     fn attend(&self, app: &AppName) -> io::Result<Vec<Arc<Watched>>> {
         let mut all = Vec::new();
+        self.shared.find_adrift(app);
+        let mut known = Vec::new();
         for dir in self.shared.instance_dirs(app)? {
-            let Some(watched) = self.shared.watched_at(dir)? else { continue };
+            known.extend(self.shared.watched_at(dir)?);
+        }
+        let without_files = self.shared.without_files(app, &known);
+        // A task that waits for its app to end looks now.
+        without_files.iter().filter(|watched| !watched.memory().is_adrift).for_each(|watched| watched.wake());
+        for watched in known.into_iter().chain(without_files) {
             let mut tasks = lock(&self.tasks);
             while let Some(ended) = tasks.try_join_next() {
                 if let Err(error) = ended {
@@ -160,10 +172,48 @@ impl Shared {
             return Ok(Some(Arc::clone(known)));
         }
         let Some(spec) = dir.read_spec()? else { return Ok(None) };
-        let id = spec.id.clone();
-        let found = Arc::new(Watched::found(dir, spec, &self.boot));
+        let (id, is_current) = (spec.id.clone(), self.is_current(&spec));
+        let found = Arc::new(Watched::found(dir, spec, is_current));
         watched.insert(id, Arc::clone(&found));
         Ok(Some(found))
+    }
+
+    /// Whether an instance is of this boot and of this state directory; its files tell nothing otherwise.
+    pub(crate) fn is_current(&self, spec: &InstanceSpec) -> bool {
+        spec.boot == self.boot && spec.is_of(&self.home)
+    }
+
+    /// The app's instances that are none of `known`, whose directories are there, and are not over.
+    fn without_files(&self, app: &AppName, known: &[Arc<Watched>]) -> Vec<Arc<Watched>> {
+        let watched = lock(&self.watched);
+        let others = watched.values().filter(|watched| {
+            watched.spec.app == *app
+                && !watched.view().is_over
+                && !known.iter().any(|known| known.spec.id == watched.spec.id)
+        });
+        others.cloned().collect()
+    }
+
+    /// Finds the app's living shims whose directories are gone, once: from then on they are known. Those whose revision is
+    /// none of ours are to stop.
+    fn find_adrift(&self, app: &AppName) {
+        if !lock(&self.searched).insert(app.clone()) {
+            return;
+        }
+        for shim in processes::with_prefix(processes::SHIM_VARIABLE, &self.home.mark()) {
+            let spec = processes::variable(shim.pid, processes::SPEC_VARIABLE);
+            let spec: Option<InstanceSpec> = spec.and_then(|spec| serde_json::from_str(&spec).ok());
+            let Some(spec) = spec.filter(|spec| spec.app == *app && self.is_current(spec)) else { continue };
+            let dir = self.layout.instance(app, &spec.id);
+            if dir.root.exists() {
+                continue;
+            }
+            let record = durable::read_json::<Revision>(&self.layout.revision(app, spec.revision).record());
+            let is_ours = record.ok().flatten().is_some_and(|sealed| Some(sealed.artifact) == spec.artifact);
+            let found = Watched::adrift(dir, spec, shim, !is_ours);
+            self.note(app, found.lost_its_files());
+            lock(&self.watched).insert(found.spec.id.clone(), Arc::new(found));
+        }
     }
 
     /// Keeps the log of an instance that is over and clears the rest.
@@ -197,11 +247,20 @@ impl Shared {
 
     /// Every instance of the app, by its directory.
     pub(crate) fn instances(&self, app: &AppName) -> io::Result<Vec<(InstanceDir, InstanceSpec, Goal)>> {
+        self.find_adrift(app);
         let mut instances = Vec::new();
         for dir in self.instance_dirs(app)? {
             if let Some(spec) = dir.read_spec()? {
-                let goal = dir.read_goal()?;
+                let known = lock(&self.watched).get(&spec.id).map(|watched| watched.goal());
+                let goal = known.map_or_else(|| dir.read_goal(), Ok)?;
                 instances.push((dir, spec, goal));
+            }
+        }
+        // A directory that is gone tells nothing of the processes.
+        for watched in lock(&self.watched).values() {
+            let is_listed = instances.iter().any(|(_, spec, _)| spec.id == watched.spec.id);
+            if watched.spec.app == *app && !watched.view().is_over && !is_listed {
+                instances.push((watched.dir.clone(), watched.spec.clone(), watched.goal()));
             }
         }
         Ok(instances)
@@ -245,22 +304,22 @@ impl Shared {
             for (dir, instance, instance_goal) in &in_slot {
                 if instance.process == *process
                     && instance.revision == spec.revision.id
-                    && instance.boot == self.boot
+                    && self.is_current(instance)
                     && *instance_goal == Goal::Run
                     && instance.place < count
                     && !places.contains_key(&instance.place)
                 {
                     places.insert(instance.place, &instance.id);
                     kept.insert(&instance.id);
-                    if instance.handover == Some(Handover::Lease) {
-                        role::tell(&dir.role(), goal.role).map_err(|error| unreachable(&error))?;
+                    if instance.handover == Some(Handover::Lease) && dir.root.exists() {
+                        dir.tell_role(goal.role).map_err(|error| unreachable(&error))?;
                     }
                 }
             }
             let one_still_stops = revised.handover == Some(Handover::StopFirst)
                 && in_slot.iter().any(|(_, instance, instance_goal)| {
                     instance.process == *process
-                        && instance.boot == self.boot
+                        && self.is_current(instance)
                         && (*instance_goal == Goal::Stop || instance.revision != spec.revision.id)
                 });
             // Never two at once: it is started by the next call, when the one before has ended.
@@ -318,6 +377,8 @@ impl Shared {
             stop: revised.stop.clone(),
             handover: revised.handover,
             lease: by_lease.then(|| self.layout.lease(&spec.app, process)),
+            artifact: Some(spec.revision.artifact.clone()),
+            home: Some(self.home.clone()),
             boot: self.boot.clone(),
             created_at: clock::now(),
         };
@@ -375,6 +436,9 @@ fn mains(all: &[Arc<Watched>], lease: &Path) -> BTreeMap<Identity, String> {
 }
 
 fn unreachable(error: &io::Error) -> SeamError {
+    if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+        return SeamError::Refused(headroom::state_problem("writing the state directory", error));
+    }
     SeamError::Unreachable(format!("the state directory: {error}"))
 }
 
@@ -397,7 +461,7 @@ impl Platform for ProcessPlatform {
                         let holders = role::holders(lease, &mains(&all, lease)).map_err(|error| unreachable(&error))?;
                         leases.insert(lease.clone(), holders);
                     }
-                    match role::told(&watched.dir.role()) {
+                    match watched.role_told() {
                         Role::Active => Role::Active,
                         Role::Standby if leases[lease].may_include(spec.id.as_str()) => Role::Active,
                         Role::Standby => Role::Standby,
@@ -470,6 +534,8 @@ mod tests {
             stop: Stop { signal: StopSignal::Term, grace: Span::from_micros(1_000_000) },
             handover: None,
             lease: None,
+            artifact: None,
+            home: Some(shared.home.clone()),
             boot: shared.boot.clone(),
             created_at: clock::now(),
         };

@@ -11,14 +11,27 @@ use serde::{Deserialize, Serialize};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// The variable by which the processes of an instance are known.
+/// The variable that tells an app which instance it is.
 pub(crate) const INSTANCE_VARIABLE: &str = "SWITCHOVER_INSTANCE";
+
+/// The variable by which the processes of an instance are known: its state directory and its id. A copy of the directory
+/// has instances with the same ids.
+pub(crate) const MARK_VARIABLE: &str = "SWITCHOVER_MARK";
+
+/// The same for its shim, which is none of them.
+pub(crate) const SHIM_VARIABLE: &str = "SWITCHOVER_SHIM";
+
+/// What a shim's instance is, for a platform that does not find its files any more.
+pub(crate) const SPEC_VARIABLE: &str = "SWITCHOVER_SHIM_SPEC";
 
 /// How long killed processes may take to leave the process table, looked at [`KILL_ROUNDS`] times.
 const KILL_ROUND: Duration = Duration::from_millis(10);
 
 /// How often [`kill_all`] looks for what is left before it gives up (a process in uninterruptible sleep stays).
 const KILL_ROUNDS: u32 = 200;
+
+/// How many looks in a row must find nothing: one alone misses what forks and ends while the table is read.
+const EMPTY_LOOKS: u32 = 3;
 
 /// The pause before what outlived a whole [`kill_all`] is killed again.
 const KILL_AGAIN: Duration = Duration::from_secs(1);
@@ -127,16 +140,21 @@ impl Identity {
 /// The running processes that belong to `root`: its group, its descendants and, when `mark` is given, whoever carries
 /// that variable with that value. `root` itself is one of them; with `mark` alone, those that carry it and theirs.
 pub(crate) fn members(root: Option<Identity>, mark: Option<(&str, &str)>) -> BTreeSet<Identity> {
+    members_where(|entry| {
+        root.is_some_and(|root| entry.identity == root || entry.group == root.pid)
+            || mark.is_some_and(|(name, value)| has_variable(entry.identity.pid, name, value))
+    })
+}
+
+/// The running processes whose variable `name` begins with `prefix`, and their descendants.
+pub(crate) fn members_with_prefix(name: &str, prefix: &str) -> BTreeSet<Identity> {
+    members_where(|entry| variable(entry.identity.pid, name).is_some_and(|value| value.starts_with(prefix)))
+}
+
+fn members_where(is_one: impl Fn(&Entry) -> bool) -> BTreeSet<Identity> {
     let table = table();
     let own = i32::try_from(std::process::id()).unwrap_or(0);
-    let mut found: BTreeSet<i32> = table
-        .iter()
-        .filter(|entry| {
-            root.is_some_and(|root| entry.identity == root || entry.group == root.pid)
-                || mark.is_some_and(|(name, value)| has_variable(entry.identity.pid, name, value))
-        })
-        .map(|entry| entry.identity.pid)
-        .collect();
+    let mut found: BTreeSet<i32> = table.iter().filter(|entry| is_one(entry)).map(|entry| entry.identity.pid).collect();
     let mut children: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
     for entry in &table {
         children.entry(entry.parent).or_default().push(entry.identity.pid);
@@ -156,6 +174,13 @@ pub(crate) fn members(root: Option<Identity>, mark: Option<(&str, &str)>) -> BTr
         .collect()
 }
 
+/// The running processes whose variable `name` begins with `prefix`.
+pub(crate) fn with_prefix(name: &str, prefix: &str) -> BTreeSet<Identity> {
+    let carries = |pid| variable(pid, name).is_some_and(|value| value.starts_with(prefix));
+    let running = table().into_iter().filter(|entry| !entry.is_zombie);
+    running.filter(|entry| carries(entry.identity.pid)).map(|entry| entry.identity).collect()
+}
+
 /// The direct children of `pid` that run.
 pub(crate) fn children(pid: i32) -> BTreeSet<Identity> {
     table().into_iter().filter(|entry| entry.parent == pid && !entry.is_zombie).map(|entry| entry.identity).collect()
@@ -168,21 +193,39 @@ pub(crate) fn zombies(pid: i32) -> BTreeSet<Identity> {
 
 /// Kills whatever `members` finds until it finds nothing.
 ///
-/// Guarantees: bounded by [`KILL_ROUNDS`]; true when nothing is left.
+/// Guarantees: bounded by [`KILL_ROUNDS`]; true when nothing was left, [`EMPTY_LOOKS`] times in a row.
 #[must_use = "false: a process is still there"]
 pub(crate) async fn kill_all(mut members: impl FnMut() -> BTreeSet<Identity>) -> bool {
+    let mut empty = 0;
     for _ in 0..KILL_ROUNDS {
         let left = members();
-        if left.is_empty() {
+        empty = if left.is_empty() { empty + 1 } else { 0 };
+        if empty == EMPTY_LOOKS {
             return true;
         }
-        for process in left {
-            // Whoever may not be signalled is not ours; the rounds end.
-            let _ = process.signal(Signal::KILL);
-        }
+        kill(&left);
         tokio::time::sleep(KILL_ROUND).await;
     }
     false
+}
+
+/// Kills processes, and their groups: the kernel does that in one step, which nobody escapes by forking. Whoever may not be
+/// signalled is not ours.
+pub(crate) fn kill(processes: &BTreeSet<Identity>) {
+    let own = rustix::process::getpgrp();
+    let mut groups = BTreeSet::new();
+    for process in processes {
+        if let Some(entry) = entry(process.pid).filter(|entry| entry.identity == *process)
+            && entry.group > 1
+            && entry.group != own.as_raw_nonzero().get()
+        {
+            groups.insert(entry.group);
+        }
+        let _ = process.signal(Signal::KILL);
+    }
+    for group in groups.into_iter().filter_map(Pid::from_raw) {
+        let _ = rustix::process::kill_process_group(group, Signal::KILL);
+    }
 }
 
 /// Kills whatever `members` finds until nothing is left, however long the kernel holds it; `held` is told once of what
@@ -217,6 +260,21 @@ mod tests {
         kill_until_gone(members, |left| told.borrow_mut().extend(left.iter().copied())).await;
         assert_eq!(*told.borrow(), [held]);
         assert!(looks.get() > KILL_ROUNDS + 20, "it came back while the process was there");
+    }
+
+    #[tokio::test]
+    async fn what_a_look_misses_once_or_twice_is_killed_all_the_same() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let identity = Identity::of(i32::try_from(child.id()).unwrap()).unwrap();
+        let mut looks = 0;
+        let left = || {
+            looks += 1;
+            // The first looks come between two forks.
+            if looks < EMPTY_LOOKS { BTreeSet::new() } else { members(Some(identity), None) }
+        };
+        assert!(kill_all(left).await);
+        assert!(!identity.is_running(), "it is said to be gone, and runs");
+        child.wait().unwrap();
     }
 
     #[tokio::test]

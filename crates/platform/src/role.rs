@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 use switchover_model::seam::Role;
 
 use crate::durable::{self, Keep};
@@ -14,16 +15,34 @@ use crate::processes::{self, Identity};
 /// How far up from a lock's holder its instance's main process is looked for.
 const GENERATIONS: usize = 64;
 
-/// Tells a worker its role. Repeating it changes nothing.
-pub(crate) fn tell(role_file: &Path, role: Role) -> io::Result<()> {
-    let text = match role {
+/// The content of a role file.
+fn text(role: Role) -> &'static str {
+    match role {
         Role::Active => "active\n",
         Role::Standby => "standby\n",
+    }
+}
+
+/// Makes a role file, and one with the other role beside it.
+pub(crate) fn prepare(role_file: &Path, other_file: &Path, role: Role) -> io::Result<()> {
+    let other = match role {
+        Role::Active => Role::Standby,
+        Role::Standby => Role::Active,
     };
-    if fs::read_to_string(role_file).is_ok_and(|told| told == text) {
+    durable::write_atomic(role_file, text(role).as_bytes(), Keep::WhileBooted)?;
+    durable::write_atomic(other_file, text(other).as_bytes(), Keep::WhileBooted)
+}
+
+/// Tells a worker its role, whole at once. Repeating it changes nothing. Where the other file is there, the two change
+/// their names: that needs no space.
+pub(crate) fn tell(role_file: &Path, other_file: &Path, role: Role) -> io::Result<()> {
+    let says = |file: &Path| fs::read_to_string(file).is_ok_and(|told| told == text(role));
+    if says(role_file) {
         return Ok(());
     }
-    durable::write_atomic(role_file, text.as_bytes(), Keep::WhileBooted)
+    let is_exchanged =
+        says(other_file) && renameat_with(CWD, role_file, CWD, other_file, RenameFlags::EXCHANGE).is_ok();
+    if is_exchanged { Ok(()) } else { durable::write_atomic(role_file, text(role).as_bytes(), Keep::WhileBooted) }
 }
 
 /// What a worker was told; standing by before it was told anything.
@@ -129,11 +148,30 @@ mod tests {
     #[test]
     fn a_role_is_told_and_read() {
         let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("role");
+        let (file, other) = (dir.path().join("role"), dir.path().join("role.other"));
         assert_eq!(told(&file), Role::Standby);
-        tell(&file, Role::Active).unwrap();
-        assert_eq!(told(&file), Role::Active);
-        tell(&file, Role::Standby).unwrap();
-        assert_eq!(told(&file), Role::Standby);
+        for role in [Role::Active, Role::Standby, Role::Active] {
+            tell(&file, &other, role).unwrap();
+            assert_eq!(told(&file), role);
+        }
+    }
+
+    #[test]
+    fn a_role_that_was_prepared_for_is_told_without_a_new_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, other) = (dir.path().join("role"), dir.path().join("role.other"));
+        prepare(&file, &other, Role::Standby).unwrap();
+        let files = || {
+            let mut files: Vec<_> =
+                fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().metadata().unwrap().ino()).collect();
+            files.sort_unstable();
+            files
+        };
+        let before = files();
+        for role in [Role::Active, Role::Active, Role::Standby, Role::Active] {
+            tell(&file, &other, role).unwrap();
+            assert_eq!(told(&file), role);
+            assert_eq!(files(), before);
+        }
     }
 }

@@ -9,10 +9,14 @@ use std::path::{Component, Path, PathBuf};
 use switchover_model::Problem;
 use switchover_model::revision::{Digest, Revision};
 
-use crate::digest::{self, Kind};
+use crate::copy::{Cancel, CopyError};
+use crate::digest::{self, Entry, Kind};
 use crate::durable::{self, Keep};
 use crate::headroom;
 use crate::layout::RevisionDir;
+
+/// How many files are brought to the disk at once: the file system takes what is asked for at the same time together.
+const SYNCERS: usize = 8;
 
 /// Puts links to `shared` in the place of the shared paths of a tree. What the first revision brings becomes the shared
 /// content; what later ones bring there is left out.
@@ -66,10 +70,11 @@ fn unshareable(path: &Path, why: &str) -> Problem {
 ///
 /// Guarantees: afterwards everything of the revision that was written so far outlives a power cut; so a record that is
 /// written then never names files that are cut short.
-pub(crate) fn seal_tree(revision: &RevisionDir) -> io::Result<Digest> {
+pub(crate) fn seal_tree(revision: &RevisionDir, cancel: &Cancel) -> Result<Digest, CopyError> {
     let tree = revision.tree();
-    let digest = digest::digest(&tree)?;
-    for entry in digest::entries(&tree)?.iter().rev() {
+    let digest = digest::digest(&tree, cancel)?;
+    let entries = digest::entries(&tree)?;
+    for entry in entries.iter().rev() {
         let mode = match entry.kind {
             Kind::Link => continue,
             Kind::Directory | Kind::File { is_executable: true } => 0o555,
@@ -79,9 +84,38 @@ pub(crate) fn seal_tree(revision: &RevisionDir) -> io::Result<Digest> {
     }
     fs::set_permissions(&tree, fs::Permissions::from_mode(0o555))?;
     write_manifest(revision)?;
-    // One flush of the file system: cheaper than one a file, and of what the build's own command wrote too.
-    rustix::fs::syncfs(fs::File::open(&tree)?)?;
+    sync(&tree, &entries, cancel)?;
     Ok(digest)
+}
+
+/// Brings the tree to the disk, what the build's own command wrote too. File by file: syncfs(2) of the whole file system
+/// would wait for what every other program has written.
+fn sync(tree: &Path, entries: &[Entry], cancel: &Cancel) -> Result<(), CopyError> {
+    let paths: Vec<&Path> = entries
+        .iter()
+        .filter(|entry| entry.kind != Kind::Link)
+        .map(|entry| entry.path.as_path())
+        .chain([Path::new("")])
+        .collect();
+    let share = paths.len().div_ceil(SYNCERS);
+    std::thread::scope(|scope| {
+        let syncers: Vec<_> = paths
+            .chunks(share)
+            .map(|share| {
+                scope.spawn(move || {
+                    share.iter().try_for_each(|path| {
+                        cancel.check()?;
+                        Ok(fs::File::open(tree.join(path))?.sync_all()?)
+                    })
+                })
+            })
+            .collect();
+        syncers.into_iter().try_for_each(|syncer| {
+            syncer
+                .join()
+                .unwrap_or_else(|_| Err(io::Error::other("a thread that brings it to the disk broke down").into()))
+        })
+    })
 }
 
 /// Whether a sealed revision is still what was sealed: nobody touched a file since, or, where somebody did, the digest
@@ -98,7 +132,8 @@ pub(crate) fn verify(dir: &RevisionDir, revision: &Revision) -> Result<(), Probl
     if before == now {
         return Ok(());
     }
-    if digest::digest(&dir.tree()).map_err(unreadable)? == revision.artifact {
+    let digest = digest::digest(&dir.tree(), &Cancel::new()).map_err(|error| unreadable(error.into_io()))?;
+    if digest == revision.artifact {
         return write_manifest(dir).map_err(unreadable);
     }
     let changed = first_difference(&before, &now);

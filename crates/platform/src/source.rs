@@ -121,7 +121,7 @@ impl Bringing {
         let path = path.display();
         match error {
             CopyError::NoRoom(problem) => problem,
-            CopyError::Cancelled => Problem::new("BUILD-CANCELLED", "the build was cancelled.", "Deploy again."),
+            CopyError::Cancelled => cancelled(),
             CopyError::Refused(why) if is_artifact => Problem::new(
                 "ARTIFACT-INVALID",
                 format!("the artifact {path} cannot be used: {why}."),
@@ -152,6 +152,11 @@ impl Bringing {
             ),
         }
     }
+}
+
+/// Nobody needs the revision any more.
+pub(crate) fn cancelled() -> Problem {
+    Problem::new("BUILD-CANCELLED", "the build was cancelled.", "Deploy again.")
 }
 
 /// Copies a directory's content; a state directory inside it stays where it is.

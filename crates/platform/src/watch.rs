@@ -8,6 +8,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::process::Signal;
 use switchover_model::seam::Phase;
 use switchover_model::{InstanceId, Problem, Timestamp};
 use tokio::time::Instant;
@@ -19,6 +20,7 @@ use crate::instance::{Exit, Goal, Life, Status};
 use crate::output;
 use crate::process_platform::Shared;
 use crate::processes::{self, Identity};
+use crate::shim;
 use crate::sockets::{self, Listener};
 use crate::watched::{WORKER_SETTLED, Watched, span};
 
@@ -52,12 +54,28 @@ const LONGEST_SHIM_WAIT: Duration = Duration::from_secs(10);
 /// What the files and the kernel say of an instance.
 #[derive(Debug)]
 enum Look {
-    Over { overran: bool },
+    /// Its files are gone; this process of it, or only its shim, lives.
+    Adrift {
+        process: Option<(Identity, Timestamp)>,
+    },
+    Over {
+        overran: bool,
+    },
     NoShim,
     ShimStarts,
-    Running { process: Identity, since: Timestamp },
-    Stopping { since: Timestamp },
-    Waiting { exit: Exit, ran_ms: u64, last_lines: Vec<String>, retry_at: Timestamp },
+    Running {
+        process: Identity,
+        since: Timestamp,
+    },
+    Stopping {
+        since: Timestamp,
+    },
+    Waiting {
+        exit: Exit,
+        ran_ms: u64,
+        last_lines: Vec<String>,
+        retry_at: Timestamp,
+    },
 }
 
 /// The task of one instance.
@@ -101,8 +119,6 @@ impl Watcher {
                     break;
                 }
                 Ok(look) => self.turn(look).await,
-                // Its directory is unreadable or gone under our feet.
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => break,
                 Err(error) => {
                     tracing::warn!(instance = %self.watched.spec.id, %error, "an instance cannot be looked at");
                     tokio::time::sleep(LONGEST_SHIM_WAIT).await;
@@ -115,13 +131,73 @@ impl Watcher {
     }
 
     fn look(&self) -> std::io::Result<Look> {
-        let dir = &self.watched.dir;
-        if self.watched.spec.boot != self.shared.boot {
+        let spec = &self.watched.spec;
+        if !self.shared.is_current(spec) {
+            if !spec.is_of(&self.shared.home) {
+                self.shared.note(&spec.app, self.watched.foreign());
+            }
             return Ok(Look::Over { overran: false });
         }
+        let memory = self.watched.memory();
+        if memory.is_adrift {
+            return Ok(self.look_without_files());
+        }
+        match self.look_at_files() {
+            // Its directory is gone under our feet: that tells nothing of its processes.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let look = self.look_without_files();
+                if matches!(look, Look::Adrift { .. }) {
+                    self.watched.remember(|memory| memory.is_adrift = true);
+                    let problem = self.watched.lost_its_files();
+                    tracing::error!(instance = %spec.id, %problem, "an instance has lost its files");
+                    self.shared.note(&spec.app, problem);
+                    self.shared.tell_change();
+                }
+                Ok(look)
+            }
+            looked => looked,
+        }
+    }
+
+    /// What the process table alone says.
+    fn look_without_files(&self) -> Look {
+        let memory = self.watched.memory();
+        let known = memory.process.filter(|(process, _)| process.is_running());
+        let process = known.or_else(|| {
+            let (name, value) = self.watched.spec.mark();
+            let members = processes::members(None, Some((name, &value)));
+            let leads = |process: &&Identity| processes::entry(process.pid).is_some_and(|it| it.group == process.pid);
+            let main = members.iter().filter(leads).min_by_key(|it| it.start_ticks).or_else(|| members.first());
+            main.map(|main| (*main, clock::now()))
+        });
+        if process.is_none() && !memory.shim.is_some_and(Identity::is_running) {
+            return Look::Over { overran: false };
+        }
+        if let Some((main, _)) = process
+            && known.is_none()
+        {
+            let port = processes::variable(main.pid, "PORT").and_then(|port| port.parse().ok());
+            let address = port.and_then(|port| self.watched.address_at(port));
+            self.watched.change(|view| view.address = address.or(view.address));
+        }
+        self.watched.remember(|memory| memory.process = process);
+        Look::Adrift { process }
+    }
+
+    fn look_at_files(&self) -> std::io::Result<Look> {
+        let dir = &self.watched.dir;
         // First who holds the lock, then what it wrote: a shim writes its last status before it lets go.
         let shim = dir.shim()?;
         let status = dir.read_status()?;
+        let main = status.as_ref().and_then(|status| match &status.life {
+            Life::Running { process, since } | Life::Stopping { process, since } => Some((*process, *since)),
+            Life::Starting { .. } | Life::Waiting { .. } | Life::Ended { .. } => None,
+        });
+        let known_shim = shim.and_then(Identity::of);
+        self.watched.remember(|memory| {
+            memory.process = main.or(memory.process);
+            memory.shim = known_shim.or(memory.shim);
+        });
         let address = self.watched.address(status.as_ref());
         let restarts = status.as_ref().map_or(0, |status| status.restarts);
         self.watched.change(|view| (view.address, view.restarts) = (address, restarts));
@@ -143,6 +219,17 @@ impl Watcher {
     async fn turn(&mut self, look: Look) {
         match look {
             Look::Over { .. } => {}
+            Look::Adrift { process } if self.watched.memory().is_to_stop => {
+                if !matches!(self.watched.view().phase, Phase::Stopping { .. }) {
+                    self.show(Phase::Stopping { since: clock::now() });
+                }
+                self.end_adrift(process.map(|(process, _)| process)).await;
+            }
+            Look::Adrift { process: Some((process, since)) } => self.attend(process, since).await,
+            Look::Adrift { process: None } => {
+                self.just_ended();
+                tokio::time::sleep(SOON).await;
+            }
             Look::NoShim => self.start_shim().await,
             Look::ShimStarts => self.pause(SOON, None).await,
             Look::Running { process, since } => {
@@ -163,6 +250,31 @@ impl Watcher {
                 self.show(Phase::Crashed { cause: self.watched.exited(&exit, ran_ms, last_lines), retry_at });
                 self.pause(retry_at.since(clock::now()).to_std().max(SOON), None).await;
             }
+        }
+    }
+
+    /// Ends an instance whose files are gone: by its shim, which takes SIGTERM for the goal that it cannot read, or itself
+    /// where there is no shim either.
+    async fn end_adrift(&self, process: Option<Identity>) {
+        let spec = &self.watched.spec;
+        if let Some(shim) = self.watched.memory().shim.filter(|shim| shim.is_running()) {
+            if let Err(error) = shim.signal(Signal::TERM) {
+                tracing::warn!(instance = %spec.id, %error, "its shim cannot be told to stop it");
+            }
+            let grace = spec.stop.grace.to_std() + SHIM_START;
+            // Told again when it is late; a second signal changes nothing.
+            drop(tokio::time::timeout(grace, shim.ended()).await);
+            return;
+        }
+        if let Some(process) = process {
+            if let Err(error) = process.signal(shim::number(spec.stop.signal)) {
+                tracing::warn!(instance = %spec.id, %error, "it cannot be told to stop");
+            }
+            drop(tokio::time::timeout(spec.stop.grace.to_std(), process.ended()).await);
+        }
+        let (name, value) = spec.mark();
+        if !processes::kill_all(|| processes::members(process, Some((name, &value)))).await {
+            tracing::warn!(instance = %spec.id, "it was killed and is still there");
         }
     }
 
@@ -187,7 +299,7 @@ impl Watcher {
             (self.failures, self.questions) = (0, 0);
             self.boot_wait = BOOT_QUESTION_EVERY;
         }
-        if self.watched.dir.read_goal().is_ok_and(|goal| goal == Goal::Stop) {
+        if self.watched.goal() == Goal::Stop {
             // The shim has been told and is about to say so.
             if !matches!(self.watched.view().phase, Phase::Stopping { .. }) {
                 self.show(Phase::Stopping { since: clock::now() });
@@ -252,8 +364,8 @@ impl Watcher {
         if self.healthy_since.is_some() && !self.questions.is_multiple_of(OWNER_CHECK_EVERY) && self.failures == 0 {
             return Ok(());
         }
-        let (port, id) = (address.port(), spec.id.clone());
-        let owner = tokio::task::spawn_blocking(move || owner(port, process, &id)).await;
+        let (port, mark) = (address.port(), spec.mark());
+        let owner = tokio::task::spawn_blocking(move || owner(port, process, &mark)).await;
         // Where the kernel does not tell, the answer alone must do.
         match owner {
             Ok(Ok(Listener::Ours) | Err(_)) | Err(_) => Ok(()),
@@ -302,7 +414,13 @@ impl Watcher {
 
     /// Waits for `duration`, or until the shim or the app ends or a goal is set, whatever comes first.
     async fn pause(&self, duration: Duration, process: Option<Identity>) {
-        let shim = self.watched.dir.shim().ok().flatten().and_then(Identity::of);
+        let memory = self.watched.memory();
+        let shim = if memory.is_adrift {
+            // Where only the app is left, its end is what is waited for.
+            memory.shim.filter(|shim| shim.is_running()).or(process)
+        } else {
+            self.watched.dir.shim().ok().flatten().and_then(Identity::of)
+        };
         // Where it has ended since the last look, there is nothing to wait for.
         let duration = if shim.is_some() { duration } else { duration.min(SOON) };
         tokio::select! {
@@ -354,6 +472,8 @@ impl Watcher {
             .arg(dir)
             .env_clear()
             .envs(environment::inherited())
+            .env(processes::SHIM_VARIABLE, self.watched.spec.mark().1)
+            .env(processes::SPEC_VARIABLE, serde_json::to_string(&self.watched.spec)?)
             .current_dir(dir)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -364,13 +484,12 @@ impl Watcher {
 
 /// Whose port it is. The main process is looked at first: most often it listens itself, and the rest costs a look at every
 /// process of the machine.
-fn owner(port: u16, main: Identity, id: &InstanceId) -> std::io::Result<Listener> {
+fn owner(port: u16, main: Identity, mark: &(&str, String)) -> std::io::Result<Listener> {
     match sockets::listener(port, &[main].into())? {
         Listener::Stranger => {}
         known @ (Listener::Ours | Listener::None) => return Ok(known),
     }
-    let mark = (processes::INSTANCE_VARIABLE, id.as_str());
-    sockets::listener(port, &processes::members(Some(main), Some(mark)))
+    sockets::listener(port, &processes::members(Some(main), Some((mark.0, &mark.1))))
 }
 
 /// The end of a process; never, when there is none to wait for or it cannot be waited for.

@@ -6,19 +6,20 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use switchover_model::config::StopSignal;
-use switchover_model::seam::Phase;
+use switchover_model::seam::{Phase, Role};
 use switchover_model::{Problem, Span, Timestamp};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 use crate::clock;
-use crate::durable::{self, Keep};
 use crate::environment::Sealed;
-use crate::instance::{Exit, Goal, InstanceSpec, Life, Status};
+use crate::instance::{Exit, Goal, HEALTHY_BYTES, InstanceSpec, Life, Status};
 use crate::layout::{InstanceDir, RevisionDir};
 use crate::output;
 use crate::processes::Identity;
+use crate::role;
 use crate::shell;
+use crate::steady;
 
 /// A worker that is up for so long is healthy.
 pub const WORKER_SETTLED: Duration = Duration::from_millis(500);
@@ -42,8 +43,21 @@ pub(crate) struct Watched {
     pub(crate) dir: InstanceDir,
     pub(crate) spec: InstanceSpec,
     view: Mutex<View>,
+    memory: Mutex<Memory>,
     poke: Notify,
     task: Mutex<Option<AbortHandle>>,
+}
+
+/// What was seen while its files were there, for when somebody removes them: its processes live on.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Memory {
+    /// Its files are gone, and something of it lives.
+    pub(crate) is_adrift: bool,
+    /// It was told to stop after that.
+    pub(crate) is_to_stop: bool,
+    pub(crate) shim: Option<Identity>,
+    pub(crate) process: Option<(Identity, Timestamp)>,
+    role: Option<Role>,
 }
 
 /// Which process was seen healthy, for the platform after this one.
@@ -55,25 +69,65 @@ struct HealthySince {
 
 impl Watched {
     /// An instance as far as its directory tells; its task is to be started by the caller.
-    pub(crate) fn found(dir: InstanceDir, spec: InstanceSpec, boot: &str) -> Self {
+    pub(crate) fn found(dir: InstanceDir, spec: InstanceSpec, is_current: bool) -> Self {
         let view = View {
             phase: Phase::Starting { since: spec.created_at, last: None },
             address: None,
             restarts: 0,
             is_over: false,
         };
-        let watched = Self { dir, spec, view: Mutex::new(view), poke: Notify::new(), task: Mutex::default() };
-        watched.begin(boot);
+        let (view, memory) = (Mutex::new(view), Mutex::default());
+        let watched = Self { dir, spec, view, memory, poke: Notify::new(), task: Mutex::default() };
+        watched.begin(is_current);
         watched
     }
 
+    /// One whose directory is gone, known by its living shim. `is_to_stop`: nobody wants it.
+    pub(crate) fn adrift(dir: InstanceDir, spec: InstanceSpec, shim: Identity, is_to_stop: bool) -> Self {
+        let found = Self::found(dir, spec, true);
+        found.remember(|memory| {
+            *memory = Memory { is_adrift: true, is_to_stop, shim: Some(shim), process: None, role: None };
+        });
+        found
+    }
+
+    pub(crate) fn memory(&self) -> Memory {
+        *self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn remember(&self, change: impl FnOnce(&mut Memory)) {
+        change(&mut self.memory.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// What it was told; by memory where its files are gone.
+    pub(crate) fn role_told(&self) -> Role {
+        let memory = self.memory();
+        match memory.role {
+            Some(role) if memory.is_adrift || !self.dir.role().exists() => role,
+            Some(_) | None => {
+                let role = role::told(&self.dir.role());
+                self.remember(|memory| memory.role = Some(role));
+                role
+            }
+        }
+    }
+
+    /// What it shall be.
+    pub(crate) fn goal(&self) -> Goal {
+        match self.dir.read_goal() {
+            _ if self.memory().is_to_stop => Goal::Stop,
+            Ok(goal) => goal,
+            Err(_) => Goal::Run,
+        }
+    }
+
     /// The first view, without asking the app: a restart of the controller shall not make a healthy instance look ill.
-    fn begin(&self, boot: &str) {
+    fn begin(&self, is_current: bool) {
         let status = self.dir.read_status().ok().flatten();
         let mut view = self.view();
         view.restarts = status.as_ref().map_or(0, |status| status.restarts);
         view.address = self.address(status.as_ref());
-        view.is_over = self.spec.boot != boot;
+        view.is_over = !is_current;
         match status.map(|status| status.life) {
             Some(Life::Running { process, since }) => {
                 let settled = since + span(WORKER_SETTLED);
@@ -119,29 +173,47 @@ impl Watched {
         self.poke.notified().await;
     }
 
+    /// Has its task look now.
+    pub(crate) fn wake(&self) {
+        self.poke.notify_one();
+    }
+
     /// Notes, for the platform after this one, that this process is healthy.
     pub(crate) fn note_healthy(&self, process: Identity, since: Timestamp) {
         let seen = HealthySince { process, since };
-        if let Err(error) = durable::write_json(&self.dir.healthy(), &seen, Keep::WhileBooted) {
+        if let Err(error) = steady::write_json(&self.dir.healthy(), HEALTHY_BYTES, &seen) {
             tracing::warn!(instance = %self.spec.id, %error, "its health cannot be noted");
         }
     }
 
     /// Sets what the instance shall be and wakes its shim and its task.
     pub(crate) fn order(&self, goal: Goal) -> std::io::Result<()> {
-        self.dir.order(goal)?;
+        match self.dir.order(goal) {
+            // Its files are gone; its task finds another way.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && goal == Goal::Stop => {
+                self.remember(|memory| memory.is_to_stop = true);
+            }
+            Ok(()) if self.memory().is_adrift && goal == Goal::Stop => {
+                self.remember(|memory| memory.is_to_stop = true);
+            }
+            ordered => ordered?,
+        }
         self.poke.notify_one();
         Ok(())
     }
 
     pub(crate) fn address(&self, status: Option<&Status>) -> Option<SocketAddr> {
+        self.address_at(status?.port?)
+    }
+
+    pub(crate) fn address_at(&self, port: u16) -> Option<SocketAddr> {
         self.spec.health.as_ref()?;
-        Some((Ipv4Addr::LOCALHOST, status?.port?).into())
+        Some((Ipv4Addr::LOCALHOST, port).into())
     }
 
     /// Since when this process is healthy, by whoever saw it first.
     pub(crate) fn healthy_since(&self, process: Identity) -> Option<Timestamp> {
-        let seen: HealthySince = durable::read_json(&self.dir.healthy()).ok()??;
+        let seen: HealthySince = steady::read_json(&self.dir.healthy()).ok()??;
         (seen.process == process).then_some(seen.since)
     }
 
@@ -165,6 +237,33 @@ impl Watched {
             ),
         }
         .with_detail(last_lines)
+    }
+
+    /// What is to be known of an instance whose files were removed.
+    pub(crate) fn lost_its_files(&self) -> Problem {
+        let InstanceSpec { id, revision, .. } = &self.spec;
+        Problem::new(
+            "INSTANCE-ADRIFT",
+            format!(
+                "the files of {id} of {revision} in {} are gone, but its processes live. It stays in service and is asked \
+                 for its health; when it ends, another one takes its place.",
+                self.dir.root.display()
+            ),
+            "See to it that nothing clears the state folder, and deploy again: the new instances have their files.",
+        )
+    }
+
+    /// What is to be known of files that came with a copy of another state directory.
+    pub(crate) fn foreign(&self) -> Problem {
+        let made_in = self.spec.home.as_ref().map(|home| home.path.display().to_string()).unwrap_or_default();
+        Problem::new(
+            "INSTANCE-FOREIGN",
+            format!(
+                "{} was made in the state folder {made_in}, and this one is a copy of it: its processes are left alone.",
+                self.spec.id
+            ),
+            "Serve one of the two folders alone: with both, two live copies of the app run, its workers too.",
+        )
     }
 
     /// What is to be known of an app that was told to stop and was there still when its grace was over.

@@ -19,8 +19,12 @@ fn blank(bed: &ProcessBed, kept: &str, faults: &str) -> String {
 
 /// What the shim of an instance says.
 fn status(bed: &ProcessBed, instance: &InstanceSeen) -> serde_json::Value {
-    let status = std::fs::read(bed.instance_dir(instance).join("status.json")).unwrap();
-    serde_json::from_slice(&status).unwrap()
+    // Two copies, each with a checksum and a number before it: the newer one counts.
+    let status = std::fs::read_to_string(bed.instance_dir(instance).join("status")).unwrap();
+    let (one, other) = status.split_at(status.len() / 2);
+    let copies = [one, other].map(|copy| copy.split_once(' ').and_then(|(_, copy)| copy.split_once(' ')));
+    let (_, newest) = copies.into_iter().flatten().max_by_key(|(number, _)| (*number).to_owned()).unwrap();
+    serde_json::from_str(newest).unwrap()
 }
 
 /// The main process in a status.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use process_bed::{EXECUTABLE, app_command, bed, eventually, has_variable, is_alive, kill};
 use rustix::process::Signal;
 use switchover_model::Slot;
-use switchover_model::seam::{InstanceSeen, Phase, Platform};
+use switchover_model::seam::{InstanceSeen, Phase, Platform, ProcessGoal, Role, SlotSpec};
 use switchover_platform::{ENDED_KEPT, LOG_FILE_BYTES, LogQuery, ProcessPlatform};
 
 fn problem_of(seen: &[InstanceSeen]) -> switchover_model::Problem {
@@ -348,6 +348,8 @@ async fn logs_give_the_past_and_follow_what_comes() {
     assert_eq!(all.recv().await.map(|line| line.instance), Some(seen[0].id.clone()));
     let mut one = bed.platform.logs(LogQuery { instance: Some(seen[0].id.clone()), ..query });
     assert_eq!(one.recv().await.map(|line| line.instance), Some(seen[0].id.clone()));
+    let kept = [seen[0].id.clone(), running].map(|id| (id, seen[0].process.clone()));
+    assert_eq!(bed.platform.logged(&bed.app), kept, "the ended one and the one that runs");
     bed.end().await;
 }
 
@@ -397,6 +399,7 @@ async fn instances_of_before_a_reboot_are_gone() {
         r#"{{"life":{{"life":"running","process":{{"pid":{},"start_ticks":1}},"since":1}},"port":1,"restarts":0}}"#,
         std::process::id()
     );
+    std::fs::remove_file(dir.join("status")).unwrap();
     std::fs::write(dir.join("status.json"), status).unwrap();
     let after = process_bed::platform_at(&bed.state());
     assert_eq!(after.observe(&bed.app).await.unwrap().instances, []);
@@ -439,31 +442,100 @@ async fn a_shim_told_to_end_by_the_system_stops_its_app_gracefully() {
 }
 
 #[tokio::test]
+async fn what_is_told_of_and_to_an_instance_needs_no_new_file() {
+    use std::os::unix::fs::MetadataExt;
+    let bed = bed().await;
+    let config = bed.config(&format!(
+        "[process.web]\ncommand = {:?}\nhealth = {{ path = \"/up\", interval = \"100ms\" }}\n[process.mailer]\ncommand = \
+         {:?}\nhandover = \"lease\"\n",
+        app_command(""),
+        app_command("leased")
+    ));
+    let revision = bed.sealed(&config, 1).await;
+    bed.ensure(&revision, Slot::Blue, 1).await;
+    let seen = bed.until_healthy(2).await;
+    let web = seen.iter().find(|it| it.address.is_some()).unwrap();
+    let mailer = seen.iter().find(|it| it.address.is_none()).unwrap();
+    // Every file by its number; the app's own output is no word of ours.
+    let files = |instance: &InstanceSeen| {
+        let entries = std::fs::read_dir(bed.instance_dir(instance)).unwrap();
+        let metadata = entries.map(|entry| entry.unwrap()).filter(|entry| entry.file_name() != "log");
+        let mut files: Vec<_> = metadata.map(|entry| entry.metadata().unwrap()).collect();
+        files.sort_by_key(MetadataExt::ino);
+        files.iter().map(|file| (file.ino(), file.len(), file.blocks())).collect::<Vec<_>>()
+    };
+    let before = files(web);
+    kill(bed.app_pids(web)[0], Signal::KILL);
+    let again = bed.until("it is back", |seen| {
+        seen.iter().any(|it| it.id == web.id && it.restarts == 1 && matches!(it.phase, Phase::Healthy { .. }))
+    });
+    again.await;
+    assert_eq!(files(web), before, "a restart");
+
+    let before = files(mailer);
+    let goals = revision.processes.keys().map(|name| (name.clone(), ProcessGoal { count: 1, role: Role::Standby }));
+    let spec =
+        SlotSpec { app: bed.app.clone(), slot: Slot::Blue, revision: revision.clone(), processes: goals.collect() };
+    bed.platform.ensure(&spec).await.unwrap();
+    let role = std::fs::read_to_string(bed.instance_dir(mailer).join("role")).unwrap();
+    assert_eq!((role.as_str(), files(mailer)), ("standby\n", before), "another role");
+
+    // Told to stop, it needs one file less.
+    kill(bed.shim_pid(web).unwrap(), Signal::STOP);
+    let before = files(web);
+    bed.platform.stop(&bed.app, Slot::Blue).await.unwrap();
+    let after = files(web);
+    assert!(after.len() < before.len() && after.iter().all(|file| before.contains(file)), "{before:?}, {after:?}");
+    kill(bed.shim_pid(web).unwrap(), Signal::CONT);
+    bed.end().await;
+}
+
+#[tokio::test]
 async fn a_shim_that_cannot_write_its_status_restarts_and_stops_its_app_all_the_same() {
     let bed = bed().await;
     let revision = bed.sealed(&bed.web_config(&app_command("")), 1).await;
     bed.ensure(&revision, Slot::Blue, 1).await;
     let seen = bed.until_healthy(1).await;
     let (app, shim) = (bed.app_pids(&seen[0])[0], bed.shim_pid(&seen[0]).unwrap());
-    // Its status cannot be written, as on a full disk: a directory lies where its draft would.
-    let draft = bed.instance_dir(&seen[0]).join(format!(".status.json.{shim}"));
-    std::fs::create_dir(&draft).unwrap();
+    // A directory lies where its status would.
+    let status = bed.instance_dir(&seen[0]).join("status");
+    let block = || std::fs::remove_file(&status).and_then(|()| std::fs::create_dir(&status)).unwrap();
+    block();
     kill(app, Signal::KILL);
     let another = || bed.app_pids(&seen[0]).first().copied().filter(|pid| *pid != app);
     eventually("it is started again", || another().is_some()).await;
     assert_eq!(bed.shim_pid(&seen[0]), Some(shim), "by the same shim");
-    // Once there is room, it is told.
-    std::fs::remove_dir(&draft).unwrap();
+    // Once it can be told, it is.
+    std::fs::remove_dir(&status).unwrap();
     let again = bed.until(
         "it is back",
         |seen| matches!(seen, [one] if one.restarts == 1 && matches!(one.phase, Phase::Healthy { .. })),
     );
     again.await;
 
-    std::fs::create_dir(&draft).unwrap();
+    block();
     let app = another().unwrap();
     bed.platform.stop(&bed.app, Slot::Blue).await.unwrap();
     eventually("it has ended", || !is_alive(app)).await;
+    std::fs::remove_dir(&status).unwrap();
+    bed.end().await;
+}
+
+#[tokio::test]
+async fn an_instance_has_not_ended_while_what_it_left_behind_forks_and_ends_all_the_time() {
+    let bed = bed().await;
+    let until = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() + 20;
+    let mover = "#!/bin/sh\n[ \"$(date +%s)\" -lt \"$1\" ] || exit 0\n\"$0\" \"$1\" &\n";
+    let command = format!("setsid ./mover.sh {until} & setsid ./mover.sh {until} & exec {}", app_command(""));
+    let revision = bed.build(&bed.web_config(&command), 1, &[("mover.sh", mover)]).await.unwrap();
+    bed.ensure(&revision, Slot::Blue, 1).await;
+    let seen = bed.until_healthy(1).await;
+    bed.platform.stop(&bed.app, Slot::Blue).await.unwrap();
+    bed.until("it is gone", <[InstanceSeen]>::is_empty).await;
+    for _ in 0..20 {
+        assert_eq!(bed.app_pids(&seen[0]), [0; 0], "it is said to be gone");
+        tokio::time::sleep(process_bed::LOOK).await;
+    }
     bed.end().await;
 }
 

@@ -361,3 +361,53 @@ async fn a_hook_runs_in_the_revision_and_tells_how_it_ended() {
     assert_eq!(missing.code, "COMMAND-NOT-FOUND");
     bed.end().await;
 }
+
+#[tokio::test]
+async fn what_lost_builds_and_hooks_of_an_app_have_left_running_is_ended_and_nothing_else() {
+    let bed = bed().await;
+    let other: switchover_model::AppName = "another".parse().unwrap();
+    let state = bed.state().canonicalize().unwrap().display().to_string();
+    let app = &bed.app;
+    let marks = [
+        ("SWITCHOVER_HOOK", format!("{app}:{state}/release-1/hook-0")),
+        ("SWITCHOVER_BUILD", format!("{state}/apps/{app}/revisions/r4")),
+        ("SWITCHOVER_HOOK", format!("{other}:{state}/release-1/hook-0")),
+        ("SWITCHOVER_HOOK", format!("{app}:{state}-copy/release-1/hook-0")),
+        ("SWITCHOVER_BUILD", format!("{state}/apps/{app}-2/revisions/r4")),
+    ];
+    let mut left: Vec<_> = marks
+        .iter()
+        .map(|(name, value)| {
+            // A child of it too, without the mark.
+            let line = "env -i sleep 60 & wait";
+            Command::new("setsid").args(["sh", "-c", line]).env(name, value).spawn().unwrap()
+        })
+        .collect();
+    bed.platform.end_lost(&bed.app).await.unwrap();
+    let alive: Vec<bool> = left.iter_mut().map(|child| child.try_wait().unwrap().is_none()).collect();
+    for child in &mut left {
+        let group = rustix::process::Pid::from_child(child);
+        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        child.wait().unwrap();
+    }
+    assert_eq!(alive, [false, false, true, true, true]);
+    bed.end().await;
+}
+
+#[tokio::test]
+async fn a_build_that_copies_a_large_file_gives_way_when_it_is_cancelled() {
+    let bed = bed().await;
+    let config = bed.web_config(&app_command(""));
+    let source = bed.dir.path().join("large");
+    fs::create_dir(&source).unwrap();
+    fs::File::create(source.join("holes")).unwrap().set_len(64 << 30).unwrap();
+    let begun = Instant::now();
+    let large = Source::Directory { path: source };
+    let env = BTreeMap::new();
+    let build = bed.platform.build(&config, RevisionId(1), &large, &env);
+    // Its holes are no time to copy, but long to digest.
+    assert!(tokio::time::timeout(Duration::from_millis(500), build).await.is_err());
+    bed.sealed(&config, 2).await;
+    assert!(begun.elapsed() < Duration::from_secs(20), "the next one waited for {:?}", begun.elapsed());
+    bed.end().await;
+}

@@ -30,7 +30,7 @@ pub(crate) async fn run(
     client: &mut Client,
     work: &Backfill,
     settings: &Settings,
-    tell: &mut dyn FnMut(Progress),
+    tell: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<(), MigrateError> {
     let deadline = Instant::now() + settings.backfill_timeout;
     let mut done = 0_u64;
@@ -50,7 +50,7 @@ async fn round(
     work: &Backfill,
     done: &mut u64,
     deadline: Instant,
-    tell: &mut dyn FnMut(Progress),
+    tell: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<bool, MigrateError> {
     let mut rows = ROWS.0;
     let mut after: Option<String> = None;

@@ -12,14 +12,17 @@ mod catalog;
 mod connection;
 mod error;
 mod fence;
+mod goal;
 mod migrator;
 mod probe;
 mod run;
 mod statements;
 mod store;
 mod tls;
+mod told;
 
 pub use connection::{ConnectError, Database};
+pub use goal::PostgresSchema;
 pub use migrator::{
     InTheWay, MigrateError, Migrator, Observation, Progress, Purge, Refusal, Session, Settings, Use, application_name,
 };

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use switchover_migration::catalog::Catalog;
 use switchover_migration::change::TableChange;
-use switchover_migration::plan::{Meaning, OldRows, Step, meaning, plan_contract, plan_undo};
+use switchover_migration::plan::{Meaning, OldRows, Planned, Step, meaning, plan_contract, plan_undo, standing};
 use switchover_migration::{Ident, Migration};
 use tokio_postgres::Client;
 
@@ -210,7 +210,8 @@ impl Migrator {
         let (catalog, applied, expand) = self.planned(&known, migration).await?;
         let older: Vec<Ident> = self.versions().await?;
         let active = active(&known);
-        let contract = plan_contract(&catalog, &applied.planned, &active, &older);
+        let standing = standing(&catalog, &[(&applied.version_schema, &applied.planned)]);
+        let contract = plan_contract(&catalog, &applied.planned, &active, &older, &standing);
         // As if all of it had been made.
         let undo = plan_undo(&applied.planned.made_in(&catalog), &applied.planned, &active, &applied.version_schema);
         Ok((expand, contract, undo))
@@ -237,7 +238,7 @@ impl Migrator {
     }
 
     /// Runs the steps that are left of the phase `applied` is in, then writes down that it is `reached`.
-    async fn run(&mut self, applied: &Applied, tell: &mut dyn FnMut(Progress)) -> Result<(), MigrateError> {
+    async fn run(&mut self, applied: &Applied, tell: &mut (dyn FnMut(Progress) + Send)) -> Result<(), MigrateError> {
         let steps: Vec<Step> = serde_json::from_str(&applied.steps).map_err(unexpected)?;
         let place = Place { schema: &self.schema, number: applied.number, phase: applied.phase.as_str() };
         let done = run::steps(self.database.client_mut(), place, &steps, &self.settings, tell).await;
@@ -268,7 +269,7 @@ impl Migrator {
         &mut self,
         applied: Applied,
         phase: Phase,
-        tell: &mut dyn FnMut(Progress),
+        tell: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<Applied, MigrateError> {
         self.run(&applied, tell).await?;
         self.end(applied, phase, &[]).await
@@ -282,6 +283,11 @@ impl Migrator {
 
 fn expanded(known: &[Applied]) -> impl DoubleEndedIterator<Item = &Applied> {
     known.iter().filter(|applied| applied.phase == Phase::Expanded)
+}
+
+/// What all expanded migrations make, by their versions' schemas.
+fn planned_ones(known: &[Applied]) -> Vec<(&Ident, &Planned)> {
+    expanded(known).map(|applied| (&applied.version_schema, &applied.planned)).collect()
 }
 
 /// What all expanded migrations keep in step.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use switchover_migration::plan::{Finding, STATEMENT, Step, Work};
+use switchover_migration::plan::{Finding, SESSION_PATH, STATEMENT, Step, Work};
 use switchover_migration::{Ident, Literal, QualifiedName};
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
@@ -29,7 +29,7 @@ pub(crate) async fn steps(
     place: Place<'_>,
     steps: &[Step],
     settings: &Settings,
-    tell: &mut dyn FnMut(Progress),
+    tell: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<(), MigrateError> {
     for step in steps {
         if is_done(client, place, step).await? {
@@ -49,12 +49,14 @@ pub(crate) async fn steps(
             Work::Alone { sql, schema } => {
                 bound(client, settings).await?;
                 let path = format!(
-                    "SELECT set_config('search_path', {} || current_setting('search_path'), false)",
+                    "SELECT set_config('search_path', {} || {SESSION_PATH}, false)",
                     Literal(&format!("{schema}, "))
                 );
+                let own: String = client.query_one("SELECT current_setting('search_path')", &[]).await?.get(0);
                 client.batch_execute(&path).await?;
                 let done = client.batch_execute(sql).await;
-                client.batch_execute("RESET search_path; RESET statement_timeout").await?;
+                client.execute("SELECT set_config('search_path', $1, false)", &[&own]).await?;
+                client.batch_execute("RESET statement_timeout").await?;
                 done.map_err(|error| MigrateError::from(error).at(&step.name))?;
                 note(client, place, step).await?;
             }
@@ -121,7 +123,7 @@ async fn together(
     step: &Step,
     statements: &[String],
     settings: &Settings,
-    tell: &mut dyn FnMut(Progress),
+    tell: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<(), MigrateError> {
     let deadline = Instant::now() + settings.lock_timeout;
     loop {

@@ -4,7 +4,7 @@
 mod bed;
 
 use bed::{Bed, of_the_app, run};
-use switchover_postgres::MigrateError;
+use switchover_postgres::{MigrateError, Phase};
 use switchover_testkit::postgres::dump;
 
 const TABLES: &str = r#"
@@ -99,6 +99,88 @@ fn everything_on_a_widened_column_comes_along_under_its_own_name() {
     });
 }
 
+/// The lines that name nothing of ours.
+fn without_ours(lines: &str) -> Vec<String> {
+    lines.split('|').filter(|line| !line.contains("_switchover_")).map(str::to_owned).collect()
+}
+
+#[test]
+fn everything_on_a_widened_column_comes_back_when_contract_is_undone() {
+    run(|major| async move {
+        let Some(bed) = Bed::new(major, TABLES).await else { return };
+        let before = dump(&bed.url).await;
+        let definitions = bed.told(DEFINITIONS).await;
+        let all = format!(
+            "{WIDEN}  - alter_column: {{ table: Item, column: id, type: bigint, up: id, down: 'id::integer' }}\n"
+        );
+        bed.expand("01_widen", &all).await.unwrap();
+        let expanded = bed.told(DEFINITIONS).await;
+        bed.contract().await;
+        bed.session
+            .batch_execute(
+                "INSERT INTO public_01_widen.\"Item\" (code, amount, owner) VALUES ('since', 77, 3);
+                 UPDATE public_01_widen.\"Item\" SET amount = 6666 WHERE code = 'c1'",
+            )
+            .await
+            .unwrap();
+        let applied = bed.migrator().await.undo(&mut |_| {}).await.unwrap();
+        assert_eq!(applied.phase, Phase::Expanded);
+        assert_eq!(without_ours(&bed.told(DEFINITIONS).await), without_ours(&expanded));
+        assert_eq!(without_ours(&expanded), without_ours(&definitions));
+        let older = "SELECT id || '/' || amount || '/' || owner FROM public_base.\"Item\" WHERE code IN ('since', 'c1') ORDER BY id";
+        assert_eq!(bed.told(older).await, "1/6666/1|51/77/3");
+        bed.session
+            .batch_execute(
+                "INSERT INTO public_base.\"Item\" (code, amount, owner) VALUES ('old again', 78, 4);
+                 INSERT INTO public_01_widen.\"Item\" (code, amount, owner) VALUES ('new again', 79, 5);",
+            )
+            .await
+            .unwrap();
+        bed.contract().await;
+        assert_eq!(as_widened(&[bed.told(DEFINITIONS).await]), as_widened(&[definitions]));
+        bed.migrator().await.undo(&mut |_| {}).await.unwrap();
+        bed.undo().await;
+        assert_eq!(of_the_app(&dump(&bed.url).await), of_the_app(&before));
+        assert_eq!(bed.told("SELECT count(*) FROM \"Item\" WHERE id IS NULL OR amount IS NULL").await, "0");
+    });
+}
+
+#[test]
+fn a_column_is_converted_a_second_time_with_all_that_stands_on_it_before_the_first_is_contracted() {
+    run(|major| async move {
+        let Some(bed) = Bed::new(major, TABLES).await else { return };
+        let definitions = bed.told(DEFINITIONS).await;
+        bed.expand("01_widen", WIDEN).await.unwrap();
+        let again = "operations:\n  - alter_column: { table: Item, column: amount, type: numeric, up: amount, down: 'amount::bigint' }\n";
+        bed.expand("02_again", again).await.unwrap();
+        bed.session
+            .batch_execute(
+                "UPDATE \"Item\" SET amount = 11 WHERE code = 'c1'; UPDATE public_01_widen.\"Item\" SET amount = 12 WHERE code = 'c2';
+                 UPDATE public_02_again.\"Item\" SET amount = 13 WHERE code = 'c3';",
+            )
+            .await
+            .unwrap();
+        let codes = "WHERE code IN ('c1', 'c2', 'c3') ORDER BY code";
+        for version in ["public_base", "public_01_widen", "public_02_again"] {
+            assert_eq!(
+                bed.told(&format!("SELECT amount FROM {version}.\"Item\" {codes}")).await,
+                "11|12|13",
+                "{version}"
+            );
+        }
+        bed.contract().await;
+        bed.contract().await;
+        assert_eq!(
+            as_widened(&[bed.told(DEFINITIONS).await]),
+            as_widened(&[definitions
+                .replace("amount + 1", "amount + (1)::numeric")
+                .replace("> 10", "> (10)::numeric")
+                .replace("amount > 0", "amount > (0)::numeric")
+                .replace("<> 5", "<> (5)::numeric")])
+        );
+    });
+}
+
 #[test]
 fn a_serial_primary_key_is_widened_with_its_sequence() {
     run(|major| async move {
@@ -127,7 +209,7 @@ fn a_serial_primary_key_is_widened_with_its_sequence() {
             .await
             .unwrap();
         assert_eq!(
-            bed.told("SELECT pg_get_serial_sequence('\"Item\"', 'id') || data_type FROM pg_sequences").await,
+            bed.told("SELECT pg_get_serial_sequence('\"Item\"', 'id') || data_type FROM pg_sequences WHERE schemaname = 'public'").await,
             "public.\"Item_id_seq\"bigint"
         );
         assert_eq!(

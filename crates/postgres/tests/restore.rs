@@ -239,3 +239,46 @@ fn constraints_and_rules_that_contract_dropped_hold_again() {
         bed.session.batch_execute("INSERT INTO users (name) VALUES ('takes null again')").await.unwrap();
     });
 }
+
+#[test]
+fn what_a_view_goes_past_is_purged_and_the_version_goes_on() {
+    run(|major| async move {
+        let Some(bed) = Bed::new(major, SHOP).await else { return };
+        bed.expand("01_age", "operations: [{drop_column: {table: users, column: age, down: '7'}}]").await.unwrap();
+        bed.session.batch_execute("INSERT INTO public_01_age.users (name) VALUES ('first')").await.unwrap();
+        assert_eq!(bed.told("SELECT age FROM users WHERE name = 'first'").await, "7");
+        bed.contract().await;
+        bed.session.batch_execute("INSERT INTO public_01_age.users (name) VALUES ('second')").await.unwrap();
+        restored(&bed).await;
+        assert_eq!(bed.told("SELECT age FROM public_base.users WHERE name = 'second'").await, "7");
+        bed.contract().await;
+        bed.expand("02_more", "operations: [{rename_column: {table: users, from: email, to: mail}}]").await.unwrap();
+        bed.migrator().await.purge(Purge::All, &mut |_| {}).await.unwrap();
+        let left = "SELECT count(*) FROM pg_attribute WHERE attname LIKE '\\_switchover\\_attic%' AND NOT attisdropped";
+        assert_eq!(bed.told(left).await, "0");
+        bed.session
+            .batch_execute(
+                "INSERT INTO public_01_age.users (name) VALUES ('third'); INSERT INTO public_02_more.users (name, mail) VALUES ('fourth', 'm')",
+            )
+            .await
+            .unwrap();
+        assert_eq!(bed.told("SELECT count(*) FROM public_01_age.users").await, "3004");
+    });
+}
+
+#[test]
+fn a_rule_that_bound_the_newer_version_alone_does_so_again() {
+    run(|major| async move {
+        let Some(bed) = Bed::new(major, SHOP).await else { return };
+        let rule = "operations: [{alter_column: {table: users, column: age, nullable: false, up: age, down: age}}]";
+        bed.expand_and_accept("01_age", rule).await.unwrap();
+        bed.contract().await;
+        restored(&bed).await;
+        bed.session.batch_execute("INSERT INTO public_base.users (name) VALUES ('old')").await.unwrap();
+        assert!(bed.session.batch_execute("INSERT INTO public_01_age.users (name) VALUES ('new')").await.is_err());
+        let error = bed.migrator().await.contract(&mut |_| {}).await.unwrap_err();
+        assert!(matches!(error, MigrateError::Found { .. }), "{error:?}");
+        bed.session.batch_execute("UPDATE users SET age = 1 WHERE name = 'old'").await.unwrap();
+        bed.contract().await;
+    });
+}

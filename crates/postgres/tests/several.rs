@@ -59,7 +59,7 @@ fn the_live_version_goes_on_through_three_migrations_and_each_version_sees_every
         bed.expand("03_people", PEOPLE).await.unwrap();
         let versions = ["public_base", "public_01_split", "public_02_shout", "public_03_people"];
         let there = bed.migrator().await.versions().await.unwrap();
-        assert_eq!(there.iter().map(|name| name.as_str()).collect::<Vec<_>>(), versions);
+        assert_eq!(there.iter().map(switchover_migration::Ident::as_str).collect::<Vec<_>>(), versions);
         bed.session
             .batch_execute(
                 "INSERT INTO public_base.users (name, age) VALUES ('Ann Base', 41);

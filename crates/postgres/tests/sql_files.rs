@@ -1,4 +1,5 @@
 //! Migrations in SQL: files of a directory, beside declared ones, carried out by the same engine.
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "what fails here fails the test; figures are told")]
 
 mod bed;
 
@@ -86,6 +87,79 @@ fn what_sql_made_is_seen_through_a_later_declared_version_and_hidden_columns_sta
 }
 
 #[test]
+fn contract_in_sql_leaves_newer_versions_what_they_show_but_what_it_takes_away() {
+    async fn newer(major: Major) {
+        let Some(bed) = Bed::new(major, SHOP).await else { return };
+        let all = migrations(&[
+            ("01_age.contract.sql", "ALTER TABLE users DROP COLUMN age"),
+            (
+                "02_name.yaml",
+                "operations: [{rename_column: {table: users, from: name, to: called}}, {drop_column: {table: users, column: email}}]",
+            ),
+            ("03_more.sql", "ALTER TABLE users ADD COLUMN phone text"),
+            (
+                "04_loud.yaml",
+                "operations: [{add_column: {table: users, up: upper(called), column: {name: loud, type: text}}}]",
+            ),
+        ]);
+        for migration in &all {
+            expand(&bed, migration).await.unwrap();
+        }
+        let columns = |version: &str| {
+            format!(
+                "SELECT string_agg(attname, ',' ORDER BY attnum) FROM pg_attribute WHERE attrelid = '{version}.users'::regclass AND attnum > 0"
+            )
+        };
+        bed.contract().await;
+        for (version, expected) in [
+            ("public_01_age", "id,name,email"),
+            ("public_02_name", "id,called"),
+            ("public_03_more", "id,called,phone"),
+            ("public_04_loud", "id,called,phone,loud"),
+        ] {
+            assert_eq!(bed.told(&columns(version)).await, expected, "{version}");
+        }
+        bed.session
+            .batch_execute(
+                "INSERT INTO public_01_age.users (name, email) VALUES ('old', 'e'); INSERT INTO public_02_name.users (called) VALUES ('middle');
+                 INSERT INTO public_04_loud.users (called, phone, loud) VALUES ('new', '1', 'mine');",
+            )
+            .await
+            .unwrap();
+        assert_eq!(
+            bed.told("SELECT concat_ws('/', called, loud) FROM public_04_loud.users WHERE called IN ('old', 'middle', 'new') ORDER BY called").await,
+            "middle/MIDDLE|new/mine|old/OLD"
+        );
+        for _ in 0..3 {
+            bed.contract().await;
+        }
+        let again = bed.migrator().await.undo(&mut |_| {}).await.unwrap();
+        assert_eq!(
+            (again.phase, bed.told(&columns("public_03_more")).await.as_str()),
+            (Phase::Expanded, "id,called,phone")
+        );
+        bed.contract().await;
+        assert_eq!(bed.told(&columns("public_04_loud")).await, "id,called,phone,loud");
+        assert_eq!(bed.told("SELECT count(*)::text FROM users").await, "3003");
+    }
+    run(newer);
+}
+
+#[test]
+fn contract_in_sql_is_not_undone_and_says_so() {
+    async fn contracted(major: Major) {
+        let Some(bed) = Bed::new(major, SHOP).await else { return };
+        let all = migrations(&[("01_age.contract.sql", "ALTER TABLE users DROP COLUMN age")]);
+        expand(&bed, &all[0]).await.unwrap();
+        bed.contract().await;
+        let error = bed.migrator().await.undo(&mut |_| {}).await.unwrap_err();
+        assert!(matches!(&error, MigrateError::Refused(problems) if problems[0].code == "NO-WAY-BACK"), "{error:?}");
+        assert_eq!(bed.told("SELECT phase FROM switchover.migration").await, "contracted");
+    }
+    run(contracted);
+}
+
+#[test]
 fn sql_that_the_live_version_can_not_live_with_is_refused_before_anything_begins() {
     async fn refused(major: Major) {
         let Some(bed) = Bed::new(major, SHOP).await else { return };
@@ -159,7 +233,7 @@ fn the_way_that_the_linter_shows_works_for_both_versions() {
         let Some(bed) = Bed::new(major, SHOP).await else { return };
         let told = |sql: &str| {
             let found = Linter::new(RanBy::Us, None).file(sql, "1.sql", When::Expand);
-            let finding = found.into_iter().find(|finding| finding.is_refused()).unwrap();
+            let finding = found.into_iter().find(switchover_migration::lint::Finding::is_refused).unwrap();
             (finding.expand, finding.contract)
         };
         let (mut expand, contract) = told("ALTER TABLE users RENAME COLUMN name TO full_name");

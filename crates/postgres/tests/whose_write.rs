@@ -43,6 +43,49 @@ fn one_conversion_of_a_row_leaves_what_the_other_version_wrote_by_another() {
 }
 
 #[test]
+fn an_insert_of_the_newer_version_is_its_own_whatever_it_leaves_out() {
+    run(|major| async move {
+        let Some(bed) = Bed::new(major, TABLES).await else { return };
+        let change = r#"
+operations:
+  - alter_column: { table: users, column: age, type: text, up: "coalesce(age::text, 'unknown')", down: "NULL" }
+  - add_column: { table: users, up: "'of ' || name", column: { name: origin, type: text, nullable: true } }
+  - alter_column: { table: users, column: note, default: null }
+"#;
+        bed.session.batch_execute("ALTER TABLE users ALTER COLUMN note SET DEFAULT 'base'").await.unwrap();
+        bed.expand("01_all", change).await.unwrap();
+        bed.session
+            .batch_execute(
+                "INSERT INTO public_01_all.users (name, origin) VALUES ('new', 'mine');
+                 INSERT INTO public_01_all.users (name) VALUES ('plain');
+                 INSERT INTO users (name) VALUES ('old');",
+            )
+            .await
+            .unwrap();
+        let newest = "SELECT concat_ws('/', name, coalesce(origin, '-'), coalesce(age, '-'), coalesce(note, '-'))
+                        FROM public_01_all.users WHERE id > 300 ORDER BY id";
+        assert_eq!(bed.told(newest).await, "new/mine/-/-|plain/-/-/-|old/of old/unknown/base");
+    });
+}
+
+#[test]
+fn a_row_whose_columns_were_written_by_different_versions_does_not_hold_contract_up() {
+    run(|major| async move {
+        let Some(bed) = Bed::new(major, TABLES).await else { return };
+        bed.expand("01_both", SPLIT_AND_RETYPE).await.unwrap();
+        // Each value says more than the other version's can: neither side follows from the other as a whole.
+        bed.session
+            .batch_execute(
+                "UPDATE users SET name = 'A  B' WHERE id = 1; UPDATE public_01_both.users SET age = 'very old' WHERE id = 1;",
+            )
+            .await
+            .unwrap();
+        bed.contract().await;
+        assert_eq!(bed.told("SELECT concat_ws(',', first, last, age) FROM users WHERE id = 1").await, "A,,very old");
+    });
+}
+
+#[test]
 fn a_row_that_is_not_filled_yet_gets_all_its_values_from_the_first_write() {
     run(|major| async move {
         let Some(bed) = Bed::new(major, TABLES).await else { return };

@@ -7,7 +7,7 @@ use switchover_model::{RevisionId, Slot};
 
 use crate::release::{AttemptState, Release};
 use crate::turn::{Turn, planted};
-use crate::{drift, routes, workers};
+use crate::{contract, drift, expand, routes, schema, workers};
 
 /// Every action that holds. The traffic comes first: a switch waits for nothing else.
 pub(crate) fn wanted(turn: &Turn<'_>) -> Vec<Action> {
@@ -17,6 +17,7 @@ pub(crate) fn wanted(turn: &Turn<'_>) -> Vec<Action> {
     {
         actions.push(Action::Route(Box::new(ours.goal.clone())));
     }
+    actions.extend(schema_action(turn));
     for release in &turn.app.releases {
         let unwanted = is_given_up(release) && !planted!(turn, AttemptRunsOn);
         for state in release.running_attempts() {
@@ -35,6 +36,19 @@ pub(crate) fn wanted(turn: &Turn<'_>) -> Vec<Action> {
     if turn.app.config.is_some() {
         actions.push(Action::KeepRevisions { keep: kept(turn) });
     }
+    actions
+}
+
+/// What the schema shall serve. The newest release that asks is heard; what stands in the way of a way back comes first.
+fn schema_action(turn: &Turn<'_>) -> Vec<Action> {
+    let mut actions = Vec::new();
+    let releases = || turn.app.releases.iter().rev();
+    let goal = releases().find_map(|release| schema::detach(turn, release));
+    let goal = goal.or_else(|| releases().find_map(|release| expand::goal(turn, release)));
+    let goal = goal.or_else(|| releases().find_map(|release| contract::goal(turn, release)));
+    actions.extend(goal.map(Action::Schema));
+    let marks = releases().filter(|release| schema::awaits_restore_point(release));
+    actions.extend(marks.map(|release| Action::MarkSchema { release: release.id }));
     actions
 }
 
@@ -57,6 +71,7 @@ fn attempt(turn: &Turn<'_>, release: &Release, state: &AttemptState) -> Action {
         Attempt::Build { revision } => {
             Action::Build { attempt: state.id, revision: *revision, source: release.source.clone() }
         }
+        Attempt::Backup { .. } => Action::Backup { attempt: state.id, release: release.id, revision: release.revision },
         Attempt::Hook { stage, hook } => {
             let idle = turn.app.heading().map_or(Slot::Blue, |live| live.slot.other());
             Action::Hook {
@@ -84,7 +99,8 @@ fn is_given_up(release: &Release) -> bool {
 
 fn is_warm(turn: &Turn<'_>, slot: Slot) -> bool {
     let retiring = turn.app.releases.iter().any(|release| {
-        matches!(release.stage(), Some(Stage::Bake | Stage::Retire)) && release.slot == Some(slot.other())
+        matches!(release.stage(), Some(Stage::Bake | Stage::Retire | Stage::Contract))
+            && release.slot == Some(slot.other())
     });
     retiring && turn.app.heading().is_some_and(|live| live.slot != slot)
 }

@@ -85,6 +85,8 @@ pub(crate) struct Desk<'a> {
     now: Timestamp,
     drafts: Vec<Draft>,
     notices: Vec<Problem>,
+    /// What is undone has errors of the database as its reason.
+    detach: bool,
     #[cfg(feature = "planted-bugs")]
     pub(crate) bug: Option<crate::planted::Bug>,
 }
@@ -97,6 +99,7 @@ impl<'a> Desk<'a> {
             now,
             drafts: Vec::new(),
             notices: Vec::new(),
+            detach: false,
             #[cfg(feature = "planted-bugs")]
             bug: None,
         }
@@ -144,7 +147,7 @@ impl<'a> Desk<'a> {
             Command::Promote { release, stage } => self.promote(*release, *stage).map(Some),
             Command::Pause { release } => {
                 let found = self.steerable(*release)?;
-                let is_tail = found.stage() == Some(Stage::Retire) && !is_undoable(found);
+                let is_tail = found.stage() >= Some(Stage::Retire) && !is_undoable(found);
                 if found.is_undoing() || is_tail {
                     return Err(refusal::stale(self.app, *release, "is past the point where it could be held"));
                 }
@@ -162,8 +165,12 @@ impl<'a> Desk<'a> {
                 let found = self.steerable(*release)?;
                 self.undo(found).map(Some)
             }
-            Command::Rollback { to: None, release } => self.go_back(*release).map(Some),
-            Command::Rollback { to: Some(to), release } => {
+            Command::Rollback { to: None, release, detach } => {
+                self.detach = *detach;
+                self.go_back(*release).map(Some)
+            }
+            Command::Rollback { to: Some(to), release, detach } => {
+                self.detach = *detach;
                 if let Some(named) = release {
                     self.is_current(*named)?;
                 }
@@ -181,6 +188,11 @@ impl<'a> Desk<'a> {
             return Ok(release);
         }
         let found = self.steerable(release)?;
+        if !found.is_undoing() && found.stage() == Some(stage) && stage != Stage::Approve {
+            let cause = format!("release {release} is in stage {stage} and waits at no gate.");
+            let next = "Look with `switchover status`; a gate comes with `approve = true` in [release].";
+            return Err(Problem::new("NOT-AT-A-GATE", cause, next));
+        }
         if found.is_undoing() || found.stage() != Some(stage) || stage != Stage::Approve || found.promoted.is_some() {
             return Err(refusal::stale(self.app, release, &format!("does not wait at a gate of stage {stage}")));
         }
@@ -267,7 +279,7 @@ impl<'a> Desk<'a> {
         if moved_on && !(is_live(self.app, release) && has_old_slot(self.app, release)) {
             return Err(refusal::nothing_to_roll_back(self.app));
         }
-        self.write(Event::Undoing { release: release.id, cause: None });
+        self.write(Event::Undoing { release: release.id, cause: None, detach: self.detach });
         Ok(release.id)
     }
 }

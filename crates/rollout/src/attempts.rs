@@ -102,6 +102,7 @@ fn start(turn: &mut Turn<'_>, id: ReleaseId, what: &Attempt) -> Progress {
 fn describe(turn: &Turn<'_>, id: ReleaseId, what: &Attempt) -> String {
     match what {
         Attempt::Build { revision } => format!("build of {revision}"),
+        Attempt::Backup { .. } => "backup".to_owned(),
         Attempt::Hook { stage, hook } => {
             let command = turn.app.config_of(id).and_then(|config| config.release.hooks.get(*hook));
             format!("{stage} hook `{}`", command.map_or("?", |hook| hook.command.as_str()))

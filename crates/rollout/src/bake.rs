@@ -1,17 +1,16 @@
 //! Stage bake: full traffic on the new slot, watched. A breach rolls back by itself while the old slot can serve;
 //! unknown evidence keeps serving and ends unproven.
 
-use switchover_model::record::Event;
 use switchover_model::release::{Outcome, Stage};
 use switchover_model::{Problem, ReleaseId, RevisionId, Slot, Span};
 
 use crate::sight::Fitness;
 use crate::turn::{Turn, planted};
-use crate::{ailment, attempts, limits, shift, wait};
+use crate::{ailment, attempts, limits, schema, shift, slots, wait};
 
 pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId) {
     let Some((slot, revision)) = turn.place(id) else { return };
-    if shift::breaks_down(turn, id, slot, revision) {
+    if schema::is_broken(turn, id) || shift::breaks_down(turn, id, slot, revision) {
         return;
     }
     // Asked before its health: a slot that is ill in this moment must not keep a failed hook from being heard.
@@ -46,8 +45,7 @@ pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId) {
     }
     if attempts::hooks_passed(turn, id, Stage::Bake) {
         let proven = is_proven(turn, id, slot, revision, length);
-        turn.conclude(id, Outcome::Succeeded { proven });
-        turn.record(Event::Entered { release: id, stage: Stage::Retire, slot: None });
+        slots::end_bake(turn, id, Outcome::Succeeded { proven });
     }
 }
 
@@ -110,7 +108,8 @@ fn is_proven(turn: &Turn<'_>, id: ReleaseId, slot: Slot, revision: RevisionId, l
     }
     let Some(release) = turn.release(id) else { return false };
     let blind = release.blind.as_micros();
-    if turn.fitness(slot, revision) != Fitness::Whole || blind > length.as_micros() / limits::BLIND_PART {
+    let unseen = schema::unknown_invariant(turn).is_some();
+    if unseen || turn.fitness(slot, revision) != Fitness::Whole || blind > length.as_micros() / limits::BLIND_PART {
         return false;
     }
     let routed = turn
@@ -119,7 +118,8 @@ fn is_proven(turn: &Turn<'_>, id: ReleaseId, slot: Slot, revision: RevisionId, l
         .get(&revision)
         .is_some_and(|state| state.revision.processes.values().any(|process| process.handover.is_none()));
     let answered = |ledger: &switchover_model::receipt::Ledger| {
-        ledger.by_revision.get(&revision).map_or(0, |counted| counted.answered.iter().sum::<u64>())
+        // An answer of 5xx says nothing for it.
+        ledger.by_revision.get(&revision).map_or(0, |counted| counted.answered[..4].iter().sum::<u64>())
     };
     let before = release.switched_ledger.as_deref().map(answered);
     let after = turn.sight.traffic.map(|traffic| answered(&traffic.ledger));

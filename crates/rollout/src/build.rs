@@ -7,7 +7,7 @@ use switchover_model::{Problem, ReleaseId};
 
 use crate::attempts::{self, Progress};
 use crate::turn::{Turn, planted};
-use crate::{limits, slots, wait};
+use crate::{decide, limits, wait};
 
 pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId) {
     let Some(revision) = turn.release(id).map(|release| release.revision) else { return };
@@ -31,7 +31,7 @@ pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId) {
     }
     match live_twin(turn, id) {
         Some(refusal) => turn.undo(id, refusal),
-        None => slots::claim(turn, id),
+        None => decide::after_build(turn, id),
     }
 }
 

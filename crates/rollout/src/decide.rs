@@ -8,7 +8,8 @@ use switchover_model::{ReleaseId, Timestamp};
 use crate::app::App;
 use crate::turn::Turn;
 use crate::{
-    actions, approve, bake, build, drift, limits, provision, retire, routes, shift, slots, undo, verify, wait,
+    actions, approve, bake, build, drift, expand, limits, provision, retire, routes, schema, shift, slots, undo,
+    verify, wait,
 };
 
 /// What to append, what shall be true, and when to look again.
@@ -81,13 +82,14 @@ fn step(turn: &mut Turn<'_>, id: ReleaseId) {
     match release.stage() {
         None => begin(turn, id),
         Some(Stage::Build) => build::step(turn, id),
+        Some(Stage::Expand) => expand::step(turn, id),
         Some(Stage::Provision) => provision::step(turn, id),
         Some(Stage::Verify) => verify::step(turn, id),
         Some(Stage::Approve) => approve::step(turn, id),
         Some(Stage::Shift) => shift::step(turn, id),
         Some(Stage::Bake) => bake::step(turn, id),
         // Entered with the outcome: an open release is never in it.
-        Some(Stage::Retire) => {}
+        Some(Stage::Retire | Stage::Contract) => {}
     }
 }
 
@@ -109,6 +111,17 @@ fn begin(turn: &mut Turn<'_>, id: ReleaseId) {
     if builds {
         turn.record(Event::Entered { release: id, stage: Stage::Build, slot: None });
     } else {
-        slots::claim(turn, id);
+        after_build(turn, id);
+    }
+}
+
+/// Its revision is there: the schema comes next, where there is one.
+pub(crate) fn after_build(turn: &mut Turn<'_>, id: ReleaseId) {
+    let needs_schema = turn.release(id).is_some_and(|release| schema::needs(&turn.app, release.revision).is_some());
+    if !needs_schema {
+        return slots::claim(turn, id);
+    }
+    if !turn.is_held(id) {
+        turn.record(Event::Entered { release: id, stage: Stage::Expand, slot: None });
     }
 }

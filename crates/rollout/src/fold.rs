@@ -78,6 +78,7 @@ impl App {
                     attempts: Vec::new(),
                     dips: 0,
                     blind: switchover_model::Span::ZERO,
+                    restore_point: None,
                     outcome: None,
                     concluded_at: None,
                     settled_at: None,
@@ -139,8 +140,15 @@ impl App {
                     release.wait_for(None, at);
                 });
             }
-            Event::Undoing { release, cause } => {
-                let cause = cause.clone();
+            Event::Marked { release, point } => {
+                let point = point.clone();
+                self.with(*release, |release| {
+                    release.restore_point = Some(point);
+                    release.wait_for(None, at);
+                });
+            }
+            Event::Undoing { release, cause, detach } => {
+                let (cause, detach) = (cause.clone(), *detach);
                 if let Some((_, state)) = self.revision_of(*release) {
                     state.served = false;
                 }
@@ -150,7 +158,7 @@ impl App {
                     release.leave(at, ended, note);
                     release.outcome = None;
                     release.concluded_at = None;
-                    release.undoing = Some(Undoing { at, cause });
+                    release.undoing = Some(Undoing { at, cause, detach });
                     release.paused = None;
                     release.wait_for(None, at);
                 });
@@ -399,6 +407,7 @@ fn attempt_note(
     use switchover_model::record::Attempt;
     let what = match what {
         Attempt::Build { revision } => format!("build of {revision}"),
+        Attempt::Backup { .. } => "backup".to_owned(),
         Attempt::Hook { stage, hook } => {
             let command = config.and_then(|config| config.release.hooks.get(*hook)).map(|hook| hook.command.as_str());
             command.map_or_else(|| format!("{stage} hook"), |command| format!("hook `{}`", shortened(command)))

@@ -5,8 +5,8 @@
 //! Promises: the same values give the same answer; every action may be repeated; traffic is never led to a slot that
 //! was not seen healthy while a healthy one is there; every wait has a bound and ends in an outcome.
 //! Must never: do I/O, read a clock, use randomness or an async runtime, or know how a platform or a router does its work.
-//! Begin reading at `decide` (the order of the rules), then the stages (`build`, `provision`, `verify`, `approve`,
-//! `shift`, `bake`, `retire`), `undo` (the way back), and `admit` (commands, also at the wrong moment).
+//! Begin reading at `decide` (the order of the rules), then the stages (`build`, `expand`, `provision`, `verify`,
+//! `approve`, `shift`, `bake`, `retire`, `contract`), `undo` (the way back), and `admit` (commands, also at the wrong moment).
 
 mod actions;
 mod admit;
@@ -16,8 +16,10 @@ mod approve;
 mod attempts;
 mod bake;
 mod build;
+mod contract;
 mod decide;
 mod drift;
+mod expand;
 mod fold;
 pub mod limits;
 mod opening;
@@ -30,6 +32,7 @@ mod refusal;
 mod release;
 mod retire;
 mod routes;
+mod schema;
 mod shift;
 mod sight;
 mod slots;

@@ -67,5 +67,29 @@ pub const PAUSE: Span = Span::from_secs(7 * 24 * 3600);
 pub const DRIFT_QUIET: Span = Span::from_secs(600);
 /// How long after somebody took a release back before its switch a plain rollback is taken to have meant that release.
 pub const MEANT: Span = Span::from_secs(60);
+/// How old the finding of an invariant may be.
+pub const INVARIANT_MAX_AGE: Span = Span::from_secs(60);
+/// How long the restore point before a switch is waited for.
+pub const RESTORE_POINT: Span = Span::from_secs(10);
+/// How long a rollback waits for what stands in its way to be detached.
+pub const DETACH: Span = Span::from_secs(5);
+/// How long an expand or a contract may take where no file says how long.
+pub const EXPAND: Span = Span::from_secs(24 * 3600);
+/// How often a migration may meet its backfill's bound: a release brings several tables and migrations.
+pub const EXPAND_TIMES: u64 = 4;
+/// How long a contract waits for a database that can not be asked.
+pub const SCHEMA_LOST: Span = Span::from_secs(3600);
+/// How long a contract waits, beyond the app's quiet time, for the last use of an older version.
+pub const STILL_USED: Span = Span::from_secs(7 * 24 * 3600);
+/// The same, while a newer release waits for the contract.
+pub const STILL_USED_HURRIED: Span = Span::from_secs(600);
+/// After this a backup that failed is tried again.
+pub const BACKUP_AGAIN: Span = Span::from_secs(600);
+
+/// How long an expand or a contract may take as a whole.
+#[must_use]
+pub const fn expand(backfill_timeout: Span) -> Span {
+    Span::from_micros(backfill_timeout.as_micros().saturating_mul(EXPAND_TIMES))
+}
 /// How many steps one decision takes at most.
 pub const PASSES: usize = 64;

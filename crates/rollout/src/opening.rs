@@ -52,11 +52,16 @@ fn open(desk: &mut Desk<'_>, kind: ReleaseKind, revision: RevisionId, source: So
             waits_for = Some(other.id);
         } else if makes_room(desk, other) {
             desk.write(Event::Concluded { release: other.id, outcome: Outcome::Superseded { by: release } });
+            let cause = format!(
+                "release {} of {}, which had moved no traffic, gives way to release {release}.",
+                other.id, other.revision
+            );
+            desk.notice(Some(other.id), Problem::new("RELEASE-SUPERSEDED", cause, "Nothing is left to do."));
         } else if other.stage() == Some(Stage::Shift) {
             if replace {
                 let cause = format!("release {release} was to replace it.");
                 let cause = Problem::new("REPLACED", cause, "The newer release goes on by itself.");
-                desk.write(Event::Undoing { release: other.id, cause: Some(cause) });
+                desk.write(Event::Undoing { release: other.id, cause: Some(cause), detach: false });
             }
             waits_for = Some(other.id);
         }
@@ -78,9 +83,9 @@ fn open(desk: &mut Desk<'_>, kind: ReleaseKind, revision: RevisionId, source: So
 /// A newer release takes the place of one whose traffic was not told to move.
 fn makes_room(desk: &Desk<'_>, other: &Release) -> bool {
     match other.stage() {
-        None | Some(Stage::Build | Stage::Provision | Stage::Verify | Stage::Approve) => true,
+        None | Some(Stage::Build | Stage::Expand | Stage::Provision | Stage::Verify | Stage::Approve) => true,
         Some(Stage::Shift) => planted!(desk, SupersedeDuringShift),
-        Some(Stage::Bake | Stage::Retire) => false,
+        Some(Stage::Bake | Stage::Retire | Stage::Contract) => false,
     }
 }
 

@@ -64,11 +64,17 @@ pub enum Bug {
     WarmSlotShrinks,
     /// A second plain rollback goes back once more.
     RollsBackTwice,
+    /// The shift does not look whether the schema serves the new revision.
+    SchemaIgnored,
+    /// A broken invariant is not acted on.
+    InvariantLooksAway,
+    /// A contract begins while the old revision is still in use.
+    ContractInUse,
 }
 
 impl Bug {
     /// Every planted mistake.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 33] = [
         Self::RouteBeforeHealthy,
         Self::HalfScale,
         Self::UnknownIsHealthy,
@@ -99,5 +105,8 @@ impl Bug {
         Self::PausedGoesOn,
         Self::WarmSlotShrinks,
         Self::RollsBackTwice,
+        Self::SchemaIgnored,
+        Self::InvariantLooksAway,
+        Self::ContractInUse,
     ];
 }

@@ -49,6 +49,10 @@ fn differences(before: &AppConfig, after: &AppConfig) -> (Vec<String>, Vec<Strin
 }
 
 fn is_policy(key: &str) -> bool {
+    let of_revision = ["database.url", "database.schema", "database.migrations"];
+    if key.starts_with("database.") {
+        return !of_revision.contains(&key);
+    }
     let scale = key.starts_with("processes.") && key.ends_with(".instances");
     scale || key.starts_with("route.") || key.starts_with("release.") || key == "drift"
 }

@@ -133,6 +133,7 @@ fn difference(release: &Release, begin: Reading<'_>, end: Reading<'_>, closed: b
         switches: switches(release, before, after),
         by_revision,
         own,
+        restore_point: release.restore_point.clone(),
     }
 }
 

@@ -8,6 +8,7 @@ use switchover_model::receipt::Ledger;
 use switchover_model::record::{Attempt, AttemptId, AttemptResult};
 use switchover_model::release::{Outcome, ReleaseKind, Stage};
 use switchover_model::revision::Source;
+use switchover_model::schema::RestorePoint;
 use switchover_model::view::StageState;
 use switchover_model::{Problem, ReleaseId, RevisionId, Slot, Span, Timestamp};
 
@@ -60,6 +61,9 @@ pub struct Release {
     pub dips: u32,
     /// How long its bake could not be watched.
     pub blind: Span,
+    /// The restore point that was set before its switch.
+    #[serde(default)]
+    pub restore_point: Option<RestorePoint>,
     /// Its outcome.
     pub outcome: Option<Outcome>,
     /// When it got it.
@@ -101,6 +105,9 @@ pub struct Undoing {
     pub at: Timestamp,
     /// Why; nothing when an operator asked.
     pub cause: Option<Problem>,
+    /// Whether errors of the database are the reason.
+    #[serde(default)]
+    pub detach: bool,
 }
 
 /// One change of where the traffic goes.

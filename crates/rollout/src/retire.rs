@@ -6,11 +6,16 @@ use switchover_model::release::{Outcome, Stage};
 use switchover_model::{Problem, ReleaseId, Slot, Span};
 
 use crate::attempts::{self, Progress};
+use crate::contract::{self, Contract};
+use crate::release::Release;
 use crate::turn::{Turn, planted};
-use crate::{limits, routes, slots, wait};
+use crate::{limits, routes, schema, slots, wait};
 
 pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId) {
     let Some(release) = turn.release(id) else { return };
+    if release.stage() == Some(Stage::Contract) {
+        return contracted(turn, id);
+    }
     let has_traffic = turn.app.heading().is_some_and(|live| release.slot == Some(live.slot));
     let left = match release.outcome {
         Some(Outcome::Succeeded { .. }) => retired(turn, id),
@@ -26,6 +31,27 @@ pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId) {
         Left::Work => return,
         Left::Nothing => None,
         Left::Problem(problem) => Some(problem),
+    };
+    let contracts = turn
+        .release(id)
+        .is_some_and(|release| schema::contracts(release) && schema::needs(&turn.app, release.revision).is_some());
+    if problem.is_none() && contracts {
+        if turn.is_held(id) {
+            return;
+        }
+        turn.record(Event::Entered { release: id, stage: Stage::Contract, slot: None });
+        return;
+    }
+    if attempts_ended(turn, id) {
+        settle(turn, id, problem);
+    }
+}
+
+fn contracted(turn: &mut Turn<'_>, id: ReleaseId) {
+    let problem = match contract::step(turn, id) {
+        Contract::Work => return,
+        Contract::Done => None,
+        Contract::Pending(problem) => Some(problem),
     };
     if attempts_ended(turn, id) {
         settle(turn, id, problem);
@@ -51,7 +77,9 @@ fn retired(turn: &mut Turn<'_>, id: ReleaseId) -> Left {
     if state.revision.is_some() && !is_newer(state.release) {
         let warm = turn.app.config.as_ref().map_or(Span::ZERO, |config| config.release.keep_warm);
         let concluded_at = turn.release(id).and_then(|release| release.concluded_at).unwrap_or_default();
-        if !turn.over(concluded_at, warm) {
+        // A newer release needs the contract of this one first.
+        let hurried = turn.app.releases.iter().any(|other| other.id > id && waits_for_contract(turn, other));
+        if !hurried && !turn.over(concluded_at, warm) {
             turn.waited_out(id, wait::KEEP_WARM, warm);
             return Left::Work;
         }
@@ -78,6 +106,11 @@ fn retired(turn: &mut Turn<'_>, id: ReleaseId) -> Left {
         Progress::Running => Left::Work,
         Progress::Failed(problem) => Left::Problem(problem),
     }
+}
+
+fn waits_for_contract(turn: &Turn<'_>, release: &Release) -> bool {
+    let here = release.is_open() && !release.is_undoing() && release.stage() == Some(Stage::Expand);
+    here && schema::contract_comes_first(turn, release.id)
 }
 
 /// Stops the slot of a release that was undone, once it is drained.

@@ -6,7 +6,7 @@ use switchover_model::{Problem, ReleaseId, RevisionId, Slot};
 
 use crate::sight::Fitness;
 use crate::turn::{Turn, planted};
-use crate::{ailment, attempts, limits, provision, routes, wait, workers};
+use crate::{ailment, attempts, limits, provision, routes, schema, wait, workers};
 
 /// Enters the shift, when the new slot is seen healthy at this very moment.
 pub(crate) fn enter(turn: &mut Turn<'_>, id: ReleaseId) {
@@ -24,12 +24,18 @@ pub(crate) fn enter(turn: &mut Turn<'_>, id: ReleaseId) {
         }
         return;
     }
+    if !schema::lets_shift(turn, id) {
+        return;
+    }
     turn.record(Event::Entered { release: id, stage: Stage::Shift, slot: Some(slot) });
     routes::switch_to(turn, id, Some((slot, revision)));
 }
 
 pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId) {
     let Some((slot, revision)) = turn.place(id) else { return };
+    if schema::is_broken(turn, id) {
+        return;
+    }
     if turn.release(id).is_some_and(|release| release.switched_at.is_some()) {
         if !breaks_down(turn, id, slot, revision) && attempts::hooks_passed(turn, id, Stage::Shift) {
             turn.record(Event::Entered { release: id, stage: Stage::Bake, slot: None });

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use switchover_model::schema::SchemaSeen;
 use switchover_model::seam::{InstanceSeen, Phase, PlatformSeen, Role, Seen, TrafficSeen};
 use switchover_model::{Problem, ProcessName, RevisionId, Slot, Timestamp};
 
@@ -13,6 +14,7 @@ use crate::{ailment, limits};
 pub(crate) struct Sight<'a> {
     pub(crate) platform: Option<&'a PlatformSeen>,
     pub(crate) traffic: Option<&'a TrafficSeen>,
+    pub(crate) schema: Option<&'a SchemaSeen>,
 }
 
 /// How a slot is, as far as its routed processes go.
@@ -44,6 +46,7 @@ impl<'a> Sight<'a> {
         Self {
             platform: seen.platform.as_ref().filter(|platform| fresh(platform.at)),
             traffic: seen.traffic.as_ref().filter(|traffic| fresh(traffic.at)),
+            schema: seen.schema.as_ref().filter(|schema| fresh(schema.at)),
         }
     }
 

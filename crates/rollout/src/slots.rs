@@ -34,8 +34,7 @@ pub(crate) fn claim(turn: &mut Turn<'_>, id: ReleaseId) {
         .collect();
     for (other, stage, undoing) in older {
         if !undoing && stage == Some(Stage::Bake) {
-            turn.conclude(other, Outcome::Succeeded { proven: false });
-            turn.record(Event::Entered { release: other, stage: Stage::Retire, slot: None });
+            end_bake(turn, other, Outcome::Succeeded { proven: false });
         } else {
             turn.waited_out(id, wait::TURN, limits::PAUSE);
             return;
@@ -47,6 +46,12 @@ pub(crate) fn claim(turn: &mut Turn<'_>, id: ReleaseId) {
         if is_draining(turn, slot) {
             // Bounded by the drain's own bound.
             turn.waited_out(id, wait::DRAIN, limits::PAUSE);
+            return;
+        }
+        let own = turn.release(id).map(|release| release.revision);
+        if state.revision == own {
+            // A way back to what is still there: it is not started anew.
+            turn.record(Event::Entered { release: id, stage: Stage::Provision, slot: Some(slot) });
             return;
         }
         if !routes::are_in_force(turn) {
@@ -70,6 +75,12 @@ pub(crate) fn claim(turn: &mut Turn<'_>, id: ReleaseId) {
         return;
     }
     provision(turn, id, slot);
+}
+
+/// A bake is over: the release has its outcome, and what it moved from is retired.
+pub(crate) fn end_bake(turn: &mut Turn<'_>, id: ReleaseId, outcome: Outcome) {
+    turn.conclude(id, outcome);
+    turn.record(Event::Entered { release: id, stage: Stage::Retire, slot: None });
 }
 
 fn provision(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot) {

@@ -119,7 +119,7 @@ impl<'a> Turn<'a> {
 
     /// Begins to undo a release by our own decision.
     pub(crate) fn undo(&mut self, id: ReleaseId, cause: Problem) {
-        self.record(Event::Undoing { release: id, cause: Some(cause) });
+        self.record(Event::Undoing { release: id, cause: Some(cause), detach: false });
     }
 
     pub(crate) fn conclude(&mut self, id: ReleaseId, outcome: Outcome) {

@@ -7,7 +7,7 @@ use switchover_model::{Problem, ReleaseId, RevisionId, Slot};
 
 use crate::sight::Fitness;
 use crate::turn::{Turn, planted};
-use crate::{limits, provision, routes, wait, workers};
+use crate::{limits, provision, routes, schema, wait, workers};
 
 pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId) {
     let Some(release) = turn.release(id) else { return };
@@ -18,6 +18,9 @@ pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId) {
         }
         return turn.conclude(id, Outcome::Aborted { cause });
     };
+    if !schema::is_detached(turn, id) {
+        return;
+    }
     let old = if planted!(turn, RollbackToWrongSlot) { Some((slot, revision)) } else { way_back(turn, id, slot) };
     if !traffic_is_back(turn, id, (slot, revision), old) {
         return;
@@ -47,7 +50,7 @@ fn traffic_is_back(
     let heading = turn.app.heading().map(|arm| (arm.slot, arm.revision));
     if heading != old {
         if let Some(old) = old
-            && !can_take_it_back(turn, new, old)
+            && !can_take_it_back(turn, id, new, old)
         {
             let limit = provision::boot_limit(&turn.app, old.1);
             if turn.waited_out(id, wait::OLD_SLOT, limit) {
@@ -75,14 +78,21 @@ fn traffic_is_back(
     false
 }
 
-/// The old slot takes the traffic when it is whole; or when it can serve and the new one can not.
-fn can_take_it_back(turn: &Turn<'_>, new: (Slot, RevisionId), old: (Slot, RevisionId)) -> bool {
+/// The old slot takes the traffic when it is whole; or when it can serve, and the new one can not or an operator asked:
+/// who asks for a way back has seen more than the health of instances.
+fn can_take_it_back(turn: &Turn<'_>, id: ReleaseId, new: (Slot, RevisionId), old: (Slot, RevisionId)) -> bool {
     if planted!(turn, RollbackToDeadSlot) {
         return true;
     }
+    if schema::forbids(turn, old.1).is_some() {
+        return false;
+    }
     match turn.fitness(old.0, old.1) {
         Fitness::Whole => true,
-        Fitness::Partial => turn.fitness(new.0, new.1) == Fitness::Down,
+        Fitness::Partial => {
+            let undoing = turn.release(id).and_then(|release| release.undoing.as_ref());
+            undoing.is_some_and(|undoing| undoing.cause.is_none()) || turn.fitness(new.0, new.1) == Fitness::Down
+        }
         Fitness::Down | Fitness::Unknown => false,
     }
 }
@@ -115,7 +125,10 @@ fn fail_without_old_slot(
     old: (Slot, RevisionId),
     limit: switchover_model::Span,
 ) {
-    let (why, lines) = turn.sight.ailments(old.0, old.1);
+    let (mut why, lines) = turn.sight.ailments(old.0, old.1);
+    if let Some(schema) = schema::forbids(turn, old.1) {
+        why = format!("It can not run on the schema: {schema}.");
+    }
     let cause = format!(
         "{} in {} was to take the traffic back and was not seen healthy within {limit}: {why} The traffic was left on {} in {}.",
         old.1, old.0, new.1, new.0

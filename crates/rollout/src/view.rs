@@ -28,8 +28,9 @@ pub fn status(app: &App, seen: &Seen, now: Timestamp) -> StatusView {
         hosts: app.config.as_ref().map(|config| config.route.hosts.clone()).unwrap_or_default(),
         url: None,
         preview: None,
+        schema: sight.schema.cloned(),
         problems: problems(app, sight),
-        unknown: unknown(sight),
+        unknown: unknown(app, sight),
         notes: Vec::new(),
     }
 }
@@ -54,10 +55,13 @@ pub fn way_back(app: &App, seen: &Seen, now: Timestamp) -> WayBack {
         return WayBack::Abort { release: moving.id };
     }
     if let Some(last) = goes_back(app).or_else(|| gone_back(app).filter(|_| app.moving().is_none())) {
-        let why = format!(
-            "the traffic went back with release {} already; `switchover rollback --to` leads elsewhere",
-            last.id
-        );
+        let way = match last.stage().filter(|_| !last.has_shifted()) {
+            Some(stage) => {
+                format!("release {} goes back to {} already, and is in stage {stage}", last.id, last.revision)
+            }
+            None => format!("the traffic went back with release {} already", last.id),
+        };
+        let why = format!("{way}; `switchover rollback --to` leads elsewhere");
         return WayBack::None { why };
     }
     let newest = app.releases.iter().rev().find(|release| release.has_shifted() && is_live(app, release));
@@ -67,7 +71,8 @@ pub fn way_back(app: &App, seen: &Seen, now: Timestamp) -> WayBack {
             return warm_way_back(app, sight, release, old, to);
         }
     }
-    match app.brought_by().and_then(|release| release.from) {
+    let before = app.revisions.get(&live.revision).and_then(|state| state.took_over_from);
+    match app.brought_by().and_then(|release| release.from).or(before) {
         Some(to) if app.revisions.contains_key(&to) => {
             let why = "the old slot was stopped".to_owned();
             WayBack::Start { to, estimate: boot(app, to), why }
@@ -85,15 +90,17 @@ fn is_behind_a_shift(app: &App, moving: &Release) -> bool {
 
 fn warm_way_back(app: &App, sight: Sight<'_>, release: &Release, old: Slot, to: RevisionId) -> WayBack {
     match sight.fitness(app, old, to) {
-        Fitness::Whole => {
+        fitness @ (Fitness::Whole | Fitness::Partial) => {
             let warm = app.config.as_ref().map(|config| config.release.keep_warm);
             let retiring = release.stage() == Some(Stage::Retire);
-            WayBack::Instant { to, until: warm.filter(|_| retiring).map(|warm| release.entered_at() + warm) }
+            let until = warm.filter(|_| retiring).map(|warm| release.entered_at() + warm);
+            // Who asks gets what can serve.
+            let ailing = (fitness == Fitness::Partial).then(|| sight.ailments(old, to).0);
+            WayBack::Instant { to, until, ailing }
         }
-        fitness @ (Fitness::Partial | Fitness::Down) => {
+        Fitness::Down => {
             let (why, _) = sight.ailments(old, to);
-            let how = if fitness == Fitness::Partial { "only partly healthy" } else { "not healthy" };
-            WayBack::Start { to, estimate: boot(app, to), why: format!("{to} in {old} is {how}: {why}") }
+            WayBack::Start { to, estimate: boot(app, to), why: format!("{to} in {old} is not healthy: {why}") }
         }
         Fitness::Unknown => {
             let why = format!("whether {to} in {old} is healthy can not be seen now");
@@ -127,6 +134,12 @@ fn slot_view(app: &App, sight: Sight<'_>, slot: Slot) -> SlotView {
 /// A release that goes on, with what is seen of its instances while they boot.
 fn live_view(app: &App, sight: Sight<'_>, release: &Release) -> ReleaseView {
     let mut view = release_view(release);
+    let doing = sight.schema.and_then(|schema| schema.doing.as_ref()).filter(|work| work.goal.release() == release.id);
+    if let (Some(work), Some(stage)) = (doing, view.stages.last_mut().filter(|stage| stage.stage.is_of_the_schema())) {
+        let rows = work.rows.map(|(rows, of)| format!(", {rows} of about {of} rows")).unwrap_or_default();
+        let waits = work.blockers.first().map(|who| format!(", waits for {who}")).unwrap_or_default();
+        stage.note = Some(format!("{}{rows}{waits}", work.step));
+    }
     let Some(slot) = release.slot.filter(|_| release.stage() == Some(Stage::Provision)) else { return view };
     let waited_for = provision::waited_for(app, release.revision);
     let wanted: u32 = waited_for.values().sum();
@@ -189,13 +202,17 @@ fn problems(app: &App, sight: Sight<'_>) -> Vec<Problem> {
     problems
 }
 
-fn unknown(sight: Sight<'_>) -> Vec<String> {
+fn unknown(app: &App, sight: Sight<'_>) -> Vec<String> {
     let mut unknown = Vec::new();
     if sight.platform.is_none() {
         unknown.push("platform".to_owned());
     }
     if sight.traffic.is_none() {
         unknown.push("traffic".to_owned());
+    }
+    let needs = app.heading().is_some_and(|live| crate::schema::needs(app, live.revision).is_some());
+    if needs && sight.schema.is_none() {
+        unknown.push("database".to_owned());
     }
     unknown
 }

@@ -43,3 +43,25 @@ pub(crate) const CLEARED: &str = "the slot it leaves to be empty";
 pub(crate) const ATTEMPTS: &str = "its cancelled build or hook to end";
 /// The receipt needs a last reading.
 pub(crate) const COUNTERS: &str = "the router's counters, to close its receipt";
+/// The database could not be asked.
+pub(crate) const SCHEMA: &str = "the database to answer";
+/// The schema is being expanded.
+pub(crate) const EXPAND: &str = "the schema to serve the new revision";
+/// The live revision's own contract comes before the next expand.
+pub(crate) const CONTRACT_FIRST: &str = "the contract of the release before";
+/// The slot is healthy, the schema is not seen to serve its revision.
+pub(crate) const SCHEMA_SERVES: &str = "the schema to be seen to serve the new revision";
+/// Nothing is known of an invariant.
+pub(crate) const INVARIANTS: &str = "the database's invariants to be seen to hold";
+/// A restore point is being set.
+pub(crate) const RESTORE_POINT: &str = "the restore point before the switch";
+/// What stands in the way of the old revision is being detached.
+pub(crate) const DETACH: &str = "the new version's triggers to be detached";
+/// Something old is still used.
+pub(crate) const QUIET: &str = "the last use of what only the old revision needed";
+/// The backup is not made.
+pub(crate) const BACKUP: &str = "a fresh backup";
+/// The contract works.
+pub(crate) const CONTRACT: &str = "the schema to be left to the new revision";
+/// A newer release is on its way.
+pub(crate) const NEWER: &str = "the end of the release that is on its way";

@@ -17,7 +17,7 @@ use world::run::{Failure, run};
 /// Runs in the normal suite.
 const RUNS: u64 = 20_000;
 /// Runs that go for one rare meeting before it counts as impossible by mistake.
-const DIRECTED_TRIES: u64 = 400;
+const DIRECTED_TRIES: u64 = 1_200;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().expect("a number"))

@@ -18,7 +18,7 @@ use crate::listener::Listener;
 use crate::table::Table;
 use crate::wire::LaneSeen;
 
-/// Client connections that one lane serves at once; one more is answered with 503.
+/// Client connections that one lane serves at once at most; one more is answered with 503.
 pub(crate) const CONNECTIONS_MAX: usize = 20_000;
 /// Commands that wait for one lane.
 pub(crate) const COMMANDS_MAX: usize = 64;
@@ -70,7 +70,12 @@ pub(crate) async fn run(
             _ = tick.tick() => lane.tick(),
             accepted = listener.accept(), if paused_until.is_none() => match accepted {
                 Ok((stream, peer)) => begin(&lane, &about, &mut connections, stream, peer),
-                Err(error) => paused_until = pause_after(&error, &mut trouble),
+                Err(error) => {
+                    paused_until = pause_after(&error, &mut trouble);
+                    if paused_until.is_some() {
+                        lane.io().make_room();
+                    }
+                }
             },
             () = tokio::time::sleep_until(paused_until.unwrap_or_else(Instant::now)), if paused_until.is_some() => {
                 paused_until = None;
@@ -127,7 +132,9 @@ fn begin(
 ) {
     // Fails only for a connection that is gone already; the byte path sees that too.
     let _ = stream.set_nodelay(true);
-    connections.spawn_local(connection::serve(stream, peer, Rc::clone(lane), Rc::clone(about)));
+    if let Some(serving) = connection::serve(stream, peer, Rc::clone(lane), Rc::clone(about)) {
+        connections.spawn_local(serving);
+    }
 }
 
 /// A failure of this program in one connection ends that one alone; its request is counted as lost (`router-panicked`).

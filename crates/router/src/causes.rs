@@ -34,11 +34,13 @@ pub(crate) enum OwnCause {
     RouterPanicked,
     /// The preview address while nothing is previewed.
     NoPreview,
+    /// The system gave the router no connection to an instance: file descriptors, ports or memory are used up.
+    OutOfSockets,
 }
 
 impl OwnCause {
     /// All, in the order of their places in the ledger file: append only.
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::Refused,
         Self::UnknownHost,
         Self::PreviewForbidden,
@@ -53,6 +55,7 @@ impl OwnCause {
         Self::AnswerBroken,
         Self::RouterPanicked,
         Self::NoPreview,
+        Self::OutOfSockets,
     ];
 
     /// Its place in the ledger file.
@@ -77,6 +80,7 @@ impl OwnCause {
             Self::AnswerBroken => "answer-broken",
             Self::RouterPanicked => "router-panicked",
             Self::NoPreview => "no-preview",
+            Self::OutOfSockets => "out-of-sockets",
         }
     }
 
@@ -94,7 +98,8 @@ impl OwnCause {
             | Self::UpstreamInvalid
             | Self::TooManyConnections
             | Self::AnswerBroken
-            | Self::RouterPanicked => true,
+            | Self::RouterPanicked
+            | Self::OutOfSockets => true,
         }
     }
 }

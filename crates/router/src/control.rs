@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use crate::wire::{Answer, Command, LINE_BYTES_MAX, Request, WIRE_VERSION};
 
 /// Clients at once.
-const CLIENTS_MAX: usize = 64;
+pub(crate) const CLIENTS_MAX: usize = 64;
 /// Commands that wait for the switchboard.
 pub(crate) const COMMANDS_MAX: usize = 64;
 /// How long a client may take to send the rest of a line, or to take an answer.

@@ -1,6 +1,7 @@
 //! The last table on disk: what a router serves that starts while no controller is there.
 //!
-//! Guarantees: the file is whole or it is the one before (written beside, then renamed); it is renamed before the flip, so
+//! Guarantees: the file is whole or it is the one before (written beside, in room that was taken for it before, then
+//! renamed: a disk that is full does not forbid it); it is renamed before the flip, so
 //! a router killed at any moment comes back with a table no older than what a client saw. It is served to users only in
 //! the boot it was written in, and only to ports whose listening socket is the one that was there.
 
@@ -20,6 +21,8 @@ use crate::identity;
 const FORMAT: u32 = 1;
 /// Longest file that is read (bytes).
 const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Room that is taken on the disk for the next table at least (bytes); more when the last one was larger than half of it.
+const ROOM_BYTES_MIN: u64 = 64 * 1024;
 
 /// An app's routes as they are in force.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,6 +86,7 @@ impl Kept {
             Ok(Some(table)) => kept.trusted(table),
             Err(error) => nothing(Some(format!("{}: {error}", kept.path.display()))),
         };
+        kept.take_room(0);
         (kept, found)
     }
 
@@ -148,11 +152,29 @@ impl Kept {
             sockets,
         };
         let text = serde_json::to_vec(&table)?;
-        let temporary = self.path.with_extension("json.new");
-        let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+        // Not cut short first, so that the room it has is used again.
+        let mut file = self.beside()?;
         file.write_all(&text)?;
-        std::fs::rename(&temporary, &self.path)?;
+        file.set_len(text.len() as u64)?;
+        std::fs::rename(self.path.with_extension("json.new"), &self.path)?;
+        self.take_room(text.len() as u64);
         Ok(file)
+    }
+
+    fn beside(&self) -> io::Result<File> {
+        let path = self.path.with_extension("json.new");
+        File::options().write(true).create(true).truncate(false).mode(0o600).open(path)
+    }
+
+    /// Takes room for the next table. Without it that one is written where room is found then.
+    fn take_room(&self, last_bytes: u64) {
+        let bytes = ROOM_BYTES_MIN.max(last_bytes.saturating_mul(2));
+        let taken = self
+            .beside()
+            .and_then(|file| Ok(rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, bytes)?));
+        if let Err(error) = taken {
+            tracing::debug!(%error, "no room is kept for the next table");
+        }
     }
 
     /// Brings what was written to the disk, so that after a fall of the machine the file is whole.

@@ -102,3 +102,21 @@ fn a_table_kept_before_preview_hosts_were_reserved_is_read() {
     Kept::open(path.clone()).0.write(6, &apps, false).unwrap();
     assert!(Kept::open(path).1.apps.values().all(|app| app.routes.preview_host == host));
 }
+
+#[test]
+fn room_for_the_next_table_is_taken_before_it_is_needed() {
+    use std::os::unix::fs::MetadataExt as _;
+
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("table.json");
+    let beside = path.with_extension("json.new");
+    let (mut kept, _) = Kept::open(path.clone());
+    let room = || std::fs::metadata(&beside).unwrap().blocks() * 512;
+    assert!(room() >= ROOM_BYTES_MIN);
+    let inode = std::fs::metadata(&beside).unwrap().ino();
+    let apps = apps("127.0.0.1:1".parse().unwrap());
+    kept.write(5, &apps, false).unwrap();
+    assert_eq!(std::fs::metadata(&path).unwrap().ino(), inode, "it is written into that room");
+    assert_eq!(Kept::open(path).1.generation, 5, "and nothing is left behind it");
+    assert!(room() >= ROOM_BYTES_MIN);
+}

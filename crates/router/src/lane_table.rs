@@ -84,14 +84,34 @@ pub(crate) struct RevisionState {
     pub(crate) revision: RevisionId,
     pub(crate) counters: RevisionCounters,
     /// Requests that have no end yet.
-    pub(crate) in_flight: Cell<u64>,
+    in_flight: Cell<u64>,
     /// Upgraded connections open.
-    pub(crate) tunnels: Cell<u64>,
+    tunnels: Cell<u64>,
     drained_at_ms: Cell<u64>,
     must_close: Cell<bool>,
 }
 
 impl RevisionState {
+    pub(crate) fn request_began(&self) {
+        self.in_flight.set(self.in_flight.get() + 1);
+        self.counters.holds(self.in_flight.get(), self.tunnels.get());
+    }
+
+    pub(crate) fn request_ended(&self) {
+        self.in_flight.set(self.in_flight.get() - 1);
+        self.counters.holds(self.in_flight.get(), self.tunnels.get());
+    }
+
+    pub(crate) fn tunnel_began(&self) {
+        self.tunnels.set(self.tunnels.get() + 1);
+        self.counters.holds(self.in_flight.get(), self.tunnels.get());
+    }
+
+    pub(crate) fn tunnel_ended(&self) {
+        self.tunnels.set(self.tunnels.get() - 1);
+        self.counters.holds(self.in_flight.get(), self.tunnels.get());
+    }
+
     /// True from the drain's deadline on.
     pub(crate) fn must_close(&self) -> bool {
         self.must_close.get()

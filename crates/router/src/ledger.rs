@@ -28,6 +28,9 @@ const UPGRADES_OPENED: usize = 6;
 const UPGRADES_CLOSED: usize = 7;
 const FIRST_REQUEST: usize = 8;
 const LAST_REQUEST: usize = 9;
+/// What is there now, for a successor that asks; nothing when the lane that wrote it is gone.
+const REQUESTS_NOW: usize = 10;
+const UPGRADES_NOW: usize = 11;
 const _: () = assert!(OWN + 2 * OwnCause::ALL.len() <= COUNTERS, "every cause has its two counters");
 
 /// Which traffic is counted: users', or what goes to the preview address, which is in no receipt.
@@ -114,12 +117,37 @@ pub(crate) struct RevisionCounters {
 impl LaneLedger {
     /// Goes on from what a predecessor left at `path`. What it had in flight is lost with it.
     pub(crate) fn open(path: &Path) -> Self {
-        let file = Rc::new(LedgerFile::open(path));
-        let places: HashMap<_, _> =
-            file.used().filter_map(|(place, key)| Some((Owner::of_key(&key)?, place))).collect();
-        let ledger = Self { file, places: RefCell::new(places) };
+        let ledger = Self::with(LedgerFile::open(path));
         ledger.close_the_sums();
         ledger
+    }
+
+    /// The counters of a router that still counts: read, never written.
+    pub(crate) fn of_another(path: &Path) -> Option<Self> {
+        match LedgerFile::of_another(path) {
+            Ok(file) => file.map(Self::with),
+            Err(error) => {
+                tracing::warn!(path = %path.display(), %error, "the counters of the router before can not be read");
+                None
+            }
+        }
+    }
+
+    fn with(file: LedgerFile) -> Self {
+        let places: HashMap<_, _> =
+            file.used().filter_map(|(place, key)| Some((Owner::of_key(&key)?, place))).collect();
+        Self { file: Rc::new(file), places: RefCell::new(places) }
+    }
+
+    /// What a router that still counts has in flight for `owner`: revision, requests, tunnels.
+    pub(crate) fn held(&self, owner: &Owner) -> Vec<(RevisionId, u64, u64)> {
+        let places = self.places.borrow();
+        let of_owner = places.iter().filter(|((of, _), _)| of == owner);
+        of_owner
+            .filter_map(|((_, revision), place)| {
+                Some(((*revision)?, self.file.read(*place, REQUESTS_NOW), self.file.read(*place, UPGRADES_NOW)))
+            })
+            .collect()
     }
 
     /// Whether the counters outlive this process.
@@ -127,7 +155,13 @@ impl LaneLedger {
         self.file.is_persistent()
     }
 
-    fn close_the_sums(&self) {
+    /// Whoever counted here is gone: what it had in flight is lost.
+    pub(crate) fn close_the_sums(&self) {
+        for place in self.places.borrow().iter().filter(|((_, revision), _)| revision.is_some()).map(|(_, place)| place)
+        {
+            self.file.write(*place, REQUESTS_NOW, 0);
+            self.file.write(*place, UPGRADES_NOW, 0);
+        }
         let owners: Vec<_> = self
             .places
             .borrow()
@@ -288,6 +322,12 @@ impl RevisionCounters {
     /// It gets traffic anew: its first request is one still to come.
     pub(crate) fn begin_anew(&self) {
         self.file.write(self.place, FIRST_REQUEST, 0);
+    }
+
+    /// So many requests and tunnels are there now.
+    pub(crate) fn holds(&self, requests: u64, tunnels: u64) {
+        self.file.write(self.place, REQUESTS_NOW, requests);
+        self.file.write(self.place, UPGRADES_NOW, tunnels);
     }
 
     /// A tunnel was opened.

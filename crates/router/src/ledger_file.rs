@@ -58,6 +58,12 @@ impl LedgerFile {
         }
     }
 
+    /// The file of another router that lives and counts in it; nothing when it is none of ours.
+    pub(crate) fn of_another(path: &Path) -> io::Result<Option<Self>> {
+        let existing = OpenOptions::new().read(true).write(true).open(path)?;
+        Ok(Self::map(&existing)?.filter(Self::is_ours))
+    }
+
     fn open_or_create(path: &Path) -> io::Result<Self> {
         match OpenOptions::new().read(true).write(true).open(path) {
             Ok(existing) => {
@@ -91,7 +97,7 @@ impl LedgerFile {
         }
         #[expect(unsafe_code, reason = "a file can be mapped in no other way")]
         // SAFETY: the file has its full length and is never cut by us; it lies in a directory of ours alone (0700), one
-        // router holds the directory's lock, and every access to the memory is atomic.
+        // lane holds its lock and alone writes to it, and every access to the memory is atomic.
         let mapping = unsafe { MmapOptions::new().len(FILE_BYTES).map_mut(file)? };
         Ok(Some(Self { mapping, is_persistent: true }))
     }

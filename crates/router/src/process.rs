@@ -12,15 +12,17 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
-use rustix::process::{Resource, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::accept::{self, CONNECTIONS_MAX, LaneCommand};
-use crate::connection::LaneIo;
+use crate::connection::{LaneIo, SHED_MAX};
 use crate::control;
 use crate::generation::Generation;
+use crate::handover;
+use crate::incarnations::{Claim, Claims};
 use crate::kept::Kept;
 use crate::lane::Lane;
 use crate::ledger::LaneLedger;
@@ -41,8 +43,15 @@ const LOCK_ASKED_EVERY: Duration = Duration::from_millis(5);
 const FAREWELL_TIME: Duration = Duration::from_millis(50);
 /// How often it is looked whether a lane has ended.
 const LANES_LOOKED_AT: Duration = Duration::from_millis(50);
-/// How often it is looked whether the log is too long.
+/// How often it is looked whether the log is too long, and a table that could not be kept is written again.
 const LOG_LOOKED_AT: Duration = Duration::from_secs(1);
+/// Open files that no user's connection takes: the control socket's clients, the table, the log, and what the kernel is
+/// asked for by name.
+const FILES_IN_RESERVE: usize = control::CLIENTS_MAX + 24;
+/// Open files of a lane besides its connections: its listener, its reactor, and the clients that it turns away.
+const FILES_OF_LANE: usize = SHED_MAX + 8;
+/// Fewer connections than this in a lane are told of at the start.
+const SEATS_FEW: usize = 256;
 /// Most lanes; more than that is taken as this.
 pub(crate) const LANES_MAX: usize = 256;
 
@@ -106,17 +115,28 @@ pub fn run(options: &RouterOptions) -> Result<(), RouterError> {
     let directory = options.directory.as_path();
     let in_directory = |error| RouterError::Directory(directory.to_owned(), error);
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(in_directory)?;
-    let _lock = lock(directory)?;
-    allow_many_files();
+    let mut lock = Some(lock(directory)?);
+    let files = allow_many_files();
     let count =
         options.lanes.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get).min(LANES_MAX);
-    let listeners = listener::bind(options.http, count).map_err(|error| match error.kind() {
-        io::ErrorKind::AddrInUse => match identity::router_of(directory) {
-            Some(pid) => RouterError::Lost { pid, directory: directory.to_owned(), http: options.http },
-            None => RouterError::PortTaken(options.http),
-        },
-        _ => RouterError::Listen(options.http, error),
+    let listeners = listener::bind(options.http, count, handover::is_handed_over(directory)).map_err(|error| {
+        match error.kind() {
+            io::ErrorKind::AddrInUse => match identity::router_of(directory) {
+                Some(pid) => RouterError::Lost { pid, directory: directory.to_owned(), http: options.http },
+                None => RouterError::PortTaken(options.http),
+            },
+            _ => RouterError::Listen(options.http, error),
+        }
     })?;
+    let seats = seats(files, count);
+    if seats < SEATS_FEW {
+        tracing::warn!(
+            files,
+            seats,
+            lanes = count,
+            "few connections can be served at once: raise the limit of open files"
+        );
+    }
     let http = listeners[0].local_addr().map_err(RouterError::System)?;
     let (kept, found) = Kept::open(directory.join("table.json"));
     if let Some(problem) = &found.problem {
@@ -133,28 +153,38 @@ pub fn run(options: &RouterOptions) -> Result<(), RouterError> {
     let apps = if problem.is_some() { crate::kept::Apps::new() } else { found.apps };
     let generation = Generation::default();
     generation.flip(found.generation);
-    let lanes = start_lanes(directory, listeners, &generation, &Arc::new(table))?;
+    let claims = Claims::make(directory, count);
+    let lanes = start_lanes(listeners, claims.own, seats, &generation, &Arc::new(table))?;
     let runtime = runtime().map_err(RouterError::System)?;
     let begin = Begin {
         directory: directory.to_owned(),
         http,
         generation,
         lanes: lanes.iter().map(|lane| lane.commands.clone()).collect(),
-        left_over: left_over(directory, count),
+        left_over: claims.left_over,
+        living: claims.living,
         kept,
         apps,
         kept_problem: problem,
         is_incomplete,
     };
-    let ended = runtime.block_on(govern(begin, &lanes));
+    let ended = runtime.block_on(govern(begin, &lanes, &mut lock));
     let failed = match ended {
         Ok(()) => join(lanes),
         Err(error) => Err(error),
     };
-    // Leftovers of these mislead nobody: a client asks the socket, and the lock tells who is alive.
+    if lock.is_some() {
+        let_go(directory, &mut lock);
+    }
+    failed
+}
+
+/// From now on the directory is a successor's. Leftovers of these files mislead nobody: a client asks the socket, and the
+/// lock tells who is alive.
+fn let_go(directory: &Path, lock: &mut Option<File>) {
     let _ = control::remove(directory);
     let _ = std::fs::remove_file(directory.join("address"));
-    failed
+    *lock = None;
 }
 
 /// One router a directory: held as long as the file is open.
@@ -173,13 +203,24 @@ fn lock(directory: &Path) -> Result<File, RouterError> {
     }
 }
 
-/// Each connection is a file descriptor or two: takes what the system allows this process at most.
-fn allow_many_files() {
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    if let Err(error) = setrlimit(Resource::Nofile, limit) {
-        tracing::warn!(%error, "the number of open files stays as it was");
+/// Takes as many open files as the system allows this process at most, and says how many that are.
+fn allow_many_files() -> u64 {
+    let before = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: before.maximum, ..before };
+    match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => raised.current.unwrap_or(u64::MAX),
+        Err(error) => {
+            tracing::warn!(%error, "the number of open files stays as it was");
+            before.current.unwrap_or(u64::MAX)
+        }
     }
+}
+
+/// Client connections that each lane may serve: each is a file descriptor, and one more to its instance.
+fn seats(files: u64, lanes: usize) -> usize {
+    let reserve = (FILES_IN_RESERVE + FILES_OF_LANE * lanes) as u64;
+    let seats = files.saturating_sub(reserve) / 2 / lanes as u64;
+    usize::try_from(seats).unwrap_or(usize::MAX).clamp(1, CONNECTIONS_MAX)
 }
 
 fn runtime() -> io::Result<LocalRuntime> {
@@ -194,40 +235,29 @@ struct RunningLane {
 }
 
 fn start_lanes(
-    directory: &Path,
     listeners: Vec<TcpListener>,
+    claims: Vec<Claim>,
+    seats: usize,
     generation: &Generation,
     table: &Arc<Table>,
 ) -> Result<Vec<RunningLane>, RouterError> {
     let mut lanes = Vec::with_capacity(listeners.len());
-    for (number, listener) in listeners.into_iter().enumerate() {
+    for (number, (listener, claim)) in listeners.into_iter().zip(claims).enumerate() {
         let (commands, inbox) = mpsc::channel(accept::COMMANDS_MAX);
         let mut secret = [0; 16];
         getrandom::fill(&mut secret).map_err(|error| RouterError::System(io::Error::other(error)))?;
-        let ledger = ledger_path(directory, number);
         let (generation, table) = (generation.clone(), Arc::clone(table));
         let body = move || {
-            let lane = Lane::new(LaneIo::new(CONNECTIONS_MAX, secret), LaneLedger::open(&ledger), generation, table);
-            runtime()?.block_on(accept::run(Rc::new(lane), listener, inbox))
+            let lane = Lane::new(LaneIo::new(seats, secret), LaneLedger::open(&claim.path), generation, table);
+            let ended = runtime()?.block_on(accept::run(Rc::new(lane), listener, inbox));
+            drop(claim);
+            ended
         };
         let thread =
             std::thread::Builder::new().name(format!("lane-{number}")).spawn(body).map_err(RouterError::System)?;
         lanes.push(RunningLane { thread, commands });
     }
     Ok(lanes)
-}
-
-fn ledger_path(directory: &Path, lane: usize) -> PathBuf {
-    directory.join(format!("ledger.{lane}"))
-}
-
-/// The counters of lanes that a predecessor had beyond ours.
-fn left_over(directory: &Path, lanes: usize) -> Vec<LaneLedger> {
-    (lanes..LANES_MAX)
-        .map(|number| ledger_path(directory, number))
-        .filter(|path| path.exists())
-        .map(|path| LaneLedger::open(&path))
-        .collect()
 }
 
 fn join(lanes: Vec<RunningLane>) -> Result<(), RouterError> {
@@ -244,21 +274,20 @@ fn join(lanes: Vec<RunningLane>) -> Result<(), RouterError> {
 
 // === The control thread ===
 
-async fn govern(begin: Begin, lanes: &[RunningLane]) -> Result<(), RouterError> {
+async fn govern(begin: Begin, lanes: &[RunningLane], lock: &mut Option<File>) -> Result<(), RouterError> {
     let directory = begin.directory.clone();
     let in_directory = |error| RouterError::Directory(directory.clone(), error);
     let mut terminate = signal(SignalKind::terminate()).map_err(RouterError::System)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(RouterError::System)?;
     let socket = control::listen(&directory).map_err(in_directory)?;
-    let pid = std::process::id();
-    let started = identity::started_ticks(pid).unwrap_or(0);
-    std::fs::write(directory.join("pid"), format!("{pid} {started}\n")).map_err(in_directory)?;
     std::fs::write(directory.join("address"), format!("{}\n", begin.http)).map_err(in_directory)?;
+    handover::tell_serving(&directory).map_err(in_directory)?;
     tracing::info!(http = %begin.http, lanes = lanes.len(), wire = wire::WIRE_VERSION, "the router serves");
 
     let (commands, mut inbox) = mpsc::channel::<control::Asked>(control::COMMANDS_MAX);
     let mut switchboard = Switchboard::new(begin);
-    let mut clients = std::pin::pin!(control::serve(socket, commands));
+    let mut clients = Box::pin(control::serve(socket, commands));
+    let mut waits = true;
     let mut look = tokio::time::interval(LANES_LOOKED_AT);
     let mut look_at_log = tokio::time::interval(LOG_LOOKED_AT);
     loop {
@@ -270,11 +299,17 @@ async fn govern(begin: Begin, lanes: &[RunningLane]) -> Result<(), RouterError> 
             Some((command, to)) = inbox.recv() => {
                 // A client that went away needs no answer.
                 let _ = to.send(switchboard.answer(command).await);
+                // Whoever asks for the end does not want the port any more.
+                waits = !switchboard.is_stopping();
             }
             _ = terminate.recv() => switchboard.begin_stopping(),
             _ = interrupt.recv() => switchboard.begin_stopping(),
-            _ = look.tick() => switchboard.confirm().await,
+            _ = look.tick() => {
+                switchboard.confirm().await;
+                switchboard.close_ended();
+            }
             _ = look_at_log.tick() => {
+                switchboard.keep().await;
                 // Tried again in a second; there is no better place to say so than the log itself.
                 let _ = log_file::bound(&directory);
             }
@@ -283,20 +318,38 @@ async fn govern(begin: Begin, lanes: &[RunningLane]) -> Result<(), RouterError> 
             break;
         }
     }
-    tracing::info!("the router ends: it accepts nothing more and finishes what is on");
-    let mut stopped = std::pin::pin!(switchboard.stop_lanes(STOP_TIME).await);
-    loop {
-        tokio::select! {
-            () = &mut clients => {}
-            Some((command, to)) = inbox.recv() => {
-                let _ = to.send(switchboard.answer(command).await);
-            }
-            () = &mut stopped => break,
-        }
-    }
     // Whoever asked for the end gets the answer.
     inbox.close();
     let _ = tokio::time::timeout(FAREWELL_TIME, &mut clients).await;
-    switchboard.end().await;
+    drop(clients);
+    let mut switchboard = switchboard;
+    switchboard.finish_writing().await;
+    if let Err(error) = handover::tell_ending(&directory) {
+        tracing::warn!(%error, "no successor can listen before this router has closed");
+    }
+    let_go(&directory, lock);
+    if waits {
+        tracing::info!("the router ends: it accepts until a successor does");
+        handover::wait_for_successor(&directory).await;
+    }
+    tracing::info!("the router accepts nothing more and finishes what is on");
+    switchboard.stop_lanes(STOP_TIME).await.await;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seats_leave_room_for_everything_else() {
+        assert_eq!(seats(u64::MAX, 2), CONNECTIONS_MAX);
+        assert_eq!(seats(1_048_576, 4), CONNECTIONS_MAX);
+        for (files, lanes) in [(256, 2), (1024, 4), (4096, 8), (65_536, 64)] {
+            let seats = seats(files, lanes);
+            let used = 2 * seats * lanes + FILES_IN_RESERVE + FILES_OF_LANE * lanes;
+            assert!(seats > 1 && used as u64 <= files, "{files} {lanes}: {seats}");
+        }
+        assert_eq!(seats(16, 8), 1);
+    }
 }

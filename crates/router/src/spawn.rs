@@ -127,6 +127,15 @@ impl SpawnError {
     }
 }
 
+/// A router that answers.
+#[derive(Debug)]
+pub struct Running {
+    /// The way to it.
+    pub client: RouterClient,
+    /// Whether this call started it; otherwise it ran already.
+    pub is_new: bool,
+}
+
 /// The router of `options.directory`: the one that runs, or else `executable router …`, started now as a detached process
 /// whose output goes to the file `log` in its directory.
 ///
@@ -135,7 +144,7 @@ impl SpawnError {
 ///
 /// # Errors
 /// See [`SpawnError`].
-pub async fn ensure_running(executable: &Path, options: &RouterOptions) -> Result<RouterClient, SpawnError> {
+pub async fn ensure_running(executable: &Path, options: &RouterOptions) -> Result<Running, SpawnError> {
     let directory = options.directory.as_path();
     let in_directory = |error| SpawnError::Directory(directory.to_owned(), error);
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(in_directory)?;
@@ -159,7 +168,7 @@ pub async fn ensure_running(executable: &Path, options: &RouterOptions) -> Resul
             {
                 return Err(SpawnError::OtherLanes { runs: status.lanes, wanted });
             }
-            return Ok(client);
+            return Ok(Running { client, is_new: started.is_some() });
         }
         match &mut started {
             None if is_free(&directory).map_err(in_directory)? => {

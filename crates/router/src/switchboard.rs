@@ -1,6 +1,7 @@
 //! What the control thread holds and does: the apps' routes, the switch over all lanes, the sums of their readings.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use std::time::Duration;
 
 use switchover_model::receipt::Ledger;
 use switchover_model::seam::{Routes, TrafficSeen};
-use switchover_model::{AppName, Problem};
+use switchover_model::{AppName, Problem, RevisionId};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -16,6 +17,7 @@ use tokio::time::Instant;
 use crate::accept::LaneCommand;
 use crate::generation::Generation;
 use crate::identity;
+use crate::incarnations::Living;
 use crate::kept::{Apps, InForce, Kept, endpoint_lists};
 use crate::lane::Lane;
 use crate::ledger::{self, Kind, LaneLedger, Owner};
@@ -40,6 +42,8 @@ pub(crate) struct Begin {
     pub(crate) lanes: Vec<mpsc::Sender<LaneCommand>>,
     /// Counters of lanes that a predecessor had and we have not.
     pub(crate) left_over: Vec<LaneLedger>,
+    /// Counters of a predecessor that still finishes what it has.
+    pub(crate) living: Vec<Living>,
     pub(crate) kept: Kept,
     pub(crate) apps: Apps,
     pub(crate) kept_problem: Option<String>,
@@ -55,6 +59,8 @@ pub(crate) struct Switchboard {
     /// When the apps that were set are taken for all there are; nothing before the first is set.
     confirmed_at: Option<Instant>,
     is_stopping: bool,
+    /// The table in force is not the one on disk.
+    must_be_kept: bool,
     settings: HashMap<AppName, Setting>,
     syncing: Option<JoinHandle<std::io::Result<()>>>,
 }
@@ -71,7 +77,15 @@ enum Failure {
 impl Switchboard {
     pub(crate) fn new(begin: Begin) -> Self {
         let is_incomplete = begin.is_incomplete;
-        Self { begin, is_incomplete, confirmed_at: None, is_stopping: false, settings: HashMap::new(), syncing: None }
+        Self {
+            begin,
+            is_incomplete,
+            confirmed_at: None,
+            is_stopping: false,
+            must_be_kept: false,
+            settings: HashMap::new(),
+            syncing: None,
+        }
     }
 
     /// Carries out one command.
@@ -119,7 +133,7 @@ impl Switchboard {
     }
 
     /// Waits for what is still being written.
-    pub(crate) async fn end(mut self) {
+    pub(crate) async fn finish_writing(&mut self) {
         self.finish_sync().await;
     }
 
@@ -166,6 +180,17 @@ impl Switchboard {
         }
     }
 
+    /// Called again and again: the counters of a predecessor that has ended are those of a dead one.
+    pub(crate) fn close_ended(&mut self) {
+        let ended = self.begin.living.extract_if(.., |living| living.has_ended());
+        self.begin.left_over.extend(ended.map(|living| living.ledger));
+    }
+
+    /// Counters that no lane of ours writes.
+    fn others(&self) -> impl Iterator<Item = &LaneLedger> {
+        self.begin.left_over.iter().chain(self.begin.living.iter().map(|living| &living.ledger))
+    }
+
     async fn remove(&mut self, app: &AppName) -> Result<(), Failure> {
         if self.begin.apps.contains_key(app) {
             let mut apps = self.begin.apps.clone();
@@ -197,28 +222,50 @@ impl Switchboard {
         };
         let settled = self.ask_all(LaneCommand::Settle).await;
         self.finish_sync().await;
+        self.was_written(kept);
+        settled.map(|_| ())
+    }
+
+    /// Called again and again: a table that could not be kept is written once more, until it is safe.
+    pub(crate) async fn keep(&mut self) {
+        if self.syncing.as_ref().is_some_and(JoinHandle::is_finished) {
+            self.finish_sync().await;
+        }
+        if self.must_be_kept && self.syncing.is_none() {
+            let number = self.begin.generation.now();
+            let kept = self.begin.kept.write(number, &self.begin.apps, self.is_incomplete);
+            self.was_written(kept);
+        }
+    }
+
+    fn was_written(&mut self, kept: std::io::Result<File>) {
         match kept {
             Ok(file) => {
+                self.must_be_kept = false;
                 self.begin.kept_problem = None;
                 let directory = self.begin.directory.clone();
                 self.syncing = Some(tokio::task::spawn_blocking(move || Kept::sync(&file, &directory)));
             }
             // A full disk never forbids a switch; a router killed now would come back with the table before.
-            Err(error) => {
-                tracing::error!(%error, "the table can not be kept on disk");
-                self.begin.kept_problem = Some(format!("the table can not be kept on disk: {error}"));
-            }
+            Err(error) => self.is_not_kept(&format!("the table can not be kept on disk: {error}")),
         }
-        settled.map(|_| ())
     }
 
     async fn finish_sync(&mut self) {
         if let Some(task) = self.syncing.take() {
             match task.await {
                 Ok(Ok(())) => {}
-                Ok(Err(error)) => self.begin.kept_problem = Some(format!("the table is not safe on disk: {error}")),
-                Err(error) => self.begin.kept_problem = Some(format!("the table is not safe on disk: {error}")),
+                Ok(Err(error)) => self.is_not_kept(&format!("the table is not safe on disk: {error}")),
+                Err(error) => self.is_not_kept(&format!("the table is not safe on disk: {error}")),
             }
+        }
+    }
+
+    fn is_not_kept(&mut self, problem: &str) {
+        self.must_be_kept = true;
+        if self.begin.kept_problem.as_deref() != Some(problem) {
+            tracing::error!("{problem}");
+            self.begin.kept_problem = Some(problem.to_owned());
         }
     }
 
@@ -278,21 +325,19 @@ impl Switchboard {
         let mut sums: BTreeMap<AppName, Sum> = BTreeMap::new();
         for LaneApp { app, in_flight, live, preview } in lanes.into_iter().flat_map(|lane| lane.apps) {
             let sum = sums.entry(app.clone()).or_insert_with(|| self.untouched(&app));
-            for (revision, requests, tunnels) in in_flight {
-                if requests > 0 {
-                    *sum.seen.in_flight.entry(revision).or_default() += requests;
-                }
-                if tunnels > 0 {
-                    *sum.seen.upgrades.entry(revision).or_default() += tunnels;
-                }
-            }
+            sum.hold(in_flight);
             ledger::add(&mut sum.seen.ledger, live);
             ledger::add(&mut sum.preview, preview);
         }
-        for left_over in &self.begin.left_over {
+        for other in self.others() {
             for (app, sum) in &mut sums {
-                ledger::add(&mut sum.seen.ledger, left_over.read(&Owner { app: Some(app.clone()), kind: Kind::Live }));
-                ledger::add(&mut sum.preview, left_over.read(&Owner { app: Some(app.clone()), kind: Kind::Preview }));
+                ledger::add(&mut sum.seen.ledger, other.read(&Owner { app: Some(app.clone()), kind: Kind::Live }));
+                ledger::add(&mut sum.preview, other.read(&Owner { app: Some(app.clone()), kind: Kind::Preview }));
+            }
+        }
+        for living in &self.begin.living {
+            for (app, sum) in &mut sums {
+                sum.hold(living.ledger.held(&Owner { app: Some(app.clone()), kind: Kind::Live }));
             }
         }
         sums
@@ -304,8 +349,8 @@ impl Switchboard {
         for lane in lanes {
             ledger::add(&mut nobody, lane.nobody.clone());
         }
-        for left_over in &self.begin.left_over {
-            ledger::add(&mut nobody, left_over.read(&Owner::NOBODY));
+        for other in self.others() {
+            ledger::add(&mut nobody, other.read(&Owner::NOBODY));
         }
         nobody
     }
@@ -335,6 +380,19 @@ impl Switchboard {
 struct Sum {
     seen: TrafficSeen,
     preview: Ledger,
+}
+
+impl Sum {
+    fn hold(&mut self, in_flight: Vec<(RevisionId, u64, u64)>) {
+        for (revision, requests, tunnels) in in_flight {
+            if requests > 0 {
+                *self.seen.in_flight.entry(revision).or_default() += requests;
+            }
+            if tunnels > 0 {
+                *self.seen.upgrades.entry(revision).or_default() += tunnels;
+            }
+        }
+    }
 }
 
 /// What new routes change.
@@ -396,6 +454,7 @@ mod tests {
             generation: Generation::default(),
             lanes: Vec::new(),
             left_over: Vec::new(),
+            living: Vec::new(),
             kept,
             apps: found.apps,
             kept_problem: found.problem,
@@ -419,6 +478,6 @@ mod tests {
         switchboard.confirm().await;
         let (_, found) = Kept::open(path);
         assert!(!switchboard.is_incomplete && !found.is_incomplete && found.apps.len() == 1);
-        switchboard.end().await;
+        switchboard.finish_writing().await;
     }
 }

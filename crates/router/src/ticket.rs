@@ -58,7 +58,7 @@ impl Ticket {
         let ticket = Self { lane, table, way, endpoint: None, is_open: true };
         ticket.counters().accepted();
         let revision = ticket.revision();
-        revision.in_flight.set(revision.in_flight.get() + 1);
+        revision.request_began();
         ticket
     }
 
@@ -107,8 +107,8 @@ impl Ticket {
         let process = &self.table.table.arm(self.way).processes[self.way.process].process;
         let Some(way) = current.table.same_way(&own.app, process, self.way) else { return false };
         let (from, to) = (self.revision(), &current.arm(way).revision);
-        from.in_flight.set(from.in_flight.get() - 1);
-        to.in_flight.set(to.in_flight.get() + 1);
+        from.request_ended();
+        to.request_began();
         self.table = current;
         self.way = way;
         true
@@ -148,7 +148,7 @@ impl Ticket {
         self.is_open = false;
         self.leave_endpoint();
         let revision = self.revision();
-        revision.in_flight.set(revision.in_flight.get() - 1);
+        revision.request_ended();
         match outcome {
             Outcome::Answered { status } => revision.counters.answered(status),
             Outcome::Own(cause) => self.counters().own(cause, cause.is_failure() && self.has_healthy()),
@@ -175,7 +175,7 @@ impl Ticket {
         let revision = Rc::clone(self.revision());
         let endpoint = self.endpoint.take();
         self.end(Outcome::Answered { status: 101 });
-        revision.tunnels.set(revision.tunnels.get() + 1);
+        revision.tunnel_began();
         revision.counters.upgrade_opened();
         TunnelTicket { revision, endpoint, is_open: true }
     }
@@ -225,7 +225,7 @@ impl TunnelTicket {
         if let Some(state) = self.endpoint.take() {
             state.leave();
         }
-        self.revision.tunnels.set(self.revision.tunnels.get() - 1);
+        self.revision.tunnel_ended();
         self.revision.counters.upgrade_closed(end == TunnelEnd::Cut);
     }
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use switchover_model::AppName;
 
@@ -26,8 +27,10 @@ pub(crate) struct Cli {
 /// What every command knows.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Shared {
-    /// State folder: how the daemon is found [default: the user's XDG state folder, or /var/lib/switchover for root]
-    #[arg(long, global = true, value_name = "DIR", env = "SWITCHOVER_STATE", help_heading = "Everywhere")]
+    /// State folder: how the daemon is found [default: SWITCHOVER_STATE, else the user's XDG state folder, or
+    /// /var/lib/switchover for root]
+    // clap would show a variable that is set in usage lines, as if it had to be typed: `place` reads it.
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Everywhere")]
     pub(crate) state: Option<PathBuf>,
     /// The app's file [default: ./switchover.toml]
     #[arg(long, global = true, value_name = "FILE", help_heading = "Everywhere")]
@@ -70,7 +73,7 @@ impl Shared {
                         "There is no switchover.toml here, and the daemon knows several apps: {}.",
                         names.join(", ")
                     ),
-                    "Say which one with --app NAME.",
+                    "Say which one with --app NAME; `switchover apps` shows them.",
                 ))
             }
         }
@@ -92,9 +95,7 @@ impl Shared {
     /// `switchover` and `rest` as it is typed to mean the same daemon and app.
     pub(crate) fn again(&self, rest: &str) -> String {
         let mut line = format!("switchover {rest}");
-        if let Some(state) = &self.state
-            && std::env::var_os("SWITCHOVER_STATE").is_none()
-        {
+        if let Some(state) = &self.state {
             line += &format!(" --state {}", state.display());
         }
         if let Some(config) = &self.config {
@@ -116,6 +117,7 @@ enum Verb {
     Serve(commands::serve::Serve),
     Deploy(commands::deploy::Deploy),
     Status(commands::status::Status),
+    Apps(commands::apps::Apps),
     Promote(commands::promote::Promote),
     Pause(commands::pause::Pause),
     Resume(commands::resume::Resume),
@@ -137,12 +139,39 @@ pub(crate) fn main() -> ExitCode {
     if let Some(code) = commands::inner::run() {
         return code;
     }
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return not_understood(&error),
+    };
     let json = cli.shared.json;
     match cli.run() {
         Ok(exit) => exit.into(),
         Err(failure) => failure.tell(json).into(),
     }
+}
+
+/// Shows help where it was asked for; else tells what is wrong with the command line, as text or as `--json` does.
+fn not_understood(error: &clap::Error) -> ExitCode {
+    let is_answer = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    let wants_json = std::env::args_os().skip(1).take_while(|one| one != "--").any(|one| one == "--json");
+    if is_answer || !wants_json {
+        error.exit();
+    }
+    mistake(error).tell(true).into()
+}
+
+/// The same as a problem: what clap writes in its first paragraph is the cause, its tips and its usage are what to do next.
+fn mistake(error: &clap::Error) -> Failure {
+    const CODE: &str = "COMMAND-LINE-WRONG";
+    if matches!(error.kind(), ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand) {
+        return Failure::wrong(CODE, "No command is named.", "`switchover --help` shows the commands.");
+    }
+    let text = error.render().to_string();
+    let one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut paragraphs = text.split("\n\n").map(one_line);
+    let cause = paragraphs.next().unwrap_or_default();
+    let next: Vec<String> = paragraphs.map(|part| part.trim_end_matches('.').to_owned()).collect();
+    Failure::wrong(CODE, format!("{}.", cause.trim_start_matches("error: ")), format!("{}.", next.join(". ")))
 }
 
 impl Cli {
@@ -161,6 +190,7 @@ impl Cli {
             Verb::Serve(serve) => wait_for(serve.run(&shared)),
             Verb::Deploy(deploy) => wait_for(deploy.run(&shared)),
             Verb::Status(status) => wait_for(status.run(&shared)),
+            Verb::Apps(apps) => wait_for(apps.run(&shared)),
             Verb::Promote(promote) => wait_for(promote.run(&shared)),
             Verb::Pause(pause) => wait_for(pause.run(&shared)),
             Verb::Resume(resume) => wait_for(resume.run(&shared)),

@@ -34,7 +34,7 @@ const COMMAND_TRIES: u32 = 20;
 /// The pause before it is.
 const COMMAND_PAUSE: Duration = Duration::from_millis(250);
 /// The longest path of a unix socket, in bytes (unix(7): `sun_path` and its closing zero).
-const SOCKET_PATH_BYTES: usize = 107;
+pub(crate) const SOCKET_PATH_BYTES: usize = 107;
 
 /// Finds the daemon by its state folder.
 #[derive(Debug, Clone)]

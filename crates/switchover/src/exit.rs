@@ -40,7 +40,7 @@ impl Exit {
             Self::TimedOut => (5, "it took longer than --timeout; the release goes on"),
             Self::Unreachable => (6, "the daemon cannot be reached"),
             Self::NeedsPerson => (7, "the release failed and needs a person"),
-            Self::Left => (130, "left with Ctrl-C; the release goes on"),
+            Self::Left => (130, "left with Ctrl-C; a release that was waited for goes on"),
         }
     }
 
@@ -48,7 +48,10 @@ impl Exit {
     pub(crate) fn table() -> String {
         let lines: Vec<String> =
             Self::ALL.iter().map(|exit| exit.entry()).map(|(code, what)| format!("  {code:>3}  {what}")).collect();
-        format!("Exit codes:\n{}", lines.join("\n"))
+        format!(
+            "Exit codes:\n{}\n\nCtrl-C is the way to end status --watch and logs --follow: they end with 0.",
+            lines.join("\n")
+        )
     }
 }
 

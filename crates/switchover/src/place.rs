@@ -7,18 +7,20 @@ use crate::failure::Failure;
 /// The state folder of root's daemon.
 const SYSTEM_STATE: &str = "/var/lib/switchover";
 
-/// The state folder: `--state` or `SWITCHOVER_STATE` (clap reads both), else the user's XDG state folder, for root
+/// The state folder: `--state`, else `SWITCHOVER_STATE`, else the user's XDG state folder, for root
 /// `/var/lib/switchover`. Always absolute.
 pub(crate) fn state_folder(given: Option<&Path>) -> Result<PathBuf, Failure> {
     let environment = |name: &str| std::env::var_os(name).map(PathBuf::from);
     let is_root = rustix::process::geteuid().is_root();
-    let folder = choose(given, is_root, environment("XDG_STATE_HOME"), environment("HOME")).ok_or_else(|| {
-        Failure::wrong(
-            "STATE-UNKNOWN",
-            "Neither --state nor SWITCHOVER_STATE, XDG_STATE_HOME or HOME says where the state folder is.",
-            "Say it with --state DIR.",
-        )
-    })?;
+    let said = given.map(Path::to_owned).or_else(|| environment("SWITCHOVER_STATE"));
+    let folder =
+        choose(said.as_deref(), is_root, environment("XDG_STATE_HOME"), environment("HOME")).ok_or_else(|| {
+            Failure::wrong(
+                "STATE-UNKNOWN",
+                "Neither --state nor SWITCHOVER_STATE, XDG_STATE_HOME or HOME says where the state folder is.",
+                "Say it with --state DIR.",
+            )
+        })?;
     std::path::absolute(&folder).map_err(|error| {
         Failure::wrong(
             "STATE-UNKNOWN",

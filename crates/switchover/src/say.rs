@@ -3,12 +3,30 @@
 use std::fmt::Display;
 use std::io::{self, Write};
 
+use console::Term;
 use serde::Serialize;
 use switchover_model::Problem;
+
+use crate::show::wrap::wrapped;
 
 /// One line of a command's answer. A reader that went away (`| head`) ends the program quietly.
 pub(crate) fn line(text: impl Display) {
     end_when_nobody_reads(writeln!(io::stdout(), "{text}"));
+}
+
+/// One line that is a sentence: on a terminal it is broken between words where it does not fit.
+pub(crate) fn sentence(text: impl Display) {
+    for part in fitted(&text.to_string(), &Term::stdout()) {
+        line(part);
+    }
+}
+
+/// `text` in lines that fit `term`; as it is where that is no terminal, or where it is laid out in lines already.
+fn fitted(text: &str, term: &Term) -> Vec<String> {
+    match term.size_checked() {
+        Some((_, columns)) if term.is_term() && !text.contains('\n') => wrapped(text, columns.into()),
+        Some(_) | None => vec![text.to_owned()],
+    }
 }
 
 /// One JSON object: a command's whole answer under `--json`.
@@ -29,8 +47,19 @@ pub(crate) fn json_line<T: Serialize>(value: &T) {
 
 /// One line for the person at the terminal, beside the answer.
 pub(crate) fn error(text: impl Display) {
-    // Nobody is left to be told when standard error is closed.
-    let _ = writeln!(io::stderr(), "{text}");
+    for part in fitted(&text.to_string(), &Term::stderr()) {
+        // Nobody is left to be told when standard error is closed.
+        let _ = writeln!(io::stderr(), "{part}");
+    }
+}
+
+/// Begins a line anew where a terminal's own echo, such as `^C`, stands in it.
+pub(crate) fn fresh_line() {
+    let term = Term::stdout();
+    if term.is_term() {
+        // A terminal that is gone is noticed by the next thing that is said.
+        let _ = term.clear_line();
+    }
 }
 
 /// A problem: code, cause, next step, lines that help to see it.
@@ -54,8 +83,14 @@ pub(crate) fn printable(text: &str) -> String {
 }
 
 fn end_when_nobody_reads(written: io::Result<()>) {
-    if let Err(error) = written {
-        let quiet = error.kind() == io::ErrorKind::BrokenPipe;
-        std::process::exit(if quiet { 0 } else { 1 });
+    let Err(why) = written else { return };
+    if why.kind() == io::ErrorKind::BrokenPipe {
+        std::process::exit(0);
     }
+    problem(&Problem::new(
+        "OUTPUT-NOT-WRITTEN",
+        format!("The answer could not be written: {why}."),
+        "Make room where standard output leads to, then look again: what was asked for may be done.",
+    ));
+    std::process::exit(1);
 }

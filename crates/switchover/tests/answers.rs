@@ -20,6 +20,7 @@ fn every_json_answer_is_one_object_that_begins_with_its_schema_version() {
     for arguments in [
         &["status", "--json"][..],
         &["history", "--json"],
+        &["apps", "--json"],
         &["traffic", "--json"],
         &["plan", "--json"],
         &["apply", "--json"],
@@ -96,6 +97,7 @@ fn every_other_command_has_its_json_too() {
         assert!(said.out.lines().all(|line| line.starts_with("{\"schema_version\":1,")), "{said:?}");
         lines.iter().filter(|line| line["line"] == "one" || line["line"] == "two").count() == 2
     });
+    assert_eq!(house.cli(&["logs", "-n", "0"]).ended(0).out, "", "none are asked for");
 }
 
 #[test]
@@ -244,6 +246,13 @@ fn logs_are_of_one_instance_when_it_is_named_and_help_is_a_command() {
     let id = instances[0]["id"].as_str().expect("an id").to_owned();
     house.cli(&["logs", "--instance", &id, "-n", "3"]).ended(0);
     house.cli(&["logs", "--all", "-n", "3"]).ended(0);
+    house.cli(&["logs", "--process", "web"]).ended(0);
+    let said = house.cli(&["logs", "--instance", "nope"]).ended(1);
+    assert!(said.err.contains("error[INSTANCE-UNKNOWN]") && said.err.contains(&id), "{said:?}");
+    let said = house.cli(&["logs", "--process", "nope"]).ended(1);
+    assert!(said.err.contains("error[PROCESS-UNKNOWN]") && said.err.contains("it has web"), "{said:?}");
+    let said = house.cli(&["logs", "--process", "nope", "--json"]).ended(1);
+    assert_eq!(said.json()["error"]["code"], "PROCESS-UNKNOWN");
     let help = house.cli(&["help", "logs"]).ended(0);
     assert!(help.out.contains("--instance"), "{help:?}");
 }

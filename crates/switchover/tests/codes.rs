@@ -56,3 +56,24 @@ fn every_code_has_its_section_and_every_section_its_code() {
     let unused: Vec<_> = sections.difference(&used).collect();
     assert!(missing.is_empty() && unused.is_empty(), "without a section: {missing:?}; without a use: {unused:?}");
 }
+
+/// Names of variables that begin with `SWITCHOVER_` and stand in quotes of their own.
+fn variables(source: &str) -> BTreeSet<String> {
+    let is_name = |text: &&str| {
+        text.strip_prefix("SWITCHOVER_")
+            .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_'))
+    };
+    source.split('"').filter(is_name).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_variable_that_an_app_is_given_is_documented() {
+    let mut given = BTreeSet::new();
+    for path in sources().iter().filter(|path| path.components().any(|part| part.as_os_str() == "platform")) {
+        given.extend(variables(&std::fs::read_to_string(path).unwrap()));
+    }
+    assert!(given.len() > 10, "the sources were not found: {given:?}");
+    let page = include_str!("../../../docs/configuration.md");
+    let missing: Vec<_> = given.iter().filter(|name| !page.contains(&format!("`{name}`"))).collect();
+    assert!(missing.is_empty(), "not in docs/configuration.md: {missing:?}");
+}

@@ -165,6 +165,69 @@ fn what_is_put_aside_is_shown_restored_and_purged() {
 }
 
 #[test]
+fn a_directory_of_declared_and_sql_files_is_planned_migrated_and_compared() {
+    on_each(50, async |bed| {
+        let write = |name: &str, text: &str| std::fs::write(bed.directory.path().join(name), text).unwrap();
+        write("02_phone.expand.sql", "ALTER TABLE users ADD COLUMN phone text");
+        write("02_phone.contract.sql", "ALTER TABLE users DROP COLUMN name");
+        let plan = bed.json(&["plan", "02_phone.contract.sql", "--json"]);
+        assert_eq!(plan["no_way_back"], true);
+        assert!(plan["contract"].to_string().contains("DROP COLUMN name"), "both parts are planned: {plan}");
+        let told = String::from_utf8(bed.run(&["plan", "02_phone.expand.sql"]).stdout).unwrap();
+        assert!(told.starts_with("can not be taken back"), "{told}");
+        let directory = || bed.json(&["status", "--dir", ".", "--json"])["directory"].clone();
+        let none: [&str; 0] = [];
+        assert_eq!(
+            directory(),
+            serde_json::json!({"waiting": ["01_widen", "02_phone"], "edited": none, "missing": none})
+        );
+        assert_eq!(bed.json(&["migrate", ".", "--json"])["expanded"], serde_json::json!(["01_widen", "02_phone"]));
+        assert_eq!(
+            bed.json(&["expand", "02_phone.expand.sql", "02_phone.contract.sql", "--json"])["phase"],
+            "expanded"
+        );
+        write("03_bad.sql", "ALTER TABLE users DROP COLUMN age");
+        let refused = bed.command(&["migrate", "."]).output().unwrap();
+        let text = String::from_utf8(refused.stderr).unwrap();
+        assert!(
+            refused.status.code() == Some(3) && text.contains("03_bad: ") && text.contains("[dropped-column]"),
+            "{text}"
+        );
+        std::fs::remove_file(bed.directory.path().join("03_bad.sql")).unwrap();
+        write("02_phone.undo.sql", "ALTER TABLE users DROP COLUMN phone");
+        assert_eq!(directory()["edited"], serde_json::json!(["02_phone"]));
+        bed.run(&["contract", "--to", "02_phone"]);
+        assert_eq!(bed.told("SELECT string_agg(attname, ',' ORDER BY attnum) FROM pg_attribute WHERE attrelid = 'public_02_phone.users'::regclass AND attnum > 0").await, "id,age,phone");
+        let status = bed.json(&["status", "--json"]);
+        assert_eq!(status["migrations"][1]["restorable_until"], serde_json::Value::Null);
+        let back = bed.command(&["undo"]).output().unwrap();
+        assert!(back.status.code() == Some(3) && String::from_utf8_lossy(&back.stderr).contains("NO-WAY-BACK"));
+    });
+}
+
+#[test]
+fn an_edited_file_is_done_anew_by_migrate_and_what_came_before_a_baseline_is_done() {
+    on_each(50, async |bed| {
+        let write = |name: &str, text: &str| std::fs::write(bed.directory.path().join(name), text).unwrap();
+        bed.run(&["baseline", "01_widen"]);
+        write(
+            "02_mail.yaml",
+            "operations: [{add_column: {table: users, column: {name: mail, type: text, nullable: true}}}]",
+        );
+        write("03_more.yaml", "operations: [{rename_column: {table: users, from: name, to: called}}]");
+        assert_eq!(bed.json(&["migrate", ".", "--json"])["expanded"], serde_json::json!(["02_mail", "03_more"]));
+        assert_eq!(bed.told("SELECT pg_typeof(age)::text FROM users LIMIT 1").await, "integer");
+        write(
+            "02_mail.yaml",
+            "operations: [{add_column: {table: users, column: {name: post, type: text, nullable: true}}}]",
+        );
+        assert_eq!(bed.json(&["migrate", ".", "--json"])["expanded"], serde_json::json!(["02_mail", "03_more"]));
+        assert_eq!(bed.told("SELECT count(post)::text FROM public_03_more.users").await, "0");
+        assert_eq!(bed.json(&["migrate", ".", "--json"])["expanded"], serde_json::json!([]));
+    });
+}
+
+#[test]
 fn contract_waits_for_an_older_version_and_names_who_is_on_it() {
     on_each(50, async |bed| {
         bed.run(&["expand", "01_widen.yaml"]);

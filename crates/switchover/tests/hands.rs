@@ -4,7 +4,6 @@
 mod house;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::os::fd::{FromRawFd as _, OwnedFd};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -44,8 +43,7 @@ fn the_manual_is_one_page_or_one_page_a_command() {
     let house = House::closed();
     let said = house.cli(&["man"]).ended(0);
     assert!(said.out.contains(".TH switchover 1") && said.out.contains("switchover\\-deploy"), "{said:?}");
-    let pages = house.folder.path().join("pages");
-    std::fs::create_dir(&pages).unwrap();
+    let pages = house.folder.path().join("new/pages");
     house.cli(&["man", "--dir", pages.to_str().unwrap()]).ended(0);
     for page in ["switchover.1", "switchover-deploy.1", "switchover-rollback.1", "switchover-db-plan.1"] {
         assert!(pages.join(page).exists(), "{page}");
@@ -64,69 +62,6 @@ fn the_schema_knows_the_files_keys() {
     }
     let answer = house.cli(&["schema", "--json"]).ended(0).json();
     assert_eq!(answer["schema"], schema);
-}
-
-/// A terminal of 40 lines and 100 columns, and what was written to it so far.
-struct Terminal {
-    screen: Arc<Mutex<String>>,
-    other: Option<OwnedFd>,
-}
-
-impl Terminal {
-    #[expect(unsafe_code, reason = "a terminal has no safe way to be opened in the standard library")]
-    fn open() -> Self {
-        let (mut ours, mut theirs) = (-1, -1);
-        let size = libc::winsize { ws_row: 40, ws_col: 100, ws_xpixel: 0, ws_ypixel: 0 };
-        // SAFETY: both descriptors are written before it returns 0; name and settings may be null (openpty(3)).
-        let (ours, theirs) = unsafe {
-            let opened =
-                libc::openpty(&raw mut ours, &raw mut theirs, std::ptr::null_mut(), std::ptr::null(), &raw const size);
-            assert_eq!(opened, 0, "{}", std::io::Error::last_os_error());
-            (OwnedFd::from_raw_fd(ours), OwnedFd::from_raw_fd(theirs))
-        };
-        let screen = Arc::new(Mutex::new(String::new()));
-        let written = Arc::clone(&screen);
-        std::thread::spawn(move || {
-            let mut ours = std::fs::File::from(ours);
-            let mut bytes = [0; 4096];
-            // It ends with an error when nobody has the other end any more.
-            while let Ok(read @ 1..) = ours.read(&mut bytes) {
-                written.lock().unwrap().push_str(&String::from_utf8_lossy(&bytes[..read]));
-            }
-        });
-        Self { screen, other: Some(theirs) }
-    }
-
-    /// The end that a command writes to; once.
-    fn stdout(&mut self) -> Stdio {
-        Stdio::from(self.other.take().unwrap())
-    }
-
-    fn shows(&self, text: &str) -> bool {
-        self.screen.lock().unwrap().contains(text)
-    }
-
-    fn clear(&self) {
-        self.screen.lock().unwrap().clear();
-    }
-}
-
-#[test]
-fn a_watched_status_is_drawn_anew_when_something_changes_until_ctrl_c() {
-    let house = House::start();
-    house.sample("", LONG);
-    house.cli(&["deploy", "--wait"]).ended(0);
-    let mut terminal = Terminal::open();
-    let mut watching = house.command(&["status", "--watch"]).stdout(terminal.stdout()).spawn().unwrap();
-    house.wait_for("it is drawn", |_| terminal.shows("blue: live") && terminal.shows("r1"));
-    assert!(terminal.shows("╭─ "), "boxes on a terminal");
-    terminal.clear();
-    house.write("VERSION", "v2");
-    house.cli(&["deploy", "--wait"]).ended(0);
-    house.wait_for("the switch is drawn", |_| terminal.shows("green: live") && terminal.shows("release 2"));
-    assert!(terminal.shows("\u{1b}["), "it is drawn over what was there");
-    signal(watching.id(), libc::SIGINT);
-    assert_eq!(watching.wait().unwrap().code(), Some(0));
 }
 
 #[test]
@@ -192,6 +127,36 @@ fn a_demo_that_is_kept_goes_on_and_says_how_to_go_on_with_it() {
     });
     end_all_of(&kept);
     left.unwrap();
+}
+
+#[test]
+fn a_demo_that_is_interrupted_stops_and_removes_everything_and_says_only_that() {
+    // While a release is waited for, while users are watched, and while one is undone.
+    for moment in ["demo release 1: build", "users come to", "demo release 3: provision"] {
+        let folder = tempfile::Builder::new().prefix("switchover-left-").tempdir().unwrap();
+        let mut demo = Command::new(BINARY)
+            .arg("demo")
+            .env("TMPDIR", folder.path())
+            .env("NO_COLOR", "1")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(demo.stdout.take().unwrap()).lines().map_while(Result::ok);
+        assert!(lines.any(|line| line.contains(moment)), "it comes to {moment:?}");
+        signal(demo.id(), libc::SIGINT);
+        let began = Instant::now();
+        let rest: Vec<String> = lines.collect();
+        let said: Said = demo.wait_with_output().unwrap().into();
+        let took = began.elapsed();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "at {moment:?} something was left behind");
+        let said = said.ended(130);
+        assert_eq!(said.err.lines().last(), Some("stopped, everything removed"), "{said:?}");
+        assert!(!said.err.contains("switchover ") && !rest.iter().any(|line| line.contains("switchover ")), "{said:?}");
+        // The grace of an app is 5 s; daemon, router and shims end at once.
+        assert!(took < Duration::from_secs(15), "at {moment:?} it took {took:?}");
+    }
 }
 
 #[test]
@@ -265,7 +230,12 @@ fn two_apps_live_beside_each_other_and_app_says_which_is_meant() {
     let said = in_blog(&["deploy", "--app", "shop"]).ended(2);
     assert!(said.err.contains("error[APP-MISMATCH]"), "{said:?}");
     let said = far(&["status", "--app", "nobody"]);
-    assert!(said.err.contains("error[APP-UNKNOWN]"), "{said:?}");
+    assert!(said.err.contains("error[APP-UNKNOWN]") && said.err.contains("blog, shop"), "{said:?}");
+    let said = far(&["apps"]).ended(0);
+    let lines: Vec<Vec<&str>> = said.out.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(lines[1][..4], ["blog", "r2", "in", "green"], "{said:?}");
+    assert_eq!(lines[2][..4], ["shop", "r1", "in", "blue"], "{said:?}");
+    assert_eq!(far(&["apps", "--json"]).ended(0).json()["apps"], serde_json::json!(["blog", "shop"]));
     assert_eq!(far(&["status", "--app", "blog", "--json"]).ended(0).json()["app"], "blog");
 
     far(&["rollback", "--app", "blog", "--wait"]).ended(0);

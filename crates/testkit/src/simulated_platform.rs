@@ -424,6 +424,7 @@ impl Builder for SimulatedPlatform {
             processes: processes.collect(),
             probe_host: config.route.hosts.first().cloned(),
             shared: config.shared.clone(),
+            schema: None,
             source: source.clone(),
             sealed_at: state.now,
         };

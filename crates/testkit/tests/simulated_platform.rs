@@ -62,6 +62,7 @@ impl PlatformBed for Bed {
             processes: processes.iter().map(|(name, plan)| (name.clone(), process(plan))).collect(),
             probe_host: None,
             shared: Vec::new(),
+            schema: None,
             source: Source::Revision { id },
             sealed_at: self.world.now(),
         }

@@ -11,10 +11,10 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("rollout", &["model"]),
     ("migration", &["model"]),
     ("journal", &["model"]),
-    ("platform", &["model"]),
+    ("platform", &["migration", "model"]),
     ("router", &["http1", "model"]),
     ("postgres", &["migration", "model"]),
-    ("controller", &["journal", "model", "platform", "rollout", "router"]),
+    ("controller", &["journal", "model", "platform", "postgres", "rollout", "router"]),
     ("api", &["controller", "model"]),
     (
         "switchover",

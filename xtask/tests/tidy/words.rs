@@ -6,6 +6,8 @@ use crate::tree::{files, none, tracked};
 const OTHER_KINDS: &[(&str, &str)] = &[
     ("crates/", "/Cargo.toml"),
     ("crates/journal/tests/golden/", ".jsonl"),
+    ("crates/migration/src/framework/tests/", ".sql"),
+    ("crates/migration/src/framework/tests/", ".txt"),
     ("crates/testkit/src/postgres/dump/", ".sql"),
 ];
 

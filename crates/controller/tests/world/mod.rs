@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use switchover_controller::{Controller, Parts};
-use switchover_journal::SqliteJournal;
+use switchover_journal::{RESERVE_BYTES, SqliteJournal};
 use switchover_model::answer::CommandAnswer;
 use switchover_model::config::{AppConfig, parse};
 use switchover_model::record::{Actor, Event, IdempotencyKey, Record};
@@ -39,6 +39,10 @@ pub(crate) fn shop() -> AppName {
 /// What a test can see and set.
 #[derive(Default)]
 pub(crate) struct State {
+    /// There is no space for instances, as long as the journal keeps all of its reserve.
+    pub(crate) disk_is_full: bool,
+    /// How often lost attempts were ended.
+    pub(crate) ended_lost: u32,
     pub(crate) instances: BTreeMap<AppName, Vec<InstanceSeen>>,
     made: u64,
     pub(crate) routes: BTreeMap<AppName, (Routes, Timestamp)>,
@@ -95,6 +99,7 @@ impl World {
             platform: seams.clone(),
             builder: seams.clone(),
             traffic: seams,
+            schema: Arc::new(switchover_postgres::PostgresSchema::default()),
             keeper: None,
             changed: Some(self.changed.subscribe()),
             logs: None,
@@ -126,6 +131,10 @@ impl Platform for Seams {
         let mut state = self.0.lock();
         if state.gone_revisions.contains(&spec.revision.id) {
             return Err(SeamError::Refused(Problem::new("GONE", "Its files are gone.", "Deploy again.")));
+        }
+        let reserve = std::fs::metadata(self.0.state_directory().join("reserve")).map_or(0, |file| file.len());
+        if state.disk_is_full && reserve >= RESERVE_BYTES {
+            return Err(SeamError::Refused(Problem::new("DISK-FULL", "The disk is full.", "Free some space.")));
         }
         let sick = state.sick_revisions.contains(&spec.revision.id);
         let mut instances = state.instances.remove(&spec.app).unwrap_or_default();
@@ -255,6 +264,7 @@ impl Builder for Seams {
             processes: processes.collect(),
             probe_host: None,
             shared: Vec::new(),
+            schema: None,
             source: source.clone(),
             sealed_at: now(),
         })
@@ -266,6 +276,11 @@ impl Builder for Seams {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         Ok(vec!["fine".to_owned()])
+    }
+
+    async fn end_lost(&self, _app: &AppName) -> Result<(), SeamError> {
+        self.0.lock().ended_lost += 1;
+        Ok(())
     }
 
     async fn keep(&self, _app: &AppName, _keep: &[RevisionId]) -> Result<(), SeamError> {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::Ident;
-use crate::catalog::{Catalog, Index, Table, TableColumn, TableConstraint};
+use crate::catalog::{Catalog, ConstraintType, Index, Table, TableColumn, TableConstraint};
 
 /// What is said about `sql` in `phase` when others run it, in a database of which nothing is known; the rules under test
 /// alone, without the reminder of a lock's timeout.
@@ -37,7 +37,12 @@ pub(crate) fn shop() -> Catalog {
         nullable,
         default: default.map(str::to_owned),
         generated: false,
+        computed: false,
         comment: None,
+        statistics_target: None,
+        options: None,
+        granted: false,
+        sequence: None,
     };
     let users = Table {
         columns: vec![
@@ -54,16 +59,29 @@ pub(crate) fn shop() -> Catalog {
             definition: "CREATE UNIQUE INDEX users_email_key ON public.users USING btree (email)".to_owned(),
             valid: true,
             of_constraint: true,
+            replica_identity: false,
+            comment: None,
         }],
         constraints: vec![TableConstraint {
             name: ident("users_age_given"),
+            kind: ConstraintType::Check,
             columns: vec![ident("age")],
+            referred: Vec::new(),
+            condition: Some("(age IS NOT NULL)".to_owned()),
+            validated: true,
+            comment: None,
             definition: "CHECK ((age IS NOT NULL))".to_owned(),
             of_table: None,
         }],
         dependants: Vec::new(),
+        statistics: Vec::new(),
         rows: 3_000,
+        row_security: false,
         partitioned: false,
+        partitions: Vec::new(),
+        partition_key: Vec::new(),
+        relatives: Vec::new(),
+        triggers_around: Vec::new(),
     };
     Catalog { schema: ident("public"), tables: [(ident("users"), users)].into(), other_names: Vec::new() }
 }

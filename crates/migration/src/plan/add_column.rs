@@ -4,9 +4,10 @@
 use switchover_model::Problem;
 
 use super::expand::Draft;
+use super::probe::plain_type;
 use super::{Piece, constraints, ours, refuse_query, refuse_unsure};
 use crate::change::Assignment;
-use crate::version::VersionColumn;
+use crate::version::{VersionColumn, no_default};
 use crate::{AddColumn, Column, Expression, Generated, Ident, Literal};
 
 pub(super) fn add(draft: &mut Draft<'_>, add: &AddColumn) -> Result<(), Problem> {
@@ -36,7 +37,7 @@ pub(super) fn add(draft: &mut Draft<'_>, add: &AddColumn) -> Result<(), Problem>
     let name = &column.name;
     draft.new_columns.push((physical.clone(), name.clone(), column.data_type.clone()));
     if let Some(default) = &column.default {
-        let value = format!("CAST(({}) AS {})", default.as_sql(), super::probe::plain_type(&column.data_type));
+        let value = format!("CAST(({}) AS {})", default.as_sql(), plain_type(&column.data_type));
         draft.ask(&physical, format!("the default of column {name}"), value);
     }
     // Without a conversion of its own a constant default is a change of the catalog alone (PostgreSQL 11).
@@ -89,7 +90,7 @@ pub(super) fn add(draft: &mut Draft<'_>, add: &AddColumn) -> Result<(), Problem>
         not_null,
     });
     // Where older inserts are told by the column's default, the version's own default is its view's.
-    let of_view = if is_plain { None } else { Some(default.unwrap_or_else(|| "NULL".to_owned())) };
+    let of_view = (!is_plain).then(|| default.unwrap_or_else(|| no_default(plain_type(&column.data_type))));
     draft.table_mut(&add.table)?.columns.push(VersionColumn {
         name: name.clone(),
         physical: name.clone(),

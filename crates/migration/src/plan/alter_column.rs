@@ -7,7 +7,7 @@ use super::expand::{Draft, Replaced};
 use super::{OldRows, Piece, constraints, ours, refuse_query, refuse_unsure};
 use crate::catalog::{Table, TableColumn, TableConstraint};
 use crate::change::Assignment;
-use crate::version::OURS;
+use crate::version::{OURS, is_no_default, no_default};
 use crate::{AlterColumn, Check, DefaultChange, Expression, Ident, Literal};
 
 pub(super) fn add(draft: &mut Draft<'_>, alter: &AlterColumn) -> Result<(), Problem> {
@@ -66,11 +66,13 @@ fn as_seen(
     }
     let seen = draft.ground.table(&alter.table)?.0.column(&alter.column);
     let default = match seen.and_then(|seen| seen.default.clone()) {
-        Some(of_view) => Some(of_view).filter(|default| default != "NULL"),
+        Some(of_view) => Some(of_view).filter(|default| !is_no_default(default)),
         None => column.default.clone(),
     };
     let nullable = column.nullable && !table.constraints.iter().filter(on_it).any(stands_for_not_null);
-    Ok(TableColumn { default, nullable, ..column })
+    // A column that stands in for another one has its comment from contract on.
+    let comment = seen.map_or_else(|| column.comment.clone(), |seen| seen.comment.clone());
+    Ok(TableColumn { default, nullable, comment, ..column })
 }
 
 /// Whether it is the check that stands for NOT NULL until contract.
@@ -178,7 +180,7 @@ fn replace(draft: &mut Draft<'_>, alter: &AlterColumn, physical: &Ident, column:
     }
     if let Some(seen) = draft.table_mut(&alter.table)?.column_mut(&alter.column) {
         seen.physical = new;
-        seen.default = Some(default.unwrap_or_else(|| "NULL".to_owned()));
+        seen.default = Some(default.unwrap_or_else(|| no_default(&data_type)));
         seen.comment = comment;
     }
     if let Some(check) = &alter.check {
@@ -266,7 +268,7 @@ fn same_column(
     };
     if let Some(seen) = draft.table_mut(&alter.table)?.column_mut(&alter.column) {
         if let Some(default) = &default {
-            seen.default = Some(default.clone().unwrap_or_else(|| "NULL".to_owned()));
+            seen.default = Some(default.clone().unwrap_or_else(|| no_default(&column.data_type)));
         }
         if let Some(comment) = &alter.comment {
             seen.comment.clone_from(comment);

@@ -2,6 +2,7 @@
 //! own names.
 
 use super::renaming::renamed_change;
+use super::sql::Standing;
 use super::{Finding, Lock, Piece, Planned, Step, Work, attic, kept_mark, key_of, put_table_aside};
 use crate::catalog::{Catalog, Table};
 use crate::change::{TableChange, triggers};
@@ -9,11 +10,18 @@ use crate::{Ident, QualifiedName};
 
 /// The steps that leave `planned`'s version as the oldest one.
 ///
-/// `active` are the changes of all migrations that are expanded, `older` the schemas of the versions before it.
+/// `active` are the changes of all migrations that are expanded, `older` the schemas of the versions before it, `standing` its
+/// own version and the newer ones.
 /// Guarantees: nothing is dropped that holds values of the app: columns and tables are put aside under names of ours.
 /// Assumes: everything before `planned` is contracted already.
 #[must_use]
-pub fn plan_contract(catalog: &Catalog, planned: &Planned, active: &[TableChange], older: &[Ident]) -> Vec<Step> {
+pub fn plan_contract(
+    catalog: &Catalog,
+    planned: &Planned,
+    active: &[TableChange],
+    older: &[Ident],
+    standing: &[Standing],
+) -> Vec<Step> {
     let mut steps: Vec<Step> = planned.changes.iter().filter_map(|change| agree(catalog, change)).collect();
     steps.extend(planned.pieces.iter().flat_map(|piece| of_all_rows(catalog, piece)));
     let drops = older.iter().map(|schema| format!("DROP SCHEMA IF EXISTS {schema} CASCADE"));
@@ -41,7 +49,7 @@ pub fn plan_contract(catalog: &Catalog, planned: &Planned, active: &[TableChange
             steps.push(Step { name: format!("rename index {from} to {to}"), lock: None, work });
         }
     }
-    steps.extend(super::sql::contract(catalog, planned));
+    steps.extend(super::sql::contract(catalog, planned, standing));
     steps
 }
 

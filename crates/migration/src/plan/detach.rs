@@ -108,7 +108,7 @@ fn rows(catalog: &Catalog, change: &TableChange, kept: &Kept) -> Option<Step> {
     let work = Backfill {
         table: QualifiedName::new(&catalog.schema, &change.table),
         key: known.primary_key.clone(),
-        set: change.backfill(),
+        set: change.bring_in_step(),
         mark: change.mark.clone()?,
         only: Some(change.out_of_step()?),
         rows: known.rows,

@@ -59,6 +59,8 @@ pub(super) struct Draft<'a> {
     pub(super) new_columns: Vec<(Ident, Ident, String)>,
     /// What the database is asked before anything begins.
     pub(super) asked: Vec<Asked>,
+    /// Columns that are renamed, with their tables: expressions before the renaming know them by the name before it.
+    pub(super) renamed: Vec<(Ident, Ident, Ident)>,
 }
 
 /// A column in whose place another one is, by their names in the database.
@@ -113,6 +115,7 @@ impl<'a> Draft<'a> {
             replaced: Vec::new(),
             new_columns: Vec::new(),
             asked: Vec::new(),
+            renamed: Vec::new(),
         }
     }
 
@@ -321,7 +324,12 @@ impl<'a> Draft<'a> {
             return None;
         }
         let seen = self.version.tables.values().find(|seen| seen.physical == *table);
-        let names = seen.map(crate::version::VersionTable::names).unwrap_or_default();
+        let mut names = seen.map(crate::version::VersionTable::names).unwrap_or_default();
+        for (_, from, to) in self.renamed.iter().rev().filter(|(of, ..)| of == table) {
+            if let (Some(physical), false) = (names.get(to).cloned(), names.contains_key(from)) {
+                names.insert(from.clone(), physical);
+            }
+        }
         let assignment = |column: &Ident, data_type: &str, expression: &Expression| Assignment {
             column: column.clone(),
             data_type: data_type.to_owned(),

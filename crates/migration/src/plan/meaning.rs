@@ -15,12 +15,15 @@ pub struct Meaning {
     pub undo_of_contract: Vec<String>,
     /// What no way back can give.
     pub lost: Vec<String>,
+    /// Whether expand can not be undone once it has run a statement of the user's own.
+    #[serde(default)]
+    pub no_way_back: bool,
 }
 
 /// What undoing each phase of `planned` means.
 #[must_use]
 pub fn meaning(planned: &Planned) -> Meaning {
-    let mut meaning = Meaning::default();
+    let mut meaning = Meaning { no_way_back: planned.has_no_way_back(), ..Meaning::default() };
     for piece in &planned.pieces {
         of_expand(piece, &mut meaning.undo_of_expand, &mut meaning.lost);
         of_contract(planned, piece, &mut meaning.undo_of_contract, &mut meaning.lost);
@@ -31,7 +34,7 @@ pub fn meaning(planned: &Planned) -> Meaning {
 fn of_expand(piece: &Piece, says: &mut Vec<String>, lost: &mut Vec<String>) {
     match piece {
         Piece::Sql { down: Some(_), on_complete: false, .. } => {
-            says.push("your statements of `down` are run".to_owned())
+            says.push("your statements of `down` are run".to_owned());
         }
         Piece::Sql { down: None, on_complete: false, .. } => {
             lost.push(
@@ -52,7 +55,7 @@ fn of_expand(piece: &Piece, says: &mut Vec<String>, lost: &mut Vec<String>) {
         // What only stands in for another one of the same kind.
         Piece::MadeConstraint { constraint: name, .. } | Piece::MadeIndex { index: name } if is_ours(name) => {}
         Piece::NewerRule { table, constraint, .. } | Piece::MadeConstraint { table, constraint, .. } => {
-            says.push(format!("{constraint} of {table} is dropped"))
+            says.push(format!("{constraint} of {table} is dropped"));
         }
         Piece::MadeIndex { index } => says.push(format!("index {index} is dropped")),
         Piece::Settings { .. }

@@ -37,7 +37,7 @@ pub use meaning::{Meaning, meaning};
 pub use probe::{Probe, plan_probes};
 pub use purge::plan_purge;
 pub use restore::{FUNCTIONS as RESTORE_FUNCTIONS, Kept, kept, plan_restore};
-pub use sql::{Hidden, STATEMENT, with_what_came};
+pub use sql::{Hidden, SESSION_PATH, STATEMENT, Standing, standing, with_what_came};
 pub use undo::plan_undo;
 
 /// What a plan stands on.

@@ -3,13 +3,15 @@
 use super::{Lock, Step, Work, attic_prefix, kept_mark};
 use crate::catalog::Catalog;
 use crate::change::older_writes;
+use crate::version::{ATTIC, OURS, Version, view};
 use crate::{Ident, QualifiedName};
 
 /// The steps that empty the attic of the migration with this number.
 ///
+/// `standing` are the versions that can be used, by their schemas.
 /// Guarantees: nothing goes that has not a name of ours with this number in it; each step may be gone through again.
 #[must_use]
-pub fn plan_purge(catalog: &Catalog, number: u32) -> Vec<Step> {
+pub fn plan_purge(catalog: &Catalog, number: u32, standing: &[(Ident, Version)]) -> Vec<Step> {
     let prefix = attic_prefix(number);
     let is_aside = |name: &Ident| name.as_str().starts_with(&prefix);
     let kept = kept_mark(number);
@@ -30,7 +32,12 @@ pub fn plan_purge(catalog: &Catalog, number: u32) -> Vec<Step> {
             steps.push(Step {
                 name: format!("drop what was put aside of table {name}"),
                 lock: Some((Lock::AccessExclusive, on.clone())),
-                work: Work::Together(vec![format!("ALTER TABLE {on} {}", drops.join(", "))]),
+                work: Work::Together(
+                    views_again(catalog, name, standing)
+                        .into_iter()
+                        .chain([format!("ALTER TABLE {on} {}", drops.join(", "))])
+                        .collect(),
+                ),
             });
         }
     }
@@ -43,6 +50,24 @@ pub fn plan_purge(catalog: &Catalog, number: u32) -> Vec<Step> {
         });
     }
     steps
+}
+
+/// Views of the table that go past a column that was put aside are made anew without it.
+fn views_again(catalog: &Catalog, table: &Ident, standing: &[(Ident, Version)]) -> Vec<String> {
+    let mut statements = Vec::new();
+    for (schema, version) in standing {
+        let seen = version.tables.iter().filter(|(_, seen)| seen.physical == *table);
+        for (name, seen) in seen.filter(|(_, seen)| seen.hidden.iter().any(|hidden| is_put_aside(&hidden.physical))) {
+            statements.push(format!("DROP VIEW IF EXISTS {}", QualifiedName::new(schema, name)));
+            statements.push(format!("DROP VIEW IF EXISTS {}", QualifiedName::new(schema, &name.prefixed(OURS))));
+            statements.extend(view(catalog, schema, name, seen));
+        }
+    }
+    statements
+}
+
+fn is_put_aside(column: &Ident) -> bool {
+    column.as_str().starts_with(ATTIC)
 }
 
 fn called<'a>(name: &'a Ident, prefix: &str) -> &'a str {

@@ -22,6 +22,12 @@ impl Planned {
         }
     }
 
+    /// Its version by the names that its tables and columns have once this is contracted.
+    #[must_use]
+    pub fn version_after(&self) -> Version {
+        renamed_version(&self.version, self)
+    }
+
     /// The pieces of one table in the order in which contract goes through them: names last, so that all others are
     /// found by the names that the plan knows.
     pub(super) fn pieces_of(&self, is_of_table: impl Fn(&Piece) -> bool) -> Vec<&Piece> {

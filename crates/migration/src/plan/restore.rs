@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use switchover_model::Problem;
 
 use super::contract::table_of;
+use super::restore_carried::commented;
 use super::{
     Backfill, Finding, Lock, Piece, Planned, Step, Work, attic, attic_prefix, kept_mark, key_of, ours, version_step,
 };
@@ -63,11 +64,6 @@ END $$;
 /// once all of its rows are; each step may be gone through again.
 /// Assumes: no migration is expanded. Errors: what was put aside is not there any more; nothing was begun.
 pub fn plan_restore(catalog: &Catalog, planned: &Planned, kept: &Kept) -> Result<Vec<Step>, Vec<Problem>> {
-    if planned.pieces.iter().any(|piece| matches!(piece, Piece::Sql { on_complete: true, .. })) {
-        let cause = "its contract was statements of your own, and nothing says what takes them back.";
-        let next = "Go on with the version that is there, and mend it with a next migration.";
-        return Err(vec![Problem::new("NO-WAY-BACK", cause, next)]);
-    }
     let missing = missing(catalog, planned, kept);
     if !missing.is_empty() {
         return Err(missing);
@@ -92,9 +88,10 @@ pub fn plan_restore(catalog: &Catalog, planned: &Planned, kept: &Kept) -> Result
     for piece in &planned.pieces {
         if let Piece::DroppedIndex { index, definition } = piece {
             // As it was right before contract: names in it may have changed since the plan.
-            let mut indexes = kept.tables.values().flat_map(|table| &table.indexes);
-            let definition = indexes.find(|known| known.name == *index).map_or(definition, |known| &known.definition);
+            let was = kept.tables.values().flat_map(|table| &table.indexes).find(|known| known.name == *index);
+            let definition = was.map_or(definition, |was| &was.definition);
             steps.push(build(&catalog.schema, index, definition, None));
+            steps.extend(was.and_then(|was| commented(&catalog.schema, was)));
         }
     }
     steps.push(version_step(catalog, &kept.earlier, &planned.before));
@@ -340,9 +337,14 @@ impl Back<'_> {
                     let mut known = self.known.constraints.iter().filter(|known| known.of_table.is_none());
                     let known = known.find(|known| known.name == *constraint);
                     steps.extend(self.constraint(constraint, known.map_or(definition, |known| &known.definition)));
+                    steps.extend(known.and_then(|known| self.commented(known)));
                 }
                 Piece::NewerRule { until, .. } => steps.push(self.validate(until, None)),
                 Piece::ReplacedStatistics { old, .. } => steps.extend(self.statistics(old)),
+                Piece::MovedSequence { column, sequence, data_type: Some(_), .. } => {
+                    let was = self.column(column).map(|column| super::probe::whole_type(&column.data_type));
+                    last.extend(was.map(|was| format!("ALTER SEQUENCE {sequence} AS {was}")));
+                }
                 Piece::MadeTable { .. }
                 | Piece::MadeIndex { .. }
                 | Piece::MadeColumn { .. }
@@ -351,7 +353,7 @@ impl Back<'_> {
                 | Piece::DroppedTable { .. }
                 | Piece::DroppedIndex { .. }
                 | Piece::RenamedIndex { .. }
-                | Piece::MovedSequence { .. }
+                | Piece::MovedSequence { data_type: None, .. }
                 | Piece::MadeKey { .. }
                 | Piece::RenamedConstraint { .. }
                 | Piece::RenamedColumn { .. }

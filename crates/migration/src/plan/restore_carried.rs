@@ -2,8 +2,15 @@
 
 use super::restore::{Back, build};
 use super::{Lock, Piece, Step, Work, ours};
-use crate::Ident;
-use crate::QualifiedName;
+use crate::catalog::{Index, TableConstraint};
+use crate::{Ident, Literal, QualifiedName};
+
+/// The comment that an index had.
+pub(super) fn commented(schema: &Ident, was: &Index) -> Option<Step> {
+    let index = QualifiedName::new(schema, &was.name);
+    let comment = format!("COMMENT ON INDEX {index} IS {}", Literal(was.comment.as_ref()?));
+    Some(Step { name: format!("comment on {} again", was.name), lock: None, work: Work::Together(vec![comment]) })
+}
 
 impl Back<'_> {
     /// Rules that bind rows of the newer version alone again.
@@ -21,11 +28,13 @@ impl Back<'_> {
 
     /// The column that is NOT NULL in the place of a check.
     pub(super) fn not_null_by(&self, check: &Ident) -> Option<&Ident> {
-        self.pieces().into_iter().find_map(|piece| match piece {
-            Piece::MadeColumn { column, not_null, .. } | Piece::ReplacedColumn { new: column, not_null, .. } => {
-                Some(column).filter(|_| not_null.as_ref() == Some(check))
-            }
-            _ => None,
+        self.pieces().into_iter().find_map(|piece| {
+            let (Piece::MadeColumn { column, not_null, .. } | Piece::ReplacedColumn { new: column, not_null, .. }) =
+                piece
+            else {
+                return None;
+            };
+            Some(column).filter(|_| not_null.as_ref() == Some(check))
         })
     }
 
@@ -33,9 +42,9 @@ impl Back<'_> {
     pub(super) fn key(&self) -> Vec<Ident> {
         let made = self.pieces().into_iter().any(|piece| matches!(piece, Piece::MadeKey { .. }));
         let now = |column: &Ident| {
-            let replaced = self.pieces().into_iter().find_map(|piece| match piece {
-                Piece::ReplacedColumn { old, new, .. } if old == column => Some(new.clone()),
-                _ => None,
+            let replaced = self.pieces().into_iter().find_map(|piece| {
+                let Piece::ReplacedColumn { old, new, .. } = piece else { return None };
+                Some(new.clone()).filter(|_| old == column)
             });
             replaced.filter(|_| made).unwrap_or_else(|| column.clone())
         };
@@ -76,6 +85,14 @@ impl Back<'_> {
             ]),
         });
         steps
+    }
+
+    /// The comment that a constraint had.
+    pub(super) fn commented(&self, was: &TableConstraint) -> Option<Step> {
+        let comment =
+            format!("COMMENT ON CONSTRAINT {} ON {} IS {}", was.name, self.on, Literal(was.comment.as_ref()?));
+        let name = format!("comment on {} of {} again", was.name, self.table);
+        Some(Step { name, lock: None, work: Work::Together(vec![comment]) })
     }
 
     /// Statistics as they were.

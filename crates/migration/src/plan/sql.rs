@@ -11,10 +11,11 @@ use switchover_model::Problem;
 
 use super::contract::drop_index;
 use super::expand::Draft;
+use super::renaming::{renamed_hidden, renamed_version};
 use super::{Lock, Piece, Planned, Step, Work};
 use crate::catalog::Catalog;
 use crate::lint::{Act, Linter, Name, Phase, RanBy, Statement, statements, transactions};
-use crate::version::{Version, VersionColumn, VersionTable, is_ours};
+use crate::version::{OURS, Version, VersionColumn, VersionTable, is_ours};
 use crate::{Ident, Literal, QualifiedName, RawSql};
 
 /// What older versions still have and the version does not show.
@@ -24,6 +25,17 @@ pub struct Hidden {
     pub tables: BTreeSet<Ident>,
     /// Columns by their table.
     pub columns: BTreeMap<Ident, BTreeSet<Ident>>,
+}
+
+/// A version that is in use while another one is contracted, in the names before that.
+#[derive(Debug, Clone)]
+pub struct Standing {
+    /// Its schema.
+    pub schema: Ident,
+    /// What it shows, and whatever else is there and not hidden.
+    pub version: Version,
+    /// What it does not show.
+    pub hidden: Hidden,
 }
 
 /// What the names of steps begin with that are the user's own statements.
@@ -71,15 +83,39 @@ pub(super) fn expand(catalog: &Catalog, schema: &Ident, version: &Version, piece
     all
 }
 
-/// The steps of contract. The version's views go with what they show, and come back without it, in one transaction.
-pub(super) fn contract(catalog: &Catalog, planned: &Planned) -> Vec<Step> {
+/// What the versions of `expanded` migrations show, oldest first.
+#[must_use]
+pub fn standing(catalog: &Catalog, expanded: &[(&Ident, &Planned)]) -> Vec<Standing> {
+    let one = |(place, (schema, planned)): (usize, &(&Ident, &Planned))| {
+        // What the next one stands on is all of it, with what its own statements made.
+        let known = expanded.get(place + 1).map(|(_, next)| &next.before);
+        let version = known.unwrap_or(&planned.version).clone();
+        let of_sql = planned.pieces.iter().find_map(|piece| {
+            let Piece::Sql { hidden, .. } = piece else { return None };
+            Some(hidden.clone()).filter(|_| known.is_none())
+        });
+        let hidden = of_sql.unwrap_or_else(|| hidden(catalog, &version));
+        Standing { schema: (*schema).clone(), version, hidden }
+    };
+    expanded.iter().enumerate().map(one).collect()
+}
+
+/// The steps of contract. The versions' views, which may show what goes, go with it, and come back without it, in one
+/// transaction.
+pub(super) fn contract(catalog: &Catalog, planned: &Planned, standing: &[Standing]) -> Vec<Step> {
     let mut all = Vec::new();
     for piece in &planned.pieces {
-        let Piece::Sql { up, on_complete: true, hidden, version_schema: schema, .. } = piece else { continue };
+        let Piece::Sql { up, on_complete: true, .. } = piece else { continue };
         for mut step in steps(catalog, up).unwrap_or_default() {
             if let Work::Together(statements) = &mut step.work {
-                statements.insert(0, format!("DROP SCHEMA IF EXISTS {schema} CASCADE"));
-                statements.extend(version_again(&catalog.schema, schema, &planned.version, hidden));
+                let drops = standing.iter().map(|one| format!("DROP SCHEMA IF EXISTS {} CASCADE", one.schema));
+                let own = std::mem::take(statements);
+                statements.extend(drops.chain(own));
+                for one in standing {
+                    let (version, hidden) =
+                        (renamed_version(&one.version, planned), renamed_hidden(&one.hidden, planned));
+                    statements.extend(version_again(&catalog.schema, &one.schema, &version, &hidden));
+                }
             }
             all.push(step);
         }
@@ -101,6 +137,27 @@ impl Planned {
     #[must_use]
     pub fn has_no_way_back(&self) -> bool {
         self.pieces.iter().any(|piece| matches!(piece, Piece::Sql { down: None, on_complete: false, .. }))
+    }
+
+    /// Whether contract has statements of the user's own: nothing takes these back.
+    #[must_use]
+    pub fn settles_for_good(&self) -> bool {
+        self.pieces.iter().any(|piece| matches!(piece, Piece::Sql { on_complete: true, .. }))
+    }
+
+    /// This migration without tables and columns that a contract before it took away.
+    #[must_use]
+    pub fn as_far_as_there(&self, catalog: &Catalog) -> Self {
+        let there = |version: &Version| {
+            let mut version = version.clone();
+            version.tables.retain(|_, seen| catalog.tables.contains_key(&seen.physical));
+            for seen in version.tables.values_mut() {
+                let known = &catalog.tables[&seen.physical];
+                seen.columns.retain(|column| known.column(&column.physical).is_some());
+            }
+            version
+        };
+        Self { version: there(&self.version), before: there(&self.before), ..self.clone() }
     }
 }
 
@@ -178,10 +235,13 @@ fn together(catalog: &Catalog, run: &[Statement], texts: Vec<String>, first: usi
     Step { name, lock, work: Work::Together(statements) }
 }
 
-/// Names without a schema are of the schema that is changed.
+/// Where names are looked for in sessions that say nothing else.
+pub const SESSION_PATH: &str = "(SELECT reset_val FROM pg_catalog.pg_settings WHERE name = 'search_path')";
+
+/// Names without a schema are of the schema that is changed, else of where the user's other sessions look.
 fn search_path(schema: &Ident, local: bool) -> String {
     let path = Literal(&format!("{schema}, ")).to_string();
-    format!("SELECT set_config('search_path', {path} || current_setting('search_path'), {local})")
+    format!("SELECT set_config('search_path', {path} || {SESSION_PATH}, {local})")
 }
 
 fn qualified(catalog: &Catalog, name: &Name) -> QualifiedName {
@@ -291,8 +351,9 @@ fn hidden(catalog: &Catalog, version: &Version) -> Hidden {
 
 /// Makes the version's schema anew from what is there.
 fn version_again(base: &Ident, schema: &Ident, version: &Version, hidden: &Hidden) -> Vec<String> {
-    let json = |written: serde_json::Result<String>| written.expect("names and texts can be written as JSON");
-    let (seen, unseen) = (json(serde_json::to_string(&version.tables)), json(serde_json::to_string(hidden)));
+    let seen = version.tables.iter().map(|(name, table)| (name.as_str().to_owned(), shown(name, table)));
+    let seen = serde_json::Value::Object(seen.collect()).to_string();
+    let unseen = serde_json::to_string(hidden).expect("names can be written as JSON");
     let values =
         [seen.as_str(), unseen.as_str(), base.as_str(), schema.as_str()].map(|value| Literal(value).to_string());
     let [seen, unseen, from, to] = &values;
@@ -308,43 +369,89 @@ fn version_again(base: &Ident, schema: &Ident, version: &Version, hidden: &Hidde
     ]
 }
 
+/// A table as [`MAKE_VERSION`] takes it.
+fn shown(name: &Ident, table: &VersionTable) -> serde_json::Value {
+    let hidden = table.hidden.iter().map(|hidden| {
+        let name = hidden.physical.prefixed(OURS);
+        serde_json::json!({ "physical": hidden.physical, "name": name, "default": hidden.default })
+    });
+    serde_json::json!({
+        "physical": table.physical,
+        "columns": table.columns,
+        "between": name.prefixed(OURS),
+        "hidden": hidden.collect::<Vec<_>>(),
+    })
+}
+
 /// One view a table; see `version::view`, whose work it does for tables that are not known when it is planned.
 const MAKE_VERSION: &str = "
     one record;
     given record;
+    columns jsonb;
+    past jsonb;
     list text;
+    source text;
+    target_view text;
+    invoker boolean;
+    granted boolean;
 BEGIN
     FOR one IN
         SELECT coalesce(known.key, class.relname::text) AS name, class.relname::text AS physical, class.oid,
-               coalesce(known.value -> 'columns', '[]') AS columns
+               class.relrowsecurity AS secured, known.value ->> 'between' AS between,
+               coalesce(known.value -> 'columns', '[]') AS columns, coalesce(known.value -> 'hidden', '[]') AS past
           FROM pg_catalog.pg_class AS class
           JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = class.relnamespace
           LEFT JOIN jsonb_each(seen) AS known ON known.value ->> 'physical' = class.relname
          WHERE namespace.nspname = base AND class.relkind IN ('r', 'p') AND NOT class.relispartition
            AND (known.key IS NOT NULL OR NOT starts_with(class.relname::text, '_switchover_') AND NOT hidden -> 'tables' ? class.relname::text)
     LOOP
-        SELECT string_agg(format('%I AS %I', attribute.attname, coalesce(shown.value ->> 'name', attribute.attname::text)), ', '
-                          ORDER BY shown.place NULLS LAST, attribute.attnum)
-          INTO list
+        SELECT jsonb_agg(jsonb_build_object('physical', attribute.attname, 'name', coalesce(shown.value ->> 'name', attribute.attname::text),
+                         'default', shown.value ->> 'default', 'comment', shown.value ->> 'comment')
+                         ORDER BY shown.place NULLS LAST, attribute.attnum), coalesce(bool_or(attribute.attacl IS NOT NULL), false)
+          INTO columns, granted
           FROM pg_catalog.pg_attribute AS attribute
           LEFT JOIN jsonb_array_elements(one.columns) WITH ORDINALITY AS shown(value, place)
             ON shown.value ->> 'physical' = attribute.attname
          WHERE attribute.attrelid = one.oid AND attribute.attnum > 0 AND NOT attribute.attisdropped
            AND (shown.value IS NOT NULL OR NOT starts_with(attribute.attname::text, '_switchover_')
                 AND NOT coalesce(hidden -> 'columns' -> one.physical ? attribute.attname::text, false));
-        EXECUTE format('CREATE VIEW %I.%I WITH (security_invoker = true) AS SELECT %s FROM %I.%I', target, one.name, list, base, one.physical);
-        PERFORM switchover.same_rights(format('%I.%I', base, one.physical), format('%I.%I', target, one.name));
+        SELECT jsonb_agg(gone.value) INTO past
+          FROM jsonb_array_elements(one.past) AS gone(value)
+          JOIN pg_catalog.pg_attribute AS attribute
+            ON attribute.attrelid = one.oid AND attribute.attname = gone.value ->> 'physical' AND NOT attribute.attisdropped
+         WHERE NOT starts_with(attribute.attname::text, '_switchover_attic_');
+        invoker := NOT granted OR one.secured;
+        source := format('%I.%I', base, one.physical);
+        IF past IS NOT NULL THEN
+            target_view := format('%I.%I', target, one.between);
+            SELECT string_agg(format('%I AS %I', shown.value ->> 'physical', shown.value ->> 'name'), ', ') INTO list
+              FROM jsonb_array_elements(coalesce(columns, '[]') || past) AS shown(value);
+            EXECUTE format('CREATE VIEW %s WITH (security_invoker = %s) AS SELECT %s FROM %s', target_view, invoker, list, source);
+            PERFORM switchover.same_rights(source, target_view);
+            PERFORM switchover.same_column_rights(source, shown.value ->> 'physical', target_view, shown.value ->> 'name')
+               FROM jsonb_array_elements(coalesce(columns, '[]') || past) AS shown(value) WHERE granted;
+            FOR given IN SELECT value ->> 'name' AS name, value ->> 'default' AS value FROM jsonb_array_elements(past) LOOP
+                EXECUTE format('ALTER VIEW %s ALTER COLUMN %I SET DEFAULT %s', target_view, given.name, given.value);
+            END LOOP;
+            source := target_view;
+            SELECT jsonb_agg(jsonb_set(shown.value, '{physical}', shown.value -> 'name')) INTO columns
+              FROM jsonb_array_elements(columns) AS shown(value);
+        END IF;
+        target_view := format('%I.%I', target, one.name);
+        SELECT string_agg(format('%I AS %I', shown.value ->> 'physical', shown.value ->> 'name'), ', ') INTO list
+          FROM jsonb_array_elements(columns) AS shown(value);
+        EXECUTE format('CREATE VIEW %s WITH (security_invoker = %s) AS SELECT %s FROM %s', target_view, invoker, list, source);
+        PERFORM switchover.same_rights(source, target_view);
+        PERFORM switchover.same_column_rights(source, shown.value ->> 'physical', target_view, shown.value ->> 'name')
+           FROM jsonb_array_elements(columns) AS shown(value) WHERE granted;
         FOR given IN
-            SELECT shown.value ->> 'name' AS name, shown.value ->> 'default' AS value, shown.value ->> 'comment' AS comment
-              FROM jsonb_array_elements(one.columns) AS shown(value)
-              JOIN pg_catalog.pg_attribute AS attribute
-                ON attribute.attrelid = one.oid AND attribute.attname = shown.value ->> 'physical' AND NOT attribute.attisdropped
+            SELECT value ->> 'name' AS name, value ->> 'default' AS value, value ->> 'comment' AS comment FROM jsonb_array_elements(columns)
         LOOP
             IF given.value IS NOT NULL THEN
-                EXECUTE format('ALTER VIEW %I.%I ALTER COLUMN %I SET DEFAULT %s', target, one.name, given.name, given.value);
+                EXECUTE format('ALTER VIEW %s ALTER COLUMN %I SET DEFAULT %s', target_view, given.name, given.value);
             END IF;
             IF given.comment IS NOT NULL THEN
-                EXECUTE format('COMMENT ON COLUMN %I.%I.%I IS %L', target, one.name, given.name, given.comment);
+                EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', target_view, given.name, given.comment);
             END IF;
         END LOOP;
     END LOOP;

@@ -3,6 +3,7 @@
 use switchover_model::Problem;
 
 use super::{Piece, Planned};
+use crate::Ident;
 use crate::catalog::{Catalog, TableColumn};
 
 impl Planned {
@@ -49,9 +50,12 @@ impl Planned {
     /// What of this migration takes a column away by which writes of versions before earlier migrations are told, and
     /// brings none of its own.
     ///
-    /// `catalog` is as the database has it.
+    /// `catalog` is as the database has it, `earlier` are the migrations that are expanded.
     #[must_use]
-    pub fn unseats(&self, catalog: &Catalog) -> Option<Problem> {
+    pub fn unseats<'a>(&self, catalog: &Catalog, earlier: impl Iterator<Item = &'a Self>) -> Option<Problem> {
+        if let Some(problem) = earlier.filter_map(|earlier| self.takes_key_of(earlier, catalog)).next() {
+            return Some(problem);
+        }
         self.pieces.iter().find_map(|piece| {
             let Piece::DroppedColumn { table, column } = piece else { return None };
             let known = catalog.tables.get(table)?.column(column).filter(|column| tells(column))?;
@@ -64,6 +68,28 @@ impl Planned {
                     known.name
                 );
                 Problem::new("STANDS-ON-PENDING", cause, "Contract that migration first, then drop the column.")
+            })
+        })
+    }
+
+    /// A column on which `earlier` makes the primary key in its contract.
+    fn takes_key_of(&self, earlier: &Self, catalog: &Catalog) -> Option<Problem> {
+        let is_of_key = |table: &Ident, column: &Ident| {
+            earlier.pieces.iter().any(|piece| {
+                let Piece::MadeKey { table: of, index, .. } = piece else { return false };
+                let known = catalog.tables.get(of).into_iter().flat_map(|known| &known.indexes);
+                of == table && known.filter(|known| known.name == *index).any(|known| known.columns.contains(column))
+            })
+        };
+        self.pieces.iter().find_map(|piece| {
+            let (Piece::ReplacedColumn { table, old: column, .. } | Piece::DroppedColumn { table, column }) = piece
+            else {
+                return None;
+            };
+            is_of_key(table, column).then(|| {
+                let cause =
+                    format!("column {column} of {table} becomes a primary key of a migration that is not contracted.");
+                Problem::new("STANDS-ON-PENDING", cause, "Contract that migration first.")
             })
         })
     }

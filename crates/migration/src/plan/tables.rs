@@ -140,6 +140,7 @@ pub(super) fn rename_column(draft: &mut Draft<'_>, table: &Ident, from: &Ident, 
     if let Some(seen) = draft.table_mut(table)?.column_mut(from) {
         seen.name = to.clone();
     }
+    draft.renamed.push((physical.clone(), from.clone(), to.clone()));
     draft.pieces.push(Piece::RenamedColumn { table: physical, from: column, to: to.clone() });
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::names::Word;
-use super::{AppConfig, Hook, Part, Process, ProcessKind};
+use super::{AppConfig, Backup, Database, Hook, Invariant, Part, Process, ProcessKind};
 
 /// One setting that differs. Values of environment variables are never in it, only their names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,7 +85,7 @@ impl Settings {
 
 /// Every setting of a file by its key.
 fn settings(config: &AppConfig) -> BTreeMap<String, Setting> {
-    let AppConfig { name, build, env, secrets_file, processes, shared, route, release, drift } = config;
+    let AppConfig { name, build, env, secrets_file, processes, shared, route, release, database, drift } = config;
     let mut all = Settings(BTreeMap::new());
     all.put("name", Part::Identity, name);
     all.put("drift", Part::Policy, drift.word());
@@ -127,6 +127,9 @@ fn settings(config: &AppConfig) -> BTreeMap<String, Setting> {
     for (at, hook) in release.hooks.iter().enumerate() {
         put_hook(&mut all, &format!("release.hook.{}", at + 1), hook);
     }
+    if let Some(database) = database {
+        put_database(&mut all, database);
+    }
     all.0
 }
 
@@ -154,6 +157,29 @@ fn put_process(all: &mut Settings, key: &str, process: &Process) {
     }
     all.put(format!("{key}.stop.signal"), Part::Revision, stop.signal.word());
     all.put(format!("{key}.stop.grace"), Part::Revision, stop.grace);
+}
+
+fn put_database(all: &mut Settings, database: &Database) {
+    let Database { url, schema, migrations, lock_timeout, backfill_timeout, quiet, attic, .. } = database;
+    let Database { restore_point, backup, invariants, .. } = database;
+    all.put("database.url", Part::Revision, url);
+    all.put("database.schema", Part::Revision, schema);
+    all.put("database.migrations", Part::Revision, migrations.display());
+    all.put("database.lock_timeout", Part::Policy, lock_timeout);
+    all.put("database.backfill_timeout", Part::Policy, backfill_timeout);
+    all.put("database.quiet", Part::Policy, quiet);
+    all.put("database.attic", Part::Policy, attic);
+    all.put("database.restore_point", Part::Policy, restore_point);
+    if let Some(Backup { command, timeout }) = backup {
+        all.put_text("database.backup.command", Part::Policy, command);
+        all.put("database.backup.timeout", Part::Policy, timeout);
+    }
+    for (at, Invariant { name, query, timeout }) in invariants.iter().enumerate() {
+        let key = format!("database.invariant.{}", at + 1);
+        all.put_text(format!("{key}.name"), Part::Policy, name);
+        all.put_text(format!("{key}.query"), Part::Policy, query);
+        all.put(format!("{key}.timeout"), Part::Policy, timeout);
+    }
 }
 
 fn put_hook(all: &mut Settings, key: &str, hook: &Hook) {

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use crate::name::{AppName, Host, ProcessName};
 use crate::time::Span;
 
+use super::database_keys::DATABASE_KEYS;
 use super::{Part, names};
 
 /// The most instances a process type may have in a slot.
@@ -72,7 +73,7 @@ pub(super) struct TextRule {
     pub(super) breaks: fn(&str) -> Option<String>,
 }
 
-const fn key(
+pub(super) const fn key(
     name: &'static str,
     kind: Kind,
     part: Part,
@@ -83,12 +84,12 @@ const fn key(
     Key { name, kind, example, default, required: false, part, doc }
 }
 
-const fn required(mut key: Key) -> Key {
+pub(super) const fn required(mut key: Key) -> Key {
     key.required = true;
     key
 }
 
-const fn later(name: &'static str, example: &'static str, instead: &'static str) -> Key {
+pub(super) const fn later(name: &'static str, example: &'static str, instead: &'static str) -> Key {
     key(name, Kind::Later { instead }, Part::Policy, None, example, "")
 }
 
@@ -97,9 +98,9 @@ const APP_NAME: TextRule = TextRule {
     pattern: "^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$",
     breaks: |text| text.parse::<AppName>().err().map(|error| error.to_string()),
 };
-const COMMAND: TextRule = TextRule { what: "a command", pattern: "\\S", breaks: breaks_command };
+pub(super) const COMMAND: TextRule = TextRule { what: "a command", pattern: "\\S", breaks: breaks_command };
 const FILE: TextRule = TextRule { what: "a path", pattern: "^[^\\u0000]+$", breaks: breaks_path };
-const INSIDE: TextRule = TextRule {
+pub(super) const INSIDE: TextRule = TextRule {
     what: "a path inside the app's directory",
     pattern: "^(?!/)(?!(.*/)?\\.\\.(/|$))[^\\u0000]+$",
     breaks: breaks_inside,
@@ -175,10 +176,13 @@ pub(super) static FILE_KEYS: &[Key] = &[
     key("release", Kind::Table(RELEASE_KEYS), Part::Policy, None, "[release]", "How a release goes."),
     later("platform", "[platform]", "leave it out: instances are processes on this machine"),
     later("traffic", "[traffic]", "leave it out: requests come through the built-in router"),
-    later(
+    key(
         "database",
+        Kind::Table(DATABASE_KEYS),
+        Part::Revision,
+        None,
         "[database]",
-        "leave it out and run migrations that both revisions can live with from a [[release.hook]] at \"provision\"",
+        "The PostgreSQL database whose schema goes along with the releases. Without it releases touch no database.",
     ),
     later("flags", "[flags]", "leave it out"),
 ];
@@ -436,7 +440,7 @@ static RELEASE_KEYS: &[Key] = &[
         Part::Policy,
         Some("5"),
         "keep_revisions = 5",
-        "How many revisions that served stay on disk. Failed ones do not count: of them the newest stays. One that is in a slot, belongs to an unsettled release or was live before the live one always stays.",
+        "How many revisions that served well stay on disk. Those that failed or were taken back do not count: of them the newest stays. One that is in a slot, belongs to an unsettled release or was live before the live one always stays.",
     ),
     key(
         "hook",
@@ -455,7 +459,7 @@ static RELEASE_KEYS: &[Key] = &[
 static HOOK_KEYS: &[Key] = &[
     required(key(
         "stage",
-        Kind::Choice { known: names::HOOK_STAGE, later: names::LATER_HOOK_STAGES },
+        Kind::Choice { known: names::HOOK_STAGE, later: &[] },
         Part::Policy,
         None,
         "stage = \"verify\"",

@@ -4,6 +4,8 @@
 //! what is left and finds the contradictions; `schema`, `reference` and `diff` show the same keys to others.
 
 mod check;
+mod database;
+mod database_keys;
 mod diff;
 mod keys;
 mod mistake;
@@ -14,6 +16,7 @@ mod schema;
 #[cfg(test)]
 mod tests;
 
+pub use database::{Backup, DEFAULT_SCHEMA, DEFAULT_URL_VARIABLE, Database, Invariant};
 pub use diff::{Change, diff};
 pub use keys::{MAX_INSTANCES, MAX_KEPT_REVISIONS, breaks_env_name, nearest};
 pub use mistake::Mistake;
@@ -49,6 +52,9 @@ pub struct AppConfig {
     pub route: Route,
     /// `[release]`.
     pub release: ReleasePolicy,
+    /// `[database]`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<Database>,
     /// `drift`: what to do about changes made behind the tool's back.
     pub drift: Drift,
 }

@@ -48,15 +48,15 @@ words!(STOP_SIGNAL: StopSignal {
 words!(STRATEGY: Strategy { "blue-green" => Strategy::BlueGreen });
 words!(HOOK_STAGE: Stage {
     "build" => Stage::Build,
+    "expand" => Stage::Expand,
     "provision" => Stage::Provision,
     "verify" => Stage::Verify,
     "approve" => Stage::Approve,
     "shift" => Stage::Shift,
     "bake" => Stage::Bake,
     "retire" => Stage::Retire,
+    "contract" => Stage::Contract,
 });
 
 /// Strategies of the design that are not carried out yet.
 pub(super) const LATER_STRATEGIES: &[&str] = &["canary", "linear", "rolling", "ab", "shadow"];
-/// Stages of the design at which no hook runs yet.
-pub(super) const LATER_HOOK_STAGES: &[&str] = &["expand", "contract"];

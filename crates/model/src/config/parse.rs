@@ -15,8 +15,8 @@ use super::keys::FILE_KEYS;
 use super::mistake::Mistake;
 use super::names::Word;
 use super::{
-    AppConfig, Build, Drift, Handover, Health, Hook, OnCrash, PreviewRule, Process, ProcessKind, ReleasePolicy, Route,
-    Stop, StopSignal, Strategy,
+    AppConfig, Backup, Build, DEFAULT_SCHEMA, DEFAULT_URL_VARIABLE, Database, Drift, Handover, Health, Hook, Invariant,
+    OnCrash, PreviewRule, Process, ProcessKind, ReleasePolicy, Route, Stop, StopSignal, Strategy,
 };
 
 /// The longest file that is read, in bytes.
@@ -71,6 +71,7 @@ impl File<'_> {
         let shared = self.shared(mistakes);
         let hosts = self.hosts(mistakes);
         let release = self.release(mistakes);
+        let database = self.database(&shared, mistakes);
         let name = self.root.text("name").and_then(|name| name.parse().ok());
         // Without a valid name there is no default preview host to compare; the name's own mistake is told.
         let name = name?;
@@ -84,6 +85,7 @@ impl File<'_> {
             shared,
             route: route?,
             release,
+            database,
             drift: word::<Drift>(self.root, "drift").unwrap_or_default(),
         })
     }
@@ -96,6 +98,46 @@ impl File<'_> {
             timeout: build.duration("timeout"),
             on_crash: word(&build, "on_crash").unwrap_or(OnCrash::Rerun),
         }
+    }
+
+    fn database(&self, shared: &[PathBuf], mistakes: &mut Mistakes<'_>) -> Option<Database> {
+        if !self.root.has("database") {
+            return None;
+        }
+        let database = self.root.table("database");
+        let migrations = PathBuf::from(database.text("migrations").unwrap_or_default());
+        if let Some(outer) = shared.iter().find(|shared| migrations.starts_with(shared)) {
+            let cause = format!("\"{}\" is shared: migrations belong to a revision", outer.display());
+            mistakes.add(database.place("migrations"), cause, "keep the migrations in a directory that is not shared");
+        }
+        let backup = database.table("backup");
+        let backup = database.has("backup").then(|| Backup {
+            command: backup.text("command").unwrap_or_default(),
+            timeout: backup.duration("timeout"),
+        });
+        let mut names = BTreeSet::new();
+        let mut invariants = Vec::new();
+        for invariant in database.tables("invariant") {
+            let name = invariant.text("name").unwrap_or_default();
+            if !names.insert(name.clone()) {
+                let cause = format!("the invariant \"{name}\" stands here twice");
+                mistakes.add(invariant.place("name"), cause, "give each a name of its own");
+            }
+            let query = invariant.text("query").unwrap_or_default();
+            invariants.push(Invariant { name, query, timeout: invariant.duration("timeout") });
+        }
+        Some(Database {
+            url: database.text("url").unwrap_or_else(|| DEFAULT_URL_VARIABLE.to_owned()),
+            schema: database.text("schema").unwrap_or_else(|| DEFAULT_SCHEMA.to_owned()),
+            migrations,
+            lock_timeout: database.duration("lock_timeout"),
+            backfill_timeout: database.duration("backfill_timeout"),
+            quiet: database.duration("quiet"),
+            attic: database.duration("attic"),
+            restore_point: database.flag("restore_point"),
+            backup,
+            invariants,
+        })
     }
 
     fn processes(&self, mistakes: &mut Mistakes<'_>) -> BTreeMap<ProcessName, Process> {
@@ -216,6 +258,13 @@ impl File<'_> {
                 on_crash: word(hook, "on_crash").unwrap_or(OnCrash::Fail),
             })
             .collect();
+        for hook in release.tables("hook") {
+            let stage: Option<Stage> = word(hook, "stage");
+            if let Some(stage) = stage.filter(|stage| stage.is_of_the_schema() && !self.root.has("database")) {
+                let cause = format!("the app has no [database], so its releases have no stage \"{stage}\"");
+                mistakes.add(hook.place("stage"), cause, "write another stage, or add [database]");
+            }
+        }
         ReleasePolicy {
             strategy: word(&release, "strategy").unwrap_or(Strategy::BlueGreen),
             approve,

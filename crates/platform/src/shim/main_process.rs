@@ -5,13 +5,16 @@ use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::Stdio;
 
-use rustix::process::{Pid, Signal, WaitOptions, WaitStatus};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitOptions, WaitStatus};
 use switchover_model::config::StopSignal;
+use switchover_model::revision::Revision;
 
+use crate::durable;
 use crate::environment::{self, Sealed};
 use crate::instance::{Exit, InstanceSpec};
 use crate::layout::{InstanceDir, RevisionDir};
 use crate::processes::{self, Identity};
+use crate::schema;
 use crate::shell;
 
 /// The process that gets the stop signal and whose end is the app's.
@@ -41,6 +44,12 @@ pub(super) fn start(
         ("PORT", port.map(|port| port.to_string()).unwrap_or_default()),
     ];
     variables.extend(own.map(|(name, value)| (name.to_owned(), value)));
+    let record: Option<Revision> = durable::read_json(&revision.record()).unwrap_or_default();
+    if let Some(schema) = record.and_then(|record| record.schema) {
+        schema::variables(&spec.app, spec.revision, &schema, &mut variables);
+    }
+    let (name, value) = spec.mark();
+    variables.insert(name.to_owned(), value);
     if let Some(lease) = &spec.lease {
         variables.insert("SWITCHOVER_LEASE".to_owned(), environment::path_value(lease));
         variables.insert("SWITCHOVER_ROLE_FILE".to_owned(), environment::path_value(&dir.role()));
@@ -95,6 +104,13 @@ fn exit(status: WaitStatus) -> Exit {
     }
 }
 
+/// Whether this process has any child, running or ended: as long as it has, something of the app may live, for what an app
+/// leaves behind becomes a child of its shim.
+pub(super) fn has_children() -> bool {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    !matches!(rustix::process::waitid(WaitId::All, options), Err(rustix::io::Errno::CHILD))
+}
+
 /// Takes the exit status of every ended child that is not `main`: orphans of the app become children of the shim.
 pub(super) fn reap_orphans(main: &Option<Identity>) {
     let own = i32::try_from(std::process::id()).unwrap_or(0);
@@ -107,7 +123,7 @@ pub(super) fn reap_orphans(main: &Option<Identity>) {
 }
 
 /// The kernel's name of a stop signal.
-pub(super) fn number(signal: StopSignal) -> Signal {
+pub(crate) fn number(signal: StopSignal) -> Signal {
     match signal {
         StopSignal::Term => Signal::TERM,
         StopSignal::Int => Signal::INT,

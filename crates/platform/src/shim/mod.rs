@@ -6,6 +6,7 @@
 //! identity and goes on with it.
 
 mod main_process;
+pub(crate) use main_process::number;
 mod pipes;
 
 use std::collections::BTreeSet;
@@ -26,9 +27,8 @@ use tokio::time::Instant;
 use self::main_process::MainProcess;
 use self::pipes::Pumped;
 use crate::clock;
-use crate::durable::{self, Keep};
 use crate::environment::Sealed;
-use crate::instance::{Exit, Goal, InstanceSpec, Life, Status};
+use crate::instance::{Exit, Goal, Home, InstanceSpec, Life, Status};
 use crate::layout::{InstanceDir, RevisionDir};
 use crate::output::{self, RotatingLog};
 use crate::port::{self, Reserved};
@@ -130,6 +130,10 @@ impl Shim {
         if spec.boot != processes::boot_id()? {
             return Err(io::Error::other("made before the last reboot"));
         }
+        let home = Home::at(dir.state().ok_or(ErrorKind::InvalidInput)?)?;
+        if !spec.is_of(&home) {
+            return Err(io::Error::other("made in another state directory, of which this one is a copy"));
+        }
         let before = dir.read_status()?;
         let log = RotatingLog::open(dir.log())?;
         Ok(Self {
@@ -153,6 +157,9 @@ impl Shim {
         let mut now = self.find_survivor().await?;
         let mut goal = self.dir.read_goal()?;
         loop {
+            if self.is_homeless() && matches!(now, Now::ToStart | Now::Waiting { .. }) {
+                return Ok(());
+            }
             now = match (now, goal) {
                 (Now::ToStart | Now::Waiting { .. }, Goal::Stop) => {
                     return self.write_status(Life::Ended { exit: None, at: clock::now(), overran: false });
@@ -178,7 +185,8 @@ impl Shim {
                 ready = self.control.readable() => {
                     ready?;
                     pipes::drain(&self.control);
-                    goal = self.dir.read_goal()?;
+                    // Once it shall stop, it stops: the file may be gone meanwhile.
+                    goal = if goal == Goal::Stop { goal } else { self.dir.read_goal()? };
                 }
                 _ = terminated.recv() => goal = Goal::Stop,
                 exit = ended(&mut now) => {
@@ -191,7 +199,7 @@ impl Shim {
                 () = sleep_until(deadline) => {
                     if let Now::Stopping { main, overran, .. } = &mut now {
                         *overran = true;
-                        self.kill_everything(main.identity).await;
+                        self.kill_everything(main.identity, false).await;
                     }
                 }
                 () = sleep_until(say_again) => {
@@ -210,8 +218,8 @@ impl Shim {
 
     /// The app of a shim that was killed, if it still runs.
     async fn find_survivor(&mut self) -> io::Result<Now> {
-        let id = self.spec.id.as_str().to_owned();
-        let survivors = processes::members(None, Some((processes::INSTANCE_VARIABLE, &id)));
+        let (name, value) = self.spec.mark();
+        let survivors = processes::members(None, Some((name, &value)));
         let status = self.dir.read_status()?;
         let recorded = status.as_ref().and_then(|status| match &status.life {
             Life::Running { process, .. } | Life::Stopping { process, .. } => Some(*process),
@@ -227,7 +235,7 @@ impl Shim {
         });
         let Some(main) = main else {
             if !survivors.is_empty() {
-                let left = || processes::members(None, Some((processes::INSTANCE_VARIABLE, &id)));
+                let left = || processes::members(None, Some((name, &value)));
                 processes::kill_until_gone(left, |left| note(&self.dir, &cannot_be_killed(left))).await;
             }
             if let Some(Status { life: Life::Running { .. } | Life::Stopping { .. }, .. }) = status {
@@ -286,7 +294,7 @@ impl Shim {
         }
         self.say(Life::Stopping { process: main.identity, since: clock::now() });
         for process in &told {
-            process.signal(main_process::number(self.spec.stop.signal))?;
+            process.signal(number(self.spec.stop.signal))?;
         }
         let kill_at = Instant::now() + self.spec.stop.grace.to_std();
         Ok(Now::Stopping { main, kill_at, told, overran: false })
@@ -307,9 +315,12 @@ impl Shim {
             }
             Now::ToStart | Now::Waiting { .. } => return Ok(Some(now)),
         };
-        self.kill_everything(identity).await;
+        self.kill_everything(identity, true).await;
         let until = Instant::now() + LAST_OUTPUT;
         while self.take_last_output() == Pumped::Full && Instant::now() < until {}
+        if self.is_homeless() {
+            return Ok(None);
+        }
         if goal == Goal::Stop {
             self.write_status(Life::Ended { exit: Some(exit), at: clock::now(), overran })?;
             return Ok(None);
@@ -333,16 +344,29 @@ impl Shim {
     ///
     /// Guarantees: nothing of it lives when this returns, so an instance is never said to have ended, and never started
     /// anew, beside a process of its own. One that the kernel holds back is waited for; `shim.log` names it.
-    async fn kill_everything(&self, main: Identity) {
+    /// `is_reaped`: the main process's exit status was taken.
+    async fn kill_everything(&self, main: Identity, is_reaped: bool) {
         let own = i32::try_from(std::process::id()).unwrap_or(0);
-        let mark = (processes::INSTANCE_VARIABLE, self.spec.id.as_str());
-        let left = || {
-            main_process::reap_orphans(&Some(main));
-            let mut members = processes::members(Some(main), Some(mark));
+        let (name, value) = self.spec.mark();
+        let left = |main_too: bool| {
+            main_process::reap_orphans(&Some(main).filter(|_| !main_too));
+            let mut members = processes::members(Some(main), Some((name, &value)));
             members.extend(processes::children(own));
             members
         };
-        processes::kill_until_gone(left, |left| note(&self.dir, &cannot_be_killed(left))).await;
+        let mut is_told = false;
+        let mut tell = |left: &BTreeSet<Identity>| {
+            if !std::mem::replace(&mut is_told, true) {
+                note(&self.dir, &cannot_be_killed(left));
+            }
+        };
+        processes::kill_until_gone(|| left(false), &mut tell).await;
+        if !main.is_running() && is_reaped {
+            // A process that forks and ends is in no list for long; but as long as it lives, this one has a child.
+            while main_process::has_children() {
+                processes::kill_until_gone(|| left(true), &mut tell).await;
+            }
+        }
     }
 
     /// Reads the pipe itself, not what the runtime has heard of it: an app's last words come with its end.
@@ -359,9 +383,14 @@ impl Shim {
         }
     }
 
+    /// Whether somebody has removed its directory: nothing can be started then, nor anything said.
+    fn is_homeless(&self) -> bool {
+        !self.dir.root.exists()
+    }
+
     fn write_status(&self, life: Life) -> io::Result<()> {
         let status = Status { life, port: self.last_port, restarts: self.restarts };
-        durable::write_json(&self.dir.status(), &status, Keep::WhileBooted)
+        self.dir.write_status(&status)
     }
 }
 

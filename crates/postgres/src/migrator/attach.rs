@@ -10,7 +10,11 @@ use crate::store::{Applied, Phase};
 impl Migrator {
     /// Stops keeping the versions of `name`, the newest expanded migration, in step: its triggers and rules go, its columns
     /// and values stay. For when these are why the older version fails.
-    pub async fn detach(&mut self, name: &str, tell: &mut dyn FnMut(Progress)) -> Result<Applied, MigrateError> {
+    pub async fn detach(
+        &mut self,
+        name: &str,
+        tell: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<Applied, MigrateError> {
         let known = self.applied().await?;
         let newest = newest_called(&known, name)?;
         let applied = match newest.phase {
@@ -33,7 +37,11 @@ impl Migrator {
 
     /// Keeps the versions of `name` in step again, with what the older one wrote meanwhile brought in step. How many rows
     /// differ, and which, is told first.
-    pub async fn attach(&mut self, name: &str, tell: &mut dyn FnMut(Progress)) -> Result<Applied, MigrateError> {
+    pub async fn attach(
+        &mut self,
+        name: &str,
+        tell: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<Applied, MigrateError> {
         let known = self.applied().await?;
         let newest = newest_called(&known, name)?;
         let applied = match newest.phase {

@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 
 use switchover_migration::Ident;
-use switchover_migration::plan::{Planned, kept, plan_contract};
+use switchover_migration::plan::{kept, plan_contract, standing};
 
-use super::{MigrateError, Migrator, Progress, active, busy_with, expanded, refuse_what_is_open};
+use super::{MigrateError, Migrator, Progress, active, busy_with, expanded, planned_ones, refuse_what_is_open};
 use crate::error::{refused, unexpected};
 use crate::store::{Applied, Phase};
 
 impl Migrator {
     /// Leaves the schema to the oldest expanded version and newer ones, or goes on with that. Who is on an older one is not
     /// looked at here: [`Migrator::observe`] does.
-    pub async fn contract(&mut self, tell: &mut dyn FnMut(Progress)) -> Result<Applied, MigrateError> {
+    pub async fn contract(&mut self, tell: &mut (dyn FnMut(Progress) + Send)) -> Result<Applied, MigrateError> {
         let known = self.applied().await?;
         let applied = match known.iter().find(|applied| !applied.phase.is_at_rest()) {
             Some(applied) if applied.phase == Phase::Contracting => applied.clone(),
@@ -22,7 +22,12 @@ impl Migrator {
         self.run(&applied, tell).await?;
         // Names that contract changed are those of the versions that stand on it, too.
         let newer = expanded(&known).filter(|newer| newer.number > applied.number);
-        let renamed = |newer: &Applied| Applied { planned: renamed(&newer.planned, &applied), ..newer.clone() };
+        let after = if applied.planned.settles_for_good() { Some(self.catalog_of(&known).await?) } else { None };
+        let renamed = |newer: &Applied| {
+            let planned = newer.planned.after_contract_of(&applied.planned);
+            let planned = after.as_ref().map(|after| planned.as_far_as_there(after)).unwrap_or(planned);
+            Applied { planned, ..newer.clone() }
+        };
         let newer: Vec<Applied> = newer.map(renamed).collect();
         self.end(applied, Phase::Contracted, &newer).await
     }
@@ -33,7 +38,7 @@ impl Migrator {
     pub async fn contract_to(
         &mut self,
         name: &str,
-        tell: &mut dyn FnMut(Progress),
+        tell: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<Vec<Applied>, MigrateError> {
         let known = self.applied().await?;
         let is_open =
@@ -65,11 +70,16 @@ impl Migrator {
         let mut older = self.versions().await?;
         older.retain(|schema| !newer.contains(&schema));
         let catalog = self.catalog_of(known).await?;
-        let steps = plan_contract(&catalog, &oldest.planned, &active(known), &older);
+        let standing = standing(&catalog, &planned_ones(known));
+        let steps = plan_contract(&catalog, &oldest.planned, &active(known), &older, &standing);
         let earlier = self.earlier(known, &oldest)?;
         let kept = kept(&catalog, &oldest.planned, earlier, self.identities().await?);
-        let applied =
-            Applied { kept: Some(kept), attic_seconds: Some(self.settings.attic.as_secs_f64()), ..oldest.clone() };
+        let comes_back = !oldest.planned.settles_for_good();
+        let applied = Applied {
+            kept: comes_back.then_some(kept),
+            attic_seconds: comes_back.then_some(self.settings.attic.as_secs_f64()),
+            ..oldest.clone()
+        };
         self.begin(applied, Phase::Contracting, &steps).await
     }
 
@@ -100,10 +110,6 @@ impl Migrator {
         }
         Ok(identities)
     }
-}
-
-fn renamed(newer: &Planned, contracted: &Applied) -> Planned {
-    newer.after_contract_of(&contracted.planned)
 }
 
 /// There is no migration of this name in such a phase.

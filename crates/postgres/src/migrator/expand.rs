@@ -19,7 +19,7 @@ impl Migrator {
     pub async fn expand(
         &mut self,
         migration: &Migration,
-        tell: &mut dyn FnMut(Progress),
+        tell: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<Applied, MigrateError> {
         self.undo_edited(std::slice::from_ref(migration), tell).await?;
         let known = self.applied().await?;
@@ -61,7 +61,7 @@ impl Migrator {
     pub async fn undo_edited(
         &mut self,
         migrations: &[Migration],
-        tell: &mut dyn FnMut(Progress),
+        tell: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<bool, MigrateError> {
         let known = self.applied().await?;
         let given = |applied: &&Applied| migrations.iter().find(|given| given.name.as_str() == applied.name);
@@ -134,7 +134,7 @@ impl Migrator {
         let probes = plan_probes(ground, migration).map_err(MigrateError::Refused)?;
         probe::ask(self.client(), &probes).await?;
         let (planned, mut steps) = plan_expand(ground, migration).map_err(MigrateError::Refused)?;
-        if let Some(problem) = planned.unseats(&catalog) {
+        if let Some(problem) = planned.unseats(&catalog, expanded(known).map(|earlier| &earlier.planned)) {
             return Err(MigrateError::Refused(vec![problem]));
         }
         let base = self.named("base")?;

@@ -212,6 +212,13 @@ impl Migrator {
         }
     }
 
+    /// The names of sessions that call themselves instances of `app` ([`application_name`]).
+    pub(crate) async fn tagged(&self, app: &str) -> Result<Vec<String>, MigrateError> {
+        let names = "SELECT DISTINCT application_name FROM pg_catalog.pg_stat_activity
+                      WHERE datname = current_database() AND starts_with(application_name, 'switchover:' || $1 || ':')";
+        Ok(self.client().query(names, &[&app]).await?.iter().map(|row| row.get(0)).collect())
+    }
+
     async fn sessions(&self, versions: &[Ident]) -> Result<Vec<Session>, MigrateError> {
         let names: Vec<&str> = versions.iter().map(Ident::as_str).collect();
         let rows = self.client().query(SESSIONS, &[&names, &STATEMENT_TELLS.as_secs_f64()]).await?;

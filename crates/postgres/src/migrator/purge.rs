@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use switchover_migration::Ident;
 use switchover_migration::plan::plan_purge;
+use switchover_migration::version::Version;
 
-use super::{MigrateError, Migrator, Progress, busy_with};
+use super::{MigrateError, Migrator, Progress, busy_with, expanded};
 use crate::run::{self, Place};
 use crate::store::{self, Applied, PURGING, Phase};
 
@@ -19,9 +21,21 @@ pub enum Purge {
     All,
 }
 
+/// The versions that can be used, by their schemas.
+fn standing(known: &[Applied]) -> Vec<(Ident, Version)> {
+    let open = expanded(known).map(|applied| (applied.version_schema.clone(), applied.planned.version.clone()));
+    let contracted = known.iter().rev().find(|applied| applied.phase == Phase::Contracted);
+    let contracted = contracted.map(|applied| (applied.version_schema.clone(), applied.planned.version_after()));
+    contracted.into_iter().chain(open).collect()
+}
+
 impl Migrator {
     /// Drops for good what contract and undo put aside. Whose attic is emptied can not be restored any more.
-    pub async fn purge(&mut self, what: Purge, tell: &mut dyn FnMut(Progress)) -> Result<Vec<Applied>, MigrateError> {
+    pub async fn purge(
+        &mut self,
+        what: Purge,
+        tell: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<Vec<Applied>, MigrateError> {
         let known = self.applied().await?;
         if let Some(unfinished) = known.iter().find(|applied| !applied.phase.is_at_rest()) {
             return Err(busy_with(unfinished));
@@ -30,7 +44,7 @@ impl Migrator {
         let mut purged = Vec::new();
         for applied in known.iter().filter(|applied| due.contains(&applied.number)) {
             let catalog = self.catalog_of(&known).await?;
-            let steps = plan_purge(&catalog, applied.number);
+            let steps = plan_purge(&catalog, applied.number, &standing(&known));
             if steps.is_empty() && applied.kept.is_none() {
                 continue;
             }

@@ -14,7 +14,7 @@ const BASE: &str = "base";
 impl Migrator {
     /// Takes the newest migration one phase back, or goes on with that: from expanded (whole, half done or detached) to
     /// undone, from contracted to expanded.
-    pub async fn undo(&mut self, tell: &mut dyn FnMut(Progress)) -> Result<Applied, MigrateError> {
+    pub async fn undo(&mut self, tell: &mut (dyn FnMut(Progress) + Send)) -> Result<Applied, MigrateError> {
         let known = self.applied().await?;
         let Some(newest) = known.iter().rev().find(|applied| applied.phase != Phase::Undone) else {
             return Err(refused("NOTHING-TO-UNDO", "no migration is there.", "Look with `switchover db status`."));
@@ -40,7 +40,11 @@ impl Migrator {
     /// Takes expanded migrations back until `name` is the newest; `base` for all of them.
     ///
     /// Errors: there is no such migration, or one that is contracted stands between; nothing was begun.
-    pub async fn undo_to(&mut self, name: &str, tell: &mut dyn FnMut(Progress)) -> Result<Vec<Applied>, MigrateError> {
+    pub async fn undo_to(
+        &mut self,
+        name: &str,
+        tell: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<Vec<Applied>, MigrateError> {
         let known = self.applied().await?;
         let there = known.iter().rev().find(|applied| applied.name == name && applied.phase != Phase::Undone);
         let down_to = match there {
@@ -91,6 +95,16 @@ impl Migrator {
                 "What was there before is not known here.",
             ));
         }
+        if newest.planned.settles_for_good() {
+            return Err(refused(
+                "NO-WAY-BACK",
+                format!(
+                    "contract of {} was statements of your own, and nothing says what takes them back.",
+                    newest.name
+                ),
+                "Go on with the version that is there, and mend it with a next migration.",
+            ));
+        }
         let Some(kept) = &newest.kept else {
             return Err(refused(
                 "ATTIC-EMPTY",
@@ -106,7 +120,7 @@ impl Migrator {
     async fn finish_restore(
         &mut self,
         applied: Applied,
-        tell: &mut dyn FnMut(Progress),
+        tell: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<Applied, MigrateError> {
         self.run(&applied, tell).await?;
         let applied = Applied { kept: None, attic_seconds: None, ..applied };

@@ -10,6 +10,7 @@ use switchover_model::receipt::Ledger;
 use switchover_model::record::{Actor, Attempt, AttemptId, AttemptResult, Draft, Event, IdempotencyKey, Record};
 use switchover_model::release::{Command, Outcome, Stage};
 use switchover_model::revision::{Digest, Revision, RevisionProcess, Source};
+use switchover_model::schema::{RestorePoint, SchemaSeen};
 use switchover_model::seam::{
     Action, Arm, InstanceSeen, Phase, PlatformSeen, Role, Routes, Seen, SlotSpec, TrafficSeen,
 };
@@ -55,6 +56,7 @@ pub(super) fn file() -> AppConfig {
             keep_revisions: 5,
             hooks: Vec::new(),
         },
+        database: None,
         drift: Drift::Correct,
     }
 }
@@ -93,8 +95,14 @@ pub(super) struct Bed {
     pub(super) stops_slowly: bool,
     /// Routes are taken but not seen in force.
     pub(super) router_is_deaf: bool,
+    /// What is asked of the schema does not happen.
+    pub(super) schema_stays: bool,
+    /// Somebody is on an older version all the time.
+    pub(super) old_is_used: bool,
+    /// The migrations of the next revision.
+    pub(super) migrations: Vec<&'static str>,
     pub(super) last: Decision,
-    log: Vec<String>,
+    pub(super) log: Vec<String>,
     keys: u32,
     serial: u32,
 }
@@ -105,6 +113,7 @@ impl Bed {
         let seen = Seen {
             platform: Some(PlatformSeen { at: now, instances: Vec::new(), headroom: None }),
             traffic: Some(TrafficSeen { at: now, ..TrafficSeen::default() }),
+            schema: file.database.is_some().then(SchemaSeen::default),
         };
         Self {
             app: App::new(file.name.clone()),
@@ -117,6 +126,9 @@ impl Bed {
             attempts_hang: false,
             stops_slowly: false,
             router_is_deaf: false,
+            schema_stays: false,
+            old_is_used: false,
+            migrations: Vec::new(),
             last: Decision::default(),
             log: Vec::new(),
             keys: 0,
@@ -216,7 +228,7 @@ impl Bed {
     pub(super) fn pass(&mut self, span: Span) {
         let end = self.now + span;
         self.run();
-        for _ in 0..2_000 {
+        for _ in 0..100_000 {
             let wake = self.last.wake.filter(|wake| *wake <= end);
             self.set_now(wake.unwrap_or(end).max(self.now));
             self.run();
@@ -238,6 +250,13 @@ impl Bed {
         }
         if let Some(traffic) = &mut self.seen.traffic {
             traffic.at = now;
+        }
+        if let Some(schema) = &mut self.seen.schema {
+            schema.at = now;
+            schema.invariants.iter_mut().for_each(|invariant| invariant.at = now);
+            if self.old_is_used {
+                schema.used.insert("older".to_owned(), now);
+            }
         }
     }
 
@@ -261,7 +280,14 @@ impl Bed {
                     self.end(*attempt, AttemptResult::Passed { output: Vec::new() });
                 }
             }
-            Action::Hook { attempt, .. } => {
+            Action::Schema(goal) => self.reach(goal),
+            Action::MarkSchema { release } => {
+                let point = RestorePoint { name: format!("release-{release}"), lsn: Some("0/1".into()), why_not: None };
+                if let Some(schema) = &mut self.seen.schema {
+                    schema.restore_points.insert(*release, point);
+                }
+            }
+            Action::Hook { attempt, .. } | Action::Backup { attempt, .. } => {
                 if !self.attempts_hang {
                     self.end(*attempt, AttemptResult::Passed { output: Vec::new() });
                 }
@@ -370,6 +396,7 @@ impl Bed {
             processes: processes.collect(),
             probe_host: None,
             shared: Vec::new(),
+            schema: self.file.database.as_ref().map(|_| self.schema_of_files()),
             source,
             sealed_at: self.now,
         }
@@ -466,8 +493,10 @@ fn line(event: &Event) -> Option<String> {
         Event::InForce { version, .. } => format!("routes {version} in force"),
         Event::HandedOver { release, to } => format!("{release}: workers to {to}"),
         Event::Switched { release, .. } => format!("{release}: switched"),
-        Event::Undoing { release, cause } => {
-            format!("{release}: undoing, {}", cause.as_ref().map_or("asked for", |cause| &cause.code))
+        Event::Marked { release, point } => format!("{release}: restore point {}", point.name),
+        Event::Undoing { release, cause, detach } => {
+            let how = if *detach { ", detached" } else { "" };
+            format!("{release}: undoing, {}{how}", cause.as_ref().map_or("asked for", |cause| &cause.code))
         }
         Event::Drained { slot, left, .. } => format!("{slot} drained, {left} left"),
         Event::Stopped { slot } => format!("{slot} told to stop"),

@@ -15,7 +15,7 @@ fn a_repeated_key_is_the_same_command() {
     assert_eq!(bed.command_with_key(&deploy, "k").unwrap(), first);
     assert_eq!(bed.records.len(), records);
     let other_body = bed.deploy_command(true);
-    for other in [Command::Rollback { to: None, release: None }, other_body] {
+    for other in [Command::Rollback { to: None, release: None, detach: false }, other_body] {
         assert_eq!(bed.command_with_key(&other, "k").unwrap_err().code, "KEY-REUSED", "{other:?}");
     }
     assert_eq!(bed.records.len(), records);
@@ -54,6 +54,7 @@ fn a_deploy_before_the_shift_supersedes_and_its_slot_is_reused_once_empty() {
         2: provision in green
         deploy asked for
         2: superseded by 3
+        note RELEASE-SUPERSEDED
         3: opened with r3
         green told to stop
         3: build
@@ -168,7 +169,7 @@ fn a_rollback_during_a_shift_takes_what_waits_behind_it_back_too() {
     bed.router_is_deaf = true;
     bed.deploy("v2");
     bed.deploy("v3");
-    bed.command(Command::Rollback { to: None, release: None }).unwrap();
+    bed.command(Command::Rollback { to: None, release: None, detach: false }).unwrap();
     bed.router_is_deaf = false;
     bed.run();
     assert_eq!(bed.outcome(ReleaseId(2)), Some(Outcome::RolledBack { cause: None }));

@@ -25,7 +25,7 @@ fn receipts_close_and_no_request_is_in_two_of_them() {
         serve(&mut bed, 10);
         bed.deploy(content);
         serve(&mut bed, 100);
-        bed.command(Command::Rollback { to: None, release: None }).unwrap();
+        bed.command(Command::Rollback { to: None, release: None, detach: false }).unwrap();
         serve(&mut bed, 1_000);
     }
     bed.pass(Span::from_secs(7_200));
@@ -56,7 +56,7 @@ fn what_came_after_the_way_back_is_not_told_of_the_switch_before_it() {
         serve(&mut bed, 1);
         bed.ledger().by_revision.entry(RevisionId(1)).or_default().last_request = Some(at);
         bed.ledger().by_revision.entry(RevisionId(2)).or_default().first_request = Some(at);
-        bed.command(Command::Rollback { to: None, release: None }).unwrap();
+        bed.command(Command::Rollback { to: None, release: None, detach: false }).unwrap();
         let (now, ledger) = (bed.now, bed.ledger().clone());
         let told = receipt(&bed.app, release, Some(&ledger), now, Evidence::EveryRequest).unwrap();
         assert_eq!(told.switches.len(), 2);
@@ -72,7 +72,7 @@ fn a_bake_that_its_operator_ends_is_undone_and_one_that_fails_has_failed() {
         stages.into_iter().find(|stage| stage.stage == Stage::Bake).map(|stage| stage.state)
     };
     let mut bed = Bed::with_v2_baking(file());
-    bed.command(Command::Rollback { to: None, release: None }).unwrap();
+    bed.command(Command::Rollback { to: None, release: None, detach: false }).unwrap();
     assert_eq!(state_of_bake(&bed), Some(StageState::Undone));
     let mut bed = Bed::with_v2_baking(file());
     let live = bed.served().expect("v2 is live").0;
@@ -197,8 +197,8 @@ fn take(bed: &mut Bed, step: Step) {
             bed.content = format!("v{content}");
             bed.deploy_command(content % 2 == 0)
         }
-        Step::Rollback => Command::Rollback { to: None, release: None },
-        Step::RollbackTo(id) => Command::Rollback { to: Some(RevisionId(id)), release: None },
+        Step::Rollback => Command::Rollback { to: None, release: None, detach: false },
+        Step::RollbackTo(id) => Command::Rollback { to: Some(RevisionId(id)), release: None, detach: false },
         Step::Abort => Command::Abort { release: current },
         Step::Pause => Command::Pause { release: current },
         Step::Resume => Command::Resume { release: current },
@@ -244,7 +244,7 @@ proptest! {
 fn what_a_drain_cut_after_the_next_release_was_opened_is_told_with_its_switch() {
     let mut bed = Bed::with_v2_baking(file());
     bed.seen.traffic.as_mut().unwrap().upgrades.insert(RevisionId(2), 20);
-    bed.command(Command::Rollback { to: None, release: None }).unwrap();
+    bed.command(Command::Rollback { to: None, release: None, detach: false }).unwrap();
     bed.attempts_hang = true;
     bed.deploy("v3");
     bed.ledger().by_revision.entry(RevisionId(2)).or_default().upgrades_cut = 19;

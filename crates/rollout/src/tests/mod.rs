@@ -4,6 +4,8 @@ mod bed;
 mod commands;
 mod lasting;
 mod rollbacks;
+mod schema;
+mod schema_bed;
 mod shown;
 mod stages;
 mod trouble;

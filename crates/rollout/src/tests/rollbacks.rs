@@ -9,12 +9,15 @@ use switchover_model::{ReleaseId, RevisionId, Share, Slot, Span};
 use super::bed::{Bed, file, sick};
 use crate::view::way_back;
 
-const BACK: Command = Command::Rollback { to: None, release: None };
+const BACK: Command = Command::Rollback { to: None, release: None, detach: false };
 
 #[test]
 fn a_rollback_while_warm_is_one_switch_decided_at_once() {
     let mut bed = Bed::with_v2_baking(file());
-    assert_eq!(way_back(&bed.app, &bed.seen, bed.now), WayBack::Instant { to: RevisionId(1), until: None });
+    assert_eq!(
+        way_back(&bed.app, &bed.seen, bed.now),
+        WayBack::Instant { to: RevisionId(1), until: None, ailing: None }
+    );
     bed.command(BACK).unwrap();
     bed.pass(Span::from_secs(60));
     expect![[r#"
@@ -151,7 +154,7 @@ fn an_older_revision_is_reached_by_its_name() {
     let mut bed = Bed::with_v2_baking(file());
     bed.pass(Span::from_secs(3_600));
     bed.deploy("v3");
-    let to = |id| Command::Rollback { to: Some(RevisionId(id)), release: None };
+    let to = |id| Command::Rollback { to: Some(RevisionId(id)), release: None, detach: false };
     assert_eq!(bed.command(to(3)).unwrap_err().code, "ALREADY-LIVE");
     assert_eq!(bed.command(to(9)).unwrap_err().code, "REVISION-UNKNOWN");
     bed.command(to(1)).unwrap();
@@ -192,7 +195,7 @@ fn a_rollback_by_a_new_release_that_was_typed_twice_goes_back_once() {
     assert!(matches!(way_back(&bed.app, &bed.seen, bed.now), WayBack::None { .. }), "status says the same");
     bed.pass(Span::from_secs(100));
     assert_eq!(bed.command(BACK).unwrap_err().code, "ROLLED-BACK-ALREADY");
-    bed.command(Command::Rollback { to: Some(RevisionId(2)), release: None }).unwrap();
+    bed.command(Command::Rollback { to: Some(RevisionId(2)), release: None, detach: false }).unwrap();
     assert_eq!(bed.served(), Some((Slot::Green, RevisionId(2))), "by its name it is one switch away");
 }
 
@@ -236,7 +239,7 @@ fn of_two_who_cancel_one_deploy_none_moves_the_live_revision() {
         "status says what it will do"
     );
     bed.command(BACK).unwrap();
-    let named = Command::Rollback { to: None, release: Some(third) };
+    let named = Command::Rollback { to: None, release: Some(third), detach: false };
     assert_eq!(bed.command(named.clone()).unwrap_err().code, "STALE-COMMAND");
     let refused = bed.command(BACK).unwrap_err();
     expect!["ROLLED-BACK-ALREADY: release 3 was taken back a moment ago, before its switch, and r2 is live as before. Nothing is left to do. To go back from r2, name where to: `switchover rollback --to r1`."].assert_eq(&refused.to_string());
@@ -272,7 +275,7 @@ fn a_full_disk_forbids_a_deploy_and_no_return() {
     bed.seen.platform.as_mut().unwrap().headroom = Some(lack);
     let third = bed.deploy("v3");
     assert!(matches!(bed.outcome(third), Some(Outcome::Aborted { cause: Some(_) })));
-    bed.command(Command::Rollback { to: Some(RevisionId(1)), release: None }).unwrap();
+    bed.command(Command::Rollback { to: Some(RevisionId(1)), release: None, detach: false }).unwrap();
     assert_eq!(bed.served(), Some((Slot::Blue, RevisionId(1))));
 }
 
@@ -281,7 +284,7 @@ fn a_rollback_that_names_an_older_release_is_refused() {
     let mut bed = Bed::with_v2_baking(file());
     bed.boots_forever = true;
     let newer = bed.deploy("v3");
-    let named = |release| Command::Rollback { to: None, release: Some(release) };
+    let named = |release| Command::Rollback { to: None, release: Some(release), detach: false };
     let refused = bed.command(named(ReleaseId(2))).unwrap_err();
     assert_eq!(refused.code, "STALE-COMMAND", "{refused}");
     bed.command(named(newer)).unwrap();

@@ -87,25 +87,25 @@ fn hooks_of_each_stage_run_as_its_last_step_and_the_preview_is_shown_to_them_fir
         2: provision in green
         routes 3: [r1 in blue], preview
         routes 3 in force
-        2: provision hook 1
+        2: provision hook 2
         2: verify in green
-        2: verify hook 2
+        2: verify hook 3
         2: approve
-        2: approve hook 3
+        2: approve hook 4
         2: shift in green
         routes 4: [r2 in green]
         routes 4 in force
         blue drained, 0 left
         2: workers to green
         2: switched
-        2: shift hook 4
+        2: shift hook 5
         2: bake
-        2: bake hook 5
+        2: bake hook 6
         2: succeeded, proven: false
         2: retire
         blue told to stop
         blue empty
-        2: retire hook 6
+        2: retire hook 7
         2: settled
     "#]]
     .assert_eq(&bed.story());

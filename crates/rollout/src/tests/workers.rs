@@ -33,7 +33,7 @@ fn a_stop_first_worker_starts_when_the_old_one_is_gone_both_ways() {
     finish_stops(&mut bed);
     assert_eq!(workers(&mut bed), [(0, 0), (1, 1)]);
     assert_eq!(bed.stage(), Some(Stage::Bake));
-    bed.command(Command::Rollback { to: None, release: None }).unwrap();
+    bed.command(Command::Rollback { to: None, release: None, detach: false }).unwrap();
     assert_eq!(workers(&mut bed), [(0, 0), (0, 1)]);
     finish_stops(&mut bed);
     assert_eq!(workers(&mut bed)[0], (1, 1));
@@ -90,7 +90,7 @@ fn a_lease_is_given_when_the_old_worker_let_go_of_it() {
     let mut bed = Bed::with_v1_live(file_with_worker(Handover::Lease));
     bed.deploy("v2");
     assert_eq!(workers(&mut bed), [(0, 1), (1, 1)], "the old one stands by");
-    bed.command(Command::Rollback { to: None, release: None }).unwrap();
+    bed.command(Command::Rollback { to: None, release: None, detach: false }).unwrap();
     assert_eq!(workers(&mut bed)[0], (1, 1));
 }
 
@@ -120,7 +120,7 @@ fn workers_stay_with_the_traffic_when_a_rollback_in_mid_shift_finds_no_healthy_w
     bed.deploy("v2");
     assert_eq!(bed.stage(), Some(Stage::Shift));
     bed.make(Slot::Blue, &sick());
-    bed.command(Command::Rollback { to: None, release: None }).unwrap();
+    bed.command(Command::Rollback { to: None, release: None, detach: false }).unwrap();
     bed.pass(Span::from_secs(120));
     assert!(matches!(bed.outcome(ReleaseId(2)), Some(Outcome::Failed { .. })));
     assert!(bed.story().contains("2: workers to green"), "the traffic is led there, so the work is done there");

@@ -49,7 +49,7 @@ impl World {
                 (knobs.builds_fail_until, Fault::BuildFails),
                 1_500,
             ),
-            Attempt::Hook { .. } => (
+            Attempt::Hook { .. } | Attempt::Backup { .. } => (
                 HOOK_TIMEOUT,
                 (knobs.hooks_hang_until, Fault::HookHangs),
                 (knobs.hooks_fail_until, Fault::HookFails),
@@ -140,7 +140,9 @@ impl World {
         // Now and then somebody deploys what is there already.
         let earlier = self.book.sealed.values().next_back().filter(|_| self.dice.chance(30));
         let artifact = earlier.map_or_else(|| Digest(format!("{id:0>64}")), |earlier| earlier.artifact.clone());
-        let revision = revision(&config, id, artifact, source, self.moment());
+        let newest = self.book.sealed.values().next_back().and_then(|sealed| sealed.schema.clone());
+        let schema = config.database.as_ref().map(|_| self.schema.next_files(newest.as_ref(), &mut self.dice));
+        let revision = Revision { schema, ..revision(&config, id, artifact, source, self.moment()) };
         let nature = if std::mem::take(&mut self.knobs.sick_revision) {
             self.dice.pick(&[Nature::NeverHealthy, Nature::EndsAtOnce])
         } else if std::mem::take(&mut self.knobs.falling_revision) {
@@ -177,6 +179,7 @@ fn revision(config: &AppConfig, id: RevisionId, artifact: Digest, source: Source
         processes,
         probe_host: config.route.hosts.first().cloned(),
         shared: Vec::new(),
+        schema: None,
         source,
         sealed_at: at,
     }

@@ -65,6 +65,8 @@ pub(crate) struct Book {
     pub(crate) emptying: BTreeSet<Slot>,
     /// Of these, the ones that were seen empty.
     pub(crate) emptied: BTreeSet<Slot>,
+    /// Releases of which a person was told something.
+    pub(crate) noted: BTreeSet<ReleaseId>,
 }
 
 impl Book {
@@ -158,7 +160,7 @@ impl Book {
                 if let Some(entry) = self.releases.get_mut(release) {
                     entry.switched_at = Some(at);
                     entry.answered_at_switch = ledger.as_ref().map(|ledger| {
-                        ledger.by_revision.get(&entry.revision).map_or(0, |counts| counts.answered.iter().sum())
+                        ledger.by_revision.get(&entry.revision).map_or(0, |counts| counts.answered[..4].iter().sum())
                     });
                 }
             }
@@ -187,11 +189,12 @@ impl Book {
             Event::Emptied { slot } => {
                 self.emptied.insert(*slot);
             }
+            Event::Noted { release, .. } => self.noted.extend(*release),
             Event::Waiting { .. }
+            | Event::Marked { .. }
             | Event::HandedOver { .. }
             | Event::Drained { .. }
             | Event::Drifted { .. }
-            | Event::Noted { .. }
             | Event::RouterRestarted { .. } => {}
         }
     }
@@ -227,7 +230,8 @@ impl Book {
             (AttemptResult::Passed { .. }, Attempt::Hook { hook, .. }) => {
                 entry.hooks_passed.insert(hook);
             }
-            (AttemptResult::Passed { .. }, Attempt::Build { .. })
+            (AttemptResult::Failed { .. } | AttemptResult::Passed { .. }, Attempt::Backup { .. })
+            | (AttemptResult::Passed { .. }, Attempt::Build { .. })
             | (AttemptResult::Cancelled | AttemptResult::Lost, _) => {}
         }
     }
@@ -249,7 +253,7 @@ impl Book {
         match self.moving() {
             None => (0, Place::Idle),
             Some(entry) => {
-                let cleared = entry.outcome.is_some() && entry.stage != Stage::Retire;
+                let cleared = entry.outcome.is_some() && entry.stage < Stage::Retire;
                 let place = if entry.undoing || cleared { Place::Undoing } else { Place::At(entry.stage) };
                 (entry.release.0, place)
             }

@@ -85,6 +85,21 @@ impl World {
                 self.knobs.stay_down = true;
                 self.crash();
             }
+            Fault::SchemaUnknown => self.knobs.schema_unknown_until = until,
+            Fault::SchemaFails => self.schema.trouble.fails_until = until,
+            Fault::OldSession => self.schema.trouble.used_until = until,
+            Fault::InvariantBroken => self.schema.trouble.broken_until = until,
+            Fault::SchemaEdited => {
+                let shifting = self.book.releases.values().filter(|entry| entry.outcome.is_none() && entry.shifted);
+                let shifting = shifting.flat_map(|entry| [Some(entry.revision), entry.from]).flatten();
+                let heading = self.book.heading().map(|(_, revision)| revision);
+                let shifting: Vec<_> = shifting.chain(heading).chain(self.serving_or_warm()).collect();
+                let serving: Vec<_> = shifting.into_iter().filter_map(|revision| self.schema_of(revision)).collect();
+                if let Some(name) = self.schema.undo_by_hand(&serving) {
+                    self.tell(|| format!("somebody takes migration {name} back"));
+                    self.met(fault);
+                }
+            }
             Fault::RevisionSick => self.knobs.sick_revision = true,
             Fault::RevisionFallsSick => self.fall_sick(),
         }
@@ -212,6 +227,7 @@ impl World {
         self.chaos = false;
         self.knobs = super::state::Knobs::default();
         self.router.trouble = super::router::Trouble::default();
+        self.schema.trouble = super::schema::Trouble::default();
         self.router.down_until = self.router.down_until.min(self.now + 100 * MILLIS);
         self.restart_at = self.restart_at.min(self.now + 100 * MILLIS);
         self.platform.calm_down(self.now);

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use switchover_model::record::{AttemptResult, Event};
+use switchover_model::schema::{SchemaGoal, SchemaSeen};
 use switchover_model::seam::{
     Action, Arm, ArmGoal, Endpoint, PlatformSeen, Preview, RoutedProcess, Routes, RoutesGoal, Seen, TrafficSeen,
 };
@@ -86,7 +87,11 @@ impl World {
     // === observe ===
 
     fn observe(&mut self) -> Rc<Seen> {
-        let seen = Rc::new(Seen { platform: self.observe_platform(), traffic: self.observe_traffic() });
+        let seen = Rc::new(Seen {
+            platform: self.observe_platform(),
+            traffic: self.observe_traffic(),
+            schema: self.observe_schema(),
+        });
         if self.recent.len() == REMEMBERED {
             self.recent.pop_front();
         }
@@ -111,6 +116,22 @@ impl World {
             self.met(Fault::NoHeadroom);
         }
         Some(seen)
+    }
+
+    fn observe_schema(&mut self) -> Option<SchemaSeen> {
+        let rules = self.book.config.as_ref()?.database.clone()?;
+        if self.now < self.knobs.schema_unknown_until {
+            self.met(Fault::SchemaUnknown);
+            return None;
+        }
+        if self.now < self.schema.trouble.used_until {
+            self.schema.used_at = self.now;
+            self.met(Fault::OldSession);
+        }
+        if self.now < self.schema.trouble.broken_until && !rules.invariants.is_empty() {
+            self.met(Fault::InvariantBroken);
+        }
+        Some(self.schema.observe(&rules, self.now))
     }
 
     fn observe_traffic(&mut self) -> Option<TrafficSeen> {
@@ -167,6 +188,9 @@ impl World {
                 return;
             }
         }
+        if !actions.iter().any(|action| matches!(action, Action::Schema(_))) {
+            self.schema.rest();
+        }
         if repeat_all && whole {
             self.repeat(&actions, seen);
         }
@@ -194,12 +218,17 @@ impl World {
             .iter()
             .map(|instance| (instance.id.as_str(), instance.is_stopping(), instance.role))
             .collect();
-        format!("{instances:?} {:?}", self.router.table)
+        let goal = self.schema.work.as_ref().map(|work| &work.goal);
+        format!("{instances:?} {:?} {goal:?} {:?}", self.router.table, self.schema.points)
     }
 
     fn carry_out(&mut self, action: &Action, seen: &Seen) -> bool {
         match action {
-            Action::Build { attempt, .. } | Action::Hook { attempt, .. } => self.run_attempt(*attempt),
+            Action::Build { attempt, .. } | Action::Hook { attempt, .. } | Action::Backup { attempt, .. } => {
+                self.run_attempt(*attempt);
+            }
+            Action::Schema(goal) => self.ensure_schema(goal),
+            Action::MarkSchema { release } => self.schema.mark(*release),
             Action::CancelAttempt { attempt } => self.cancel_attempt(*attempt),
             Action::Ensure(spec) => {
                 self.watch_ensure(spec);
@@ -227,6 +256,24 @@ impl World {
             }
         }
         true
+    }
+
+    fn ensure_schema(&mut self, goal: &SchemaGoal) {
+        let (revision, beside) = match goal {
+            SchemaGoal::Serve { revision, beside, .. } => (*revision, beside.clone()),
+            SchemaGoal::Leave { revision, .. } => (*revision, Vec::new()),
+            SchemaGoal::Detach { revision, beside, .. } => (*revision, vec![*beside]),
+        };
+        let Some(wanted) = self.schema_of(revision) else { return };
+        let beside: Vec<_> = beside.into_iter().filter_map(|beside| self.schema_of(beside)).collect();
+        let before = self.schema.work.as_ref().map(|work| work.goal.clone());
+        self.schema.ensure(goal, &wanted, &beside, self.now, &mut self.dice);
+        if before.as_ref() != Some(goal) {
+            self.tell(|| format!("schema {goal:?}"));
+        }
+        if std::mem::take(&mut self.schema.has_failed) {
+            self.met(Fault::SchemaFails);
+        }
     }
 
     fn route(&mut self, goal: &RoutesGoal, seen: &Seen) -> bool {
@@ -308,6 +355,7 @@ impl World {
             self.met(Fault::AttemptLost);
         }
         self.watch.before_crash = Some(memory.app);
+        self.schema.rest();
         let away = if std::mem::take(&mut self.knobs.stay_down) {
             self.met(Fault::ControllerDown);
             self.dice.between(5_000, 30_000)

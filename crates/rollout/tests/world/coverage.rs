@@ -18,15 +18,17 @@ pub(crate) enum Place {
 }
 
 impl Place {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Idle,
         Self::At(Stage::Build),
+        Self::At(Stage::Expand),
         Self::At(Stage::Provision),
         Self::At(Stage::Verify),
         Self::At(Stage::Approve),
         Self::At(Stage::Shift),
         Self::At(Stage::Bake),
         Self::At(Stage::Retire),
+        Self::At(Stage::Contract),
         Self::Undoing,
     ];
 
@@ -34,7 +36,7 @@ impl Place {
         match self {
             Self::Idle => 0,
             Self::At(stage) => 1 + stage as usize,
-            Self::Undoing => 8,
+            Self::Undoing => Self::ALL.len() - 1,
         }
     }
 }
@@ -173,18 +175,23 @@ pub(crate) const fn impossible(place: Place, fault: Fault) -> Option<&'static st
         Fault::BuildFails | Fault::BuildHangs if !matches!(place, Place::At(Stage::Build)) => {
             Some("a build runs in the build stage alone")
         }
-        Fault::HookFails | Fault::HookHangs | Fault::AttemptLost
-            if !matches!(place, Place::At(Stage::Verify | Stage::Build)) =>
-        {
-            Some("elsewhere an attempt runs only where the file has a hook: counted when met, not asked for")
+        Fault::HookFails | Fault::HookHangs | Fault::AttemptLost if !matches!(place, Place::At(_)) => {
+            Some("an attempt runs in a stage alone")
         }
-        Fault::HookFails | Fault::HookHangs if !matches!(place, Place::At(Stage::Verify)) => {
-            Some("the hooks asked for stand at verify")
+        Fault::SchemaFails if !matches!(place, Place::At(Stage::Expand | Stage::Contract)) => {
+            Some("the schema is worked on in these stages alone")
+        }
+        Fault::SchemaEdited
+            if !matches!(place, Place::At(Stage::Expand | Stage::Provision | Stage::Verify | Stage::Approve)) =>
+        {
+            Some("only what a release on its way has expanded is nobody else's need")
         }
         Fault::RevisionSick if !matches!(place, Place::At(Stage::Provision)) => {
             Some("a revision that never gets healthy never gets past provision")
         }
-        Fault::IdleSlotDies if matches!(place, Place::Idle) => Some("with no release the other slot is empty"),
+        Fault::IdleSlotDies if matches!(place, Place::Idle | Place::At(Stage::Contract)) => {
+            Some("with no release, and in contract, the other slot is empty")
+        }
         _ => None,
     }
 }

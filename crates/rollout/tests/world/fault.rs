@@ -79,6 +79,17 @@ pub(crate) enum Fault {
     CrashBetweenActions,
     /// Stays away for long.
     ControllerDown,
+    // --- the database ---
+    /// The database can not be asked.
+    SchemaUnknown,
+    /// A step of a migration fails for good.
+    SchemaFails,
+    /// A session of an older version stays.
+    OldSession,
+    /// Rows break the app's invariant.
+    InvariantBroken,
+    /// Somebody takes the newest migration back by hand.
+    SchemaEdited,
     // --- the app itself ---
     /// The new revision never becomes healthy, or ends at once.
     RevisionSick,
@@ -87,7 +98,7 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 37] = [
+    pub(crate) const ALL: [Self; 42] = [
         Self::InstanceCrashes,
         Self::InstanceVanishes,
         Self::LiveSlotDies,
@@ -123,6 +134,11 @@ impl Fault {
         Self::CrashAfterAppend,
         Self::CrashBetweenActions,
         Self::ControllerDown,
+        Self::SchemaUnknown,
+        Self::SchemaFails,
+        Self::OldSession,
+        Self::InvariantBroken,
+        Self::SchemaEdited,
         Self::RevisionSick,
         Self::RevisionFallsSick,
     ];

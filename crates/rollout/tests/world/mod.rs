@@ -1,4 +1,4 @@
-//! The simulated world: a platform, a router, a builder, a journal, operators and a controller in virtual time, thrown by
+//! The simulated world: a platform, a router, a schema, a builder, a journal, operators and a controller in virtual time, thrown by
 //! one seed. The controller's loop drives the real `admit`, `decide` and `fold`; the promises are checked all the way.
 //!
 //! Begin reading at `run` (one run from begin to end), then `controller` (the loop and its crashes), `chaos` (what goes
@@ -19,8 +19,10 @@ pub(crate) mod platform;
 pub(crate) mod room;
 pub(crate) mod router;
 pub(crate) mod run;
+pub(crate) mod schema;
 pub(crate) mod settings;
 pub(crate) mod state;
 pub(crate) mod watch;
 pub(crate) mod watch_actions;
 pub(crate) mod watch_records;
+pub(crate) mod watch_schema;

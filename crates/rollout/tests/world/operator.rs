@@ -53,12 +53,16 @@ impl World {
             Order::Rollback => {
                 // Every other one names the release that is the newest for who asks; some of them are sent late.
                 let newest = self.book.releases.keys().next_back().copied();
-                Command::Rollback { to: None, release: newest.filter(|_| self.sent.len().is_multiple_of(2)) }
+                Command::Rollback {
+                    to: None,
+                    release: newest.filter(|_| self.sent.len().is_multiple_of(2)),
+                    detach: false,
+                }
             }
             Order::RollbackTo => {
                 let newest = self.book.sealed.keys().next_back().map_or(1, |id| id.0);
                 let to = u32::try_from(self.dice.between(0, u64::from(newest) + 1)).unwrap_or(0);
-                Command::Rollback { to: Some(RevisionId(to)), release: None }
+                Command::Rollback { to: Some(RevisionId(to)), release: None, detach: false }
             }
         };
         self.submit_new(&command);
@@ -120,7 +124,7 @@ fn said(command: &Command) -> String {
         Command::Pause { release } => format!("pause {release}"),
         Command::Resume { release } => format!("resume {release}"),
         Command::Abort { release } => format!("abort {release}"),
-        Command::Rollback { to, release } => format!("rollback {to:?} {release:?}"),
+        Command::Rollback { to, release, detach: _ } => format!("rollback {to:?} {release:?}"),
     }
 }
 

@@ -184,14 +184,25 @@ impl World {
             Place::Idle if self.focus.place != Place::Idle || newest == 0 => self.order(Order::Deploy),
             Place::At(Stage::Approve) if wants_undoing => self.order(Order::Abort),
             Place::At(Stage::Approve) => self.approve(),
-            Place::At(Stage::Bake | Stage::Retire) if wants_undoing => self.order(Order::Rollback),
-            Place::At(Stage::Build | Stage::Provision | Stage::Verify | Stage::Shift) if wants_undoing => {
+            Place::At(Stage::Bake | Stage::Retire | Stage::Contract) if wants_undoing => self.order(Order::Rollback),
+            Place::At(Stage::Build | Stage::Expand | Stage::Provision | Stage::Verify | Stage::Shift)
+                if wants_undoing =>
+            {
                 if self.dice.chance(200) {
                     self.order(Order::Abort);
                 }
             }
             Place::Idle
-            | Place::At(Stage::Build | Stage::Provision | Stage::Verify | Stage::Shift | Stage::Bake | Stage::Retire)
+            | Place::At(
+                Stage::Build
+                | Stage::Expand
+                | Stage::Provision
+                | Stage::Verify
+                | Stage::Shift
+                | Stage::Bake
+                | Stage::Retire
+                | Stage::Contract,
+            )
             | Place::Undoing => {}
         }
     }

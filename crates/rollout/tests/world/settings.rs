@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use switchover_model::config::{
-    AppConfig, Build, Drift, Handover, Health, Hook, OnCrash, PreviewRule, Process, ProcessKind, ReleasePolicy, Route,
-    Stop, StopSignal, Strategy,
+    AppConfig, Backup, Build, Database, Drift, Handover, Health, Hook, Invariant, OnCrash, PreviewRule, Process,
+    ProcessKind, ReleasePolicy, Route, Stop, StopSignal, Strategy,
 };
 use switchover_model::release::Stage;
 use switchover_model::{ProcessName, Span};
@@ -15,7 +15,7 @@ use super::fault::Fault;
 use super::focus::Focus;
 
 /// Stages a hook may stand at.
-pub(crate) const HOOK_STAGES: [Stage; 7] = Stage::ALL;
+pub(crate) const HOOK_STAGES: [Stage; 9] = Stage::ALL;
 
 const ROUTED: [(&str, &str); 3] = [("web", "/"), ("api", "/api"), ("admin", "/admin")];
 const WORKERS: [&str; 2] = ["mailer", "cron"];
@@ -53,6 +53,7 @@ pub(crate) fn first(dice: &mut Dice, focus: &Focus) -> AppConfig {
             keep_revisions: u32::try_from(dice.between(1, 4)).unwrap_or(1),
             hooks: Vec::new(),
         },
+        database: (is_of_the_schema(focus) || dice.chance(350)).then(|| database(dice)),
         drift: if dice.chance(850) { Drift::Correct } else { Drift::Report },
     };
     for (name, path) in ROUTED.iter().take(dice.index(3) + 1) {
@@ -64,7 +65,9 @@ pub(crate) fn first(dice: &mut Dice, focus: &Focus) -> AppConfig {
     }
     for _ in 0..dice.pick(&[0, 0, 1, 2]) {
         let hook = hook(dice);
-        config.release.hooks.push(hook);
+        if config.database.is_some() || !hook.stage.is_of_the_schema() {
+            config.release.hooks.push(hook);
+        }
     }
     bend_to(&mut config, focus, dice);
     config
@@ -76,17 +79,63 @@ fn bend_to(config: &mut AppConfig, focus: &Focus, dice: &mut Dice) {
         Place::At(Stage::Approve) => config.release.approve = true,
         Place::At(Stage::Bake) => config.release.bake = Span::from_secs(8),
         Place::At(Stage::Retire) => config.release.keep_warm = Span::from_secs(8),
-        Place::At(Stage::Build | Stage::Provision | Stage::Verify | Stage::Shift) | Place::Undoing | Place::Idle => {}
+        Place::At(Stage::Contract) => {
+            config.release.bake = Span::from_secs(1);
+            config.release.keep_warm = Span::ZERO;
+            if let Some(database) = &mut config.database {
+                database.quiet = Span::from_secs(5);
+            }
+        }
+        Place::At(Stage::Build | Stage::Expand | Stage::Provision | Stage::Verify | Stage::Shift)
+        | Place::Undoing
+        | Place::Idle => {}
     }
-    let at_verify = focus.place == Place::At(Stage::Verify);
+    if focus.fault == Fault::InvariantBroken
+        && let Some(database) = &mut config.database
+    {
+        database.invariants = vec![invariant()];
+    }
     let by_hook = matches!(focus.fault, Fault::HookFails | Fault::HookHangs | Fault::AttemptLost);
-    if at_verify || by_hook {
-        let hook = Hook { stage: Stage::Verify, ..hook(dice) };
+    let stage = match focus.place {
+        Place::At(stage) if by_hook || stage == Stage::Verify => Some(stage),
+        Place::At(_) | Place::Undoing | Place::Idle => None,
+    };
+    if let Some(stage) = stage {
+        let hook = Hook { stage, ..hook(dice) };
         config.release.hooks.push(hook);
     }
     if matches!(focus.fault, Fault::RoutesEdited | Fault::StrayInstance) && dice.chance(800) {
         config.drift = Drift::Correct;
     }
+}
+
+/// Whether the wished meeting needs a database.
+fn is_of_the_schema(focus: &Focus) -> bool {
+    let place = matches!(focus.place, Place::At(stage) if stage.is_of_the_schema());
+    let fault = matches!(
+        focus.fault,
+        Fault::SchemaUnknown | Fault::SchemaFails | Fault::OldSession | Fault::InvariantBroken | Fault::SchemaEdited
+    );
+    place || fault
+}
+
+fn database(dice: &mut Dice) -> Database {
+    Database {
+        url: "DATABASE_URL".to_owned(),
+        schema: "public".to_owned(),
+        migrations: "db/migrations".into(),
+        lock_timeout: Span::from_secs(60),
+        backfill_timeout: Span::from_secs(60),
+        quiet: Span::from_secs(dice.pick(&[0, 1, 3])),
+        attic: Span::from_secs(3_600),
+        restore_point: dice.chance(500),
+        backup: dice.chance(300).then(|| Backup { command: "./backup.sh".to_owned(), timeout: HOOK_TIMEOUT }),
+        invariants: if dice.chance(400) { vec![invariant()] } else { Vec::new() },
+    }
+}
+
+fn invariant() -> Invariant {
+    Invariant { name: "orders have users".to_owned(), query: "SELECT 1".to_owned(), timeout: Span::from_secs(5) }
 }
 
 /// The file of a later deploy or apply: scale, hosts, gates and times change, sometimes the set of workers.

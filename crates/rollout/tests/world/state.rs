@@ -18,6 +18,7 @@ use super::journal::Journal;
 use super::platform::Platform;
 use super::room::Room;
 use super::router::Router;
+use super::schema::Schema;
 use super::watch::Watch;
 
 /// Virtual time begins here.
@@ -41,6 +42,7 @@ pub(crate) struct Knobs {
     pub(crate) platform_stale_until: u64,
     pub(crate) traffic_unknown_until: u64,
     pub(crate) traffic_stale_until: u64,
+    pub(crate) schema_unknown_until: u64,
     pub(crate) lose_actions_until: u64,
     pub(crate) repeat_actions_until: u64,
     pub(crate) slow_actions_until: u64,
@@ -95,6 +97,7 @@ pub(crate) struct World {
     pub(crate) chaos: bool,
     pub(crate) platform: Platform,
     pub(crate) router: Router,
+    pub(crate) schema: Schema,
     pub(crate) journal: Journal,
     pub(crate) book: Book,
     pub(crate) knobs: Knobs,
@@ -122,6 +125,7 @@ impl World {
             chaos: true,
             platform: Platform::new(),
             router: Router::new(),
+            schema: Schema::default(),
             journal: Journal::default(),
             book: Book::default(),
             knobs: Knobs::default(),
@@ -186,18 +190,32 @@ impl World {
             let next = [
                 self.platform.next_change(),
                 self.router.next_change(),
+                self.schema.next_change(),
                 self.late_routes.iter().map(|(at, _)| *at).min(),
             ];
             let next = next.into_iter().flatten().min().unwrap_or(target);
             self.now = next.clamp(self.now + 1, target);
             self.platform.advance(self.now, &mut self.dice);
             self.router.advance(self.now, &self.platform);
+            self.advance_schema();
             self.deliver_late_routes();
             for _ in 0..self.dice.pick(&[0, 0, 1, 2]) {
                 self.request();
             }
             self.take_effects();
             self.watch_moment();
+        }
+    }
+
+    fn advance_schema(&mut self) {
+        self.schema.advance(self.now, &mut self.dice);
+        let live = self.book.heading().map(|(_, revision)| revision);
+        let old = self.platform.instances.iter().any(|instance| Some(instance.revision) != live);
+        if old || self.now < self.schema.trouble.used_until {
+            self.schema.used_at = self.now;
+        }
+        if std::mem::take(&mut self.schema.has_failed) {
+            self.met(Fault::SchemaFails);
         }
     }
 

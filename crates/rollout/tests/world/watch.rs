@@ -27,6 +27,8 @@ pub(crate) struct Watch {
     pub(crate) traffic_unseen: bool,
     /// Somebody started an instance by hand.
     pub(crate) stray_seen: bool,
+    /// Releases whose contract was begun.
+    pub(crate) contracts: std::collections::BTreeSet<ReleaseId>,
     /// Requests that nobody answered.
     pub(crate) unanswered: u64,
 }
@@ -107,6 +109,7 @@ impl World {
             let serving = self.serving();
             self.violate("at most two revisions serve", || format!("{serving:?}"));
         }
+        self.watch_served();
         if !self.router.balances() {
             let ledger = self.router.ledger.clone();
             self.violate("the ledger's sum closes", || format!("{ledger:?}"));
@@ -158,7 +161,7 @@ impl World {
                     self.violate("a command for no release is refused", || format!("{command:?} was admitted"));
                 }
             }
-            Command::Rollback { to: None, release } => {
+            Command::Rollback { to: None, release, detach: _ } => {
                 let newest = self.book.releases.keys().next_back();
                 if release.is_some() && release.as_ref() != newest {
                     self.violate("a stale rollback is refused", || format!("{command:?} was admitted"));
@@ -173,7 +176,9 @@ impl World {
     }
 
     fn watch_refused(&mut self, command: &Command, code: &str) {
-        if let (Command::Rollback { to: None, release: None }, Some((release, _))) = (command, self.warm_way_back()) {
+        if let (Command::Rollback { to: None, release: None, detach: false }, Some((release, _))) =
+            (command, self.warm_way_back())
+        {
             self.violate("a rollback is admitted while the old slot is warm", || format!("{release}: {code}"));
         }
     }
@@ -216,6 +221,7 @@ impl World {
         if fresh {
             self.watch_breach(seen, decision);
         }
+        self.watch_invariants(seen, decision);
         if decision.wake.is_some_and(|wake| wake <= self.moment()) {
             self.violate("a decision looks again later, not at once", || format!("{:?}", decision.wake));
         }

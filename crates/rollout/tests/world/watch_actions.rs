@@ -23,7 +23,7 @@ impl World {
                         self.violate("the live slot is not stopped", || slot.to_string());
                     }
                 }
-                Action::Build { attempt, .. } | Action::Hook { attempt, .. } => {
+                Action::Build { attempt, .. } | Action::Hook { attempt, .. } | Action::Backup { attempt, .. } => {
                     let of = self.book.open_attempts.get(attempt).and_then(|(of, _)| self.book.releases.get(of));
                     let given_up = of.is_some_and(|entry| {
                         let succeeded = matches!(entry.outcome, None | Some(Outcome::Succeeded { .. }));
@@ -33,7 +33,11 @@ impl World {
                         self.violate("an undone release attempts nothing", || format!("{attempt:?}"));
                     }
                 }
-                Action::Ensure(_) | Action::CancelAttempt { .. } | Action::KeepRevisions { .. } => {}
+                Action::Schema(goal) => self.watch_schema_goal(seen, goal),
+                Action::Ensure(_)
+                | Action::CancelAttempt { .. }
+                | Action::MarkSchema { .. }
+                | Action::KeepRevisions { .. } => {}
             }
         }
         let ensured = |slot: Slot| {

@@ -41,6 +41,7 @@ impl World {
             | Event::Commanded { .. }
             | Event::Waiting { .. }
             | Event::Sealed { .. }
+            | Event::Marked { .. }
             | Event::HandedOver { .. }
             | Event::Undoing { .. }
             | Event::Stopped { .. }
@@ -61,7 +62,7 @@ impl World {
     ) -> Option<(&'static str, String)> {
         let entry = self.book.releases.get(&release)?;
         let newer = self.book.releases.keys().next_back() != Some(&release);
-        let cut_short = stage == Stage::Retire && newer;
+        let cut_short = stage >= Stage::Retire && newer;
         if entry.paused && !entry.undoing && !cut_short {
             return Some(("a paused release does not go on", String::new()));
         }
@@ -78,6 +79,11 @@ impl World {
         let platform = self.watch.seen.platform.as_ref();
         if stage == Stage::Provision {
             return self.broken_by_provisioning(entry, slot);
+        }
+        if stage == Stage::Shift
+            && let Some(broken) = self.broken_by_shift_of_schema(entry.revision)
+        {
+            return Some(broken);
         }
         let ready = |slot| self.book.health(platform, slot, entry.revision) == Health::Whole;
         if matches!(stage, Stage::Verify | Stage::Shift) && !entry.slot.is_some_and(ready) {
@@ -110,7 +116,10 @@ impl World {
         let Some(platform) = &self.watch.seen.platform else {
             return Some(("an unseen slot is not taken", String::new()));
         };
-        if let Some(left) = platform.instances.iter().find(|instance| instance.slot == slot) {
+        let is_left = |instance: &&switchover_model::seam::InstanceSeen| {
+            instance.slot == slot && instance.revision != entry.revision
+        };
+        if let Some(left) = platform.instances.iter().find(is_left) {
             return Some(("a slot is empty before it is taken", left.id.to_string()));
         }
         if platform.headroom.is_some() {
@@ -130,7 +139,7 @@ impl World {
         if entry.paused && !entry.undoing {
             return Some(("a paused release does not go on", String::new()));
         }
-        if entry.undoing || entry.outcome.is_some() && entry.stage != Stage::Retire {
+        if entry.undoing || entry.outcome.is_some() && entry.stage < Stage::Retire {
             return Some(("an undone release attempts nothing", String::new()));
         }
         let lost = entry.attempts.iter().any(|(tried, result)| tried == what && *result == AttemptResult::Lost);
@@ -138,6 +147,8 @@ impl World {
         let on_crash = match what {
             Attempt::Build { .. } => config.build.as_ref().map(|build| build.on_crash),
             Attempt::Hook { hook, .. } => config.release.hooks.get(*hook).map(|hook| hook.on_crash),
+            // The same round is not begun twice.
+            Attempt::Backup { .. } => Some(OnCrash::Fail),
         };
         if lost && on_crash == Some(OnCrash::Fail) {
             return Some(("a lost attempt that counts as failed is not run again", String::new()));
@@ -322,7 +333,7 @@ impl World {
         }
         let counts =
             self.watch.seen.traffic.as_ref().and_then(|traffic| traffic.ledger.by_revision.get(&entry.revision));
-        let answered: u64 = counts.map_or(0, |counts| counts.answered.iter().sum());
+        let answered: u64 = counts.map_or(0, |counts| counts.answered[..4].iter().sum());
         if entry.answered_at_switch.is_none_or(|before| answered <= before) {
             return Some((rule, "no answer of it was counted".to_owned()));
         }

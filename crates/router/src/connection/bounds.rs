@@ -19,6 +19,8 @@ pub(crate) const TICK: Duration = Duration::from_millis(100);
 pub(super) const HEAD_TIME: Duration = Duration::from_secs(15);
 /// How long a client connection may be idle between two requests.
 pub(super) const IDLE_TIME: Duration = Duration::from_secs(75);
+/// How long it may be so when the router ends: a request that is on its way is answered, and told that it was the last.
+pub(super) const CLOSING_IDLE_TIME: Duration = Duration::from_secs(1);
 /// How long one connect to an instance may take.
 pub(super) const CONNECT_TIME: Duration = Duration::from_secs(3);
 /// How many instances are tried before a request is answered with 502 or 504.
@@ -29,8 +31,6 @@ pub(super) const ANSWER_HEAD_TIME: Duration = Duration::from_secs(60);
 pub(super) const INFORMATIONAL_MAX: u32 = 16;
 /// How long a body may stand still, in either direction.
 pub(super) const STREAM_IDLE_TIME: Duration = Duration::from_secs(300);
-/// How long nothing may come for a client that has closed its sending side: it may be gone altogether.
-pub(super) const HALF_CLOSED_TIME: Duration = Duration::from_secs(30);
 /// How long a tunnel may be silent in both directions.
 pub(super) const TUNNEL_IDLE_TIME: Duration = Duration::from_secs(3600);
 /// Tunnels that must close do so spread over this time, so that their clients do not come back all at once.
@@ -41,6 +41,10 @@ pub(super) const FRAME_END_TIME: Duration = Duration::from_secs(1);
 pub(super) const LINGER_TIME: Duration = Duration::from_secs(5);
 /// How much is read on then (bytes).
 pub(super) const LINGER_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// How long a client that was turned away is read on, for the same reason.
+pub(super) const SHED_TIME: Duration = Duration::from_secs(1);
+/// How many of those a lane reads on at once; more are closed at once.
+pub(crate) const SHED_MAX: usize = 16;
 /// Longest time an own answer may take to be written.
 pub(super) const OWN_ANSWER_TIME: Duration = Duration::from_secs(5);
 
@@ -50,6 +54,11 @@ pub(super) const UPSTREAM_IDLE_MAX: usize = 256;
 pub(super) const UPSTREAM_IDLE_TIME: Duration = Duration::from_secs(4);
 /// The same for a request that may not be sent twice.
 pub(super) const UPSTREAM_IDLE_TIME_ONCE: Duration = Duration::from_secs(1);
+/// How long a connection must have been quiet before such a request goes on it: an instance that closes behind its answer
+/// without saying so has been heard by then (999 of 1000 such ends came within 6 ms, on two cores with ten times the work).
+pub(super) const UPSTREAM_QUIET_TIME_ONCE: Duration = Duration::from_millis(10);
+/// How long such requests get connections of their own after an instance has closed one behind its answer.
+pub(super) const UPSTREAM_DISTRUST_TIME: Duration = Duration::from_secs(60);
 
 /// Longest request id that is taken over from a trusted sender (bytes).
 pub(super) const REQUEST_ID_BYTES_MAX: usize = 128;

@@ -1,5 +1,6 @@
 //! A client's connection: request after request, in order.
 
+use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
@@ -9,16 +10,18 @@ use std::time::Duration;
 
 use socket2::SockRef;
 use switchover_http1::{Field, Framing, Method, Progress, Version};
-use tokio::io::AsyncWrite;
+use tokio::io::{AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::Asked;
-use super::bounds::{HEAD_TIME, IDLE_TIME, LINGER_BYTES_MAX, LINGER_TIME, OWN_ANSWER_TIME};
+use super::bounds::{
+    CLOSING_IDLE_TIME, HEAD_TIME, IDLE_TIME, LINGER_BYTES_MAX, LINGER_TIME, OWN_ANSWER_TIME, SHED_TIME,
+};
 use super::buffers::Inbound;
 use super::connect::Tries;
 use super::exchange::{Ended, Exchange, Facts};
 use super::flow::Coding;
-use super::lane_io::LaneIo;
+use super::lane_io::{LaneIo, Shed};
 use super::own_answer;
 use super::request_head::{self, Sender};
 use super::response_head;
@@ -31,21 +34,54 @@ use crate::listener::Listener;
 
 /// Serves one client connection to its end.
 ///
-/// Flow: spawned by the acceptor on the lane's own runtime, one task for each connection.
+/// Flow: called by the acceptor on the lane's own runtime, which spawns what comes back: one task for each connection.
+/// Nothing comes back when all seats are taken and the client was turned away: so no burst of clients holds more open
+/// files than there are seats.
 /// Guarantees: every request whose head came whole, or was refused, is counted once with one outcome; requests are
 /// answered in their order; an idle connection holds no buffer; every wait has a bound.
 /// Assumes: `lane.io().tick()` is called regularly.
-pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, lane: Rc<Lane>, listener: Rc<Listener>) {
+pub(crate) fn serve(
+    stream: TcpStream,
+    peer: SocketAddr,
+    lane: Rc<Lane>,
+    listener: Rc<Listener>,
+) -> Option<impl Future<Output = ()>> {
     // Without it the connection is slower, not wrong.
     let _ = stream.set_nodelay(true);
     let seat = lane.io().sit();
-    let address = peer.ip().to_canonical().to_string();
-    let mut client = Client { stream, peer, address, inbound: Inbound::default(), lane: &lane, listener: &listener };
-    match seat {
-        Some(seat) => client.run(&seat).await,
-        None => client.turn_away(),
-    }
-    client.inbound.clear(&lane.io().buffers);
+    let shed = if seat.is_none() { Some(turn_away(&stream, &lane)?) } else { None };
+    Some(async move {
+        let _shed = shed;
+        let Some(seat) = seat else { return read_on(stream).await };
+        let address = peer.ip().to_canonical().to_string();
+        let mut client =
+            Client { stream, peer, address, inbound: Inbound::default(), lane: &lane, listener: &listener };
+        client.run(&seat).await;
+        client.inbound.clear(&lane.io().buffers);
+    })
+}
+
+/// All seats are taken: says so without waiting for anything, and counts it.
+fn turn_away(stream: &TcpStream, lane: &Lane) -> Option<Shed> {
+    lane.count_refused(OwnCause::TooManyConnections);
+    let mut out = Vec::new();
+    let answer = own_answer::to_cause(OwnCause::TooManyConnections);
+    own_answer::write(&mut out, answer, Method::Get, Version::Http11, false);
+    // Best effort: a new socket's send buffer has room for it.
+    let _ = SockRef::from(stream).send(&out);
+    lane.io().shed()
+}
+
+/// Reads a turned-away client on for a moment, so that its answer is not lost to a reset.
+async fn read_on(mut stream: TcpStream) {
+    let mut sink = [0; 1024];
+    let read = async {
+        if stream.shutdown().await.is_ok() {
+            while stream.read(&mut sink).await.is_ok_and(|count| count > 0) {}
+        }
+    };
+    // Over or not, it is closed.
+    let _ = tokio::time::timeout(SHED_TIME, read).await;
 }
 
 /// What comes after a request.
@@ -117,9 +153,18 @@ impl<'a> Client<'a> {
             is_first = false;
             let mut bench = Bench::take(self.io());
             let next = match self.read_head(seat, &mut bench).await {
-                Ok(Some(head_bytes)) => self.serve_request(seat, &mut bench, head_bytes).await,
+                Ok(Some(head_bytes)) => {
+                    seat.end_waiting();
+                    self.serve_request(seat, &mut bench, head_bytes).await
+                }
                 Ok(None) => Next::Close,
+                // Nobody waits for this answer as much as another one waits for the seat.
+                Err((cause, _)) if seat.gives_way() => {
+                    self.lane.count_refused(cause);
+                    Next::Close
+                }
                 Err((cause, answer)) => {
+                    seat.end_waiting();
                     self.lane.count_refused(cause);
                     self.say(seat, &mut bench, answer, Method::Get, Version::Http11, false).await;
                     Next::Linger
@@ -129,7 +174,7 @@ impl<'a> Client<'a> {
             match next {
                 Next::Request => {}
                 Next::Linger => return self.linger(seat).await,
-                Next::Close if !self.inbound.held().is_empty() => return self.linger(seat).await,
+                Next::Close if !seat.gives_way() && !self.inbound.held().is_empty() => return self.linger(seat).await,
                 Next::Close => return,
             }
         }
@@ -142,10 +187,21 @@ impl<'a> Client<'a> {
         }
         let io = self.io();
         seat.allow(if is_first { HEAD_TIME } else { IDLE_TIME });
+        seat.begin_waiting();
+        let mut has_moment = false;
         let (stream, inbound) = (&mut self.stream, &mut self.inbound);
         let came = seat.wait(|cx| match inbound.poll_fill(cx, stream, &io.buffers) {
+            // The reactor may not have told yet of a request that is there.
+            Poll::Pending if seat.gives_way() && has_bytes(stream) => {
+                seat.end_waiting();
+                Poll::Pending
+            }
             // A client that has just come in has its request on the way.
-            Poll::Pending if io.is_closing() && !is_first => Poll::Ready(false),
+            Poll::Pending if io.is_closing() && !is_first && !has_moment => {
+                has_moment = true;
+                seat.allow(CLOSING_IDLE_TIME);
+                Poll::Pending
+            }
             Poll::Pending => Poll::Pending,
             Poll::Ready(Ok(count)) => Poll::Ready(count > 0),
             Poll::Ready(Err(_)) => Poll::Ready(false),
@@ -157,6 +213,7 @@ impl<'a> Client<'a> {
     async fn read_head(&mut self, seat: &Seat, bench: &mut Workbench) -> Result<Option<usize>, (OwnCause, OwnAnswer)> {
         let io = self.io();
         seat.allow(HEAD_TIME);
+        seat.begin_waiting();
         loop {
             match bench.request.parse(self.inbound.held()) {
                 Ok(Progress::Complete { head_bytes }) => return Ok(Some(head_bytes)),
@@ -244,11 +301,16 @@ impl<'a> Client<'a> {
             }
             let client = (&mut self.stream, &mut self.inbound);
             let ended = Exchange::new(io, seat, client, &mut reached.stream, bench, facts).run().await;
+            if reached.is_reused
+                && matches!(ended, Ended::NoAnswer { cause: OwnCause::UpstreamClosed, untouched: true })
+            {
+                io.upstreams.distrust(&reached.endpoint, io.exact_now());
+            }
             let (cause, answer) = match ended {
                 Ended::Answered { status, client_stays, upstream_stays } => {
                     ticket.finish(Outcome::Answered { status });
                     if upstream_stays {
-                        io.upstreams.give(reached.endpoint, reached.stream, io.now_ms());
+                        io.upstreams.give(reached.endpoint, reached.stream, io.exact_now());
                     }
                     return match client_stays {
                         true => Next::Request,
@@ -353,16 +415,6 @@ impl<'a> Client<'a> {
         matches!(seat.wait(|cx| out.poll_flush(cx, stream, inbound)).await, Ok(Ok(())))
     }
 
-    /// All seats are taken: says so without waiting for anything, and counts it.
-    fn turn_away(&mut self) {
-        self.lane.count_refused(OwnCause::TooManyConnections);
-        let mut out = Vec::new();
-        let answer = own_answer::to_cause(OwnCause::TooManyConnections);
-        own_answer::write(&mut out, answer, Method::Get, Version::Http11, false);
-        // Best effort: a new socket's send buffer has room for it.
-        let _ = SockRef::from(&self.stream).send(&out);
-    }
-
     /// An HTTP/1.0 client may take the end of the connection for the end of the answer; a reset tells it otherwise.
     fn break_off(&self, client: Version) {
         match client {
@@ -391,6 +443,11 @@ impl<'a> Client<'a> {
             }
         }
     }
+}
+
+/// Asks the kernel whether anything has come.
+fn has_bytes(stream: &TcpStream) -> bool {
+    SockRef::from(stream).peek(&mut [MaybeUninit::uninit()]).is_ok_and(|count| count > 0)
 }
 
 fn after_own(said: bool, stays: bool) -> Next {

@@ -1,5 +1,6 @@
 //! Getting a connection to an instance for a request.
 
+use rustix::io::Errno;
 use smallvec::SmallVec;
 use tokio::net::TcpStream;
 
@@ -44,9 +45,10 @@ impl Tries {
         fresh: bool,
         once: bool,
     ) -> Result<Reached, OwnCause> {
+        let mut made_room = false;
         while self.failed.len() < CONNECT_TRIES_MAX {
             let Some(endpoint) = ticket.pick(&self.failed) else { break };
-            if !fresh && let Some(stream) = io.upstreams.take(&endpoint, once, io.now_ms()) {
+            if !fresh && let Some(stream) = io.upstreams.take(&endpoint, once, || io.exact_now()) {
                 return Ok(Reached { stream, endpoint, is_reused: true });
             }
             seat.allow(CONNECT_TIME);
@@ -58,6 +60,15 @@ impl Tries {
                     let _ = stream.set_nodelay(true);
                     return Ok(Reached { stream, endpoint, is_reused: false });
                 }
+                // Ours, not the instance's: it says nothing about any instance, so none is passed over for it.
+                Ok(Err(error)) if is_want(&error) => {
+                    if std::mem::replace(&mut made_room, true) {
+                        tracing::debug!(%error, "no connection to an instance can be made");
+                        return Err(OwnCause::OutOfSockets);
+                    }
+                    io.make_room();
+                    continue;
+                }
                 Ok(Err(_)) => OwnCause::ConnectFailed,
                 Err(_) => OwnCause::ConnectTimeout,
             };
@@ -67,4 +78,10 @@ impl Tries {
         }
         Err(self.last)
     }
+}
+
+/// True when the system lacks what a connection needs: descriptors of this process or of all, memory, local ports.
+fn is_want(error: &std::io::Error) -> bool {
+    let wants = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::ADDRNOTAVAIL];
+    error.raw_os_error().is_some_and(|code| wants.iter().any(|want| want.raw_os_error() == code))
 }

@@ -9,7 +9,7 @@ use switchover_http1::{Framing, Method, Progress, Refusal, Version};
 use tokio::io::ReadBuf;
 use tokio::net::TcpStream;
 
-use super::bounds::{ANSWER_HEAD_TIME, HALF_CLOSED_TIME, INFORMATIONAL_MAX, STREAM_IDLE_TIME};
+use super::bounds::{ANSWER_HEAD_TIME, INFORMATIONAL_MAX, STREAM_IDLE_TIME};
 use super::buffers::Inbound;
 use super::flow::FlowError;
 use super::lane_io::LaneIo;
@@ -64,7 +64,7 @@ enum Phase {
 enum ClientSide {
     /// Watched, so that it is noticed when it goes.
     Open,
-    /// It has sent everything; it may be waiting for the answer, or be gone.
+    /// It has sent everything and waits for the answer like any other (RFC 9112 9.6).
     HalfClosed,
     /// It sends on (pipelining); nothing can be seen behind that.
     Busy,
@@ -150,7 +150,6 @@ impl<'a> Exchange<'a> {
         match self.phase {
             Phase::Head if self.request_is_sent() => ANSWER_HEAD_TIME,
             Phase::Head | Phase::Informational => STREAM_IDLE_TIME,
-            Phase::Body { .. } if self.client_side == ClientSide::HalfClosed => HALF_CLOSED_TIME,
             Phase::Body { .. } => STREAM_IDLE_TIME,
         }
     }
@@ -161,11 +160,8 @@ impl<'a> Exchange<'a> {
             Phase::Head if !self.request_is_sent() && self.bench.upload.out.is_flushed() => Ended::BodyTimedOut,
             Phase::Head => Ended::NoAnswer { cause: OwnCause::UpstreamTimeout, untouched: false },
             Phase::Informational => Ended::ClientGone,
-            Phase::Body { .. }
-                if !self.bench.download.out.is_flushed() || self.client_side == ClientSide::HalfClosed =>
-            {
-                Ended::ClientGone
-            }
+            Phase::Body { .. } if !self.bench.download.out.is_flushed() => Ended::ClientGone,
+            // The instance stood still, whether its client has ended its own side or not.
             Phase::Body { status, .. } => Ended::Broken { status },
         }
     }

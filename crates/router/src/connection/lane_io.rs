@@ -2,8 +2,9 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::time::Duration;
 
-use super::bounds::WORKBENCHES_KEPT_MAX;
+use super::bounds::{SHED_MAX, WORKBENCHES_KEPT_MAX};
 use super::buffers::BufferPool;
 use super::request_id::RequestIds;
 use super::roster::{Roster, Seat};
@@ -25,6 +26,17 @@ pub(crate) struct LaneIo {
     workbenches: RefCell<Vec<Box<Workbench>>>,
     closing: Cell<bool>,
     swept_ms: Cell<u64>,
+    shed: Rc<Cell<usize>>,
+}
+
+/// Counts one turned-away client until dropped.
+#[derive(Debug)]
+pub(super) struct Shed(Rc<Cell<usize>>);
+
+impl Drop for Shed {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
 }
 
 impl LaneIo {
@@ -38,6 +50,7 @@ impl LaneIo {
             workbenches: RefCell::default(),
             closing: Cell::new(false),
             swept_ms: Cell::new(0),
+            shed: Rc::default(),
         }
     }
 
@@ -48,12 +61,12 @@ impl LaneIo {
         let now = self.roster.now_ms();
         if now.saturating_sub(self.swept_ms.get()) >= SWEEP_MS {
             self.swept_ms.set(now);
-            self.upstreams.sweep(now);
+            self.upstreams.sweep(self.exact_now());
         }
     }
 
     #[cfg(test)]
-    pub(super) fn skip(&self, time: std::time::Duration) {
+    pub(super) fn skip(&self, time: Duration) {
         self.roster.skip(time);
         self.swept_ms.set(0);
     }
@@ -61,6 +74,11 @@ impl LaneIo {
     /// Milliseconds since the lane began, as of the last tick.
     pub(crate) fn now_ms(&self) -> u64 {
         self.roster.now_ms()
+    }
+
+    /// Time since the lane began, for what a tick is too coarse for.
+    pub(super) fn exact_now(&self) -> Duration {
+        self.roster.exact_now()
     }
 
     /// From now on connections end after their present request, idle ones at once.
@@ -81,6 +99,20 @@ impl LaneIo {
     /// Closes the idle connections to an instance that left the table.
     pub(crate) fn forget(&self, endpoint: &Endpoint) {
         self.upstreams.forget(endpoint);
+    }
+
+    /// The system has no connection left: frees what waits for requests that may never come.
+    pub(crate) fn make_room(&self) {
+        self.upstreams.clear();
+        self.roster.make_room();
+    }
+
+    /// A turned-away client that is read on for a moment; nothing when there are many of them.
+    pub(super) fn shed(&self) -> Option<Shed> {
+        (self.shed.get() < SHED_MAX).then(|| {
+            self.shed.set(self.shed.get() + 1);
+            Shed(Rc::clone(&self.shed))
+        })
     }
 
     /// Client connections open now.

@@ -60,6 +60,10 @@ pub(super) fn to_cause(cause: OwnCause) -> OwnAnswer {
             let retry_after_seconds = Some(RETRY_AFTER_SECONDS);
             OwnAnswer { status: 503, text: "too many connections", retry_after_seconds }
         }
+        OwnCause::OutOfSockets => {
+            let retry_after_seconds = Some(RETRY_AFTER_SECONDS);
+            OwnAnswer { status: 503, text: "the router has no connection left", retry_after_seconds }
+        }
         OwnCause::ConnectFailed => plain(502, "no instance took the connection"),
         OwnCause::ConnectTimeout => plain(504, "no instance took the connection in time"),
         OwnCause::UpstreamClosed => plain(502, "the instance closed the connection before it answered"),

@@ -30,7 +30,7 @@ pub(super) fn write(
     let fields = head.fields();
     let trusted = |name: Name| if sender.is_trusted { fields.first_known(name) } else { None };
     let mut cookies = Vec::new();
-    let mut writer = HeadWriter::request(out, head.method_bytes(), head.path_and_query());
+    let mut writer = HeadWriter::request(out, head.method_bytes(), &head.path_and_query());
     writer.kept(fields, |field| match field.name() {
         Name::XForwardedFor | Name::XForwardedProto | Name::XForwardedHost | Name::XRequestId => false,
         Name::Forwarded | Name::ForwardedLike => sender.is_trusted,
@@ -48,6 +48,7 @@ pub(super) fn write(
         | Name::Trailer
         | Name::Upgrade
         | Name::Http2Settings
+        | Name::Disguised
         | Name::Cookie
         | Name::Other => match passes(field) {
             Passes::Whole => true,

@@ -39,6 +39,24 @@ impl Router {
     pub(crate) fn start(lanes: usize) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let child = spawn(directory.path(), "127.0.0.1:0", lanes);
+        Self::of(directory, child)
+    }
+
+    /// One that may have so many files open.
+    pub(crate) fn start_with_files(lanes: usize, files: usize) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let child = Command::new("sh")
+            .args(["-c", "ulimit -n \"$0\" && exec \"$@\"", &files.to_string()])
+            .arg(program())
+            .args(["router", "--http", "127.0.0.1:0", "--lanes", &lanes.to_string(), "--state"])
+            .arg(directory.path())
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        Self::of(directory, child)
+    }
+
+    fn of(directory: tempfile::TempDir, child: Child) -> Self {
         let client = RouterClient::new(directory.path());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let mut router = Self { directory, child, http: "127.0.0.1:1".parse().unwrap(), client, runtime };
@@ -117,7 +135,7 @@ pub(crate) fn program() -> PathBuf {
     env!("CARGO_BIN_EXE_router-bed").into()
 }
 
-fn spawn(directory: &Path, http: &str, lanes: usize) -> Child {
+pub(crate) fn spawn(directory: &Path, http: &str, lanes: usize) -> Child {
     Command::new(program())
         .args(["router", "--state"])
         .arg(directory)

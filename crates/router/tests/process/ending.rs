@@ -1,14 +1,15 @@
 //! Starting, being found, and ending.
 
-use std::io::Write;
+use std::io::{Read as _, Write};
 use std::num::NonZeroUsize;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rustix::process::{Pid, Signal, kill_process};
 use switchover_router::RouterOptions;
 use switchover_router::spawn::{SpawnError, ensure_running};
 
-use crate::bed::{Router, Upstream, program, read_answer, routes, wait_for};
+use crate::bed::{Router, Upstream, assert_closes, program, read_answer, routes, spawn, wait_for};
 
 #[test]
 fn a_router_told_to_end_finishes_what_is_on_and_refuses_what_is_new() {
@@ -25,7 +26,7 @@ fn a_router_told_to_end_finishes_what_is_on_and_refuses_what_is_new() {
     kill_process(pid, Signal::TERM).unwrap();
     wait_for("nothing listens any more", || std::net::TcpStream::connect(router.http).is_err());
     assert!(router.child.try_wait().unwrap().is_none(), "it waits for the slow request");
-    assert!(router.block_on(router.client.status()).unwrap().is_stopping);
+    assert!(router.block_on(router.client.status()).is_err(), "its directory is a successor's");
     blue.open_gate();
     assert_eq!(read_answer(&mut slow).unwrap(), "200 blue");
     assert!(router.child.wait().unwrap().success());
@@ -75,10 +76,13 @@ fn two_callers_start_one_router_and_a_third_finds_it() {
         let executable = program();
         let (one, two) = tokio::join!(ensure_running(&executable, &options), ensure_running(&executable, &options));
         let (one, two) = (one.unwrap(), two.unwrap());
+        assert!(one.is_new != two.is_new, "one of them started it");
+        let (one, two) = (one.client, two.client);
         let status = one.status().await.unwrap();
         assert_eq!(status.pid, two.status().await.unwrap().pid);
         let third = ensure_running(&executable, &options).await.unwrap();
-        assert_eq!(third.status().await.unwrap().pid, status.pid);
+        assert!(!third.is_new);
+        assert_eq!(third.client.status().await.unwrap().pid, status.pid);
 
         // Elsewhere is said, not silently ignored.
         let wanted = "127.0.0.1:9".parse().unwrap();
@@ -88,11 +92,14 @@ fn two_callers_start_one_router_and_a_third_finds_it() {
         let refused = ensure_running(&executable, &wider).await.unwrap_err();
         assert!(matches!(refused, SpawnError::OtherLanes { runs: 1, wanted: 2 }), "{refused}");
         let whatever = RouterOptions { lanes: None, ..options.clone() };
-        assert_eq!(ensure_running(&executable, &whatever).await.unwrap().status().await.unwrap().pid, status.pid);
+        assert_eq!(
+            ensure_running(&executable, &whatever).await.unwrap().client.status().await.unwrap().pid,
+            status.pid
+        );
 
         // One that is ending is waited for, then a new one is started.
         one.shutdown().await.unwrap();
-        let next = ensure_running(&executable, &options).await.unwrap();
+        let next = ensure_running(&executable, &options).await.unwrap().client;
         let log = std::fs::read_to_string(options.directory.join("log")).unwrap();
         assert_ne!(next.status().await.expect(&log).pid, status.pid);
 
@@ -132,4 +139,61 @@ fn a_running_routers_log_is_put_aside_when_it_is_too_long() {
     child.kill().unwrap();
     child.wait().unwrap();
     assert_eq!(std::fs::metadata(&log).unwrap().len(), 0);
+}
+
+#[test]
+fn a_successor_serves_while_the_one_before_finishes_and_nobody_is_refused_meanwhile() {
+    let mut router = Router::start(2);
+    let blue = Upstream::start("blue");
+    router.ensure(&routes(1, &[(1, true, &[&blue])]));
+    let mut slow = router.connect();
+    slow.write_all(b"GET /slow HTTP/1.1\r\nHost: shop\r\n\r\n").unwrap();
+    wait_for("the slow request arrives", || blue.asked() == 1);
+    let (over, asked) = (AtomicBool::new(false), AtomicU64::new(0));
+    let http = router.http;
+    let mut before = std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..4)
+            .map(|_| {
+                scope.spawn(|| {
+                    while !over.load(Ordering::SeqCst) {
+                        let mut client = std::net::TcpStream::connect(http).unwrap();
+                        client.write_all(b"GET / HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n").unwrap();
+                        let mut answer = String::new();
+                        client.read_to_string(&mut answer).unwrap();
+                        assert!(answer.ends_with("blue"), "{answer:?}");
+                        asked.fetch_add(1, Ordering::SeqCst);
+                    }
+                })
+            })
+            .collect();
+        wait_for("clients are served", || asked.load(Ordering::SeqCst) > 20);
+        kill_process(Pid::from_child(&router.child), Signal::TERM).unwrap();
+        let socket = router.directory.path().join("control.sock");
+        wait_for("its directory is free", || !socket.exists());
+        let next = spawn(router.directory.path(), &http.to_string(), 2);
+        let before = std::mem::replace(&mut router.child, next);
+        router.wait_until_serving();
+        let served = asked.load(Ordering::SeqCst);
+        wait_for("clients are served by the successor", || asked.load(Ordering::SeqCst) > served + 50);
+        // What the one before has in flight is still seen, so that nobody takes its instances away.
+        let seen = router.observe();
+        assert!(seen.in_flight[&switchover_model::RevisionId(1)] >= 1, "{seen:?}");
+        over.store(true, Ordering::SeqCst);
+        for client in clients {
+            client.join().unwrap();
+        }
+        before
+    });
+    assert!(before.try_wait().unwrap().is_none(), "it waits for the slow request");
+    blue.open_gate();
+    assert_eq!(read_answer(&mut slow).unwrap(), "200 blue");
+    assert!(before.wait().unwrap().success());
+    let all = asked.into_inner() + 1;
+    wait_for("every request is counted once", || {
+        let seen = router.observe();
+        assert_closes(&seen.ledger);
+        assert_eq!((seen.ledger.lost_with_router, seen.ledger.own.len()), (0, 0), "{seen:?}");
+        seen.in_flight.is_empty() && seen.ledger.accepted == all && seen.ledger.in_flight == 0
+    });
+    assert!(router.directory.path().join("control.sock").exists(), "the successor's socket is left alone");
 }

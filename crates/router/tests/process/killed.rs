@@ -164,3 +164,23 @@ fn a_router_killed_under_load_counts_every_request_once_and_those_in_flight_as_l
     assert!(counted <= begun && counted + ledger.lost_with_router > answered, "{answered} {begun} {ledger:?}");
     assert!(ledger.accepted <= begun, "{begun} {ledger:?}");
 }
+
+#[test]
+fn a_table_that_could_not_be_kept_is_kept_as_soon_as_it_can_be() {
+    let mut router = Router::start(1);
+    let (blue, green) = (Upstream::start("blue"), Upstream::start("green"));
+    router.ensure(&routes(1, &[(1, true, &[&blue]), (2, false, &[&green])]));
+    // Nobody can write a file where a folder is.
+    let beside = router.directory.path().join("table.json.new");
+    std::fs::remove_file(&beside).unwrap();
+    std::fs::create_dir(&beside).unwrap();
+    router.ensure(&routes(2, &[(1, false, &[&blue]), (2, true, &[&green])]));
+    assert!(router.get("shop").ends_with("green"), "a disk never forbids a switch");
+    let problem = |router: &Router| router.block_on(router.client.status()).unwrap().kept_problem;
+    assert!(problem(&router).unwrap().contains("can not be kept"));
+    std::fs::remove_dir(&beside).unwrap();
+    wait_for("it is kept", || problem(&router).is_none());
+    router.kill();
+    router.start_again(1);
+    assert!(router.get("shop").ends_with("green"));
+}

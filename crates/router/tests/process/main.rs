@@ -6,5 +6,6 @@ mod bed;
 mod conformance;
 mod ending;
 mod killed;
+mod open_files;
 mod preview;
 mod switching;

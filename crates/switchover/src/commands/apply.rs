@@ -36,11 +36,18 @@ impl Apply {
                 say::line("no change");
             }
             plan.changes.iter().for_each(say::line);
-            plan.notes.iter().for_each(|note| say::line(format_args!("note: {note}")));
         }
         if self.dry_run {
+            if !plan.changes.is_empty() {
+                say::line("nothing was changed; without --dry-run these settings are put in force");
+            }
+            if !plan.notes.is_empty() {
+                say::line("and this is noted then:");
+                plan.notes.iter().for_each(|note| say::sentence(format_args!("  {note}")));
+            }
             return Ok(Exit::Succeeded);
         }
+        // The notes come with the answer to the command.
         steer::give(shared, &daemon, &app, &command, &format!("{app}: the policy is in force")).await
     }
 }

@@ -74,7 +74,7 @@ impl Deploy {
         };
         if !shared.json {
             for note in &answer.notes {
-                crate::say::line(format_args!("note: {note}"));
+                crate::say::sentence(format_args!("note: {note}"));
             }
         }
         let until = match goal {

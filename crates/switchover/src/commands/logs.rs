@@ -24,10 +24,10 @@ const AGAIN_PAUSE: Duration = Duration::from_secs(1);
 /// With --json each line is one JSON object of its own: a log has no end that one object could wait for.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Logs {
-    /// Go on with new lines until Ctrl-C
+    /// Go on with new lines until Ctrl-C, which ends it with 0
     #[arg(short, long)]
     follow: bool,
-    /// How many of the last lines, of each instance
+    /// How many of the last lines, of each instance; 0 for none, with --follow only new ones are shown
     #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 100)]
     lines: u32,
     /// Also of instances that have ended

@@ -22,7 +22,7 @@ struct ManView<'a> {
 /// Print the manual page, or write the pages of all commands
 #[derive(Debug, clap::Args)]
 pub(crate) struct Man {
-    /// Write one page a command into this directory instead
+    /// Write one page a command into this directory instead; it is made where there is none
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
 }
@@ -32,7 +32,9 @@ impl Man {
         let view = ManView { schema_version: SCHEMA_VERSION, page: None, directory: None };
         match self.dir {
             Some(dir) => {
-                clap_mangen::generate_to(Cli::command(), &dir).map_err(|error| not_written(&dir, &error))?;
+                std::fs::create_dir_all(&dir)
+                    .and_then(|()| clap_mangen::generate_to(Cli::command(), &dir))
+                    .map_err(|error| not_written(&dir, &error))?;
                 if shared.json {
                     say::json(&ManView { directory: Some(&dir), ..view });
                 }

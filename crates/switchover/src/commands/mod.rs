@@ -2,6 +2,7 @@
 
 pub(crate) mod abort;
 pub(crate) mod apply;
+pub(crate) mod apps;
 pub(crate) mod completions;
 pub(crate) mod db;
 #[cfg(feature = "demo")]

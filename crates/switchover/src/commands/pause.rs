@@ -8,7 +8,7 @@ use crate::failure::Done;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Pause {
     /// The release that is meant [default: the newest one without an outcome]
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", value_parser = steer::release)]
     release: Option<u32>,
 }
 

@@ -19,7 +19,7 @@ pub(crate) struct Plan {
     /// Plan a rollback instead
     #[arg(long, conflicts_with_all = ["artifact", "image", "git", "env", "replace"])]
     rollback: bool,
-    /// Plan a rollback to this revision
+    /// Plan a rollback to this revision, with --rollback
     #[arg(long, value_name = "rN", requires = "rollback")]
     to: Option<RevisionId>,
 }
@@ -28,7 +28,7 @@ impl Plan {
     pub(crate) async fn run(self, shared: &Shared) -> Done {
         let daemon = shared.daemon()?;
         let (app, command) = if self.rollback {
-            (shared.app(&daemon).await?, Command::Rollback { to: self.to, release: None })
+            (shared.app(&daemon).await?, Command::Rollback { to: self.to, release: None, detach: false })
         } else {
             let file = shared.file()?;
             (file.config.name.clone(), self.what.command(file)?)

@@ -10,7 +10,7 @@ use crate::failure::{Done, Failure};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Promote {
     /// The release that is meant [default: the newest one without an outcome]
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", value_parser = steer::release)]
     release: Option<u32>,
     /// The stage whose gate is meant [default: the one the release is in]
     #[arg(long, value_name = "STAGE", value_parser = stage)]

@@ -1,5 +1,6 @@
 use switchover_model::answer::ReceiptView;
 
+use super::steer;
 use crate::cli::Shared;
 use crate::exit::Exit;
 use crate::failure::Done;
@@ -10,7 +11,7 @@ use crate::show::{self, moment};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Receipt {
     /// The release [default: the newest one]
-    #[arg(value_name = "RELEASE")]
+    #[arg(value_name = "RELEASE", value_parser = steer::release)]
     release: Option<u32>,
 }
 

@@ -22,8 +22,11 @@ pub(crate) struct Rollback {
     #[arg(long, value_name = "rN")]
     to: Option<RevisionId>,
     /// Only if this is still the newest release: refused when another one was opened meanwhile
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", value_parser = steer::release)]
     release: Option<u32>,
+    /// Errors of the database are the reason: what keeps the schema's versions in step is detached first
+    #[arg(long)]
+    detach: bool,
     /// Wait until the traffic is back
     #[arg(long)]
     wait: bool,
@@ -36,8 +39,12 @@ impl Rollback {
     pub(crate) async fn run(self, shared: &Shared) -> Done {
         let daemon = shared.daemon()?;
         let app = shared.app(&daemon).await?;
-        let answer =
-            daemon.command(&app, &Command::Rollback { to: self.to, release: self.release.map(ReleaseId) }).await?;
+        let answer = daemon
+            .command(
+                &app,
+                &Command::Rollback { to: self.to, release: self.release.map(ReleaseId), detach: self.detach },
+            )
+            .await?;
         let view = view(&daemon, &app, &answer).await?;
         let said = match (self.to, &view) {
             (Some(to), _) => format!("{app} returns to {to}"),

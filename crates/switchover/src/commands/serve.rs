@@ -1,12 +1,12 @@
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
 
 use switchover_controller::{Controller, Options};
-use switchover_model::Problem;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::Shared;
-use crate::daemon::SOCKET;
+use crate::daemon::{SOCKET, SOCKET_PATH_BYTES};
 use crate::exit::Exit;
 use crate::failure::{Done, Failure};
 use crate::{log, place, say};
@@ -17,15 +17,44 @@ use crate::{log, place, say};
 /// Ctrl-C, router and instances go on serving, and the next daemon takes over from there.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Serve {
-    /// Where requests are taken
-    #[arg(long, value_name = "ADDR", env = "SWITCHOVER_HTTP", default_value = "127.0.0.1:8080")]
+    /// Where requests are taken; :8080 and localhost:8080 are for this machine alone
+    #[arg(long, value_name = "ADDR", value_parser = address, env = "SWITCHOVER_HTTP", default_value = "127.0.0.1:8080")]
     http: SocketAddr,
     /// Where requests over TLS are taken (not carried out yet)
-    #[arg(long, value_name = "ADDR", env = "SWITCHOVER_HTTPS")]
+    #[arg(long, value_name = "ADDR", value_parser = address, env = "SWITCHOVER_HTTPS")]
     https: Option<SocketAddr>,
     /// The router's lanes, each a thread with its own connections [default: one for each CPU]
     #[arg(long, value_name = "N", env = "SWITCHOVER_LANES")]
     lanes: Option<NonZeroUsize>,
+}
+
+/// An address to listen on. A name other than localhost is none: it may mean another machine tomorrow.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let port = text.strip_prefix("localhost:").or_else(|| text.strip_prefix(':'));
+    let address = match port {
+        Some(port) => port.parse().ok().map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
+        None => text.parse().ok(),
+    };
+    address.ok_or_else(|| {
+        "write an IP address and a port, such as 127.0.0.1:8080, :8080 (this machine alone) or 0.0.0.0:80".to_owned()
+    })
+}
+
+/// Where the API's socket will be. Checked before anything is started: a path that is too long shows at the bind only.
+fn socket(state: &Path) -> Result<PathBuf, Failure> {
+    let socket = state.join(SOCKET);
+    let bytes = socket.as_os_str().len();
+    if bytes > SOCKET_PATH_BYTES {
+        return Err(Failure::wrong(
+            "STATE-PATH-TOO-LONG",
+            format!(
+                "The daemon's socket would be {}: {bytes} bytes, and a socket's path has {SOCKET_PATH_BYTES} at most.",
+                socket.display()
+            ),
+            "Name a folder with a shorter path by --state; a symbolic link to this one will do.",
+        ));
+    }
+    Ok(socket)
 }
 
 impl Serve {
@@ -39,6 +68,7 @@ impl Serve {
         }
         log::start();
         let state = place::state_folder(shared.state.as_deref())?;
+        let socket = socket(&state)?;
         let executable = std::env::current_exe().map_err(|error| {
             Failure::other(
                 "PROGRAM-UNKNOWN",
@@ -57,17 +87,17 @@ impl Serve {
         let options = Options { state: state.clone(), http: self.http, lanes: self.lanes, executable };
         let controller =
             Controller::start(options).await.map_err(|error| Failure::Problem(Exit::Other, error.problem()))?;
-        let socket = state.join(SOCKET);
-        let mut api = switchover_api::serve(controller.clone(), &socket).await.map_err(|error| {
-            Failure::Problem(
-                Exit::Other,
-                Problem::new(
+        let mut api = match switchover_api::serve(controller.clone(), &socket).await {
+            Ok(api) => api,
+            Err(error) => {
+                controller.abandon().await;
+                return Err(Failure::other(
                     "STATE-NOT-WRITABLE",
                     format!("{error}."),
                     "Make the state folder writable for this user, or name another one with --state.",
-                ),
-            )
-        })?;
+                ));
+            }
+        };
         if shared.json {
             say::json(&controller.daemon());
         } else {
@@ -122,6 +152,23 @@ impl Stop {
                 _ = self.interrupt.recv() => return,
                 _ = self.hang_up.recv() => {}
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_without_a_host_is_this_machines_own() {
+        let parsed = |text: &str| address(text).map(|address| address.to_string());
+        assert_eq!(parsed("127.0.0.1:8080").as_deref(), Ok("127.0.0.1:8080"));
+        assert_eq!(parsed(":8081").as_deref(), Ok("127.0.0.1:8081"));
+        assert_eq!(parsed("localhost:18095").as_deref(), Ok("127.0.0.1:18095"));
+        assert_eq!(parsed("[::1]:80").as_deref(), Ok("[::1]:80"));
+        for wrong in ["8080", "localhost", "localhost:", ":", ":99999", "shop.example.com:80", "127.0.0.1", ""] {
+            assert!(parsed(wrong).is_err_and(|why| why.contains("such as 127.0.0.1:8080")), "{wrong}");
         }
     }
 }

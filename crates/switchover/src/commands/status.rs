@@ -22,7 +22,7 @@ const REDRAWN_EVERY: Duration = Duration::from_secs(1);
 /// Show both slots, the releases under way, and the way back
 #[derive(Debug, clap::Args)]
 pub(crate) struct Status {
-    /// Draw it anew whenever something changes, and each second while a release goes on, until Ctrl-C
+    /// Draw it anew whenever something changes, and each second while a release goes on, until Ctrl-C, which ends it with 0
     #[arg(short, long)]
     watch: bool,
 }
@@ -109,7 +109,7 @@ fn tell(shared: &Shared, look: &Look) {
     let zone = jiff::tz::TimeZone::system();
     let newest = look.newest.as_ref();
     let frame = Frame { now: moment::now(), zone: &zone, width, last_switch: look.last_switch, newest };
-    picture(&look.status, &frame).into_iter().for_each(say::line);
+    picture(&look.status, &frame).into_iter().for_each(say::sentence);
 }
 
 /// How long the last switch took, by the newest receipt; nothing when it cannot be had.

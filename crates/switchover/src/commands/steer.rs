@@ -17,6 +17,12 @@ pub(crate) struct Meant {
     pub(crate) stage: Option<Stage>,
 }
 
+/// A release of the command line.
+pub(crate) fn release(text: &str) -> Result<u32, String> {
+    text.parse()
+        .map_err(|_| "a release is a number, such as 2: `switchover history` shows them (r2 is a revision)".to_owned())
+}
+
 /// The release that is said, or the newest one without an outcome.
 pub(crate) async fn meant(daemon: &Daemon, app: &AppName, said: Option<u32>) -> Result<Meant, Failure> {
     let status: StatusView = daemon.get(&format!("/v1/apps/{app}/status")).await?;
@@ -55,6 +61,6 @@ pub(crate) fn tell(shared: &Shared, answer: &CommandAnswer, said: &str) {
     }
     say::line(said);
     for note in &answer.notes {
-        say::line(format_args!("note: {note}"));
+        say::sentence(format_args!("note: {note}"));
     }
 }

@@ -109,9 +109,8 @@ impl House {
         let state = self.folder.join("state");
         let platform = ProcessPlatform::new(&state, self.executable.clone())
             .map_err(|error| failed("find its instances", &error))?;
-        for slot in Slot::BOTH {
-            let _ = platform.stop(&self.app, slot).await;
-        }
+        // Both at once: what takes the whole grace in one slot is not added to the other's.
+        let _ = tokio::join!(platform.stop(&self.app, Slot::Blue), platform.stop(&self.app, Slot::Green));
         let deadline = Instant::now() + END_LIMIT;
         while let Ok(seen) = platform.observe(&self.app).await
             && !seen.instances.is_empty()

@@ -10,6 +10,7 @@ use switchover_model::receipt::Receipt;
 use switchover_model::release::Command;
 use switchover_model::revision::Source;
 use switchover_testkit::load::{self, Report};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::house::{House, failed};
 use super::picture;
@@ -29,24 +30,28 @@ const RELEASE_LIMIT: Duration = Duration::from_secs(20);
 
 /// Tells the story; with `keep` everything is left running at the end.
 pub(crate) async fn tell(keep: bool) -> Done {
+    // From here on Ctrl-C ends the demo in order, also when it comes while the house is built.
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| failed("catch Ctrl-C", &error))?;
     say::line("A daemon, a router and a small web app, in a temporary directory, on free ports.");
     let house = House::build().await?;
     let told = tokio::select! {
+        // First: a wait within a chapter hears the same signal, and would tell how to go on with what is removed now.
+        biased;
+        _ = interrupt.recv() => Ok(Exit::Left),
         told = chapters(&house) => told,
-        _ = tokio::signal::ctrl_c() => Ok(Exit::Left),
     };
     if keep && matches!(told, Ok(Exit::Succeeded | Exit::Other)) {
         play(house);
         return told;
     }
-    let down = house.pull_down().await;
-    match told {
-        Ok(Exit::Left) => {
-            say::error("Left; everything of the demo is stopped and removed.");
-            Ok(Exit::Left)
-        }
-        told => down.and(told),
+    if matches!(told, Ok(Exit::Left)) {
+        say::fresh_line();
+        house.pull_down().await?;
+        say::error("stopped, everything removed");
+        return told;
     }
+    let down = house.pull_down().await;
+    down.and(told)
 }
 
 async fn chapters(house: &House) -> Done {
@@ -69,7 +74,8 @@ async fn chapters(house: &House) -> Done {
     release(house, "v3", "never-healthy", Exit::Undone).await?;
 
     title("Roll v2 back to v1");
-    let answer = house.daemon.command(&house.app, &Command::Rollback { to: None, release: None }).await?;
+    let answer =
+        house.daemon.command(&house.app, &Command::Rollback { to: None, release: None, detach: false }).await?;
     let until = rollback::until(&house.daemon, &house.app, &answer).await?;
     wait(house, &answer, until, Exit::Succeeded).await?;
     tokio::time::sleep(CALM).await;
@@ -218,6 +224,7 @@ mod tests {
             balanced: true,
             lost: 0,
             switches: Vec::new(),
+            restore_point: None,
         }
     }
 

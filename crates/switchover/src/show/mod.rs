@@ -5,7 +5,9 @@ pub(crate) mod history;
 pub(crate) mod moment;
 pub(crate) mod receipt;
 pub(crate) mod release;
+mod schema;
 pub(crate) mod status;
 pub(crate) mod table;
 #[cfg(test)]
 mod tests;
+pub(crate) mod wrap;

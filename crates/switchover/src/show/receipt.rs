@@ -25,12 +25,21 @@ pub(crate) fn tables(app: &AppName, receipt: &Receipt, now: Timestamp, zone: &Ti
     lines.extend(sum(receipt));
     lines.push(String::new());
     let verdict = if receipt.balanced { "the sum closes" } else { "THE SUM DOES NOT CLOSE" };
-    lines.push(format!("{verdict}; {} requests lost", receipt.lost));
+    let requests = if receipt.lost == 1 { "request" } else { "requests" };
+    lines.push(format!("{verdict}; {} {requests} lost", receipt.lost));
     if receipt.accepted_since_last > 0 {
         lines.push(format!(
             "between the release before and this one: {} accepted, {} lost",
             receipt.accepted_since_last, receipt.lost_since_last
         ));
+    }
+    if let Some(point) = &receipt.restore_point {
+        let place = match (&point.lsn, &point.why_not) {
+            (Some(lsn), _) => format!("{} at {lsn}", point.name),
+            (None, Some(why)) => format!("none: {why}"),
+            (None, None) => "none".to_owned(),
+        };
+        lines.push(format!("restore point in the database before the switch: {place}"));
     }
     for switch in &receipt.switches {
         lines.push(String::new());
@@ -90,7 +99,9 @@ fn after(at: Option<Timestamp>, switch: &SwitchReceipt) -> String {
 
 fn evidence(evidence: Evidence) -> &'static str {
     match evidence {
-        Evidence::EveryRequest => "every request, counted by the router",
+        Evidence::EveryRequest => {
+            "every request of users, counted by the router; those to the preview are not among them"
+        }
         Evidence::SampledMetrics => "sampled metrics",
         Evidence::SettingOnly => "the traffic's own setting alone: no request was seen",
     }

@@ -13,11 +13,20 @@ const SPIN: [&str; 8] = ["⠋", "⠙", "⠸", "⠴", "⠦", "⠧", "⠇", "⠏"]
 /// Microseconds that one frame stays.
 const FRAME_MICROS: u64 = 100_000;
 
+/// Whether a picture will be drawn over again soon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// Running stages have a sign that turns.
+    Moving,
+    /// It stays as it is: a sign that stood still would look like a program that hangs.
+    Still,
+}
+
 /// The release's head line and its stages, those to come included. `now` makes running stages grow.
-pub(crate) fn tree(release: &ReleaseView, now: Timestamp) -> Vec<String> {
+pub(crate) fn tree(release: &ReleaseView, now: Timestamp, pace: Pace) -> Vec<String> {
     let mut lines = vec![head(release)];
     for stage in &release.stages {
-        lines.push(stage_line(stage, now));
+        lines.push(stage_line(stage, now, pace));
     }
     if release.outcome.is_none() && !release.undoing {
         let to_come = Stage::ALL.iter().filter(|stage| **stage != Stage::Approve);
@@ -74,9 +83,13 @@ pub(crate) fn head(release: &ReleaseView) -> String {
     format!("release {}: {from}{}{to}, {kind} by {}{undoing}", release.release, release.revision, release.by)
 }
 
-fn stage_line(stage: &StageView, now: Timestamp) -> String {
+fn stage_line(stage: &StageView, now: Timestamp, pace: Pace) -> String {
+    if is_empty(stage) {
+        return format!("  {} {:<10}{:>8}  {}", style("✓").green(), stage.stage.as_str(), "", nothing_to(stage.stage));
+    }
     let took = length(stage_time(stage, now));
     let sign = match stage.state {
+        StageState::Running if pace == Pace::Still => style("▸").cyan(),
         StageState::Running => {
             let frame = now.as_micros() / FRAME_MICROS % SPIN.len() as u64;
             style(SPIN[usize::try_from(frame).unwrap_or(0)]).cyan()
@@ -87,6 +100,20 @@ fn stage_line(stage: &StageView, now: Timestamp) -> String {
     };
     let note = stage.note.as_deref().map(crate::say::printable).unwrap_or_default();
     format!("  {sign} {:<10}{took:>8}  {note}", stage.stage.as_str()).trim_end().to_owned()
+}
+
+/// A verify stage without a hook: it was passed in the same step that began it.
+pub(crate) fn is_empty(stage: &StageView) -> bool {
+    let took = stage.left_at.map(|left| left.since(stage.entered_at));
+    stage.stage == Stage::Verify
+        && stage.state == StageState::Done
+        && stage.note.is_none()
+        && took.is_some_and(|took| took < Span::from_millis(1))
+}
+
+/// What is said of a stage that [`is_empty`].
+pub(crate) fn nothing_to(stage: Stage) -> String {
+    format!("nothing to {stage}")
 }
 
 /// How long a stage took or has been taking.

@@ -8,7 +8,7 @@ use switchover_model::{Slot, Span, Timestamp};
 
 use super::boxes::boxes;
 use super::moment::{clock, length};
-use super::release;
+use super::release::{self, Pace};
 
 /// What the picture is drawn with besides the status itself.
 #[derive(Debug)]
@@ -35,8 +35,12 @@ pub(crate) fn picture(status: &StatusView, frame: &Frame<'_>) -> Vec<String> {
     lines.extend(boxes(&slots, frame.width));
     lines.push(String::new());
     for release in &status.releases {
-        lines.extend(release::tree(release, frame.now));
+        lines.extend(release::tree(release, frame.now, Pace::Still));
         lines.extend(release::gate(status, release).iter().map(|line| format!("  {line}")));
+        lines.push(String::new());
+    }
+    if let Some(schema) = &status.schema {
+        lines.extend(super::schema::lines(schema));
         lines.push(String::new());
     }
     if let Some(line) = newest_that_did_not_stay(status, frame) {
@@ -120,13 +124,14 @@ fn percent(basis_points: u16) -> String {
 
 fn way_back(way: &WayBack, frame: &Frame<'_>) -> String {
     match way {
-        WayBack::Instant { to, until } => {
+        WayBack::Instant { to, until, ailing } => {
             let about = frame.last_switch.map(|span| format!(", about {}", length(span))).unwrap_or_default();
             let until = match until {
                 Some(until) => format!("warm until {}", clock(*until, frame.now, frame.zone)),
                 None => "warm while the release bakes".to_owned(),
             };
-            format!("a rollback now: one switch to {to}{about}; {until}")
+            let ailing = ailing.as_ref().map(|why| format!("; some of its instances ail: {why}")).unwrap_or_default();
+            format!("a rollback now: one switch to {to}{about}; {until}{ailing}")
         }
         WayBack::Start { to, estimate, why } => {
             let takes = match estimate {

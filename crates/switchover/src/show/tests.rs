@@ -12,6 +12,7 @@ use switchover_model::view::{
 };
 use switchover_model::{Problem, ReleaseId, RevisionId, Share, Slot, Span, Timestamp};
 
+use super::release::Pace;
 use super::status::{Frame, picture};
 use super::{history, receipt, release};
 
@@ -101,7 +102,7 @@ fn status() -> StatusView {
         live: Some(Slot::Blue),
         slots: BTreeMap::from([(Slot::Blue, blue), (Slot::Green, SlotView::default())]),
         releases: vec![under_way()],
-        way_back: WayBack::Instant { to: RevisionId(3), until: Some(at(3_600_000)) },
+        way_back: WayBack::Instant { to: RevisionId(3), until: Some(at(3_600_000)), ailing: None },
         hosts: vec!["shop.example.com".parse().unwrap()],
         url: Some("http://127.0.0.1:8080".into()),
         preview: Some(PreviewView {
@@ -109,6 +110,7 @@ fn status() -> StatusView {
             token: "t0ken".into(),
             slot: Some(Slot::Green),
         }),
+        schema: None,
         problems: vec![Problem::new("HEALTH-LOST", "web c is ill.", "Look at it.").with_detail(vec!["boom".into()])],
         unknown: vec!["the router could not be asked".into()],
         notes: vec![
@@ -120,7 +122,7 @@ fn status() -> StatusView {
 #[test]
 fn a_release_is_a_tree_of_its_stages() {
     check(
-        release::tree(&under_way(), at(3_000)),
+        release::tree(&under_way(), at(3_000), Pace::Moving),
         expect![[r#"
         release 7: r4 -> r5 to green, deploy by ann
           ✓ build        2.1 s  sealed 0123456789ab
@@ -132,12 +134,22 @@ fn a_release_is_a_tree_of_its_stages() {
           waits: hook ./smoke.sh"#]],
     );
     check(
-        release::tree(&undone(), at(9_000)),
+        release::tree(&undone(), at(9_000), Pace::Moving),
         expect![[r#"
         release 6: r4 -> r5 to green, deploy by ann, aborted
           ✓ build       100 ms
           ✗ provision    4.1 s  0/1 web healthy"#]],
     );
+}
+
+#[test]
+fn a_verify_stage_without_a_hook_took_no_time_worth_telling() {
+    let mut release = under_way();
+    release.stages[2] = stage(Stage::Verify, 2_438, Some(2_438), StageState::Done, None);
+    let tree = release::tree(&release, at(3_000), Pace::Still);
+    assert_eq!(tree[3], "  ✓ verify              nothing to verify");
+    release.stages[2].note = Some("hook ./smoke.sh passed in 0 ms".to_owned());
+    assert!(release::tree(&release, at(3_000), Pace::Still)[3].contains("0 us  hook"));
 }
 
 #[test]
@@ -161,7 +173,7 @@ fn a_status_shows_both_slots_and_the_way_back() {
         release 7: r4 -> r5 to green, deploy by ann
           ✓ build        2.1 s  sealed 0123456789ab
           ✓ provision   338 ms  2/2 web healthy
-          ⠇ verify      562 ms  hook ./smoke.sh
+          ▸ verify      562 ms  hook ./smoke.sh
           · shift
           · bake
           · retire
@@ -252,6 +264,7 @@ fn a_receipt_writes_its_sum_out() {
         accepted_since_last: 1_204,
         since_last: Between::default(),
         lost_since_last: 1,
+        restore_point: None,
         switches: vec![SwitchReceipt {
             version: 9,
             from: Some(RevisionId(4)),
@@ -271,7 +284,7 @@ fn a_receipt_writes_its_sum_out() {
         receipt::tables(&app, &receipt, at(70_000), &jiff::tz::TimeZone::UTC),
         expect![[r#"
             receipt of release 7 of shop: 22:13:20 to 22:14:21 (1m 1s), closed
-            rests on every request, counted by the router
+            rests on every request of users, counted by the router; those to the preview are not among them
 
             requests                                                    2xx  3xx  4xx  5xx  upgrades
             in flight before                                         3
@@ -283,7 +296,7 @@ fn a_receipt_writes_its_sum_out() {
             lost with a killed router                                0
             in flight after                                          4
 
-            the sum closes; 1 requests lost
+            the sum closes; 1 request lost
             between the release before and this one: 1204 accepted, 1 lost
 
             switch r4 -> r5             22:13:22

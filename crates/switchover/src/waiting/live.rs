@@ -8,6 +8,7 @@ use switchover_model::record::{Actor, AttemptResult, Event, Record};
 use switchover_model::view::{ReleaseView, StatusView};
 
 use crate::say;
+use crate::show::release::Pace;
 use crate::show::{moment, release};
 
 /// How many lines of hooks' output are shown below the tree.
@@ -37,7 +38,7 @@ impl Live {
 
     pub(crate) fn show(&mut self, status: &StatusView, release: &ReleaseView) {
         self.last = Some((status.clone(), release.clone()));
-        self.draw(moment::now());
+        self.draw(moment::now(), Pace::Moving);
     }
 
     /// Keeps what a hook said.
@@ -60,6 +61,7 @@ impl Live {
             | Event::Sealed { .. }
             | Event::Routed { .. }
             | Event::InForce { .. }
+            | Event::Marked { .. }
             | Event::HandedOver { .. }
             | Event::Switched { .. }
             | Event::Undoing { .. }
@@ -86,10 +88,15 @@ impl Live {
         say::line(text);
     }
 
+    /// The next frame.
+    pub(crate) fn tick(&mut self) {
+        self.draw(moment::now(), Pace::Moving);
+    }
+
     /// Draws the tree as of `now` over the one before.
-    pub(crate) fn draw(&mut self, now: Timestamp) {
+    fn draw(&mut self, now: Timestamp, pace: Pace) {
         let Some((status, release)) = &self.last else { return };
-        let lines = picture(status, release, &self.output, now);
+        let lines = picture(status, release, &self.output, now, pace);
         let (height, width) =
             self.term.size_checked().map_or((usize::MAX, WIDTH), |(rows, columns)| (rows.into(), columns.into()));
         self.clear();
@@ -109,7 +116,7 @@ impl Live {
             last.clone_from(release);
         }
         self.output.clear();
-        self.draw(moment::now());
+        self.draw(moment::now(), Pace::Still);
         self.drawn = 0;
     }
 
@@ -119,8 +126,14 @@ impl Live {
     }
 }
 
-fn picture(status: &StatusView, release: &ReleaseView, output: &VecDeque<String>, now: Timestamp) -> Vec<String> {
-    let mut lines = release::tree(release, now);
+fn picture(
+    status: &StatusView,
+    release: &ReleaseView,
+    output: &VecDeque<String>,
+    now: Timestamp,
+    pace: Pace,
+) -> Vec<String> {
+    let mut lines = release::tree(release, now, pace);
     lines.extend(release::gate(status, release).iter().map(|line| format!("  {line}")));
     for (slot, view) in &status.slots {
         if Some(*slot) != release.slot || view.revision != Some(release.revision) {

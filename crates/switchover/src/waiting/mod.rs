@@ -19,7 +19,6 @@ use crate::exit::Exit;
 use crate::failure::{Done, Failure};
 use crate::follow::{Follow, News};
 use crate::say;
-use crate::show::moment;
 
 pub(crate) use verdict::Until;
 use verdict::{Verdict, verdict};
@@ -77,7 +76,7 @@ impl Screen {
 
     fn tick(&mut self) {
         match self {
-            Self::Live(live) => live.draw(moment::now()),
+            Self::Live(live) => live.tick(),
             Self::Plain(_) | Self::Silent => {}
         }
     }
@@ -170,6 +169,7 @@ impl Wait<'_> {
     }
 
     fn left(&self, screen: &mut Screen) -> Exit {
+        say::fresh_line();
         screen.say("");
         say::error(format_args!(
             "Left. Release {} of {} goes on. Look again with `{}`; undo it with `{}`.",

@@ -9,7 +9,7 @@ use switchover_model::{AppName, ReleaseId};
 
 use crate::say;
 use crate::show::moment::length;
-use crate::show::release::{gate, outcome_word, stage_time};
+use crate::show::release::{gate, is_empty, nothing_to, outcome_word, stage_time};
 
 /// What was said already.
 #[derive(Debug)]
@@ -60,6 +60,10 @@ impl Plain {
             let now = (stage.state, stage.note.clone());
             let before = self.stages.insert(stage.stage, now.clone());
             if before.as_ref() == Some(&now) {
+                continue;
+            }
+            if is_empty(stage) {
+                lines.push(format!("{}: {}: {}", self.begin, stage.stage, nothing_to(stage.stage)));
                 continue;
             }
             let state = match stage.state {
@@ -129,6 +133,7 @@ impl Plain {
             | Event::Sealed { .. }
             | Event::Routed { .. }
             | Event::InForce { .. }
+            | Event::Marked { .. }
             | Event::HandedOver { .. }
             | Event::Switched { .. }
             | Event::Undoing { .. }
@@ -187,6 +192,7 @@ mod tests {
         release.stages = vec![
             stage(Stage::Build, 0, Some(2_100), StageState::Done, Some("sealed 0123")),
             stage(Stage::Provision, 2_100, None, StageState::Running, Some("0/1 web healthy")),
+            stage(Stage::Verify, 2_500, Some(2_500), StageState::Done, None),
         ];
         release.waiting = Some("web to be healthy\u{1b}[2J".into());
         said.extend(plain.changes(&release, &[]));
@@ -200,6 +206,7 @@ mod tests {
                 "shop release 2: build begins",
                 "shop release 2: build done in 2.1 s, sealed 0123",
                 "shop release 2: provision going on, 0/1 web healthy",
+                "shop release 2: verify: nothing to verify",
                 "shop release 2: waits: web to be healthy",
                 "shop release 2: being undone",
                 "shop release 2: aborted",

@@ -70,6 +70,25 @@ fn every_key_is_read() {
         }]
     );
     assert_eq!(config.drift, Drift::Report);
+    assert_eq!(
+        config.database,
+        Some(Database {
+            url: "SHOP_DATABASE".into(),
+            schema: "shop".into(),
+            migrations: PathBuf::from("db/migrations"),
+            lock_timeout: Span::from_secs(30),
+            backfill_timeout: Span::from_secs(7200),
+            quiet: Span::from_secs(300),
+            attic: Span::from_secs(7 * 86_400),
+            restore_point: false,
+            backup: Some(Backup { command: "./backup.sh".into(), timeout: Span::from_secs(1800) }),
+            invariants: vec![Invariant {
+                name: "orders have users".into(),
+                query: "SELECT id FROM orders WHERE user_id IS NULL".into(),
+                timeout: Span::from_secs(2)
+            }],
+        })
+    );
 }
 
 /// A file with every key that is carried out.
@@ -121,6 +140,22 @@ stage = "verify"
 command = "./smoke.sh"
 timeout = "2m"
 on_crash = "rerun"
+
+[database]
+url = "SHOP_DATABASE"
+schema = "shop"
+migrations = "db/migrations"
+lock_timeout = "30s"
+backfill_timeout = "2h"
+quiet = "5m"
+attic = "7d"
+restore_point = false
+backup = { command = "./backup.sh", timeout = "30m" }
+
+[[database.invariant]]
+name = "orders have users"
+query = "SELECT id FROM orders WHERE user_id IS NULL"
+timeout = "2s"
 "#;
 
 #[test]

@@ -42,12 +42,13 @@ fn every_example_is_accepted_where_it_stands() {
         let name = "name = \"shop\"\n";
         let web = "[process.web]\ncommand = \"a\"\n";
         let example = key.example;
+        let database = "[database]\nmigrations = \"db\"\n";
         let hook = "[[release.hook]]\nstage = \"verify\"\ncommand = \"a\"\n";
         let text = match path.rsplit_once('.').map_or("", |(parent, _)| parent) {
             "" if path == "name" => format!("{example}\n{web}"),
             "" if matches!(key.kind, Kind::Choice { .. }) => format!("{name}{example}\n{web}"),
             // These tables need a key of their own, which has its own example.
-            "" if ["process", "secrets", "shared"].contains(&path) => return,
+            "" if ["database", "process", "secrets", "shared"].contains(&path) => return,
             "" => format!("{name}{web}{example}\n"),
             "process.*" if path.ends_with("handover") => {
                 format!("{name}[process.queue]\ncommand = \"a\"\n{example}\n")
@@ -67,6 +68,19 @@ fn every_example_is_accepted_where_it_stands() {
                 format!("{name}{web}[release]\napprove = true\n{example}\n")
             }
             "release" if path.ends_with("hook") => return,
+            "database" if example.starts_with("[[") => return,
+            "database" if path.ends_with("migrations") => format!("{name}{web}[database]\n{example}\n"),
+            "database" => format!("{name}{web}{database}{example}\n"),
+            "database.backup" if path.ends_with("command") => {
+                format!("{name}{web}{database}[database.backup]\n{example}\n")
+            }
+            "database.backup" => format!("{name}{web}{database}[database.backup]\ncommand = \"a\"\n{example}\n"),
+            "database.invariant" => {
+                let all = ["name = \"a\"", "query = \"SELECT 1\""];
+                let own = path.rsplit_once('.').map_or(path, |(_, own)| own);
+                let others: Vec<&str> = all.into_iter().filter(|line| !line.starts_with(own)).collect();
+                format!("{name}{web}{database}[[database.invariant]]\n{}\n{example}\n", others.join("\n"))
+            }
             "release" if example.starts_with("[[") => format!("{name}{web}{example}\n"),
             table => format!("{name}{web}[{table}]\n{example}\n"),
         };
@@ -83,7 +97,7 @@ fn the_full_example_writes_every_key_and_the_diff_shows_each() {
     let shown: BTreeSet<String> = diff(None, &good(FULL))
         .into_iter()
         .map(|change| {
-            let key = change.key.replace(".web.", ".*.").replace(".mailer.", ".*.").replace("hook.1", "hook");
+            let key = change.key.replace(".web.", ".*.").replace(".mailer.", ".*.").replace(".1.", ".");
             if key.starts_with("env.") { "env".to_owned() } else { key }
         })
         .collect();
@@ -104,7 +118,7 @@ fn a_change_belongs_to_what_the_table_of_keys_says() {
         parts.insert(path.to_owned(), key.part);
     });
     for change in diff(None, &good(FULL)) {
-        let key = change.key.replace(".web.", ".*.").replace(".mailer.", ".*.").replace("hook.1", "hook");
+        let key = change.key.replace(".web.", ".*.").replace(".mailer.", ".*.").replace(".1.", ".");
         let key = if key.starts_with("env.") { "env".to_owned() } else { key };
         assert_eq!(parts[&key], change.part, "{key}");
     }
@@ -118,7 +132,8 @@ fn the_schema_has_every_key_that_is_carried_out_and_no_other() {
             .split('.')
             .map(|name| if name == "*" { "/additionalProperties".to_owned() } else { format!("/properties/{name}") })
             .collect::<String>()
-            .replace("/properties/hook/properties", "/properties/hook/items/properties");
+            .replace("/properties/hook/properties", "/properties/hook/items/properties")
+            .replace("/properties/invariant/properties", "/properties/invariant/items/properties");
         let there = schema.pointer(&pointer).is_some();
         assert_eq!(there, !matches!(key.kind, Kind::Later { .. }), "{pointer}");
     });

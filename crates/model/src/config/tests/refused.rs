@@ -196,11 +196,17 @@ command = "true"
               |  ^^^^^^^
               = leave it out: requests come through the built-in router
 
-            switchover.toml:8:2: "database" is not carried out yet
+            switchover.toml:8:1: [database] has no "migrations"
               |
             8 | [database]
-              |  ^^^^^^^^
-              = leave it out and run migrations that both revisions can live with from a [[release.hook]] at "provision"
+              | ^^^^^^^^^^
+              = write: migrations = "db/migrations"
+
+            switchover.toml:9:7: "postgres://" is not a name of an environment variable: letters, digits and "_", no digit first
+              |
+            9 | url = "postgres://"
+              |       ^^^^^^^^^^^^^
+              = write the name of a variable, such as: url = "DATABASE_URL"
 
             switchover.toml:10:2: "flags" is not carried out yet
                |
@@ -243,12 +249,6 @@ command = "true"
             18 | [[release.check]]
                |           ^^^^^
                = write the check as a command in a [[release.hook]]
-
-            switchover.toml:20:9: release.hook.stage = "contract" is not carried out yet
-               |
-            20 | stage = "contract"
-               |         ^^^^^^^^^^
-               = write one of: "build", "provision", "verify", "approve", "shift", "bake", "retire"
         "#]],
     );
 }

@@ -62,7 +62,9 @@ impl Bed {
         let accepting = Rc::clone(&lane);
         tokio::task::spawn_local(async move {
             while let Ok((stream, peer)) = acceptor.accept().await {
-                tokio::task::spawn_local(serve(stream, peer, Rc::clone(&accepting), Rc::clone(&listener)));
+                if let Some(serving) = serve(stream, peer, Rc::clone(&accepting), Rc::clone(&listener)) {
+                    tokio::task::spawn_local(serving);
+                }
             }
         });
         let ticking = Rc::clone(&lane);

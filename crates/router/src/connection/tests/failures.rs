@@ -7,11 +7,14 @@ use tokio::net::TcpListener;
 
 use super::bed::{Bed, Upstream, header, run, until};
 use crate::connection::bounds::{
-    ANSWER_HEAD_TIME, CONNECT_TIME, HALF_CLOSED_TIME, HEAD_TIME, IDLE_TIME, STREAM_IDLE_TIME,
+    ANSWER_HEAD_TIME, CONNECT_TIME, HEAD_TIME, IDLE_TIME, STREAM_IDLE_TIME, UPSTREAM_DISTRUST_TIME,
+    UPSTREAM_QUIET_TIME_ONCE,
 };
+use crate::connection::roster::GIVE_WAY_AFTER_MS;
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+const POST: &str = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi";
 
 /// An address where nobody listens.
 async fn nobody() -> std::net::SocketAddr {
@@ -124,10 +127,49 @@ fn a_request_that_may_have_had_an_effect_is_not_sent_twice() {
         let upstream = closes_on_the_second().await;
         let bed = Bed::new(&[upstream.address]).await;
         assert_eq!(bed.ask(GET).await, OK);
-        let answer = bed.ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi").await;
+        bed.skip(UPSTREAM_QUIET_TIME_ONCE);
+        let answer = bed.ask(POST).await;
         assert!(answer.starts_with("HTTP/1.1 502 Bad Gateway\r\n"), "{answer}");
         assert_eq!(upstream.connections.get(), 1);
         bed.ended(&["answered 2xx", "upstream-closed"]).await;
+    });
+}
+
+#[test]
+fn a_request_that_may_not_be_sent_twice_goes_on_no_connection_whose_end_may_be_on_its_way() {
+    run(async {
+        let upstream = closes_on_the_second().await;
+        let bed = Bed::new(&[upstream.address]).await;
+        assert_eq!(bed.ask(GET).await, OK);
+        // Not quiet for long enough.
+        assert_eq!(bed.ask(POST).await, OK);
+        assert_eq!(upstream.connections.get(), 2);
+        bed.skip(UPSTREAM_QUIET_TIME_ONCE);
+        assert!(bed.ask(POST).await.starts_with("HTTP/1.1 502 "));
+        // Once is enough to know such an instance.
+        for count in 3..=5 {
+            bed.skip(UPSTREAM_QUIET_TIME_ONCE);
+            assert_eq!(bed.ask(POST).await, OK);
+            assert_eq!(upstream.connections.get(), count);
+        }
+        bed.skip(UPSTREAM_DISTRUST_TIME);
+        assert_eq!(bed.ask(POST).await, OK);
+        bed.skip(UPSTREAM_QUIET_TIME_ONCE);
+        assert!(bed.ask(POST).await.starts_with("HTTP/1.1 502 "), "the time of distrust is over");
+        assert_eq!(upstream.connections.get(), 6);
+    });
+}
+
+#[test]
+fn connections_that_have_been_quiet_carry_requests_that_may_not_be_sent_twice() {
+    run(async {
+        let upstream = Upstream::answering(OK).await;
+        let bed = Bed::new(&[upstream.address]).await;
+        for _ in 0..5 {
+            assert_eq!(bed.ask(POST).await, OK);
+            bed.skip(UPSTREAM_QUIET_TIME_ONCE);
+        }
+        assert_eq!(upstream.connections.get(), 1);
     });
 }
 
@@ -358,38 +400,89 @@ fn every_wait_has_an_end() {
             assert_eq!(client.rest().await, "");
         }
         {
-            // A stream to a client that has ended its side, and may be gone.
+            // A stream that stands still, to a client that has ended its side: it is the instance that fails.
             let mut client = bed.client().await;
             client.send(b"GET /begin HTTP/1.1\r\nHost: a\r\n\r\n").await;
             client.until("1\r\nx\r\n").await;
             client.stream.shutdown().await.unwrap();
-            for _ in 0..9 {
-                // The end must have been seen for this to be enough; together it is less than the time of a stream.
-                tokio::time::sleep(Duration::from_millis(10)).await;
-                bed.skip(HALF_CLOSED_TIME);
+            // When the end is seen the time begins anew, so it may take two.
+            let over = async { assert_eq!(client.rest().await, "") };
+            let skips = async {
+                loop {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                    bed.skip(STREAM_IDLE_TIME);
+                }
+            };
+            tokio::select! {
+                () = over => {}
+                () = skips => {}
             }
-            assert_eq!(client.rest().await, "");
         }
-        bed.ended(&["request-timeout", "upstream-timeout", "request-timeout", "answer-broken", "aborted"]).await;
+        bed.ended(&["request-timeout", "upstream-timeout", "request-timeout", "answer-broken", "answer-broken"]).await;
     });
 }
 
 #[test]
 fn too_many_connections_are_turned_away() {
     run(async {
-        let upstream = Upstream::answering(OK).await;
+        let upstream = Upstream::new(|mut client, _, notes| async move {
+            client.head().await;
+            notes.borrow_mut().push("asked".to_owned());
+            until(|| notes.borrow().len() == 3).await;
+            client.send(OK.as_bytes()).await;
+        })
+        .await;
         let bed = Bed::with(&[upstream.address], &[], 2).await;
-        let (mut one, _two) = (bed.client().await, bed.client().await);
-        until(|| bed.lane.io().open_connections() == 2).await;
-        let mut three = bed.client().await;
-        assert!(three.rest().await.starts_with("HTTP/1.1 503 Service Unavailable\r\n"));
+        let (mut one, mut two) = (bed.client().await, bed.client().await);
         one.send(GET.as_bytes()).await;
+        two.send(GET.as_bytes()).await;
+        until(|| upstream.notes.borrow().len() == 2).await;
+        let mut three = bed.client().await;
+        three.send(GET.as_bytes()).await;
+        let answer = three.rest().await;
+        assert!(answer.starts_with("HTTP/1.1 503 Service Unavailable\r\n"), "{answer}");
+        assert!(answer.contains("\r\nRetry-After: "), "{answer}");
+        upstream.notes.borrow_mut().push("go on".to_owned());
         assert!(one.head().await.starts_with("HTTP/1.1 200 OK\r\n"));
-        bed.ended(&["too-many-connections", "answered 2xx"]).await;
+        assert!(two.head().await.starts_with("HTTP/1.1 200 OK\r\n"));
+        bed.ended(&["too-many-connections", "answered 2xx", "answered 2xx"]).await;
         // It was for the only app there is: its users lost it.
         let seen = bed.lane.look(None);
         assert_eq!(seen.apps[0].live.own["too-many-connections"].lost, 1);
         assert_eq!(seen.nobody.accepted, 0);
+    });
+}
+
+#[test]
+fn connections_that_wait_for_a_request_give_way_the_oldest_first() {
+    run(async {
+        let upstream = Upstream::answering(OK).await;
+        let bed = Bed::with(&[upstream.address], &[], 3).await;
+        let sits = |count| move |bed: &Bed| bed.lane.io().open_connections() == count;
+        let mut half_sent = bed.client().await;
+        half_sent.send(b"GET / HTTP/1.1\r\nHost: a\r\nX: ").await;
+        until(|| bed.lane.io().held_buffers() == 1).await;
+        let mut silent = bed.client().await;
+        until(|| sits(2)(&bed)).await;
+        let mut kept = bed.client().await;
+        kept.send(GET.as_bytes()).await;
+        kept.until("ok").await;
+        // All seats are taken, none by a request.
+        bed.skip(Duration::from_millis(GIVE_WAY_AFTER_MS));
+        assert_eq!(bed.ask(GET).await, OK);
+        assert_eq!(half_sent.rest().await, "", "it has waited longest");
+        until(|| sits(2)(&bed)).await;
+        let mut fourth = bed.client().await;
+        until(|| sits(3)(&bed)).await;
+        bed.skip(Duration::from_millis(GIVE_WAY_AFTER_MS));
+        assert_eq!(bed.ask(GET).await, OK);
+        assert_eq!(silent.rest().await, "");
+        kept.send(GET.as_bytes()).await;
+        kept.until("ok").await;
+        fourth.send(GET.as_bytes()).await;
+        fourth.until("ok").await;
+        bed.ended(&["request-timeout", "answered 2xx", "answered 2xx", "answered 2xx", "answered 2xx", "answered 2xx"])
+            .await;
     });
 }
 
@@ -410,10 +503,16 @@ fn closing_ends_idle_connections_and_lets_requests_finish() {
         let mut idle = bed.client().await;
         idle.send(GET.as_bytes()).await;
         idle.until("ok").await;
+        let mut late = bed.client().await;
+        late.send(GET.as_bytes()).await;
+        late.until("ok").await;
         let mut busy = bed.client().await;
         busy.send(b"POST /slow HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n").await;
-        until(|| upstream.notes.borrow().len() == 2).await;
+        until(|| upstream.notes.borrow().len() == 3).await;
         bed.lane.io().begin_closing();
+        late.send(GET.as_bytes()).await;
+        let answer = late.rest().await;
+        assert!(answer.contains("Connection: close\r\n") && answer.ends_with("ok"), "it was on its way: {answer}");
         assert_eq!(idle.rest().await, "");
         busy.send(b"go").await;
         let answer = busy.rest().await;

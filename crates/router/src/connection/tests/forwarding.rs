@@ -53,6 +53,9 @@ fn an_absolute_target_is_passed_on_as_path() {
         let bed = Bed::new(&[upstream.address]).await;
         bed.ask("GET http://a/x?y HTTP/1.1\r\nHost: a\r\n\r\n").await;
         assert!(upstream.last().starts_with("GET /x?y HTTP/1.1\r\nHost: a\r\n"));
+        bed.ask("GET http://a?y HTTP/1.1\r\nHost: a\r\nContent_Length: 7\r\nProxy: b\r\n\r\n").await;
+        let asked = upstream.last();
+        assert!(asked.starts_with("GET /?y HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: "), "{asked}");
     });
 }
 

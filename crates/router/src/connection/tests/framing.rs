@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::bed::{Bed, Client, Upstream, header, run, until};
+use crate::connection::bounds::UPSTREAM_QUIET_TIME_ONCE;
 
 #[test]
 fn no_second_request_is_smuggled_through_the_first() {
@@ -150,6 +151,7 @@ fn bodies_and_trailers_come_through_however_they_are_cut() {
         let mut client = bed.client().await;
         for (size, piece) in [(0, 1), (1, 1), (10, 1), (5000, 7), (70_000, 16_384), (70_000, 65_536), (300_000, 30_001)]
         {
+            bed.skip(UPSTREAM_QUIET_TIME_ONCE);
             let content: Vec<u8> = (0..size).map(|at: usize| b'a' + u8::try_from(at % 26).unwrap()).collect();
             client
                 .send(b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n")

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 
 use super::bed::{Bed, Upstream, header, run, until};
+use crate::connection::bounds::STREAM_IDLE_TIME;
 
 #[test]
 fn each_part_of_a_stream_arrives_before_the_next_is_sent() {
@@ -162,6 +163,33 @@ fn a_client_that_has_ended_its_side_gets_its_answer() {
         let bed = Bed::new(&[upstream.address]).await;
         let answer = bed.ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
         assert_eq!(answer, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        bed.ended(&["answered 2xx"]).await;
+    });
+}
+
+#[test]
+fn a_client_that_has_ended_its_side_may_wait_as_long_as_others() {
+    run(async {
+        let upstream = Upstream::new(|mut client, _, notes| async move {
+            client.head().await;
+            client.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no").await;
+            until(|| !notes.borrow().is_empty()).await;
+            client.send(b"k").await;
+            client.rest().await;
+        })
+        .await;
+        let bed = Bed::new(&[upstream.address]).await;
+        let mut client = bed.client().await;
+        client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        client.stream.shutdown().await.unwrap();
+        client.until("\r\n\r\no").await;
+        for _ in 0..9 {
+            // Gives the router the time to act on what it sees; together it is less than the time of a stream.
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            bed.skip(STREAM_IDLE_TIME / 10);
+        }
+        upstream.notes.borrow_mut().push("go on".to_owned());
+        assert_eq!(client.rest().await, "k");
         bed.ended(&["answered 2xx"]).await;
     });
 }

@@ -1,8 +1,8 @@
 use std::path::PathBuf;
 
-use switchover_migration::Migration;
+use switchover_migration::{Migration, directory};
 
-use super::{OldRowsChoice, Place, Teller, failed, migration, tell_done};
+use super::{OldRowsChoice, Place, Teller, failed, failed_in, migration, tell_done};
 use crate::cli::Shared;
 use crate::exit::Exit;
 use crate::failure::{Done, Failure};
@@ -12,7 +12,7 @@ use crate::failure::{Done, Failure};
 /// A file that was edited after its expand is undone and done anew.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Expand {
-    /// Files of declared operations, in order
+    /// Files of declared operations or of SQL, in order; of SQL all parts of a migration are read, whichever is named
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     #[command(flatten)]
@@ -23,7 +23,17 @@ pub(crate) struct Expand {
 
 impl Expand {
     pub(crate) async fn run(self, shared: &Shared) -> Done {
-        let migrations = self.files.iter().map(|file| migration(file)).collect::<Result<Vec<_>, _>>()?;
+        let mut migrations = self.files.iter().map(|file| migration(file)).collect::<Result<Vec<_>, _>>()?;
+        // Several parts of one migration in SQL.
+        let mut places = self.files.iter();
+        let mut seen = Vec::new();
+        migrations.retain(|migration| {
+            let is_sql = places.next().is_some_and(|file| file.extension().is_some_and(|ending| ending == "sql"));
+            let key = (migration.name.clone(), migration.checksum.clone());
+            let is_part = is_sql && seen.contains(&key);
+            seen.push(key);
+            !is_part
+        });
         refuse_same_names(&migrations)?;
         let mut migrator = self.place.migrator().await?.with_old_rows(self.old_rows.into());
         let mut teller = Teller::new(shared);
@@ -32,7 +42,12 @@ impl Expand {
         let mut done = Vec::new();
         for migration in &migrations {
             let mut teller = Teller::new(shared);
-            done.push(migrator.expand(migration, &mut |progress| teller.tell(progress)).await.map_err(failed)?);
+            done.push(
+                migrator
+                    .expand(migration, &mut |progress| teller.tell(progress))
+                    .await
+                    .map_err(|error| failed_in(migration.name.as_str(), error))?,
+            );
         }
         tell_done(shared, &done);
         Ok(Exit::Succeeded)
@@ -41,10 +56,7 @@ impl Expand {
 
 /// Two files of one name, or of one number, are two answers to what comes next.
 fn refuse_same_names(migrations: &[Migration]) -> Result<(), Failure> {
-    let number = |migration: &Migration| {
-        let digits: String = migration.name.as_str().chars().take_while(char::is_ascii_digit).collect();
-        digits.parse::<u64>().ok()
-    };
+    let number = |migration: &Migration| directory::number(migration.name.as_str());
     for (place, one) in migrations.iter().enumerate() {
         let is_same = |other: &&Migration| {
             other.name == one.name || number(one).is_some_and(|digits| number(other) == Some(digits))

@@ -6,6 +6,16 @@ use switchover_postgres::MigrateError;
 use crate::exit::Exit;
 use crate::failure::Failure;
 
+/// The same of one of several migrations.
+pub(super) fn failed_in(name: &str, error: MigrateError) -> Failure {
+    match failed(error) {
+        Failure::Problem(exit, problem) => {
+            Failure::Problem(exit, Problem { cause: format!("{name}: {}", problem.cause), ..problem })
+        }
+        mistakes @ Failure::Mistakes(_) => mistakes,
+    }
+}
+
 pub(super) fn failed(error: MigrateError) -> Failure {
     let refused = |problem: Problem| Failure::Problem(Exit::Refused, problem);
     let again = "What was done stays; give the same command again to go on, or `switchover db undo` to take it back.";
@@ -15,7 +25,9 @@ pub(super) fn failed(error: MigrateError) -> Failure {
         MigrateError::Refused(mut problems) => {
             let more = problems.split_off(problems.len().min(1));
             let first = problems.pop().unwrap_or_else(|| Problem::new("PLAN-REFUSED", "The plan was refused.", ""));
-            refused(first.with_detail(more.iter().map(ToString::to_string).collect()))
+            let mut detail = first.detail.clone();
+            detail.extend(more.iter().map(ToString::to_string));
+            refused(first.with_detail(detail))
         }
         MigrateError::Busy(_) => {
             refused(Problem::new("MIGRATOR-BUSY", format!("{error}."), "Wait for it; one works at a time."))

@@ -1,9 +1,9 @@
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use switchover_migration::Mistake;
 use switchover_migration::directory::{self, File};
 use switchover_migration::lint::{Finding, Linter, Phase, RanBy, through_views};
+use switchover_migration::{Migration, Mistake};
 use switchover_model::view::SCHEMA_VERSION;
 
 use super::{Place, failed};
@@ -164,6 +164,23 @@ pub(super) fn files(directory: &Path) -> Result<Vec<File>, Failure> {
     }
     files.sort();
     Ok(files)
+}
+
+/// The migration in SQL that a file is a part of.
+pub(super) fn migration_in_sql(path: &Path) -> Result<Migration, Failure> {
+    let (name, text) = file(path)?;
+    let names = directory::parts_of(&name).map_err(|mistake| Failure::Mistakes(vec![mistake]))?;
+    let mut parts = Vec::new();
+    for other in names.iter().filter(|other| **other != name) {
+        let beside = path.with_file_name(other);
+        if beside.is_file() {
+            parts.push(file(&beside)?);
+        }
+    }
+    parts.push((name.clone(), text));
+    directory::read(&parts)?
+        .pop()
+        .ok_or_else(|| Failure::wrong("MIGRATION-FILE", format!("{name} is no migration."), "Name a file of SQL."))
 }
 
 /// A file by its name without its folder.

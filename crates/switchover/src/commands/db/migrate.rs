@@ -1,14 +1,14 @@
 use std::path::PathBuf;
 
 use serde::Serialize;
-use switchover_migration::directory;
+use switchover_migration::{Migration, directory};
 use switchover_model::view::SCHEMA_VERSION;
-use switchover_postgres::Phase;
+use switchover_postgres::{Applied, Phase};
 
-use super::{Place, Teller, failed, lint};
+use super::{OldRowsChoice, Place, Teller, failed, failed_in, lint};
 use crate::cli::Shared;
 use crate::exit::Exit;
-use crate::failure::Done;
+use crate::failure::{Done, Failure};
 use crate::say;
 
 /// Expand every migration of a directory that the database does not have yet, in order
@@ -19,6 +19,8 @@ pub(crate) struct Migrate {
     /// A directory of migrations, such as 0001_name.yaml or 0002_name.expand.sql
     #[arg(value_name = "DIR")]
     directory: PathBuf,
+    #[command(flatten)]
+    old_rows: OldRowsChoice,
     #[command(flatten)]
     place: Place,
 }
@@ -36,7 +38,11 @@ struct MigrateView {
 impl Migrate {
     pub(crate) async fn run(self, shared: &Shared) -> Done {
         let migrations = directory::read(&lint::files(&self.directory)?)?;
-        let mut migrator = self.place.migrator().await?;
+        let mut migrator = self.place.migrator().await?.with_old_rows(self.old_rows.into());
+        let known = migrator.applied().await.map_err(failed)?;
+        let migrations = after_baseline(migrations, &known)?;
+        let mut teller = Teller::new(shared);
+        migrator.undo_edited(&migrations, &mut |progress| teller.tell(progress)).await.map_err(failed)?;
         let mut view = MigrateView { schema_version: SCHEMA_VERSION, expanded: Vec::new(), version: None };
         for migration in &migrations {
             let known = migrator.applied().await.map_err(failed)?;
@@ -46,7 +52,10 @@ impl Migrate {
                     && matches!(applied.phase, Phase::Expanded | Phase::Contracted)
             });
             let mut teller = Teller::new(shared);
-            let applied = migrator.expand(migration, &mut |progress| teller.tell(progress)).await.map_err(failed)?;
+            let applied = migrator
+                .expand(migration, &mut |progress| teller.tell(progress))
+                .await
+                .map_err(|error| failed_in(migration.name.as_str(), error))?;
             if !is_there {
                 view.expanded.push(applied.name.clone());
                 if !shared.json {
@@ -64,4 +73,22 @@ impl Migrate {
         }
         Ok(Exit::Succeeded)
     }
+}
+
+/// The migrations that come after the starting point of a database that was adopted.
+pub(super) fn after_baseline(migrations: Vec<Migration>, known: &[Applied]) -> Result<Vec<Migration>, Failure> {
+    let starts = |applied: &&Applied| applied.is_baseline() && applied.phase != Phase::Undone;
+    let Some(baseline) = known.iter().find(starts).map(|applied| applied.name.as_str()) else { return Ok(migrations) };
+    let name = |migration: &Migration| migration.name.as_str().to_owned();
+    if let Some(place) = migrations.iter().position(|migration| name(migration) == baseline) {
+        return Ok(migrations.into_iter().skip(place + 1).collect());
+    }
+    let Some(number) = directory::number(baseline) else {
+        return Err(Failure::wrong(
+            "BASELINE-UNKNOWN",
+            format!("the database was adopted as {baseline}, which is not in the directory and has no number."),
+            "Which migrations come after it can not be told: expand these by name with `switchover db expand FILE...`.",
+        ));
+    };
+    Ok(migrations.into_iter().filter(|migration| directory::number(&name(migration)) > Some(number)).collect())
 }

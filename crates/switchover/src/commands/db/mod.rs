@@ -22,7 +22,7 @@ use switchover_migration::{Ident, Migration};
 use switchover_model::view::SCHEMA_VERSION;
 use switchover_postgres::{Applied, Migrator, Progress, Settings};
 
-use failed::failed;
+use failed::{failed, failed_in};
 
 use super::deploy::length;
 use crate::cli::Shared;
@@ -143,11 +143,14 @@ impl Place {
     }
 }
 
-/// The file of a migration, named after it.
+/// The file of a migration, named after it. Of one in SQL all parts are read that stand beside it.
 fn migration(path: &Path) -> Result<Migration, Failure> {
+    if path.extension().is_some_and(|ending| ending == "sql") {
+        return lint::migration_in_sql(path);
+    }
     let text = std::fs::read_to_string(path).map_err(|error| {
         let cause = format!("{} can not be read: {error}.", path.display());
-        Failure::wrong("MIGRATION-FILE", cause, "Name a file of declared operations, in YAML or JSON.")
+        Failure::wrong("MIGRATION-FILE", cause, "Name a file of declared operations (YAML or JSON), or of SQL.")
     })?;
     switchover_migration::parse(&text, &path.display().to_string()).map_err(Failure::Mistakes)
 }

@@ -13,7 +13,7 @@ use crate::say;
 /// Show what a migration would do, statement by statement, with the lock of each step; nothing is changed
 #[derive(Debug, clap::Args)]
 pub(crate) struct Plan {
-    /// A file of declared operations
+    /// A file of declared operations, or of SQL
     #[arg(value_name = "FILE")]
     file: PathBuf,
     #[command(flatten)]
@@ -43,6 +43,11 @@ impl Plan {
         if shared.json {
             say::json(&PlanView { schema_version: SCHEMA_VERSION, expand, contract, undo, meaning });
             return Ok(Exit::Succeeded);
+        }
+        if meaning.no_way_back {
+            say::line(
+                "can not be taken back once a statement of its own has run: it does not say what takes them back",
+            );
         }
         for (phase, steps) in [("expand", &expand), ("contract", &contract), ("undo", &undo)] {
             say::line(phase);

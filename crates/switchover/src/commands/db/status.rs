@@ -1,16 +1,23 @@
-use serde::Serialize;
-use switchover_model::view::SCHEMA_VERSION;
-use switchover_postgres::{Observation, Phase, Session, Use};
+use std::path::PathBuf;
 
-use super::{AppliedView, Place, failed};
+use serde::Serialize;
+use switchover_migration::{Migration, directory};
+use switchover_model::view::SCHEMA_VERSION;
+use switchover_postgres::{Applied, Observation, Phase, Session, Use};
+
+use super::migrate::after_baseline;
+use super::{AppliedView, Place, failed, lint};
 use crate::cli::Shared;
 use crate::exit::Exit;
-use crate::failure::Done;
+use crate::failure::{Done, Failure};
 use crate::say;
 
 /// Show which migrations the database knows, which versions can be used, and who is seen to use which
 #[derive(Debug, clap::Args)]
 pub(crate) struct Status {
+    /// Say, too, how a directory of migrations stands to it
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
     #[command(flatten)]
     place: Place,
 }
@@ -29,6 +36,50 @@ struct StatusView {
     sessions: Vec<SessionView>,
     /// Whether sessions of all users can be seen.
     sees_all_sessions: bool,
+    /// How the directory stands to it, where one was named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    directory: Option<DirectoryView>,
+}
+
+/// Migrations of a directory beside those that the database knows.
+#[derive(Debug, Serialize)]
+struct DirectoryView {
+    /// Not expanded yet, in order.
+    waiting: Vec<String>,
+    /// Edited after their expand.
+    edited: Vec<String>,
+    /// The database knows them and the directory does not.
+    missing: Vec<String>,
+}
+
+impl DirectoryView {
+    fn of(migrations: Vec<Migration>, seen: &Observation) -> Result<Self, Failure> {
+        let known: Vec<Applied> = seen.migrations.iter().map(|one| one.applied.clone()).collect();
+        let migrations = after_baseline(migrations, &known)?;
+        let open = || known.iter().filter(|applied| applied.phase != Phase::Undone);
+        let (mut waiting, mut edited) = (Vec::new(), Vec::new());
+        for migration in &migrations {
+            let name = migration.name.as_str();
+            match open().find(|applied| applied.name == name) {
+                None => waiting.push(name.to_owned()),
+                Some(applied) if applied.checksum != migration.checksum => edited.push(name.to_owned()),
+                Some(_) => {}
+            }
+        }
+        let is_missing = |applied: &&Applied| {
+            !applied.is_baseline() && migrations.iter().all(|migration| migration.name.as_str() != applied.name)
+        };
+        let missing = open().filter(is_missing).map(|applied| applied.name.clone()).collect();
+        Ok(Self { waiting, edited, missing })
+    }
+
+    fn tell(&self) {
+        for (kind, names) in
+            [("waiting", &self.waiting), ("edited", &self.edited), ("not in the directory", &self.missing)]
+        {
+            names.iter().for_each(|name| say::line(format_args!("{kind:<12} {name}")));
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -76,15 +127,23 @@ impl StatusView {
             migrations: seen.migrations.iter().map(migration).collect(),
             sessions: seen.sessions.iter().map(session).collect(),
             sees_all_sessions: seen.sees_all,
+            directory: None,
         }
     }
 }
 
 impl Status {
     pub(crate) async fn run(self, shared: &Shared) -> Done {
+        let migrations = match &self.dir {
+            Some(dir) => Some(directory::read(&lint::files(dir)?)?),
+            None => None,
+        };
         let database = self.place.looker().await?;
         let seen = database.observe().await.map_err(failed)?;
-        let view = StatusView::of(&seen);
+        let mut view = StatusView::of(&seen);
+        if let Some(migrations) = migrations {
+            view.directory = Some(DirectoryView::of(migrations, &seen)?);
+        }
         if shared.json {
             say::json(&view);
             return Ok(Exit::Succeeded);
@@ -94,6 +153,9 @@ impl Status {
         }
         for migration in &view.migrations {
             tell(migration);
+        }
+        if let Some(directory) = &view.directory {
+            directory.tell();
         }
         if !view.versions.is_empty() {
             say::line(format_args!("versions to use: {}", view.versions.join(", ")));

@@ -13,6 +13,8 @@ pub(super) struct Signs {
     pub(super) directory: String,
     /// The files that told something.
     pub(super) found: Vec<String>,
+    /// Files that are there and told nothing, each with why.
+    pub(super) unread: Vec<String>,
     /// Lines of the Procfile: process type and command.
     pub(super) procfile: Vec<(String, String)>,
     /// `package.json` with what its scripts are called.
@@ -55,11 +57,19 @@ pub(super) fn signs(directory: &Path) -> io::Result<Signs> {
     let text = |name: &str| read(&directory.join(name));
     if let Some(procfile) = text("Procfile") {
         signs.procfile = procfile_lines(&procfile);
-        signs.found.push("Procfile".to_owned());
+        match signs.procfile.as_slice() {
+            [] => signs.unread.push("Procfile has no line `NAME: COMMAND`".to_owned()),
+            _ => signs.found.push("Procfile".to_owned()),
+        }
     }
     if let Some(package) = text("package.json") {
-        signs.node = Some(node(&package, directory.join("package-lock.json").exists()));
-        signs.found.push("package.json".to_owned());
+        match node(&package, directory.join("package-lock.json").exists()) {
+            Ok(node) => {
+                signs.node = Some(node);
+                signs.found.push("package.json".to_owned());
+            }
+            Err(why) => signs.unread.push(format!("package.json {why}")),
+        }
     }
     if directory.join("go.mod").exists() {
         signs.go = true;
@@ -96,15 +106,22 @@ fn procfile_lines(text: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-fn node(package: &str, lock: bool) -> Node {
-    let package: serde_json::Value = serde_json::from_str(package).unwrap_or_default();
+/// Errors: why the file tells nothing.
+fn node(package: &str, lock: bool) -> Result<Node, String> {
+    if package.trim().is_empty() {
+        return Err("is empty".to_owned());
+    }
+    let package: serde_json::Value = serde_json::from_str(package).map_err(|error| format!("is not JSON ({error})"))?;
+    if !package.is_object() {
+        return Err("holds no object".to_owned());
+    }
     let script = |name: &str| package.pointer(&format!("/scripts/{name}")).is_some();
-    Node {
+    Ok(Node {
         start: script("start"),
         build: script("build"),
         lock,
         main: package.get("main").and_then(|main| main.as_str()).map(str::to_owned),
-    }
+    })
 }
 
 /// The package's name, from the line that gives it; a workspace without a package has none.

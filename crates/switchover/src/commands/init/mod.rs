@@ -33,6 +33,8 @@ struct ProposalView<'a> {
     file: String,
     written: bool,
     found: &'a [String],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    remarks: &'a [String],
     content: &'a str,
 }
 
@@ -50,6 +52,7 @@ impl Init {
         let directory = absolute.parent().unwrap_or(Path::new("/"));
         let signs = detect::signs(directory).map_err(|error| not_written(file, &error))?;
         let content = propose::proposal(&signs);
+        let remarks = propose::remarks(&signs);
         if !self.print {
             write_new(&absolute, &content).map_err(|error| match error.kind() {
                 std::io::ErrorKind::AlreadyExists => Failure::Problem(
@@ -70,6 +73,7 @@ impl Init {
                 file,
                 written: !self.print,
                 found: &signs.found,
+                remarks: &remarks,
                 content: &content,
             });
         } else if self.print {
@@ -81,6 +85,7 @@ impl Init {
                 signs.found.join(", ")
             };
             say::line(format_args!("wrote {}, from {found}", file.display()));
+            remarks.iter().for_each(say::sentence);
             say::line("look it over; then: switchover validate, switchover serve, switchover deploy --wait");
         }
         Ok(Exit::Succeeded)

@@ -8,6 +8,9 @@ use super::detect::Signs;
 const NAME_LENGTH: usize = 40;
 const PROCESS_NAME_LENGTH: usize = 30;
 
+/// Heroku's release phase: a line of the Procfile that is no process.
+const RELEASE_PHASE: &str = "release";
+
 /// What is known of how the app is built and run.
 #[derive(Debug, Default)]
 struct Guess {
@@ -15,6 +18,23 @@ struct Guess {
     /// Process type, command, and what to look at.
     processes: Vec<(String, String, &'static str)>,
     hooks: Vec<(&'static str, String)>,
+}
+
+/// What a person has to be told of how the proposal differs from what was found.
+pub(super) fn remarks(signs: &Signs) -> Vec<String> {
+    let mut remarks: Vec<String> = signs.unread.iter().map(|why| format!("{why}: it was left out")).collect();
+    let mut taken: Vec<String> = Vec::new();
+    for (name, _) in signs.procfile.iter().filter(|(name, _)| name != RELEASE_PHASE) {
+        let label = process_name(name);
+        if taken.contains(&label) {
+            remarks.push(format!("Procfile's {name} was left out: there is a process {label} already"));
+        } else if label != *name {
+            remarks
+                .push(format!("Procfile's {name} is called {label}: names are lower-case letters, digits and dashes"));
+        }
+        taken.push(label);
+    }
+    remarks
 }
 
 /// A commented file; `switchover validate` accepts it as it is.
@@ -113,15 +133,19 @@ fn from_procfile(signs: &Signs, guess: &mut Guess) {
     guess.processes.clear();
     for (name, command) in &signs.procfile {
         // Heroku's release phase runs once before the new version takes requests.
-        if name == "release" {
+        if name == RELEASE_PHASE {
             guess.hooks = vec![("provision", command.clone())];
             continue;
         }
-        let name = label(name, PROCESS_NAME_LENGTH, "worker");
+        let name = process_name(name);
         if guess.processes.iter().all(|(known, _, _)| *known != name) {
             guess.processes.push((name, command.clone(), ""));
         }
     }
+}
+
+fn process_name(name: &str) -> String {
+    label(name, PROCESS_NAME_LENGTH, "worker")
 }
 
 /// `text` as a name: a letter first, then letters, digits and dashes.
@@ -280,5 +304,44 @@ mod tests {
                 stage = "provision"
                 command = "bin/migrate""#]],
         );
+    }
+
+    /// What is remarked in a directory with these files, and which of them told something.
+    fn told(files: &[(&str, &str)]) -> (Vec<String>, Vec<String>) {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, content) in files {
+            std::fs::write(dir.path().join(name), content).unwrap();
+        }
+        let signs = signs(dir.path()).unwrap();
+        (remarks(&signs), signs.found)
+    }
+
+    #[test]
+    fn a_process_that_is_renamed_or_left_out_is_said() {
+        let (remarks, found) =
+            told(&[("Procfile", "web: a\nQueue_Worker: b\nqueue-worker: c\nrelease: d\nmailer: e\n")]);
+        assert_eq!(found, ["Procfile"]);
+        assert_eq!(
+            remarks,
+            [
+                "Procfile's Queue_Worker is called queue-worker: names are lower-case letters, digits and dashes",
+                "Procfile's queue-worker was left out: there is a process queue-worker already",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_file_that_tells_nothing_is_not_said_to_have_told_something() {
+        for (file, content, why) in [
+            ("package.json", "", "package.json is empty"),
+            ("package.json", "{ \"scripts\": ", "package.json is not JSON"),
+            ("package.json", "[]", "package.json holds no object"),
+            ("Procfile", "# nothing yet\n", "Procfile has no line"),
+        ] {
+            let (remarks, found) = told(&[(file, content)]);
+            assert!(found.is_empty(), "{found:?}");
+            assert!(remarks.len() == 1 && remarks[0].starts_with(why), "{remarks:?}");
+        }
+        assert_eq!(told(&[("package.json", "{}")]), (Vec::new(), vec!["package.json".to_owned()]));
     }
 }

@@ -1,0 +1,239 @@
+//! Questions to the schema that is seen: which revision can run on it, what is still to be done, and whether the data holds.
+
+use switchover_model::config::Database;
+use switchover_model::record::Event;
+use switchover_model::release::ReleaseKind;
+use switchover_model::revision::RevisionSchema;
+use switchover_model::schema::{Found, InvariantSeen, MigrationPhase, RestorePoint, SchemaGoal, SchemaSeen};
+use switchover_model::{Problem, ReleaseId, RevisionId, Slot};
+
+use crate::app::App;
+use crate::release::Release;
+use crate::turn::{Turn, planted};
+use crate::{limits, wait};
+
+/// What `revision` needs of the schema; nothing when it has no database.
+pub(crate) fn needs(app: &App, revision: RevisionId) -> Option<&RevisionSchema> {
+    app.revision(revision)?.schema.as_ref()
+}
+
+/// The rules in force; nothing when the app has no database.
+pub(crate) fn rules(app: &App) -> Option<&Database> {
+    app.config.as_ref()?.database.as_ref()
+}
+
+/// Why a revision that needs `wanted` can not run on what is seen; nothing when it can.
+pub(crate) fn in_the_way(seen: &SchemaSeen, wanted: &RevisionSchema) -> Option<String> {
+    for id in wanted.after(seen.baseline.as_deref()) {
+        let known = seen.migrations.iter().find(|known| known.id.name == id.name);
+        let Some(known) = known else { return Some(format!("migration {} is not expanded", id.name)) };
+        if known.id.checksum != id.checksum {
+            return Some(format!("migration {} is there as another file of this name says it", id.name));
+        }
+        match known.phase {
+            MigrationPhase::Expanded | MigrationPhase::Contracting | MigrationPhase::Contracted => {}
+            MigrationPhase::Expanding => return Some(format!("migration {} is not wholly expanded", id.name)),
+            MigrationPhase::Detached => return Some(format!("migration {} is detached", id.name)),
+            MigrationPhase::Undoing => return Some(format!("migration {} is being taken back", id.name)),
+        }
+    }
+    seen.migrations.iter().find_map(|known| match known.phase {
+        MigrationPhase::Contracting | MigrationPhase::Contracted if !names(wanted, &known.id.name) => {
+            Some(format!("migration {}, which it does not know, is contracted", known.id.name))
+        }
+        MigrationPhase::Contracting
+        | MigrationPhase::Contracted
+        | MigrationPhase::Expanding
+        | MigrationPhase::Expanded
+        | MigrationPhase::Detached
+        | MigrationPhase::Undoing => None,
+    })
+}
+
+/// Whether nothing is there that only revisions other than one that needs `wanted` would use.
+pub(crate) fn is_left_to(seen: &SchemaSeen, wanted: &RevisionSchema) -> bool {
+    seen.migrations.iter().all(|known| known.phase == MigrationPhase::Contracted && names(wanted, &known.id.name))
+}
+
+fn names(wanted: &RevisionSchema, name: &str) -> bool {
+    wanted.migrations.iter().any(|id| id.name == name)
+}
+
+/// Whether the goal of this release was tried and can not be reached.
+pub(crate) fn failure(seen: &SchemaSeen, goal: &SchemaGoal) -> Option<Problem> {
+    seen.failed.as_ref().filter(|failed| failed.goal == *goal).map(|failed| failed.problem.clone())
+}
+
+/// The goal of a release in its stage expand.
+pub(crate) fn serve(turn: &Turn<'_>, release: &Release) -> SchemaGoal {
+    let mut beside: Vec<RevisionId> = Slot::BOTH.into_iter().filter_map(|slot| turn.occupant(slot)).collect();
+    beside.extend(turn.app.heading().map(|live| live.revision));
+    beside.sort_unstable();
+    beside.dedup();
+    SchemaGoal::Serve { release: release.id, revision: release.revision, beside }
+}
+
+/// Whether a release that has the live revision before this one has a contract to do first: this one brings an expand
+/// of its own, and at most two versions of the schema serve users.
+pub(crate) fn contract_comes_first(turn: &Turn<'_>, id: ReleaseId) -> bool {
+    let Some(seen) = turn.sight.schema else { return false };
+    let Some(release) = turn.release(id) else { return false };
+    let Some(wanted) = needs(&turn.app, release.revision) else { return false };
+    if !brings_its_own(seen, wanted) {
+        return false;
+    }
+    turn.app.releases.iter().any(|other| other.id < id && has_contract_to_do(turn, other, seen))
+}
+
+/// Whether an expand for `wanted` would do anything.
+fn brings_its_own(seen: &SchemaSeen, wanted: &RevisionSchema) -> bool {
+    in_the_way(seen, wanted).is_some()
+}
+
+/// Whether `release` made its revision live and will contract what only older ones needed.
+fn has_contract_to_do(turn: &Turn<'_>, release: &Release, seen: &SchemaSeen) -> bool {
+    let live = turn.app.heading().is_some_and(|live| live.revision == release.revision);
+    let Some(wanted) = needs(&turn.app, release.revision) else { return false };
+    live && contracts(release) && !is_left_to(seen, wanted)
+}
+
+/// Whether a release contracts once nothing old is left. A return leaves what is there: the mended release goes on with it.
+pub(crate) fn contracts(release: &Release) -> bool {
+    let deployed = matches!(release.kind, ReleaseKind::Deploy);
+    let succeeded = matches!(release.outcome, None | Some(switchover_model::release::Outcome::Succeeded { .. }));
+    deployed && succeeded && release.switched_at.is_some() && release.undoing.is_none()
+}
+
+/// Whether the schema lets the release's slot take the traffic: it serves the revision, the data holds, and the restore
+/// point is set. Undoes the release when it does not in time.
+pub(crate) fn lets_shift(turn: &mut Turn<'_>, id: ReleaseId) -> bool {
+    let Some(revision) = turn.release(id).map(|release| release.revision) else { return false };
+    let Some(wanted) = needs(&turn.app, revision).cloned() else { return true };
+    if planted!(turn, SchemaIgnored) {
+        return true;
+    }
+    let why = match turn.sight.schema {
+        None => Some("the database could not be asked".to_owned()),
+        Some(seen) => in_the_way(seen, &wanted),
+    };
+    if let Some(why) = why {
+        if turn.waited_out(id, wait::SCHEMA_SERVES, limits::UNKNOWN) {
+            let cause = format!("{revision} can not run on the schema that is there: {why}.");
+            let next = "Look with `switchover db status`, then deploy again: its expand puts this right.";
+            turn.undo(id, Problem::new("SCHEMA-NOT-SERVED", cause, next));
+        }
+        return false;
+    }
+    data_holds(turn, id) && restore_point_is_set(turn, id)
+}
+
+/// Whether each invariant was found to hold a moment ago. A broken one undoes the release, and so does one of which
+/// nothing is known for too long.
+fn data_holds(turn: &mut Turn<'_>, id: ReleaseId) -> bool {
+    if is_broken(turn, id) {
+        return false;
+    }
+    let unknown = unknown_invariant(turn);
+    let Some((name, why)) = unknown else { return true };
+    if turn.waited_out(id, wait::INVARIANTS, limits::UNKNOWN) {
+        let cause = format!("whether the invariant \"{name}\" holds could not be seen: {why}.");
+        let next = "Make its query faster or right, or raise its timeout, then deploy again.";
+        turn.undo(id, Problem::new("INVARIANT-UNKNOWN", cause, next));
+    }
+    false
+}
+
+/// The first invariant of which nothing is known now, and why.
+pub(crate) fn unknown_invariant(turn: &Turn<'_>) -> Option<(String, String)> {
+    let rules = rules(&turn.app)?;
+    rules.invariants.iter().find_map(|rule| {
+        let found = seen_invariant(turn, &rule.name);
+        let why = match found.map(|seen| &seen.found) {
+            Some(Found::Holds | Found::Broken { .. }) => return None,
+            Some(Found::Unknown { why }) => why.clone(),
+            None => "it was not asked within its time".to_owned(),
+        };
+        Some((rule.name.clone(), why))
+    })
+}
+
+fn seen_invariant<'a>(turn: &Turn<'a>, name: &str) -> Option<&'a InvariantSeen> {
+    let fresh = |seen: &&InvariantSeen| turn.now.since(seen.at) <= limits::INVARIANT_MAX_AGE;
+    turn.sight.schema?.invariants.iter().filter(fresh).find(|seen| seen.name == name)
+}
+
+/// Undoes the release when an invariant is seen to be broken; what keeps the versions in step is detached first.
+pub(crate) fn is_broken(turn: &mut Turn<'_>, id: ReleaseId) -> bool {
+    if planted!(turn, InvariantLooksAway) {
+        return false;
+    }
+    let Some(rules) = rules(&turn.app).cloned() else { return false };
+    let broken = rules.invariants.iter().find_map(|rule| match &seen_invariant(turn, &rule.name)?.found {
+        Found::Broken { keys } => Some((rule.name.clone(), keys.clone())),
+        Found::Holds | Found::Unknown { .. } => None,
+    });
+    let Some((name, keys)) = broken else { return false };
+    let cause = format!("the invariant \"{name}\" is broken by the rows {}.", keys.join(", "));
+    let next = "Look at these rows; mend them and what made them, then deploy again.";
+    let cause = Problem::new("INVARIANT-BROKEN", cause, next);
+    turn.record(Event::Undoing { release: id, cause: Some(cause), detach: true });
+    true
+}
+
+/// Whether the restore point of the release is noted, or the wait for it is over; asks for it as long as it is not.
+fn restore_point_is_set(turn: &mut Turn<'_>, id: ReleaseId) -> bool {
+    let wanted = rules(&turn.app).is_some_and(|rules| rules.restore_point);
+    let noted = turn.release(id).is_some_and(|release| release.restore_point.is_some());
+    if !wanted || noted {
+        return true;
+    }
+    let point = turn.sight.schema.and_then(|seen| seen.restore_points.get(&id)).cloned();
+    let point = match point {
+        Some(point) => point,
+        None if turn.waited_out(id, wait::RESTORE_POINT, limits::RESTORE_POINT) => {
+            let why_not = format!("it was not seen to be set within {}", limits::RESTORE_POINT);
+            RestorePoint { name: String::new(), lsn: None, why_not: Some(why_not) }
+        }
+        None => return false,
+    };
+    turn.record(Event::Marked { release: id, point });
+    true
+}
+
+/// Whether the release waits for its restore point now.
+pub(crate) fn awaits_restore_point(release: &Release) -> bool {
+    let waits = release.waiting.as_ref().is_some_and(|waiting| waiting.reason == wait::RESTORE_POINT);
+    waits && release.restore_point.is_none() && release.is_open() && !release.is_undoing()
+}
+
+/// The goal that detaches what stands in the old revision's way, while a release whose database fails is undone.
+pub(crate) fn detach(turn: &Turn<'_>, release: &Release) -> Option<SchemaGoal> {
+    let undoing = release.undoing.as_ref().filter(|undoing| undoing.detach && release.is_open())?;
+    let beside = release.from.filter(|_| release.has_shifted())?;
+    needs(&turn.app, release.revision)?;
+    let _ = undoing;
+    Some(SchemaGoal::Detach { release: release.id, revision: release.revision, beside })
+}
+
+/// Whether what had to be detached is seen to be, or the wait for it is over: the traffic goes back in any case.
+pub(crate) fn is_detached(turn: &mut Turn<'_>, id: ReleaseId) -> bool {
+    let Some(release) = turn.release(id).cloned() else { return true };
+    let Some(goal) = detach(turn, &release) else { return true };
+    let old = release.from.and_then(|from| needs(&turn.app, from)).cloned();
+    let own = needs(&turn.app, release.revision).cloned();
+    let seen = turn.sight.schema.is_some_and(|seen| {
+        failure(seen, &goal).is_some()
+            || seen.migrations.iter().all(|known| {
+                let is_own = own.as_ref().is_some_and(|own| names(own, &known.id.name))
+                    && !old.as_ref().is_some_and(|old| names(old, &known.id.name));
+                !is_own || !matches!(known.phase, MigrationPhase::Expanded)
+            })
+    });
+    seen || turn.waited_out(id, wait::DETACH, limits::DETACH)
+}
+
+/// Why the revision in the old slot could not run on the schema that is seen. What is not known forbids no way back.
+pub(crate) fn forbids(turn: &Turn<'_>, revision: RevisionId) -> Option<String> {
+    let wanted = needs(&turn.app, revision)?;
+    in_the_way(turn.sight.schema?, wanted)
+}

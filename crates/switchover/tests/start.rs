@@ -1,0 +1,47 @@
+//! How a daemon that cannot be started leaves nothing behind, and spoils nothing of one that ran.
+
+mod house;
+
+use house::{House, Said};
+
+#[track_caller]
+fn refused(said: Said, exit: i32, code: &str, holds: &str) {
+    let said = said.ended(exit);
+    assert!(said.err.contains(&format!("error[{code}]")) && said.err.contains("next: "), "{said:?}");
+    assert!(said.err.contains(holds), "{said:?}");
+}
+
+#[test]
+fn a_state_folder_with_too_long_a_path_is_refused_before_anything_is_started() {
+    let house = House::closed();
+    let state = house.folder.path().join("x".repeat(120));
+    let said = house.cli(&["serve", "--http", "127.0.0.1:0", "--state", state.to_str().unwrap()]);
+    refused(said, 2, "STATE-PATH-TOO-LONG", "107");
+    assert!(!state.exists(), "nothing was made");
+    assert!(house.processes("router").is_empty());
+    // A short way to the same folder will do.
+    std::fs::create_dir(&state).unwrap();
+    std::os::unix::fs::symlink(&state, house.state()).unwrap();
+    let mut house = house;
+    house.serve();
+    house.stop_daemon();
+    house::end_all_of(&state);
+}
+
+#[test]
+fn a_daemon_that_cannot_go_on_takes_the_router_with_it_that_it_started() {
+    let mut house = House::closed();
+    // What cannot be removed stands where the socket has to be.
+    std::fs::create_dir_all(house.state().join("control.sock/in-the-way")).unwrap();
+    refused(house.cli(&["serve", "--http", "127.0.0.1:0"]), 1, "STATE-NOT-WRITABLE", "control.sock");
+    assert_eq!(house.processes("router"), [0; 0]);
+
+    // One that ran before goes on.
+    std::fs::remove_dir_all(house.state().join("control.sock")).unwrap();
+    house.serve();
+    house.stop_daemon();
+    std::fs::create_dir_all(house.state().join("control.sock/in-the-way")).unwrap();
+    let router = house.processes("router");
+    refused(house.cli(&["serve", "--http", "127.0.0.1:0"]), 1, "STATE-NOT-WRITABLE", "control.sock");
+    assert_eq!((house.processes("router"), router.len()), (router, 1));
+}
