@@ -107,7 +107,7 @@ fn a_deploy_that_replaces_undoes_the_shift_of_the_other_first() {
     let (house, first) = in_a_shift(600.0, "--wait=settled");
     house.cli(&["deploy", "--wait", "--replace"]).ended(0);
     let first = Said::from(first.wait_with_output().unwrap()).ended(4);
-    assert!(first.out.contains("being undone"), "{first:?}");
+    assert!(first.out.contains("rolled-back") && first.err.contains("error[REPLACED]"), "{first:?}");
     assert!(house.get("/version").unwrap().1.contains("v3"));
     let releases = house.releases();
     assert_eq!(releases[2]["from"], "r1", "it moves from what was live before: {releases:#?}");

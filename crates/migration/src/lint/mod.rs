@@ -1,7 +1,7 @@
 //! Looks at SQL before it runs: what the version that is live can not live with, and what makes its statements wait.
 //!
 //! [`Linter`] goes through files in the order in which they would be carried out, and remembers what they make: a new
-//! table's columns can be anything, an old one's can not. Each rule is a file of [`rules`]; rules of squawk that ours do not
+//! table's columns can be anything, an old one's can not. Each rule is a file of `rules`; rules of squawk that ours do not
 //! cover come along (`squawk.rs`).
 
 mod act;
