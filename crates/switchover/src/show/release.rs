@@ -22,8 +22,10 @@ pub(crate) enum Pace {
     Still,
 }
 
-/// The release's head line and its stages, those to come included. `now` makes running stages grow.
-pub(crate) fn tree(release: &ReleaseView, now: Timestamp, pace: Pace) -> Vec<String> {
+/// The release's head line and its stages, those to come included: those of the schema where `has_schema` is set, or one of
+/// them was gone through already. `now` makes running stages grow.
+pub(crate) fn tree(release: &ReleaseView, has_schema: bool, now: Timestamp, pace: Pace) -> Vec<String> {
+    let has_schema = has_schema || release.stages.iter().any(|stage| stage.stage.is_of_the_schema());
     let mut lines = vec![head(release)];
     for stage in &release.stages {
         lines.push(stage_line(stage, now, pace));
@@ -33,6 +35,7 @@ pub(crate) fn tree(release: &ReleaseView, now: Timestamp, pace: Pace) -> Vec<Str
         let last = release.stages.last().map(|stage| stage.stage);
         let to_come = to_come.filter(|stage| last.is_none_or(|last| **stage > last));
         let to_come = to_come.filter(|stage| **stage != Stage::Build || release.kind == ReleaseKind::Deploy);
+        let to_come = to_come.filter(|stage| has_schema || !stage.is_of_the_schema());
         lines.extend(to_come.map(|stage| format!("  {} {stage}", style("·").dim())));
     }
     if let Some(waiting) = &release.waiting

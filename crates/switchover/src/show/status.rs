@@ -35,7 +35,7 @@ pub(crate) fn picture(status: &StatusView, frame: &Frame<'_>) -> Vec<String> {
     lines.extend(boxes(&slots, frame.width));
     lines.push(String::new());
     for release in &status.releases {
-        lines.extend(release::tree(release, frame.now, Pace::Still));
+        lines.extend(release::tree(release, status.schema.is_some(), frame.now, Pace::Still));
         lines.extend(release::gate(status, release).iter().map(|line| format!("  {line}")));
         lines.push(String::new());
     }

@@ -122,7 +122,7 @@ fn status() -> StatusView {
 #[test]
 fn a_release_is_a_tree_of_its_stages() {
     check(
-        release::tree(&under_way(), at(3_000), Pace::Moving),
+        release::tree(&under_way(), false, at(3_000), Pace::Moving),
         expect![[r#"
         release 7: r4 -> r5 to green, deploy by ann
           ✓ build        2.1 s  sealed 0123456789ab
@@ -134,7 +134,7 @@ fn a_release_is_a_tree_of_its_stages() {
           waits: hook ./smoke.sh"#]],
     );
     check(
-        release::tree(&undone(), at(9_000), Pace::Moving),
+        release::tree(&undone(), false, at(9_000), Pace::Moving),
         expect![[r#"
         release 6: r4 -> r5 to green, deploy by ann, aborted
           ✓ build       100 ms
@@ -143,13 +143,29 @@ fn a_release_is_a_tree_of_its_stages() {
 }
 
 #[test]
+fn the_stages_of_the_schema_are_to_come_only_where_there_is_one() {
+    let mut release = under_way();
+    release.stages.truncate(1);
+    let to_come = |release: &ReleaseView, has_schema| {
+        let lines = release::tree(release, has_schema, at(3_000), Pace::Still);
+        lines.iter().filter_map(|line| line.strip_prefix("  · ")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(to_come(&release, false), ["provision", "verify", "shift", "bake", "retire"]);
+    let all = ["expand", "provision", "verify", "shift", "bake", "retire", "contract"];
+    assert_eq!(to_come(&release, true), all);
+    // One that went through expand has a schema, whether the database can be asked now or not.
+    release.stages.push(stage(Stage::Expand, 2_438, None, StageState::Running, None));
+    assert_eq!(to_come(&release, false), all[1..]);
+}
+
+#[test]
 fn a_verify_stage_without_a_hook_took_no_time_worth_telling() {
     let mut release = under_way();
     release.stages[2] = stage(Stage::Verify, 2_438, Some(2_438), StageState::Done, None);
-    let tree = release::tree(&release, at(3_000), Pace::Still);
+    let tree = release::tree(&release, false, at(3_000), Pace::Still);
     assert_eq!(tree[3], "  ✓ verify              nothing to verify");
     release.stages[2].note = Some("hook ./smoke.sh passed in 0 ms".to_owned());
-    assert!(release::tree(&release, at(3_000), Pace::Still)[3].contains("0 us  hook"));
+    assert!(release::tree(&release, false, at(3_000), Pace::Still)[3].contains("0 us  hook"));
 }
 
 #[test]

@@ -133,7 +133,7 @@ fn picture(
     now: Timestamp,
     pace: Pace,
 ) -> Vec<String> {
-    let mut lines = release::tree(release, now, pace);
+    let mut lines = release::tree(release, status.schema.is_some(), now, pace);
     lines.extend(release::gate(status, release).iter().map(|line| format!("  {line}")));
     for (slot, view) in &status.slots {
         if Some(*slot) != release.slot || view.revision != Some(release.revision) {
