@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use switchover_model::Problem;
 
 use super::expand::{Draft, Replaced};
-use super::{Finding, Lock, Piece, Step, Work, alter_column, key_of, ours};
+use super::{Finding, Lock, Piece, Step, Work, alter_column, ours};
 use crate::catalog::{ConstraintType, Index, Statistics, Table, TableConstraint};
 use crate::index_definition::rebuilt;
 use crate::version::same_column_rights;
@@ -246,18 +246,11 @@ impl Carried<'_, '_> {
     fn key(&mut self, constraint: &TableConstraint) -> Result<(), Problem> {
         let Some(index) = self.known.indexes.iter().find(|index| index.name == constraint.name) else { return Ok(()) };
         let new = self.ours(&constraint.name);
-        let columns: Vec<String> =
-            constraint.columns.iter().map(|column| self.columns.get(column).unwrap_or(column).to_string()).collect();
-        let columns = columns.join(", ");
+        let columns: Vec<Ident> =
+            constraint.columns.iter().map(|column| self.columns.get(column).unwrap_or(column).clone()).collect();
         let on = self.draft.base(self.name);
-        let twice = Finding {
-            query: format!(
-                "SELECT {} FROM {on} WHERE ({columns}) IN (SELECT {columns} FROM {on} GROUP BY {columns} HAVING count(*) > 1) \
-                 ORDER BY {columns} LIMIT 20",
-                key_of(self.known)
-            ),
-            means: format!("{} wants its new value to be unique, and another row has the same", constraint.name),
-        };
+        let means = format!("{} wants its new value to be unique, and another row has the same", constraint.name);
+        let twice = Finding::of_same(&on, self.known, &columns, means);
         self.build(index, &new, Some(twice))?;
         let deferral = match constraint.definition.find(" DEFERRABLE") {
             Some(at) => &constraint.definition[at..],

@@ -263,7 +263,8 @@ fn by_index(
         return Err(Problem::new("INDEX-EXISTS", cause, "Give the constraint another name."));
     }
     let on = draft.base(&physical);
-    let columns = list(&physical_columns(draft, table, keys.columns)?);
+    let their = physical_columns(draft, table, keys.columns)?;
+    let columns = list(&their);
     let mut sql = format!("CREATE UNIQUE INDEX CONCURRENTLY {name} ON {on} ({columns})");
     sql.push_str(&included(&physical_columns(draft, table, keys.include)?));
     if keys.nulls_not_distinct {
@@ -275,14 +276,8 @@ fn by_index(
     if let Some(tablespace) = &keys.storage.tablespace {
         sql.push_str(&format!(" TABLESPACE {tablespace}"));
     }
-    let twice = Finding {
-        query: format!(
-            "SELECT {} FROM {on} WHERE ({columns}) IN (SELECT {columns} FROM {on} GROUP BY {columns} HAVING count(*) > 1) \
-             ORDER BY {columns} LIMIT 20",
-            key_of(known)
-        ),
-        means: format!("{name} wants ({columns}) to be unique, and another row has the same"),
-    };
+    let means = format!("{name} wants ({columns}) to be unique, and another row has the same");
+    let twice = Finding::of_same(&on, known, &their, means);
     draft.after.push(Step {
         name: format!("build the index of {name}"),
         lock: Some((Lock::ShareUpdateExclusive, on.clone())),

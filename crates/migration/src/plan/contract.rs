@@ -3,7 +3,7 @@
 
 use super::renaming::renamed_change;
 use super::sql::Standing;
-use super::{Finding, Lock, Piece, Planned, Step, Work, attic, kept_mark, key_of, put_table_aside};
+use super::{Finding, Lock, Piece, Planned, Step, Work, attic, kept_mark, key_in, put_table_aside};
 use crate::catalog::{Catalog, Table};
 use crate::change::{TableChange, triggers};
 use crate::{Ident, QualifiedName};
@@ -29,7 +29,7 @@ pub fn plan_contract(
     if !drops.is_empty() {
         steps.push(Step { name: "take the older versions away".to_owned(), lock: None, work: Work::Together(drops) });
     }
-    for table in planned.tables(table_of) {
+    for table in planned.tables() {
         let statements = leave_to_newer(catalog, planned, active, table);
         if !statements.is_empty() {
             steps.push(Step {
@@ -74,7 +74,7 @@ fn leave_to_newer(catalog: &Catalog, planned: &Planned, active: &[TableChange], 
         }
     }
     let known = catalog.tables.get(table);
-    for piece in planned.pieces_of(|piece| table_of(piece) == Some(table)) {
+    for piece in planned.pieces_of(table) {
         statements.extend(settle(planned, &on, known, piece));
     }
     if !left.is_empty() {
@@ -94,7 +94,7 @@ pub(super) fn drop_index(index: &QualifiedName) -> Step {
 fn of_all_rows(catalog: &Catalog, piece: &Piece) -> Vec<Step> {
     let Piece::NewerRule { table, constraint, condition, .. } = piece else { return Vec::new() };
     let on = QualifiedName::new(&catalog.schema, table);
-    let key = catalog.tables.get(table).map_or_else(|| "ctid::text".to_owned(), key_of);
+    let key = key_in(catalog, table);
     let broken = Finding {
         query: format!("SELECT {key} FROM {on} WHERE NOT ({condition}) LIMIT 20"),
         means: format!("an older version wrote what {constraint} forbids"),
@@ -126,7 +126,7 @@ fn of_all_rows(catalog: &Catalog, piece: &Piece) -> Vec<Step> {
 fn agree(catalog: &Catalog, change: &TableChange) -> Option<Step> {
     let mark = change.mark.as_ref()?;
     let on = QualifiedName::new(&catalog.schema, &change.table);
-    let key = catalog.tables.get(&change.table).map_or_else(|| "ctid::text".to_owned(), key_of);
+    let key = key_in(catalog, &change.table);
     Some(Step {
         name: format!("compare both versions of {}", change.table),
         lock: None,
@@ -135,31 +135,6 @@ fn agree(catalog: &Catalog, change: &TableChange) -> Option<Step> {
             means: "its values of the older and the newer version do not belong together".to_owned(),
         }),
     })
-}
-
-pub(super) fn table_of(piece: &Piece) -> Option<&Ident> {
-    match piece {
-        Piece::MadeTable { .. }
-        | Piece::MadeIndex { .. }
-        | Piece::DroppedIndex { .. }
-        | Piece::RenamedIndex { .. }
-        | Piece::Sql { .. } => None,
-        Piece::MadeColumn { table, .. }
-        | Piece::ReplacedColumn { table, .. }
-        | Piece::MadeConstraint { table, .. }
-        | Piece::Settings { table, .. }
-        | Piece::DroppedColumn { table, .. }
-        | Piece::DroppedTable { table }
-        | Piece::DroppedConstraint { table, .. }
-        | Piece::RenamedConstraint { table, .. }
-        | Piece::ReplacedStatistics { table, .. }
-        | Piece::MovedSequence { table, .. }
-        | Piece::MadeKey { table, .. }
-        | Piece::NewerRule { table, .. }
-        | Piece::SetReplicaIdentity { table, .. }
-        | Piece::RenamedColumn { table, .. }
-        | Piece::RenamedTable { from: table, .. } => Some(table),
-    }
 }
 
 fn settle(planned: &Planned, on: &QualifiedName, known: Option<&Table>, piece: &Piece) -> Vec<String> {

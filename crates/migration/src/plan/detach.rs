@@ -1,8 +1,9 @@
 //! *Detach* and *attach*: an expanded migration stops keeping its versions in step, so that the older one goes on as if it
 //! were alone; and begins again, with the rows that the older one wrote meanwhile brought in step.
 
+use super::piece::NewColumn;
 use super::restore::{Back, Kept};
-use super::{Backfill, Finding, Lock, Piece, Planned, Step, Work, key_of, undo};
+use super::{Backfill, Finding, Lock, Piece, Planned, Step, Work, key_in};
 use crate::catalog::Catalog;
 use crate::change::{TableChange, triggers};
 use crate::{Ident, QualifiedName};
@@ -14,7 +15,7 @@ use crate::{Ident, QualifiedName};
 #[must_use]
 pub fn plan_detach(catalog: &Catalog, planned: &Planned, active: &[TableChange]) -> Vec<Step> {
     let mut steps = Vec::new();
-    for table in planned.tables(undo::table_of) {
+    for table in planned.tables() {
         let Some(known) = catalog.tables.get(table) else { continue };
         let on = QualifiedName::new(&catalog.schema, table);
         let mut statements = Vec::new();
@@ -22,11 +23,9 @@ pub fn plan_detach(catalog: &Catalog, planned: &Planned, active: &[TableChange])
             statements.extend(triggers(&catalog.schema, table, &planned.others_of(table, active)));
         }
         let drop = |constraint: &Ident| format!("ALTER TABLE {on} DROP CONSTRAINT IF EXISTS {constraint}");
-        for piece in planned.pieces.iter().filter(|piece| undo::table_of(piece) == Some(table)) {
-            if let Piece::MadeColumn { column, not_null, .. } | Piece::ReplacedColumn { new: column, not_null, .. } =
-                piece
-            {
-                statements.extend(not_null.iter().map(drop));
+        for piece in planned.pieces.iter().filter(|piece| piece.table() == Some(table)) {
+            if let Some(NewColumn { column, not_null, .. }) = piece.new_column() {
+                statements.extend(not_null.map(drop));
                 if known.column(column).is_some_and(super::standing::tells) {
                     statements.push(format!("ALTER TABLE {on} ALTER COLUMN {column} DROP DEFAULT"));
                 }
@@ -51,15 +50,13 @@ pub fn plan_detach(catalog: &Catalog, planned: &Planned, active: &[TableChange])
 pub fn plan_attach(catalog: &Catalog, planned: &Planned, active: &[TableChange], kept: &Kept) -> Vec<Step> {
     let mut steps = Vec::new();
     let mut after = Vec::new();
-    for table in planned.tables(undo::table_of) {
+    for table in planned.tables() {
         let Some(known) = kept.tables.get(table) else { continue };
         let on = QualifiedName::new(&catalog.schema, table);
         let back = Back { catalog, planned, kept, table, known, on: on.clone() };
         let mut statements = Vec::new();
-        for piece in planned.pieces.iter().filter(|piece| undo::table_of(piece) == Some(table)) {
-            if let Piece::MadeColumn { column, not_null, .. } | Piece::ReplacedColumn { new: column, not_null, .. } =
-                piece
-            {
+        for piece in planned.pieces.iter().filter(|piece| piece.table() == Some(table)) {
+            if let Some(NewColumn { column, not_null, .. }) = piece.new_column() {
                 if known.column(column).is_some_and(super::standing::tells) {
                     statements.extend(back.default(column));
                 }
@@ -93,7 +90,7 @@ pub fn out_of_step(catalog: &Catalog, planned: &Planned) -> Vec<(Ident, Finding)
     let found = |change: &TableChange| {
         let rows = change.out_of_step()?;
         let on = QualifiedName::new(&catalog.schema, &change.table);
-        let key = catalog.tables.get(&change.table).map_or_else(|| "ctid::text".to_owned(), key_of);
+        let key = key_in(catalog, &change.table);
         let finding = Finding {
             query: format!("SELECT {key}, count(*) OVER () FROM {on} WHERE {rows} LIMIT 20"),
             means: "the older version wrote it while nothing kept it in step".to_owned(),

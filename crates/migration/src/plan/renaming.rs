@@ -30,8 +30,8 @@ impl Planned {
 
     /// The pieces of one table in the order in which contract goes through them: names last, so that all others are
     /// found by the names that the plan knows.
-    pub(super) fn pieces_of(&self, is_of_table: impl Fn(&Piece) -> bool) -> Vec<&Piece> {
-        let mut pieces: Vec<&Piece> = self.pieces.iter().filter(|piece| is_of_table(piece)).collect();
+    pub(super) fn pieces_of(&self, table: &Ident) -> Vec<&Piece> {
+        let mut pieces: Vec<&Piece> = self.pieces.iter().filter(|piece| piece.table() == Some(table)).collect();
         let is_of_table = |piece: &Piece| matches!(piece, Piece::RenamedTable { .. } | Piece::DroppedTable { .. });
         let is_name = |piece: &Piece| matches!(piece, Piece::RenamedColumn { .. } | Piece::RenamedConstraint { .. });
         pieces.sort_by_key(|piece| (is_of_table(piece), is_name(piece)));
@@ -58,7 +58,7 @@ impl Planned {
     /// The name that a column has once this is contracted.
     pub(super) fn column_after(&self, table: &Ident, column: &Ident) -> Ident {
         let mut now = column.clone();
-        for piece in self.pieces_of(|piece| super::contract::table_of(piece) == Some(table)) {
+        for piece in self.pieces_of(table) {
             if let Piece::ReplacedColumn { old, new, .. } = piece {
                 now = match () {
                     () if now == *old => attic(self.number, old),

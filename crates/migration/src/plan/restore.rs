@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use switchover_model::Problem;
 
-use super::contract::table_of;
 use super::restore_carried::commented;
 use super::{
     Backfill, Finding, Lock, Piece, Planned, Step, Work, attic, attic_prefix, kept_mark, key_of, ours, version_step,
@@ -29,7 +28,7 @@ pub struct Kept {
 /// What restoring `planned` will need to know of `catalog`, as it is before contract. `identities` are told by who can ask.
 #[must_use]
 pub fn kept(catalog: &Catalog, planned: &Planned, earlier: Ident, identities: BTreeMap<Ident, String>) -> Kept {
-    let tables = planned.tables(table_of).into_iter();
+    let tables = planned.tables().into_iter();
     let mut tables: BTreeMap<Ident, Table> =
         tables.filter_map(|table| Some((table.clone(), catalog.tables.get(table)?.clone()))).collect();
     // An index may be all that is dropped of its table.
@@ -70,7 +69,7 @@ pub fn plan_restore(catalog: &Catalog, planned: &Planned, kept: &Kept) -> Result
     }
     let mut steps = Vec::new();
     let mut after = Vec::new();
-    for table in planned.tables(table_of) {
+    for table in planned.tables() {
         let Some(known) = kept.tables.get(table) else { continue };
         let back = Back { catalog, planned, kept, table, known, on: QualifiedName::new(&catalog.schema, table) };
         steps.extend(back.names());
@@ -106,7 +105,7 @@ fn missing(catalog: &Catalog, planned: &Planned, kept: &Kept) -> Vec<Problem> {
         problems.push(Problem::new("ATTIC-EMPTY", cause, next));
     };
     for piece in &planned.pieces {
-        let Some(table) = table_of(piece).filter(|table| kept.tables.contains_key(*table)) else { continue };
+        let Some(table) = piece.table().filter(|table| kept.tables.contains_key(*table)) else { continue };
         let Some(now) = catalog.tables.get(&planned.table_after(table)) else {
             miss(format!("table {table}"));
             continue;
@@ -139,7 +138,7 @@ impl Back<'_> {
     }
 
     pub(super) fn pieces(&self) -> Vec<&Piece> {
-        let mut pieces = self.planned.pieces_of(|piece| table_of(piece) == Some(self.table));
+        let mut pieces = self.planned.pieces_of(self.table);
         pieces.reverse();
         pieces
     }
@@ -418,15 +417,8 @@ impl Back<'_> {
             let deferral = definition.find(" DEFERRABLE").map_or("", |at| &definition[at..]);
             let breaks = self.known.constraints.iter().find(|known| known.name == *name).map(|known| {
                 let columns: Vec<String> = known.columns.iter().map(ToString::to_string).collect();
-                let (columns, on) = (columns.join(", "), &self.on);
-                Finding {
-                    query: format!(
-                        "SELECT {} FROM {on} WHERE ({columns}) IN (SELECT {columns} FROM {on} GROUP BY {columns} \
-                         HAVING count(*) > 1) ORDER BY {columns} LIMIT 20",
-                        key_of(self.known)
-                    ),
-                    means: format!("{name} wants ({columns}) to be unique, and another row has the same"),
-                }
+                let means = format!("{name} wants ({}) to be unique, and another row has the same", columns.join(", "));
+                Finding::of_same(&self.on, self.known, &known.columns, means)
             });
             let index = build(&self.catalog.schema, name, &index.definition, breaks);
             return vec![index, whole(Lock::AccessExclusive, format!("{kind} USING INDEX {name}{deferral}"))];

@@ -29,12 +29,8 @@ impl Back<'_> {
     /// The column that is NOT NULL in the place of a check.
     pub(super) fn not_null_by(&self, check: &Ident) -> Option<&Ident> {
         self.pieces().into_iter().find_map(|piece| {
-            let (Piece::MadeColumn { column, not_null, .. } | Piece::ReplacedColumn { new: column, not_null, .. }) =
-                piece
-            else {
-                return None;
-            };
-            Some(column).filter(|_| not_null.as_ref() == Some(check))
+            let new = piece.new_column()?;
+            Some(new.column).filter(|_| new.not_null == Some(check))
         })
     }
 

@@ -2,6 +2,7 @@
 
 use switchover_model::Problem;
 
+use super::piece::NewColumn;
 use super::{Piece, Planned};
 use crate::Ident;
 use crate::catalog::{Catalog, TableColumn};
@@ -12,37 +13,16 @@ impl Planned {
     #[must_use]
     pub fn settled_in(&self, catalog: &Catalog) -> Catalog {
         let mut settled = catalog.clone();
-        for piece in &self.pieces {
-            let (table, column, default, not_null, always) = match piece {
-                Piece::MadeColumn { table, column, default, not_null } => (table, column, default, not_null, false),
-                Piece::ReplacedColumn { table, new, default, not_null, .. } => (table, new, default, not_null, true),
-                Piece::MadeTable { .. }
-                | Piece::MadeConstraint { .. }
-                | Piece::MadeIndex { .. }
-                | Piece::Settings { .. }
-                | Piece::DroppedColumn { .. }
-                | Piece::DroppedTable { .. }
-                | Piece::DroppedConstraint { .. }
-                | Piece::DroppedIndex { .. }
-                | Piece::RenamedColumn { .. }
-                | Piece::RenamedTable { .. }
-                | Piece::RenamedConstraint { .. }
-                | Piece::NewerRule { .. }
-                | Piece::RenamedIndex { .. }
-                | Piece::ReplacedStatistics { .. }
-                | Piece::MovedSequence { .. }
-                | Piece::MadeKey { .. }
-                | Piece::SetReplicaIdentity { .. }
-                | Piece::Sql { .. } => continue,
-            };
+        for new in self.pieces.iter().filter_map(Piece::new_column) {
+            let NewColumn { table, column, default, not_null, replaces } = new;
             let Some(table) = settled.tables.get_mut(table) else { continue };
             if let Some(column) = table.columns.iter_mut().find(|known| known.name == *column) {
-                if always || default.is_some() || tells(column) {
-                    column.default.clone_from(default);
+                if replaces || default.is_some() || tells(column) {
+                    column.default = default.cloned();
                 }
                 column.nullable &= not_null.is_none();
             }
-            table.constraints.retain(|constraint| Some(&constraint.name) != not_null.as_ref());
+            table.constraints.retain(|constraint| Some(&constraint.name) != not_null);
         }
         settled
     }

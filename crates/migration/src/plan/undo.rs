@@ -19,7 +19,7 @@ pub fn plan_undo(catalog: &Catalog, planned: &Planned, active: &[TableChange], v
         work: Work::Together(vec![format!("DROP SCHEMA IF EXISTS {version_schema} CASCADE")]),
     }];
     steps.extend(super::sql::undo(catalog, planned));
-    for table in planned.tables(table_of) {
+    for table in planned.tables() {
         let Some(known) = catalog.tables.get(table) else { continue };
         let on = QualifiedName::new(&catalog.schema, table);
         let has = |column: &Ident| known.column(column).is_some();
@@ -30,7 +30,7 @@ pub fn plan_undo(catalog: &Catalog, planned: &Planned, active: &[TableChange], v
             let mark = change.mark.iter().filter(|mark| has(mark));
             statements.extend(mark.map(|mark| format!("ALTER TABLE {on} DROP COLUMN {mark}")));
         }
-        for piece in planned.pieces.iter().filter(|piece| table_of(piece) == Some(table)) {
+        for piece in planned.pieces.iter().filter(|piece| piece.table() == Some(table)) {
             statements.extend(put_aside(planned.number, &on, piece, &has));
         }
         if !statements.is_empty() {
@@ -42,65 +42,21 @@ pub fn plan_undo(catalog: &Catalog, planned: &Planned, active: &[TableChange], v
         }
     }
     for piece in &planned.pieces {
-        match piece {
-            Piece::MadeIndex { index } => {
-                steps.push(drop_index(&QualifiedName::new(&catalog.schema, index)));
-            }
-            Piece::MadeTable { table } if catalog.tables.contains_key(table) => {
-                let on = QualifiedName::new(&catalog.schema, table);
-                steps.push(Step {
-                    name: format!("put table {table} aside"),
-                    lock: Some((Lock::AccessExclusive, on.clone())),
-                    work: Work::Together(put_table_aside(planned.number, &on, table)),
-                });
-            }
-            Piece::MadeTable { .. }
-            | Piece::MadeColumn { .. }
-            | Piece::ReplacedColumn { .. }
-            | Piece::MadeConstraint { .. }
-            | Piece::NewerRule { .. }
-            | Piece::Settings { .. }
-            | Piece::DroppedColumn { .. }
-            | Piece::DroppedTable { .. }
-            | Piece::DroppedConstraint { .. }
-            | Piece::DroppedIndex { .. }
-            | Piece::RenamedIndex { .. }
-            | Piece::ReplacedStatistics { .. }
-            | Piece::MovedSequence { .. }
-            | Piece::MadeKey { .. }
-            | Piece::RenamedConstraint { .. }
-            | Piece::SetReplicaIdentity { .. }
-            | Piece::RenamedColumn { .. }
-            | Piece::RenamedTable { .. }
-            | Piece::Sql { .. } => {}
+        if let Piece::MadeIndex { index } = piece {
+            steps.push(drop_index(&QualifiedName::new(&catalog.schema, index)));
+        }
+        if let Piece::MadeTable { table } = piece
+            && catalog.tables.contains_key(table)
+        {
+            let on = QualifiedName::new(&catalog.schema, table);
+            steps.push(Step {
+                name: format!("put table {table} aside"),
+                lock: Some((Lock::AccessExclusive, on.clone())),
+                work: Work::Together(put_table_aside(planned.number, &on, table)),
+            });
         }
     }
     steps
-}
-
-pub(super) fn table_of(piece: &Piece) -> Option<&Ident> {
-    match piece {
-        Piece::MadeColumn { table, .. }
-        | Piece::ReplacedColumn { table, .. }
-        | Piece::MadeConstraint { table, .. }
-        | Piece::ReplacedStatistics { table, .. }
-        | Piece::NewerRule { table, .. } => Some(table),
-        Piece::MadeTable { .. }
-        | Piece::MadeIndex { .. }
-        | Piece::Settings { .. }
-        | Piece::DroppedColumn { .. }
-        | Piece::DroppedTable { .. }
-        | Piece::DroppedConstraint { .. }
-        | Piece::DroppedIndex { .. }
-        | Piece::RenamedIndex { .. }
-        | Piece::MovedSequence { .. }
-        | Piece::MadeKey { .. }
-        | Piece::RenamedConstraint { .. }
-        | Piece::SetReplicaIdentity { .. }
-        | Piece::RenamedColumn { .. }
-        | Piece::RenamedTable { .. }
-        | Piece::Sql { .. } => None,
-    }
 }
 
 /// What the newer version wrote stays in its column, under a name of ours, without any rule on it.
