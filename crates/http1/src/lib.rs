@@ -21,6 +21,7 @@ mod method;
 mod name;
 mod refusal;
 mod request;
+mod request_head;
 mod response;
 
 pub use chunked::{ChunkPart, ChunkedDecoder, Gathered, chunk_size_line};
@@ -31,7 +32,8 @@ pub use head_writer::HeadWriter;
 pub use method::Method;
 pub use name::Name;
 pub use refusal::Refusal;
-pub use request::{RequestHead, RequestParser, TargetForm};
+pub use request::RequestParser;
+pub use request_head::{RequestHead, TargetForm};
 pub use response::{ResponseHead, ResponseParser};
 
 /// How far a parser came with the bytes it was given.
