@@ -5,18 +5,22 @@
 //! record is chained by its hash to the one before; what an older version wrote is still understood; one controller at
 //! a time; a full disk never forbids going back (a reserve is kept for that).
 //! Must never: change or remove a record, interpret what it stores, or let another room touch its files.
-//! Begin reading at `journal` (the trait), then `store` (the tables) and `reserve` (the full disk).
+//! Begin reading at `journal` (the trait), then `store`, `tables` (the file) and `reserve` (the full disk).
 
 mod chain;
+mod insert;
 mod journal;
+mod link;
 mod lock;
 mod owner;
 mod reserve;
+mod signs;
 mod store;
+mod tables;
 
 pub use chain::{Broken, Verified};
 pub use journal::{AppendError, Journal, ReadError, Snapshot};
 pub use lock::{LockError, StateLock};
 pub use owner::SqliteJournal;
 pub use reserve::RESERVE_BYTES;
-pub use store::OpenError;
+pub use tables::OpenError;

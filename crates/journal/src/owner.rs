@@ -11,7 +11,8 @@ use tokio::sync::{mpsc, oneshot};
 use crate::chain::Verified;
 use crate::journal::{AppendError, Journal, ReadError, Snapshot};
 use crate::reserve::RESERVE_BYTES;
-use crate::store::{OpenError, Store};
+use crate::store::Store;
+use crate::tables::OpenError;
 
 /// How many requests wait for the thread before callers wait too.
 const QUEUE: usize = 64;
