@@ -41,7 +41,6 @@ const LONGER_FILES: &[(&str, usize)] = &[
     ("crates/migration/src/plan/restore.rs", 440),
     ("crates/model/src/config/check.rs", 520),
     ("crates/model/src/config/keys.rs", 680),
-    ("crates/model/src/seam.rs", 480),
     ("crates/platform/src/builder.rs", 420),
     ("crates/platform/src/copy.rs", 440),
     ("crates/platform/src/process_platform.rs", 560),
