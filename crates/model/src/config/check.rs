@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::DeTable;
 
-use crate::time::{Span, SpanError};
+use crate::time::Span;
 
-use super::keys::{self, Key, Kind, LONGEST_SPAN, TextRule};
+use super::key::{Key, Kind};
 use super::mistake::Mistake;
+use super::nearest::nearest;
+use super::value::check_value;
+use super::wording::{instead, join, unknown};
 
 /// Collects the mistakes of one file.
 pub(super) struct Mistakes<'a> {
@@ -199,7 +201,7 @@ pub(super) fn check_table(
     for (name, value) in table {
         let Some(key) = keys.iter().find(|key| key.name == name.get_ref().as_ref()) else {
             mistakes.add(name.span(), unknown(name.get_ref(), path), instead(name.get_ref(), keys));
-            misspelt.extend(keys::nearest(name.get_ref(), keys.iter().map(|key| key.name)));
+            misspelt.extend(nearest(name.get_ref(), keys.iter().map(|key| key.name)));
             continue;
         };
         let path = join(path, key.name);
@@ -218,258 +220,4 @@ pub(super) fn check_table(
         }
     }
     node
-}
-
-/// Holds one value against its key.
-fn check_value(
-    value: &Spanned<DeValue<'_>>,
-    key: &'static Key,
-    path: &str,
-    mistakes: &mut Mistakes<'_>,
-) -> Option<(Value, Range<usize>)> {
-    let at = value.span();
-    let checked = match (&key.kind, value.get_ref()) {
-        (Kind::Text(rule) | Kind::TextOrList(rule), DeValue::String(text)) => {
-            let text = check_text(text, at.clone(), rule, key, mistakes)?;
-            match key.kind {
-                Kind::TextOrList(_) => Value::List(vec![(text, at.clone())]),
-                _ => Value::Text(text),
-            }
-        }
-        (Kind::List(rule) | Kind::TextOrList(rule), DeValue::Array(items)) => {
-            let mut list = Vec::new();
-            for item in items {
-                let DeValue::String(text) = item.get_ref() else {
-                    mistakes.add(item.span(), wrong_type(path, "a list of texts", item.get_ref()), write(key));
-                    continue;
-                };
-                list.extend(check_text(text, item.span(), rule, key, mistakes).map(|text| (text, item.span())));
-            }
-            if items.iter().next().is_none() {
-                mistakes.add(at, format!("\"{path}\" is an empty list"), format!("{}, or leave it out", write(key)));
-                return None;
-            }
-            Value::List(list)
-        }
-        (Kind::Flag, DeValue::Boolean(flag)) => Value::Flag(*flag),
-        (Kind::Whole { least, most }, DeValue::Integer(number)) => {
-            let parsed = i64::from_str_radix(number.as_str(), number.radix()).ok();
-            match parsed.and_then(|number| u32::try_from(number).ok()).filter(|number| (least..=most).contains(&number))
-            {
-                Some(number) => Value::Whole(number),
-                None => {
-                    mistakes.add(at, format!("\"{path}\" is {number}; it must be {least} to {most}"), write(key));
-                    return None;
-                }
-            }
-        }
-        (Kind::Duration { least }, DeValue::String(text)) => {
-            Value::Duration(check_span(text, &at, *least, key, path, mistakes)?)
-        }
-        (Kind::Duration { .. }, DeValue::Integer(number)) => {
-            mistakes.add(at, SpanError::NoUnit(number.to_string()).to_string(), write(key));
-            return None;
-        }
-        (Kind::Choice { known, later }, DeValue::String(word)) => {
-            if !known.contains(&word.as_ref()) {
-                mistakes.add(at, wrong_word(word, path, known, later), choose(word, known));
-                return None;
-            }
-            Value::Text(word.to_string())
-        }
-        (Kind::Table(keys), DeValue::Table(table)) => {
-            Value::Table(check_table(table, at.clone(), keys, path, mistakes))
-        }
-        (Kind::Tables(keys), DeValue::Array(items)) => {
-            let mut nodes = Vec::new();
-            for item in items {
-                match item.get_ref() {
-                    DeValue::Table(table) => nodes.push(check_table(table, item.span(), keys, path, mistakes)),
-                    other => mistakes.add(item.span(), wrong_type(path, "a list of tables", other), write(key)),
-                }
-            }
-            Value::Tables(nodes)
-        }
-        (Kind::Tables(_), DeValue::Table(_)) => {
-            mistakes.add(at, format!("\"{path}\" is a list of tables: its header has two brackets"), write(key));
-            return None;
-        }
-        (Kind::Processes(keys), DeValue::Table(table)) => {
-            Value::Processes(check_processes(table, &at, keys, path, mistakes))
-        }
-        (Kind::Environment, DeValue::Table(table)) => Value::Environment(check_environment(table, path, mistakes)),
-        (kind, other) => {
-            mistakes.add(at, wrong_type(path, wanted(kind), other), write(key));
-            return None;
-        }
-    };
-    Some((checked, at))
-}
-
-fn check_text(text: &str, at: Range<usize>, rule: &TextRule, key: &Key, mistakes: &mut Mistakes<'_>) -> Option<String> {
-    match (rule.breaks)(text) {
-        None => Some(text.to_owned()),
-        Some(why) => {
-            mistakes.add(at, why, format!("write {}, such as: {}", rule.what, key.example));
-            None
-        }
-    }
-}
-
-fn check_span(
-    text: &str,
-    at: &Range<usize>,
-    least: Span,
-    key: &Key,
-    path: &str,
-    mistakes: &mut Mistakes<'_>,
-) -> Option<Span> {
-    let cause = match text.parse::<Span>() {
-        Ok(span) if span < least => format!("\"{path}\" is {span}; it must be at least {least}"),
-        Ok(span) if span > LONGEST_SPAN => format!("\"{path}\" is {span}; it must be at most {LONGEST_SPAN}"),
-        Ok(span) => return Some(span),
-        Err(error) => error.to_string(),
-    };
-    mistakes.add(at.clone(), cause, write(key));
-    None
-}
-
-fn check_processes(
-    table: &DeTable<'_>,
-    at: &Range<usize>,
-    keys: &'static [Key],
-    path: &str,
-    mistakes: &mut Mistakes<'_>,
-) -> Vec<(String, Node)> {
-    let mut processes = Vec::new();
-    if table.is_empty() {
-        mistakes.add(
-            at.clone(),
-            "there is no process type",
-            "write:\n[process.web]\ncommand = \"bin/shop --port $PORT\"",
-        );
-    }
-    for (name, value) in table {
-        let text = name.get_ref().as_ref();
-        let DeValue::Table(process) = value.get_ref() else {
-            // `[process]` with the keys of a process type right in it: the name was forgotten.
-            let cause = format!("\"{text}\" stands in [{path}], where only tables named after process types stand");
-            mistakes.add(name.span(), cause, "write the name of the process type into the header: [process.web]");
-            continue;
-        };
-        if let Some(why) = keys::breaks_process_name(text) {
-            mistakes.add(name.span(), why, "write a process name, such as: [process.web]");
-            continue;
-        }
-        // The header is where a process type stands; its table begins there.
-        let node = check_table(process, value.span(), keys, &join(path, text), mistakes);
-        processes.push((text.to_owned(), node));
-    }
-    processes.sort_by_key(|(_, node)| node.at.start);
-    processes
-}
-
-fn check_environment(table: &DeTable<'_>, path: &str, mistakes: &mut Mistakes<'_>) -> BTreeMap<String, String> {
-    let mut variables = BTreeMap::new();
-    for (name, value) in table {
-        let text = name.get_ref().as_ref();
-        if let Some(why) = keys::breaks_env_name(text) {
-            mistakes.add(name.span(), why, "write another name, such as: RAILS_ENV = \"production\"");
-            continue;
-        }
-        match value.get_ref() {
-            DeValue::String(content) if content.contains('\0') => {
-                mistakes.add(value.span(), format!("\"{path}.{text}\" contains a zero byte"), "write it without");
-            }
-            DeValue::String(content) => {
-                variables.insert(text.to_owned(), content.to_string());
-            }
-            DeValue::Integer(number) => {
-                let cause = wrong_type(&join(path, text), "a text", value.get_ref());
-                mistakes.add(value.span(), cause, format!("write: {text} = \"{number}\""));
-            }
-            DeValue::Boolean(flag) => {
-                let cause = wrong_type(&join(path, text), "a text", value.get_ref());
-                mistakes.add(value.span(), cause, format!("write: {text} = \"{flag}\""));
-            }
-            other => {
-                let cause = wrong_type(&join(path, text), "a text", other);
-                mistakes.add(value.span(), cause, format!("write: {text} = \"...\""));
-            }
-        }
-    }
-    variables
-}
-
-// === Wording ===
-
-fn join(path: &str, name: &str) -> String {
-    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
-}
-
-fn write(key: &Key) -> String {
-    format!("write: {}", key.example)
-}
-
-fn unknown(name: &str, path: &str) -> String {
-    if path.is_empty() {
-        format!("there is no key or table \"{name}\"")
-    } else {
-        format!("[{path}] has no key \"{name}\"")
-    }
-}
-
-fn instead(name: &str, keys: &[Key]) -> String {
-    let carried_out = |key: &&Key| !matches!(key.kind, Kind::Later { .. });
-    match keys::nearest(name, keys.iter().map(|key| key.name)) {
-        Some(near) => format!("did you mean \"{near}\"?"),
-        None => {
-            let known: Vec<&str> = keys.iter().filter(carried_out).map(|key| key.name).collect();
-            format!("known here: {}", known.join(", "))
-        }
-    }
-}
-
-fn wrong_word(word: &str, path: &str, known: &[&str], later: &[&str]) -> String {
-    if later.contains(&word) {
-        format!("{path} = \"{word}\" is not carried out yet")
-    } else {
-        format!("\"{word}\" is none of the words for \"{path}\": {}", known.join(", "))
-    }
-}
-
-fn choose(word: &str, known: &[&str]) -> String {
-    match keys::nearest(word, known.iter().copied()) {
-        Some(near) => format!("did you mean \"{near}\"?"),
-        None => {
-            format!("write one of: {}", known.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", "))
-        }
-    }
-}
-
-fn wanted(kind: &Kind) -> &'static str {
-    match kind {
-        Kind::Text(_) | Kind::Choice { .. } => "a text",
-        Kind::TextOrList(_) => "a text or a list of texts",
-        Kind::List(_) => "a list of texts",
-        Kind::Flag => "true or false",
-        Kind::Whole { .. } => "a whole number",
-        Kind::Duration { .. } => "a duration in quotes, with its unit",
-        Kind::Table(_) | Kind::Processes(_) | Kind::Environment => "a table",
-        Kind::Tables(_) => "a list of tables",
-        Kind::Later { .. } => "left out",
-    }
-}
-
-fn wrong_type(path: &str, wanted: &str, found: &DeValue<'_>) -> String {
-    let found = match found {
-        DeValue::String(_) => "a text",
-        DeValue::Integer(_) => "a whole number",
-        DeValue::Float(_) => "a number with a fraction",
-        DeValue::Boolean(_) => "true or false",
-        DeValue::Datetime(_) => "a date or time",
-        DeValue::Array(_) => "a list",
-        DeValue::Table(_) => "a table",
-    };
-    format!("\"{path}\" must be {wanted}, not {found}")
 }

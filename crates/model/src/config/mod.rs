@@ -1,28 +1,36 @@
 //! The parsed `switchover.toml`. A value of [`AppConfig`] has passed every rule of the file.
 //!
-//! `keys` holds the one table of keys; `check` holds a document against it; `parse` makes the types of this file from
+//! `keys` holds the one table of keys; `check` and `value` hold a document against it; `parse` makes the types of this file from
 //! what is left and finds the contradictions; `schema`, `reference` and `diff` show the same keys to others.
 
 mod check;
 mod database;
 mod database_keys;
 mod diff;
+mod key;
 mod keys;
 mod mistake;
 mod names;
+mod nearest;
 mod parse;
 mod reference;
+mod release_keys;
 mod schema;
 #[cfg(test)]
 mod tests;
+mod text_rule;
+mod value;
+mod wording;
 
 pub use database::{Backup, DEFAULT_SCHEMA, DEFAULT_URL_VARIABLE, Database, Invariant};
 pub use diff::{Change, diff};
-pub use keys::{MAX_INSTANCES, MAX_KEPT_REVISIONS, breaks_env_name, nearest};
+pub use key::{MAX_INSTANCES, MAX_KEPT_REVISIONS};
 pub use mistake::Mistake;
+pub use nearest::nearest;
 pub use parse::{LONGEST_FILE, app_name, parse};
 pub use reference::reference;
 pub use schema::schema;
+pub use text_rule::breaks_env_name;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -3,6 +3,7 @@
 mod accepted;
 mod keys_agree;
 mod refused;
+mod refused_values;
 mod schema_agrees;
 
 use std::path::Path;
