@@ -1,0 +1,102 @@
+//! What a database has once for all tables: the functions that triggers, defaults and views call, and who wrote last.
+
+use crate::{Ident, QualifiedName};
+
+/// The sequence that holds when a version older than the change last wrote, in seconds since 1970: no transaction waits for
+/// another one for it, and it is not logged. A crash of the server forgets it.
+#[must_use]
+pub fn older_writes(schema: &Ident, number: u32) -> QualifiedName {
+    QualifiedName::new(&ours(), &schema.prefixed(&format!("older_{number}_")))
+}
+
+/// What makes it, for everybody who may write.
+#[must_use]
+pub fn make_older_writes(schema: &Ident, number: u32) -> String {
+    let sequence = older_writes(schema, number);
+    format!("CREATE UNLOGGED SEQUENCE IF NOT EXISTS {sequence}; GRANT SELECT, UPDATE ON SEQUENCE {sequence} TO PUBLIC")
+}
+
+pub(super) fn ours() -> Ident {
+    Ident::new("switchover").expect("a name")
+}
+
+/// Name of the setting under which a batch of the backfill tells the triggers that it does their work itself.
+pub const BACKFILL_SETTING: &str = "switchover.backfill";
+
+/// The functions that triggers and defaults call, made once a database. Safe to run again.
+pub const FUNCTIONS: &str = "
+CREATE OR REPLACE FUNCTION switchover.left_out(trace text) RETURNS text LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    -- Once is enough, should nobody take it up.
+    IF pg_catalog.strpos(coalesce(pg_catalog.current_setting('switchover.left_out', true), ''), trace) = 0 THEN
+        PERFORM pg_catalog.set_config('switchover.left_out',
+            coalesce(pg_catalog.current_setting('switchover.left_out', true), '') || trace, true);
+    END IF;
+    RETURN NULL;
+END $$;
+GRANT EXECUTE ON FUNCTION switchover.left_out(text) TO PUBLIC;
+CREATE OR REPLACE FUNCTION switchover.same_rights(source text, target text) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    given record;
+BEGIN
+    FOR given IN
+        SELECT CASE WHEN acl.grantee = 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(acl.grantee)) END AS grantee,
+               acl.privilege_type AS privilege, acl.is_grantable
+          FROM pg_catalog.pg_class AS class,
+               pg_catalog.aclexplode(coalesce(class.relacl, pg_catalog.acldefault('r', class.relowner))) AS acl
+         WHERE class.oid = source::pg_catalog.regclass
+           AND acl.privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRIGGER', 'REFERENCES')
+    LOOP
+        EXECUTE pg_catalog.format('GRANT %s ON %s TO %s%s', given.privilege, target::pg_catalog.regclass, given.grantee,
+            CASE WHEN given.is_grantable AND given.grantee <> 'PUBLIC' THEN ' WITH GRANT OPTION' ELSE '' END);
+    END LOOP;
+END $$;
+CREATE OR REPLACE FUNCTION switchover.same_column_rights(source text, of text, target text, name text) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    given record;
+BEGIN
+    FOR given IN
+        SELECT CASE WHEN acl.grantee = 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(acl.grantee)) END AS grantee,
+               acl.privilege_type AS privilege, acl.is_grantable
+          FROM pg_catalog.pg_attribute AS attribute, pg_catalog.aclexplode(attribute.attacl) AS acl
+         WHERE attribute.attrelid = source::pg_catalog.regclass AND attribute.attname = of
+    LOOP
+        EXECUTE pg_catalog.format('GRANT %s (%I) ON %s TO %s%s', given.privilege, name, target::pg_catalog.regclass, given.grantee,
+            CASE WHEN given.is_grantable AND given.grantee <> 'PUBLIC' THEN ' WITH GRANT OPTION' ELSE '' END);
+    END LOOP;
+END $$;
+CREATE OR REPLACE FUNCTION switchover.set_apart(of text, prefix text) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    index record;
+    foreign_key name;
+BEGIN
+    -- A row that is kept must not hold up the deletion of one that is used.
+    FOR foreign_key IN
+        SELECT conname FROM pg_catalog.pg_constraint
+         WHERE conrelid = of::pg_catalog.regclass AND contype = 'f' AND confrelid <> conrelid
+    LOOP
+        EXECUTE pg_catalog.format('ALTER TABLE %s DROP CONSTRAINT %I', of::pg_catalog.regclass, foreign_key);
+    END LOOP;
+    FOR index IN
+        SELECT class.oid::pg_catalog.regclass AS name, class.relname AS plain
+          FROM pg_catalog.pg_index AS known JOIN pg_catalog.pg_class AS class ON class.oid = known.indexrelid
+         WHERE known.indrelid = of::pg_catalog.regclass AND NOT pg_catalog.starts_with(class.relname, prefix)
+    LOOP
+        EXECUTE pg_catalog.format('ALTER INDEX %s RENAME TO %I', index.name,
+            prefix || CASE WHEN octet_length(prefix || index.plain) < 64 THEN index.plain::text ELSE md5(index.plain) END);
+    END LOOP;
+END $$;
+CREATE OR REPLACE FUNCTION switchover.same_schema_rights(source text, target text) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    given record;
+BEGIN
+    FOR given IN
+        SELECT CASE WHEN acl.grantee = 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(acl.grantee)) END AS grantee
+          FROM pg_catalog.pg_namespace AS namespace,
+               pg_catalog.aclexplode(coalesce(namespace.nspacl, pg_catalog.acldefault('n', namespace.nspowner))) AS acl
+         WHERE namespace.nspname = source AND acl.privilege_type = 'USAGE'
+    LOOP
+        EXECUTE pg_catalog.format('GRANT USAGE ON SCHEMA %I TO %s', target, given.grantee);
+    END LOOP;
+END $$;
+";
