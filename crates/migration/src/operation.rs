@@ -1,8 +1,16 @@
 //! The declared operations, in the published format of pgroll (its JSON Schema and operation reference).
 
+mod column;
+mod constraint;
+mod index;
+
 use std::collections::BTreeMap;
 
 use crate::{Expression, Ident};
+
+pub use column::{Check, Column, DefaultChange, Generated, OnDelete, References};
+pub use constraint::{Constraint, ConstraintKind, IndexStorage};
+pub use index::{IndexColumn, IndexMethod, Nulls, Order};
 
 /// One declared change of a schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,93 +45,6 @@ pub enum Operation {
     SetReplicaIdentity(SetReplicaIdentity),
     /// `sql`
     Sql(RawSql),
-}
-
-/// A column to be made.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Column {
-    /// Its name.
-    pub name: Ident,
-    /// Its type as written, such as `varchar(255)`; parsed, never glued.
-    pub data_type: String,
-    /// Whether it takes NULL; false where the file says nothing.
-    pub nullable: bool,
-    /// Whether its values are unique.
-    pub unique: bool,
-    /// Whether it is (a part of) the primary key.
-    pub primary_key: bool,
-    /// Its default.
-    pub default: Option<Expression>,
-    /// Its check.
-    pub check: Option<Check>,
-    /// What it refers to.
-    pub references: Option<References>,
-    /// Its comment.
-    pub comment: Option<String>,
-    /// `GENERATED ...` as written: `ALWAYS AS IDENTITY`, `BY DEFAULT AS IDENTITY`, `ALWAYS AS (expression) STORED`.
-    pub generated: Option<Generated>,
-}
-
-/// How a column gets its values by itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Generated {
-    /// From a sequence of its own.
-    Identity {
-        /// `ALWAYS` (true) or `BY DEFAULT`.
-        always: bool,
-        /// Sequence options as written, empty where there are none.
-        options: String,
-    },
-    /// From the other columns of its row, `ALWAYS AS (expression) STORED`.
-    Stored(Expression),
-}
-
-/// A named check.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Check {
-    /// Its name.
-    pub name: Ident,
-    /// What has to hold.
-    pub expression: Expression,
-    /// Not inherited by partitions and children.
-    pub no_inherit: bool,
-}
-
-/// A foreign key of one column.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct References {
-    /// The constraint's name.
-    pub name: Ident,
-    /// The table referred to.
-    pub table: Ident,
-    /// The column referred to; the primary key where the file says nothing.
-    pub column: Option<Ident>,
-    /// What a delete there does here.
-    pub on_delete: OnDelete,
-    /// What a change of the key there does here.
-    pub on_update: OnDelete,
-    /// `MATCH FULL` and not `MATCH SIMPLE`.
-    pub match_full: bool,
-    /// Whether it can be deferred.
-    pub deferrable: bool,
-    /// Whether it is deferred from the start.
-    pub initially_deferred: bool,
-}
-
-/// What happens to a row that refers to one that goes.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum OnDelete {
-    /// `NO ACTION`
-    #[default]
-    NoAction,
-    /// `RESTRICT`
-    Restrict,
-    /// `CASCADE`
-    Cascade,
-    /// `SET NULL`, of these columns (of all where none is named)
-    SetNull(Vec<Ident>),
-    /// `SET DEFAULT`, of these columns (of all where none is named)
-    SetDefault(Vec<Ident>),
 }
 
 /// `add_column`: a column that older versions do not see.
@@ -164,18 +85,6 @@ pub struct AlterColumn {
     pub down: Option<Expression>,
 }
 
-/// What becomes of a default.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum DefaultChange {
-    /// It stays.
-    #[default]
-    Keep,
-    /// It is taken away.
-    Drop,
-    /// It becomes this.
-    Set(Expression),
-}
-
 /// `create_table`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreateTable {
@@ -187,101 +96,6 @@ pub struct CreateTable {
     pub constraints: Vec<Constraint>,
     /// Its comment.
     pub comment: Option<String>,
-}
-
-/// A constraint of a table.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Constraint {
-    /// Its name.
-    pub name: Ident,
-    /// What it is.
-    pub kind: ConstraintKind,
-    /// Whether it can be deferred.
-    pub deferrable: bool,
-    /// Whether it is deferred from the start.
-    pub initially_deferred: bool,
-}
-
-/// What a constraint of a table asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ConstraintKind {
-    /// Unique over these columns.
-    Unique {
-        /// At least one.
-        columns: Vec<Ident>,
-        /// NULLs count as equal.
-        nulls_not_distinct: bool,
-        /// Columns only carried along.
-        include: Vec<Ident>,
-        /// How its index is kept.
-        storage: IndexStorage,
-    },
-    /// The primary key.
-    PrimaryKey {
-        /// At least one.
-        columns: Vec<Ident>,
-        /// Columns only carried along.
-        include: Vec<Ident>,
-        /// How its index is kept.
-        storage: IndexStorage,
-    },
-    /// A check.
-    Check {
-        /// What has to hold.
-        expression: Expression,
-        /// Not inherited by partitions and children.
-        no_inherit: bool,
-    },
-    /// A foreign key.
-    ForeignKey {
-        /// At least one.
-        columns: Vec<Ident>,
-        /// The table referred to.
-        table: Ident,
-        /// As many as `columns`, or none for its primary key.
-        referred: Vec<Ident>,
-        /// What a delete there does here.
-        on_delete: OnDelete,
-        /// What a change of the key there does here.
-        on_update: OnDelete,
-        /// `MATCH FULL` and not `MATCH SIMPLE`.
-        match_full: bool,
-    },
-    /// An exclusion: `EXCLUDE USING method (elements) WHERE (predicate)`, as written.
-    Exclude {
-        /// The index method.
-        method: String,
-        /// The elements with their operators.
-        elements: String,
-        /// The rows it is about.
-        predicate: Option<Expression>,
-        /// Columns only carried along.
-        include: Vec<Ident>,
-        /// How its index is kept.
-        storage: IndexStorage,
-    },
-}
-
-impl ConstraintKind {
-    /// The columns that it names as its own; those of a check and of an exclusion are in their expressions.
-    #[must_use]
-    pub fn columns(&self) -> Vec<Ident> {
-        match self {
-            Self::Unique { columns, .. } | Self::PrimaryKey { columns, .. } | Self::ForeignKey { columns, .. } => {
-                columns.clone()
-            }
-            Self::Check { .. } | Self::Exclude { .. } => Vec::new(),
-        }
-    }
-}
-
-/// How the index behind a constraint is kept.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct IndexStorage {
-    /// Its tablespace.
-    pub tablespace: Option<Ident>,
-    /// Storage parameters as written, such as `fillfactor = 70`.
-    pub parameters: Option<String>,
 }
 
 /// `create_constraint`: a constraint more on a table that is there.
@@ -314,51 +128,6 @@ pub struct CreateIndex {
     pub storage_parameters: Option<String>,
     /// Whether its keys are unique.
     pub unique: bool,
-}
-
-/// How a column stands in an index.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct IndexColumn {
-    /// Its collation, as written.
-    pub collate: Option<String>,
-    /// Its operator class, as written.
-    pub operator_class: Option<String>,
-    /// Its order.
-    pub order: Order,
-    /// Where NULLs go.
-    pub nulls: Option<Nulls>,
-}
-
-/// Order of an index column.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Order {
-    /// Ascending.
-    #[default]
-    Ascending,
-    /// Descending.
-    Descending,
-}
-
-/// Where NULLs go in an index.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Nulls {
-    /// Before the others.
-    First,
-    /// After the others.
-    Last,
-}
-
-/// An index's method.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[expect(missing_docs, reason = "the names are the database's own")]
-pub enum IndexMethod {
-    #[default]
-    BTree,
-    Hash,
-    Gist,
-    SpGist,
-    Gin,
-    Brin,
 }
 
 /// `drop_column`
