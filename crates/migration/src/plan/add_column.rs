@@ -3,12 +3,12 @@
 
 use switchover_model::Problem;
 
-use super::expand::Draft;
+use super::draft::Draft;
 use super::probe::plain_type;
-use super::{Piece, constraints, ours, refuse_query, refuse_unsure};
+use super::{Piece, clause, constraints, ours, refuse_query, refuse_unsure};
 use crate::change::Assignment;
 use crate::version::{VersionColumn, no_default};
-use crate::{AddColumn, Column, Expression, Generated, Ident, Literal};
+use crate::{AddColumn, Check, Column, Expression, Generated, Ident, Literal};
 
 pub(super) fn add(draft: &mut Draft<'_>, add: &AddColumn) -> Result<(), Problem> {
     let column = &add.column;
@@ -21,18 +21,7 @@ pub(super) fn add(draft: &mut Draft<'_>, add: &AddColumn) -> Result<(), Problem>
     refuse_what_rewrites(column)?;
     refuse_unsure(&add.table, add.up.iter().chain(&column.default))?;
     let constant = column.default.as_ref().filter(|default| is_constant(default));
-    let value = add.up.clone().or_else(|| column.default.clone());
-    if !column.nullable && value.is_none() {
-        let cause = format!(
-            "column {} of {} is NOT NULL and has neither `up` nor `default`: an insert of the version that is live would fail.",
-            column.name, add.table
-        );
-        return Err(Problem::new(
-            "OLD-INSERTS-FAIL",
-            cause,
-            "Give it `up`, its value in rows that the older version writes.",
-        ));
-    }
+    let value = value_of_older_rows(add)?;
     let on = draft.base(&physical);
     let name = &column.name;
     draft.new_columns.push((physical.clone(), name.clone(), column.data_type.clone()));
@@ -70,18 +59,7 @@ pub(super) fn add(draft: &mut Draft<'_>, add: &AddColumn) -> Result<(), Problem>
         not_null = Some(check);
     }
     if let Some(check) = &column.check {
-        refuse_query(&check.name, &check.expression)?;
-        let names = draft.table_mut(&add.table)?.names();
-        let condition = check.expression.with_columns(&|column| {
-            (column == name).then(|| name.to_string()).or_else(|| names.get(column).map(ToString::to_string))
-        });
-        if !draft.rule(&physical, &check.name, &condition, check.no_inherit) {
-            draft.pieces.push(Piece::MadeConstraint {
-                table: physical.clone(),
-                constraint: check.name.clone(),
-                not_null: None,
-            });
-        }
+        its_check(draft, add, &physical, check)?;
     }
     draft.pieces.push(Piece::MadeColumn {
         table: physical,
@@ -97,16 +75,47 @@ pub(super) fn add(draft: &mut Draft<'_>, add: &AddColumn) -> Result<(), Problem>
         default: of_view,
         comment: column.comment.clone(),
     });
+    keys(draft, add)
+}
+
+/// The value of the column in rows that the older version wrote and writes.
+fn value_of_older_rows(add: &AddColumn) -> Result<Option<Expression>, Problem> {
+    let column = &add.column;
+    let value = add.up.clone().or_else(|| column.default.clone());
+    if column.nullable || value.is_some() {
+        return Ok(value);
+    }
+    let cause = format!(
+        "column {} of {} is NOT NULL and has neither `up` nor `default`: an insert of the version that is live would fail.",
+        column.name, add.table
+    );
+    Err(Problem::new("OLD-INSERTS-FAIL", cause, "Give it `up`, its value in rows that the older version writes."))
+}
+
+fn its_check(draft: &mut Draft<'_>, add: &AddColumn, physical: &Ident, check: &Check) -> Result<(), Problem> {
+    refuse_query(&check.name, &check.expression)?;
+    let name = &add.column.name;
+    let names = draft.table_mut(&add.table)?.names();
+    let condition = check.expression.with_columns(&|column| {
+        (column == name).then(|| name.to_string()).or_else(|| names.get(column).map(ToString::to_string))
+    });
+    draft.named_rule(physical, &check.name, &condition, check.no_inherit);
+    Ok(())
+}
+
+/// The unique and the foreign key that are written with the column.
+fn keys(draft: &mut Draft<'_>, add: &AddColumn) -> Result<(), Problem> {
+    let column = &add.column;
     if column.unique {
         // As the database itself would call it.
         let key = format!("{}_{}_key", add.table.as_str(), column.name.as_str());
         let key = Ident::new(key).map_err(|error| {
             Problem::new("NOT-CARRIED-OUT-YET", format!("{error}."), "Use `create_constraint`, with a shorter name.")
         })?;
-        constraints::rule(draft, &add.table, &constraints::unique(&column.name, key))?;
+        constraints::rule(draft, &add.table, &clause::unique(&column.name, key))?;
     }
     if let Some(references) = &column.references {
-        constraints::rule(draft, &add.table, &constraints::of_column(&column.name, references))?;
+        constraints::rule(draft, &add.table, &clause::of_column(&column.name, references))?;
     }
     Ok(())
 }

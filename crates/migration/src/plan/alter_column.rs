@@ -3,8 +3,8 @@
 
 use switchover_model::Problem;
 
-use super::expand::{Draft, Replaced};
-use super::{OldRows, Piece, constraints, ours, refuse_query, refuse_unsure};
+use super::draft::{Draft, Replaced};
+use super::{OldRows, Piece, clause, constraints, ours, refuse_query, refuse_unsure};
 use crate::catalog::{Table, TableColumn, TableConstraint};
 use crate::change::Assignment;
 use crate::version::{OURS, is_no_default, no_default};
@@ -27,10 +27,10 @@ pub(super) fn add(draft: &mut Draft<'_>, alter: &AlterColumn) -> Result<(), Prob
         return Err(constraints::binds_both(&alter.table));
     }
     if let Some(name) = &alter.unique {
-        constraints::rule(draft, &alter.table, &constraints::unique(&alter.column, name.clone()))?;
+        constraints::rule(draft, &alter.table, &clause::unique(&alter.column, name.clone()))?;
     }
     if let Some(references) = &alter.references {
-        constraints::rule(draft, &alter.table, &constraints::of_column(&alter.column, references))?;
+        constraints::rule(draft, &alter.table, &clause::of_column(&alter.column, references))?;
     }
     Ok(())
 }
@@ -114,18 +114,7 @@ fn values_change(alter: &AlterColumn) -> bool {
 fn replace(draft: &mut Draft<'_>, alter: &AlterColumn, physical: &Ident, column: &TableColumn) -> Result<(), Problem> {
     let number = draft.ground.number;
     let old = &column.name;
-    let (Some(up), Some(down)) = (&alter.up, &alter.down) else {
-        let cause = format!("column {} gets other values, and not both of `up` and `down` are given.", alter.column);
-        return Err(Problem::new(
-            "UP-AND-DOWN-NEEDED",
-            cause,
-            "Give both: each version needs its own value of every row.",
-        ));
-    };
-    if column.generated {
-        let cause = format!("column {} is made by the database (identity or generated).", alter.column);
-        return Err(Problem::new("COLUMN-GENERATED", cause, "Add a column beside it instead."));
-    }
+    let (up, down) = both_values(alter, column)?;
     let new = ours(number, old);
     let data_type = alter.data_type.clone().unwrap_or_else(|| column.data_type.clone());
     let older = draft.ground.table(&alter.table)?.0.names();
@@ -169,15 +158,7 @@ fn replace(draft: &mut Draft<'_>, alter: &AlterColumn, physical: &Ident, column:
         not_null,
         comment: comment.clone(),
     });
-    if let (Some(sequence), DefaultChange::Keep) = (&column.sequence, &alter.default) {
-        let is_whole = |data_type: &&str| ["smallint", "integer", "bigint"].contains(data_type);
-        draft.pieces.push(Piece::MovedSequence {
-            table: physical.clone(),
-            column: old.clone(),
-            sequence: sequence.clone(),
-            data_type: Some(super::probe::whole_type(&data_type)).filter(is_whole).map(str::to_owned),
-        });
-    }
+    draft.pieces.extend(moved_sequence(alter, physical, column, &data_type));
     if let Some(seen) = draft.table_mut(&alter.table)?.column_mut(&alter.column) {
         seen.physical = new;
         seen.default = Some(default.unwrap_or_else(|| no_default(&data_type)));
@@ -189,6 +170,32 @@ fn replace(draft: &mut Draft<'_>, alter: &AlterColumn, physical: &Ident, column:
     Ok(())
 }
 
+/// `up` and `down`, both of which a column that gets other values needs.
+fn both_values<'a>(alter: &'a AlterColumn, column: &TableColumn) -> Result<(&'a Expression, &'a Expression), Problem> {
+    let (Some(up), Some(down)) = (&alter.up, &alter.down) else {
+        let cause = format!("column {} gets other values, and not both of `up` and `down` are given.", alter.column);
+        let next = "Give both: each version needs its own value of every row.";
+        return Err(Problem::new("UP-AND-DOWN-NEEDED", cause, next));
+    };
+    if column.generated {
+        let cause = format!("column {} is made by the database (identity or generated).", alter.column);
+        return Err(Problem::new("COLUMN-GENERATED", cause, "Add a column beside it instead."));
+    }
+    Ok((up, down))
+}
+
+/// The sequence that the column has its values from goes over to the one in its place, where the default stays.
+fn moved_sequence(alter: &AlterColumn, physical: &Ident, column: &TableColumn, data_type: &str) -> Option<Piece> {
+    let (Some(sequence), DefaultChange::Keep) = (&column.sequence, &alter.default) else { return None };
+    let is_whole = |data_type: &&str| ["smallint", "integer", "bigint"].contains(data_type);
+    Some(Piece::MovedSequence {
+        table: physical.clone(),
+        column: column.name.clone(),
+        sequence: sequence.clone(),
+        data_type: Some(super::probe::whole_type(data_type)).filter(is_whole).map(str::to_owned),
+    })
+}
+
 /// A check more, on columns as the version has them.
 fn more_check(draft: &mut Draft<'_>, alter: &AlterColumn, physical: &Ident, check: &Check) -> Result<(), Problem> {
     refuse_query(&check.name, &check.expression)?;
@@ -197,13 +204,7 @@ fn more_check(draft: &mut Draft<'_>, alter: &AlterColumn, physical: &Ident, chec
     }
     let names = draft.table_mut(&alter.table)?.names();
     let condition = check.expression.with_columns(&|column| names.get(column).map(ToString::to_string));
-    if !draft.rule(physical, &check.name, &condition, check.no_inherit) {
-        draft.pieces.push(Piece::MadeConstraint {
-            table: physical.clone(),
-            constraint: check.name.clone(),
-            not_null: None,
-        });
-    }
+    draft.named_rule(physical, &check.name, &condition, check.no_inherit);
     Ok(())
 }
 

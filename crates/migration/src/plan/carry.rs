@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use switchover_model::Problem;
 
-use super::expand::{Draft, Replaced};
+use super::draft::{Draft, Replaced};
 use super::{Finding, Lock, Piece, Step, Work, alter_column, ours};
 use crate::catalog::{ConstraintType, Index, Statistics, Table, TableConstraint};
 use crate::index_definition::rebuilt;
@@ -41,7 +41,6 @@ const REFERRED: &str = "In one migration drop the foreign key with `drop_constra
 /// What stands on the columns and can not come along.
 fn in_the_way(draft: &Draft<'_>, name: &Ident, known: &Table, columns: &BTreeMap<Ident, Ident>) -> Vec<Problem> {
     let mut problems = Vec::new();
-    let stands = |on: &[Ident]| on.iter().find(|column| columns.contains_key(*column)).cloned();
     for (old, what) in
         known.dependants.iter().filter_map(|one| Some((columns.get_key_value(&one.column)?.0, &one.what)))
     {
@@ -52,7 +51,7 @@ fn in_the_way(draft: &Draft<'_>, name: &Ident, known: &Table, columns: &BTreeMap
             "Drop it first, and make it anew on the new column after contract.",
         ));
     }
-    if let Some(column) = stands(&known.partition_key) {
+    if let Some(column) = standing(columns, &known.partition_key) {
         let cause = format!("{name} is partitioned by column {column}.");
         problems.push(Problem::new(
             "COLUMN-IN-USE",
@@ -61,38 +60,12 @@ fn in_the_way(draft: &Draft<'_>, name: &Ident, known: &Table, columns: &BTreeMap
         ));
     }
     for constraint in known.constraints.iter().filter(|constraint| !is_given_up(draft, name, constraint)) {
-        let called = &constraint.name;
-        if let Some(column) = stands(&constraint.referred) {
-            let cause = format!("foreign key {called} of {name} refers to its own column {column}.");
-            problems.push(Problem::new("COLUMN-IN-USE", cause, REFERRED));
-            continue;
+        if let Some((cause, next)) = constraint_in_the_way(draft, name, known, constraint, columns) {
+            problems.push(Problem::new("COLUMN-IN-USE", cause, next));
         }
-        let Some(column) = stands(&constraint.columns) else { continue };
-        let renamed = |piece: &Piece| matches!(piece, Piece::RenamedConstraint { from, .. } if from == called);
-        let (cause, next) = match (&constraint.of_table, constraint.kind) {
-            (Some(of), _) => (format!("foreign key {called} of {of} refers to column {column} of {name}."), REFERRED),
-            (None, ConstraintType::PrimaryKey) if known.partitioned => (
-                format!("column {column} of {name} is part of the primary key of a partitioned table."),
-                "Move the rows to another table that has the new type.",
-            ),
-            (None, ConstraintType::Exclude) => (
-                format!(
-                    "exclusion constraint {called} stands on column {column} of {name}; the database can not build one beside running writes."
-                ),
-                "Drop it with `drop_constraint` in the same migration, and make it anew by hand in a quiet hour.",
-            ),
-            (None, _) if draft.pieces.iter().any(renamed) => (
-                format!(
-                    "constraint {called} stands on column {column} of {name} and is renamed by the same migration."
-                ),
-                "Rename it in a migration of its own.",
-            ),
-            (None, _) => continue,
-        };
-        problems.push(Problem::new("COLUMN-IN-USE", cause, next));
     }
     for index in known.indexes.iter().filter(|index| index.replica_identity) {
-        if let Some(column) = stands(&index.columns) {
+        if let Some(column) = standing(columns, &index.columns) {
             let cause = format!(
                 "subscribers know the rows of {name} by index {}, which stands on column {column}.",
                 index.name
@@ -102,13 +75,52 @@ fn in_the_way(draft: &Draft<'_>, name: &Ident, known: &Table, columns: &BTreeMap
         }
     }
     for statistics in known.statistics.iter().filter(|statistics| statistics.of_expressions) {
-        if let Some(column) = stands(&statistics.columns) {
+        if let Some(column) = standing(columns, &statistics.columns) {
             let cause =
                 format!("statistics {} are about an expression with column {column} of {name}.", statistics.name);
             problems.push(Problem::new("COLUMN-IN-USE", cause, "Drop them first, and make them anew after contract."));
         }
     }
     problems
+}
+
+/// Why a constraint can not come along, and what to do.
+fn constraint_in_the_way(
+    draft: &Draft<'_>,
+    name: &Ident,
+    known: &Table,
+    constraint: &TableConstraint,
+    columns: &BTreeMap<Ident, Ident>,
+) -> Option<(String, &'static str)> {
+    let called = &constraint.name;
+    if let Some(column) = standing(columns, &constraint.referred) {
+        return Some((format!("foreign key {called} of {name} refers to its own column {column}."), REFERRED));
+    }
+    let column = standing(columns, &constraint.columns)?;
+    let renamed = |piece: &Piece| matches!(piece, Piece::RenamedConstraint { from, .. } if from == called);
+    match (&constraint.of_table, constraint.kind) {
+        (Some(of), _) => Some((format!("foreign key {called} of {of} refers to column {column} of {name}."), REFERRED)),
+        (None, ConstraintType::PrimaryKey) if known.partitioned => Some((
+            format!("column {column} of {name} is part of the primary key of a partitioned table."),
+            "Move the rows to another table that has the new type.",
+        )),
+        (None, ConstraintType::Exclude) => Some((
+            format!(
+                "exclusion constraint {called} stands on column {column} of {name}; the database can not build one beside running writes."
+            ),
+            "Drop it with `drop_constraint` in the same migration, and make it anew by hand in a quiet hour.",
+        )),
+        (None, _) if draft.pieces.iter().any(renamed) => Some((
+            format!("constraint {called} stands on column {column} of {name} and is renamed by the same migration."),
+            "Rename it in a migration of its own.",
+        )),
+        (None, _) => None,
+    }
+}
+
+/// The first of the columns that is replaced.
+fn standing<'a>(replaced: &BTreeMap<Ident, Ident>, columns: &'a [Ident]) -> Option<&'a Ident> {
+    columns.iter().find(|column| replaced.contains_key(*column))
 }
 
 /// Whether the migration drops the constraint.

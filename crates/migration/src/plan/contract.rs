@@ -2,7 +2,7 @@
 //! own names.
 
 use super::renaming::renamed_change;
-use super::sql::Standing;
+use super::version_anew::Standing;
 use super::{Finding, Lock, Piece, Planned, Step, Work, attic, kept_mark, key_in, put_table_aside};
 use crate::catalog::{Catalog, Table};
 use crate::change::{TableChange, triggers};
@@ -73,9 +73,9 @@ fn leave_to_newer(catalog: &Catalog, planned: &Planned, active: &[TableChange], 
             statements.push(format!("ALTER TABLE {on} ALTER COLUMN {kept} DROP DEFAULT"));
         }
     }
-    let known = catalog.tables.get(table);
+    let settling = Settling { planned, on: &on, known: catalog.tables.get(table) };
     for piece in planned.pieces_of(table) {
-        statements.extend(settle(planned, &on, known, piece));
+        statements.extend(settling.settle(piece));
     }
     if !left.is_empty() {
         statements.extend(triggers(&catalog.schema, &planned.table_after(table), &left));
@@ -137,90 +137,113 @@ fn agree(catalog: &Catalog, change: &TableChange) -> Option<Step> {
     })
 }
 
-fn settle(planned: &Planned, on: &QualifiedName, known: Option<&Table>, piece: &Piece) -> Vec<String> {
-    let number = planned.number;
-    let alter = |what: String| format!("ALTER TABLE {on} {what}");
-    // A complete check spares SET NOT NULL its look at every row (PostgreSQL 12).
-    let not_null = |column: &Ident, check: &Option<Ident>| -> Vec<String> {
-        check
-            .iter()
-            .flat_map(|check| {
-                [
-                    alter(format!("ALTER COLUMN {column} SET NOT NULL")),
-                    alter(format!("DROP CONSTRAINT IF EXISTS {check}")),
-                ]
-            })
-            .collect()
-    };
-    let default = |column: &Ident, default: &Option<String>| match default {
-        Some(default) => alter(format!("ALTER COLUMN {column} SET DEFAULT {default}")),
-        None => alter(format!("ALTER COLUMN {column} DROP DEFAULT")),
-    };
-    let put_aside = |column: &Ident, keeps_default: bool| {
+/// One table that is left to the newer version.
+struct Settling<'a> {
+    planned: &'a Planned,
+    on: &'a QualifiedName,
+    /// As the catalog has it.
+    known: Option<&'a Table>,
+}
+
+impl Settling<'_> {
+    fn alter(&self, what: impl std::fmt::Display) -> String {
+        format!("ALTER TABLE {} {what}", self.on)
+    }
+
+    /// A complete check spares SET NOT NULL its look at every row (PostgreSQL 12).
+    fn not_null(&self, column: &Ident, check: Option<&Ident>) -> Vec<String> {
+        let Some(check) = check else { return Vec::new() };
+        vec![
+            self.alter(format_args!("ALTER COLUMN {column} SET NOT NULL")),
+            self.alter(format_args!("DROP CONSTRAINT IF EXISTS {check}")),
+        ]
+    }
+
+    fn default(&self, column: &Ident, default: Option<&String>) -> String {
+        match default {
+            Some(default) => self.alter(format_args!("ALTER COLUMN {column} SET DEFAULT {default}")),
+            None => self.alter(format_args!("ALTER COLUMN {column} DROP DEFAULT")),
+        }
+    }
+
+    fn put_aside(&self, column: &Ident, keeps_default: bool) -> Vec<String> {
         let mut statements = Vec::new();
         // What the database makes itself it goes on making: nobody has to give it.
-        if !known.and_then(|table| table.column(column)).is_some_and(|column| column.generated) {
-            statements.push(alter(format!("ALTER COLUMN {column} DROP NOT NULL")));
+        if !self.known.and_then(|table| table.column(column)).is_some_and(|column| column.generated) {
+            statements.push(self.alter(format_args!("ALTER COLUMN {column} DROP NOT NULL")));
             if !keeps_default {
-                statements.push(alter(format!("ALTER COLUMN {column} DROP DEFAULT")));
+                statements.push(self.alter(format_args!("ALTER COLUMN {column} DROP DEFAULT")));
             }
         }
-        statements.push(alter(format!("RENAME COLUMN {column} TO {}", attic(number, column))));
+        let aside = attic(self.planned.number, column);
+        statements.push(self.alter(format_args!("RENAME COLUMN {column} TO {aside}")));
         statements
-    };
-    match piece {
-        Piece::MadeTable { .. }
-        | Piece::MadeIndex { .. }
-        | Piece::DroppedIndex { .. }
-        | Piece::RenamedIndex { .. }
-        | Piece::Sql { .. } => Vec::new(),
-        Piece::ReplacedStatistics { old, new, .. } => {
-            vec![format!("DROP STATISTICS IF EXISTS {old}"), format!("ALTER STATISTICS {new} RENAME TO {}", old.name)]
-        }
-        Piece::NewerRule { until, .. } => vec![alter(format!("DROP CONSTRAINT IF EXISTS {until}"))],
-        Piece::MadeKey { constraint, index, deferral, .. } => {
-            vec![alter(format!("ADD CONSTRAINT {constraint} PRIMARY KEY USING INDEX {index}{deferral}"))]
-        }
-        Piece::MovedSequence { column, sequence, data_type, .. } => {
-            let mut statements = vec![format!("ALTER SEQUENCE {sequence} OWNED BY {on}.{column}")];
-            statements.extend(data_type.iter().map(|data_type| format!("ALTER SEQUENCE {sequence} AS {data_type}")));
-            statements
-        }
-        Piece::DroppedConstraint { constraint, .. } => vec![alter(format!("DROP CONSTRAINT IF EXISTS {constraint}"))],
-        Piece::RenamedConstraint { from, to, .. } => vec![alter(format!("RENAME CONSTRAINT {from} TO {to}"))],
-        Piece::SetReplicaIdentity { identity, .. } => vec![alter(format!("REPLICA IDENTITY {identity}"))],
-        Piece::MadeColumn { column, default: after, not_null: check, .. } => {
-            let mut statements = not_null(column, check);
-            if after.is_some() || check.is_some() {
-                statements.push(default(column, after));
+    }
+
+    fn settle(&self, piece: &Piece) -> Vec<String> {
+        match piece {
+            Piece::MadeTable { .. }
+            | Piece::MadeIndex { .. }
+            | Piece::DroppedIndex { .. }
+            | Piece::RenamedIndex { .. }
+            | Piece::Sql { .. } => Vec::new(),
+            Piece::ReplacedStatistics { old, new, .. } => {
+                vec![
+                    format!("DROP STATISTICS IF EXISTS {old}"),
+                    format!("ALTER STATISTICS {new} RENAME TO {}", old.name),
+                ]
             }
-            statements
+            Piece::NewerRule { until, .. } => vec![self.alter(format_args!("DROP CONSTRAINT IF EXISTS {until}"))],
+            Piece::MadeKey { constraint, index, deferral, .. } => {
+                vec![self.alter(format_args!("ADD CONSTRAINT {constraint} PRIMARY KEY USING INDEX {index}{deferral}"))]
+            }
+            Piece::MovedSequence { column, sequence, data_type, .. } => {
+                let mut statements = vec![format!("ALTER SEQUENCE {sequence} OWNED BY {}.{column}", self.on)];
+                statements
+                    .extend(data_type.iter().map(|data_type| format!("ALTER SEQUENCE {sequence} AS {data_type}")));
+                statements
+            }
+            Piece::DroppedConstraint { constraint, .. } => {
+                vec![self.alter(format_args!("DROP CONSTRAINT IF EXISTS {constraint}"))]
+            }
+            Piece::RenamedConstraint { from, to, .. } => {
+                vec![self.alter(format_args!("RENAME CONSTRAINT {from} TO {to}"))]
+            }
+            Piece::SetReplicaIdentity { identity, .. } => vec![self.alter(format_args!("REPLICA IDENTITY {identity}"))],
+            Piece::MadeColumn { column, default: after, not_null: check, .. } => {
+                let mut statements = self.not_null(column, check.as_ref());
+                if after.is_some() || check.is_some() {
+                    statements.push(self.default(column, after.as_ref()));
+                }
+                statements
+            }
+            Piece::ReplacedColumn { old, new, default: after, not_null: check, comment, .. } => {
+                let mut statements = self.put_aside(old, false);
+                statements.extend(self.not_null(new, check.as_ref()));
+                statements.push(self.default(new, after.as_ref()));
+                statements.push(self.alter(format_args!("RENAME COLUMN {new} TO {old}")));
+                statements.push(comment_on(self.on, old, comment.as_deref()));
+                statements
+            }
+            Piece::MadeConstraint { constraint, not_null: column, .. } => {
+                column.iter().flat_map(|column| self.not_null(column, Some(constraint))).collect()
+            }
+            Piece::Settings { column, default: changed, comment, .. } => {
+                let mut statements: Vec<String> =
+                    changed.iter().map(|changed| self.default(column, changed.as_ref())).collect();
+                statements.extend(comment.iter().map(|comment| comment_on(self.on, column, comment.as_deref())));
+                statements
+            }
+            Piece::DroppedColumn { table, column } => {
+                // With no `down` rows from now on have the default, as they would have had before contract.
+                let of_table = self.planned.changes.iter().filter(|change| change.table == *table);
+                let mut given = of_table.flat_map(TableChange::of_older);
+                self.put_aside(column, !given.any(|given| given.column == *column))
+            }
+            Piece::DroppedTable { table } => put_table_aside(self.planned.number, self.on, table),
+            Piece::RenamedColumn { from, to, .. } => vec![self.alter(format_args!("RENAME COLUMN {from} TO {to}"))],
+            Piece::RenamedTable { to, .. } => vec![self.alter(format_args!("RENAME TO {to}"))],
         }
-        Piece::ReplacedColumn { old, new, default: after, not_null: check, comment, .. } => {
-            let mut statements = put_aside(old, false);
-            statements.extend(not_null(new, check));
-            statements.push(default(new, after));
-            statements.push(alter(format!("RENAME COLUMN {new} TO {old}")));
-            statements.push(comment_on(on, old, comment.as_deref()));
-            statements
-        }
-        Piece::MadeConstraint { constraint, not_null: column, .. } => {
-            column.iter().flat_map(|column| not_null(column, &Some(constraint.clone()))).collect()
-        }
-        Piece::Settings { column, default: changed, comment, .. } => {
-            let mut statements: Vec<String> = changed.iter().map(|changed| default(column, changed)).collect();
-            statements.extend(comment.iter().map(|comment| comment_on(on, column, comment.as_deref())));
-            statements
-        }
-        Piece::DroppedColumn { table, column } => {
-            // With no `down` rows from now on have the default, as they would have had before contract.
-            let of_table = planned.changes.iter().filter(|change| change.table == *table);
-            let mut given = of_table.flat_map(TableChange::of_older);
-            put_aside(column, !given.any(|given| given.column == *column))
-        }
-        Piece::DroppedTable { table } => put_table_aside(number, on, table),
-        Piece::RenamedColumn { from, to, .. } => vec![alter(format!("RENAME COLUMN {from} TO {to}"))],
-        Piece::RenamedTable { to, .. } => vec![alter(format!("RENAME TO {to}"))],
     }
 }
 

@@ -1,10 +1,12 @@
-//! `create_index`: built beside running writes, for both versions at once.
+//! Indexes: built beside running writes, for both versions at once; dropped, and made what rows are known by, in contract.
 
 use switchover_model::Problem;
 
-use super::expand::Draft;
+use super::draft::Draft;
 use super::{Lock, Piece, Step, Work};
-use crate::{CreateIndex, Ident, IndexMethod, Nulls, Order, QualifiedName};
+use crate::{
+    CreateIndex, DropIndex, Ident, IndexMethod, Nulls, Order, QualifiedName, ReplicaIdentity, SetReplicaIdentity,
+};
 
 pub(super) fn create(draft: &mut Draft<'_>, create: &CreateIndex) -> Result<(), Problem> {
     let (seen, table) = draft.ground.table(&create.table)?;
@@ -79,4 +81,38 @@ fn method(method: IndexMethod) -> &'static str {
         IndexMethod::Gin => "gin",
         IndexMethod::Brin => "brin",
     }
+}
+
+pub(super) fn drop_index(draft: &mut Draft<'_>, drop: &DropIndex) -> Result<(), Problem> {
+    let all = draft.ground.catalog.tables.values().flat_map(|table| &table.indexes);
+    let Some(index) = all.clone().find(|index| index.name == drop.name) else {
+        let near = super::nearest(&drop.name, all.map(|index| &index.name));
+        let next =
+            near.map_or_else(|| "Look at the tables' indexes.".to_owned(), |near| format!("Did you mean {near}?"));
+        return Err(Problem::new("INDEX-UNKNOWN", format!("there is no index {}.", drop.name), next));
+    };
+    if index.of_constraint {
+        let cause = format!("index {} belongs to the constraint of this name.", drop.name);
+        return Err(Problem::new("INDEX-UNKNOWN", cause, "Drop the constraint."));
+    }
+    draft.pieces.push(Piece::DroppedIndex { index: index.name.clone(), definition: index.definition.clone() });
+    Ok(())
+}
+
+pub(super) fn replica_identity(draft: &mut Draft<'_>, set: &SetReplicaIdentity) -> Result<(), Problem> {
+    let (seen, table) = draft.ground.table(&set.table)?;
+    let identity = match &set.identity {
+        ReplicaIdentity::Nothing => "NOTHING".to_owned(),
+        ReplicaIdentity::Default => "DEFAULT".to_owned(),
+        ReplicaIdentity::Full => "FULL".to_owned(),
+        ReplicaIdentity::Index(index) => {
+            if !table.indexes.iter().any(|known| known.name == *index) {
+                let cause = format!("table {} has no index {index}.", set.table);
+                return Err(Problem::new("INDEX-UNKNOWN", cause, "Create it in a migration before this one."));
+            }
+            format!("USING INDEX {index}")
+        }
+    };
+    draft.pieces.push(Piece::SetReplicaIdentity { table: seen.physical.clone(), identity });
+    Ok(())
 }

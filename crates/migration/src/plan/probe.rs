@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use switchover_model::Problem;
 
 use super::Ground;
-use super::expand::Draft;
+use super::draft::Draft;
 use crate::change::Assignment;
 use crate::{Ident, Migration};
 

@@ -1,7 +1,6 @@
 //! What contract of a migration calls otherwise, and a later migration that stands on it by its new names.
 
-use super::sql::Hidden;
-use super::{Piece, Planned, attic};
+use super::{Hidden, Piece, Planned, attic};
 use crate::change::{Assignment, TableChange};
 use crate::version::Version;
 use crate::{Expression, Ident, QualifiedName};

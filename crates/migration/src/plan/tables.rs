@@ -3,52 +3,15 @@
 
 use switchover_model::Problem;
 
-use super::expand::{Draft, Dropped};
-use super::{Piece, constraints, refuse_unsure};
+use super::draft::{Draft, Dropped};
+use super::{Piece, clause, constraints, refuse_unsure};
 use crate::version::{VersionColumn, VersionTable};
-use crate::{CreateTable, DropColumn, Generated, Ident, Literal};
+use crate::{Column, CreateTable, DropColumn, Generated, Ident, Literal};
 
 pub(super) fn create(draft: &mut Draft<'_>, create: &CreateTable) -> Result<(), Problem> {
-    let taken = draft.version.tables.contains_key(&create.name)
-        || draft.ground.catalog.tables.contains_key(&create.name)
-        || draft.ground.catalog.other_names.contains(&create.name);
-    if taken {
-        let cause = format!("the name {} is taken.", create.name);
-        return Err(Problem::new("TABLE-EXISTS", cause, "Give the new table another name."));
-    }
+    refuse_taken(draft, &create.name, "Give the new table another name.")?;
     let on = draft.base(&create.name);
-    let mut lines = Vec::new();
-    let mut comments = Vec::new();
-    for column in &create.columns {
-        let mut line = format!("{} {}", column.name, column.data_type);
-        match &column.generated {
-            Some(Generated::Identity { always, options }) => {
-                let how = if *always { "ALWAYS" } else { "BY DEFAULT" };
-                let options = if options.is_empty() { String::new() } else { format!(" ({options})") };
-                line.push_str(&format!(" GENERATED {how} AS IDENTITY{options}"));
-            }
-            Some(Generated::Stored(expression)) => {
-                line.push_str(&format!(" GENERATED ALWAYS AS ({}) STORED", expression.as_sql()));
-            }
-            None => {}
-        }
-        if let Some(default) = &column.default {
-            line.push_str(&format!(" DEFAULT {}", default.as_sql()));
-        }
-        if !column.nullable {
-            line.push_str(" NOT NULL");
-        }
-        if column.unique {
-            line.push_str(" UNIQUE");
-        }
-        if let Some(check) = &column.check {
-            line.push_str(&format!(" CONSTRAINT {} CHECK ({})", check.name, check.expression.as_sql()));
-        }
-        lines.push(line);
-        if let Some(comment) = &column.comment {
-            comments.push(format!("COMMENT ON COLUMN {on}.{} IS {}", column.name, Literal(comment)));
-        }
-    }
+    let mut lines: Vec<String> = create.columns.iter().map(line).collect();
     let key: Vec<String> =
         create.columns.iter().filter(|column| column.primary_key).map(|column| column.name.to_string()).collect();
     if !key.is_empty() {
@@ -63,19 +26,22 @@ pub(super) fn create(draft: &mut Draft<'_>, create: &CreateTable) -> Result<(), 
     let seen = VersionTable { physical: create.name.clone(), columns: columns.collect(), hidden: Vec::new() };
     // Its own foreign keys may refer to it.
     draft.version.tables.insert(create.name.clone(), seen);
-    let of_columns = create.columns.iter().filter_map(|column| {
-        column.references.as_ref().map(|references| constraints::of_column(&column.name, references))
-    });
+    let of_columns = create
+        .columns
+        .iter()
+        .filter_map(|column| column.references.as_ref().map(|references| clause::of_column(&column.name, references)));
     for constraint in of_columns.chain(create.constraints.iter().cloned()) {
-        let clause = constraints::clause(draft, &constraint, &constraint.kind.columns())?;
+        let clause = clause::clause(draft, &constraint, &constraint.kind.columns())?;
         lines.push(format!("CONSTRAINT {} {clause}", constraint.name));
     }
     let mut statements = vec![format!("CREATE TABLE {on} ({})", lines.join(", "))];
     if let Some(comment) = &create.comment {
         statements.push(format!("COMMENT ON TABLE {on} IS {}", Literal(comment)));
     }
-    statements.extend(comments);
     for column in &create.columns {
+        let comment = column.comment.iter();
+        statements
+            .extend(comment.map(|comment| format!("COMMENT ON COLUMN {on}.{} IS {}", column.name, Literal(comment))));
         draft.new_columns.push((create.name.clone(), column.name.clone(), column.data_type.clone()));
         if let Some(default) = &column.default {
             let value = format!("CAST(({}) AS {})", default.as_sql(), super::probe::plain_type(&column.data_type));
@@ -89,6 +55,43 @@ pub(super) fn create(draft: &mut Draft<'_>, create: &CreateTable) -> Result<(), 
     draft.made.insert(create.name.clone(), statements);
     draft.pieces.push(Piece::MadeTable { table: create.name.clone() });
     Ok(())
+}
+
+fn refuse_taken(draft: &Draft<'_>, name: &Ident, next: &str) -> Result<(), Problem> {
+    let catalog = draft.ground.catalog;
+    let is_taken = draft.version.tables.contains_key(name)
+        || catalog.tables.contains_key(name)
+        || catalog.other_names.contains(name);
+    if is_taken { Err(Problem::new("TABLE-EXISTS", format!("the name {name} is taken."), next)) } else { Ok(()) }
+}
+
+/// A column as `CREATE TABLE` takes it, apart from its keys.
+fn line(column: &Column) -> String {
+    let mut line = format!("{} {}", column.name, column.data_type);
+    match &column.generated {
+        Some(Generated::Identity { always, options }) => {
+            let how = if *always { "ALWAYS" } else { "BY DEFAULT" };
+            let options = if options.is_empty() { String::new() } else { format!(" ({options})") };
+            line.push_str(&format!(" GENERATED {how} AS IDENTITY{options}"));
+        }
+        Some(Generated::Stored(expression)) => {
+            line.push_str(&format!(" GENERATED ALWAYS AS ({}) STORED", expression.as_sql()));
+        }
+        None => {}
+    }
+    if let Some(default) = &column.default {
+        line.push_str(&format!(" DEFAULT {}", default.as_sql()));
+    }
+    if !column.nullable {
+        line.push_str(" NOT NULL");
+    }
+    if column.unique {
+        line.push_str(" UNIQUE");
+    }
+    if let Some(check) = &column.check {
+        line.push_str(&format!(" CONSTRAINT {} CHECK ({})", check.name, check.expression.as_sql()));
+    }
+    line
 }
 
 pub(super) fn drop(draft: &mut Draft<'_>, name: &Ident) -> Result<(), Problem> {
@@ -114,13 +117,7 @@ pub(super) fn drop(draft: &mut Draft<'_>, name: &Ident) -> Result<(), Problem> {
 pub(super) fn rename(draft: &mut Draft<'_>, from: &Ident, to: &Ident) -> Result<(), Problem> {
     let physical = draft.ground.table(from)?.0.physical.clone();
     draft.table_mut(from)?;
-    let taken = draft.version.tables.contains_key(to)
-        || draft.ground.catalog.tables.contains_key(to)
-        || draft.ground.catalog.other_names.contains(to);
-    if taken {
-        let cause = format!("the name {to} is taken.");
-        return Err(Problem::new("TABLE-EXISTS", cause, "Give the table another name."));
-    }
+    refuse_taken(draft, to, "Give the table another name.")?;
     if let Some(seen) = draft.version.tables.remove(from) {
         draft.version.tables.insert(to.clone(), seen);
     }

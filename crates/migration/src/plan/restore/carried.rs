@@ -1,8 +1,8 @@
 //! *Restore* of what came along with a converted column: its key, its statistics, and rules that bind one version alone.
 
-use super::restore::{Back, build};
-use super::{Lock, Piece, Step, Work, ours};
+use super::{Back, build};
 use crate::catalog::{Index, TableConstraint};
+use crate::plan::{Lock, Piece, Step, Work, ours};
 use crate::{Ident, Literal, QualifiedName};
 
 /// The comment that an index had.
