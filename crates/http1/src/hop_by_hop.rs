@@ -59,34 +59,12 @@ impl ConnectionOptions {
             self.keep_alive = true;
         } else if option.eq_ignore_ascii_case(b"upgrade") {
             self.upgrade = true;
+        } else if Name::of(option).says_where_it_ends_or_goes() {
+            return Err(Refusal::ConnectionOptions);
         } else {
-            match Name::of(option) {
-                // Taking these away would change where the message ends or goes.
-                Name::Host | Name::ContentLength | Name::TransferEncoding => return Err(Refusal::ConnectionOptions),
-                Name::Connection
-                | Name::KeepAlive
-                | Name::ProxyConnection
-                | Name::ProxyAuthenticate
-                | Name::ProxyAuthorization
-                | Name::Te
-                | Name::Trailer
-                | Name::Upgrade
-                | Name::Http2Settings
-                | Name::Expect
-                | Name::Cookie
-                | Name::Forwarded
-                | Name::XForwardedFor
-                | Name::XForwardedProto
-                | Name::XForwardedHost
-                | Name::XRequestId
-                | Name::Disguised
-                | Name::ForwardedLike
-                | Name::Other => {
-                    for span in table.spans_mut() {
-                        if span.name_bytes(head).eq_ignore_ascii_case(option) {
-                            span.is_hop = true;
-                        }
-                    }
+            for span in table.spans_mut() {
+                if span.name_bytes(head).eq_ignore_ascii_case(option) {
+                    span.is_hop = true;
                 }
             }
         }

@@ -106,6 +106,32 @@ impl Name {
         }
     }
 
+    /// True for the fields that say where a message ends or goes: nothing that `Connection` says may take them away.
+    pub(crate) fn says_where_it_ends_or_goes(self) -> bool {
+        match self {
+            Self::Host | Self::ContentLength | Self::TransferEncoding => true,
+            Self::Connection
+            | Self::KeepAlive
+            | Self::ProxyConnection
+            | Self::ProxyAuthenticate
+            | Self::ProxyAuthorization
+            | Self::Te
+            | Self::Trailer
+            | Self::Upgrade
+            | Self::Http2Settings
+            | Self::Expect
+            | Self::Cookie
+            | Self::Forwarded
+            | Self::XForwardedFor
+            | Self::XForwardedProto
+            | Self::XForwardedHost
+            | Self::XRequestId
+            | Self::Disguised
+            | Self::ForwardedLike
+            | Self::Other => false,
+        }
+    }
+
     /// True for the fields that may not stand in a trailer section (RFC 9110 6.5.1) because they frame or route the message.
     pub(crate) fn is_forbidden_in_trailers(self) -> bool {
         match self {
