@@ -10,141 +10,127 @@ use super::scene::Scene;
 use super::statement::Statement;
 use super::{Kind, Source};
 
-/// What becomes of one of squawk's rules.
-enum Place {
-    /// It comes along.
-    Comes(Kind),
-    /// One of ours asks the same with phases and catalog, or what we run has no need of it.
-    LeftOut,
+/// Squawk's rules that come along, each as a kind of ours, and those that are left out. Exhaustive, so that a rule that squawk
+/// adds is decided on.
+macro_rules! rules {
+    (
+        $(comes $kind:ident { $($coming:ident = $name:literal,)+ })+
+        $(left_out { $($left:ident,)+ })+
+    ) => {
+        /// Those that come along, by their names there.
+        const COMING: &[(&str, Rule)] = &[$($(($name, Rule::$coming)),+),+];
+
+        /// The kind as which it comes along; nothing where it is left out: one of ours asks the same with phases and catalog,
+        /// or what we run has no need of it.
+        fn kind(rule: Rule) -> Option<Kind> {
+            match rule {
+                $($(Rule::$coming)|+ => Some(Kind::$kind),)+
+                $($(Rule::$left)|+)|+ => None,
+            }
+        }
+    };
 }
 
-/// Those that come along.
-pub(super) fn names() -> Vec<&'static str> {
-    COMING.iter().map(|(name, _)| *name).collect()
-}
-
-/// Squawk's rules that come along, by their names there.
-const COMING: &[(&str, Rule)] = &[
-    ("ban-alter-domain-with-add-constraint", Rule::BanAlterDomainWithAddConstraint),
-    ("ban-alter-function-options", Rule::BanAlterFunctionOptions),
-    ("ban-alter-generated-expression", Rule::BanAlterGeneratedExpression),
-    ("ban-alter-identity", Rule::BanAlterIdentity),
-    ("ban-alter-policy-condition", Rule::BanAlterPolicyCondition),
-    ("ban-alter-policy-roles", Rule::BanAlterPolicyRoles),
-    ("ban-alter-row-level-security", Rule::BanAlterRowLevelSecurity),
-    ("ban-alter-sequence-values", Rule::BanAlterSequenceValues),
-    ("ban-alter-system-options", Rule::BanAlterSystemOptions),
-    ("ban-alter-view-options", Rule::BanAlterViewOptions),
-    ("ban-char-field", Rule::BanCharField),
-    ("ban-create-policy", Rule::BanCreatePolicy),
-    ("ban-detach-inheritance", Rule::BanDetachInheritance),
-    ("ban-disable-trigger", Rule::BanDisableTrigger),
-    ("ban-drop-database", Rule::BanDropDatabase),
-    ("ban-drop-domain", Rule::BanDropDomain),
-    ("ban-drop-extension", Rule::BanDropExtension),
-    ("ban-drop-function", Rule::BanDropFunction),
-    ("ban-drop-generated-expression", Rule::BanDropGeneratedExpression),
-    ("ban-drop-policy", Rule::BanDropPolicy),
-    ("ban-drop-schema", Rule::BanDropSchema),
-    ("ban-drop-sequence", Rule::BanDropSequence),
-    ("ban-drop-trigger", Rule::BanDropTrigger),
-    ("ban-drop-type", Rule::BanDropType),
-    ("ban-drop-view", Rule::BanDropView),
-    ("ban-duplicate-column-assignments", Rule::BanDuplicateColumnAssignments),
-    ("ban-replace-view-function", Rule::BanReplaceViewFunction),
-    ("ban-replica-identity", Rule::BanReplicaIdentity),
-    ("ban-revoke", Rule::BanRevoke),
-    ("ban-truncate-cascade", Rule::BanTruncateCascade),
-    ("identifier-too-long", Rule::IdentifierTooLong),
-    ("prefer-timestamp-tz", Rule::PreferTimestampTz),
-    ("renaming-object", Rule::RenamingObject),
-    ("require-concurrent-partition-detach", Rule::RequireConcurrentPartitionDetach),
-];
-
-/// Exhaustive, so that a rule that squawk adds is decided on.
-fn place(rule: Rule) -> Place {
-    match rule {
-        Rule::BanAlterDomainWithAddConstraint
-        | Rule::BanAlterFunctionOptions
-        | Rule::BanAlterGeneratedExpression
-        | Rule::BanAlterIdentity
-        | Rule::BanAlterPolicyCondition
-        | Rule::BanAlterPolicyRoles
-        | Rule::BanAlterRowLevelSecurity
-        | Rule::BanAlterSequenceValues
-        | Rule::BanAlterViewOptions
-        | Rule::BanCreatePolicy
-        | Rule::BanDetachInheritance
-        | Rule::BanDropDomain
-        | Rule::BanDropExtension
-        | Rule::BanDropFunction
-        | Rule::BanDropGeneratedExpression
-        | Rule::BanDropPolicy
-        | Rule::BanDropSchema
-        | Rule::BanDropSequence
-        | Rule::BanDropTrigger
-        | Rule::BanDropType
-        | Rule::BanDropView
-        | Rule::BanDisableTrigger
-        | Rule::BanRevoke => Place::Comes(Kind::BreaksUntilContract),
-        Rule::RenamingObject => Place::Comes(Kind::BreaksAlways),
-        Rule::BanDropDatabase
-        | Rule::BanAlterSystemOptions
-        | Rule::BanDuplicateColumnAssignments
-        | Rule::BanTruncateCascade
-        | Rule::RequireConcurrentPartitionDetach => Place::Comes(Kind::Stalls),
-        Rule::BanCharField
-        | Rule::BanReplaceViewFunction
-        | Rule::BanReplicaIdentity
-        | Rule::IdentifierTooLong
-        | Rule::PreferTimestampTz => Place::Comes(Kind::Tells),
-        // Ours, with phases and the catalog.
-        Rule::AddingFieldWithDefault
-        | Rule::AddingForeignKeyConstraint
-        | Rule::AddingNotNullableField
-        | Rule::AddingRequiredField
-        | Rule::AddingSerialPrimaryKeyField
-        | Rule::BanConcurrentIndexCreationInTransaction
-        | Rule::BanDropColumn
-        | Rule::BanDropConstraint
-        | Rule::BanDropDefault
-        | Rule::BanDropIndex
-        | Rule::BanDropNotNull
-        | Rule::BanDropTable
-        | Rule::BanNewWriteRestriction
-        | Rule::BanSetDefault
-        | Rule::BanSetSchema
-        | Rule::ChangingColumnType
-        | Rule::ConstraintMissingNotValid
-        | Rule::DisallowedUniqueConstraint
-        | Rule::PreferRepack
-        | Rule::RenamingColumn
-        | Rule::RenamingTable
-        | Rule::RequireConcurrentIndexCreation
-        | Rule::RequireConcurrentIndexDeletion
-        | Rule::RequireConcurrentReindex
-        | Rule::RequireLockTimeout
-        | Rule::RequireTimeoutSettings
-        | Rule::UnusedIgnore => Place::LeftOut,
-        // Steps are noted, so nothing need be repeatable; what is added is what expand is for; types are the app's to choose.
-        Rule::BanAddColumn
-        | Rule::BanAddCompositeAttribute
-        | Rule::BanAddEnumValue
-        | Rule::BanAlterDatabaseOptions
-        | Rule::BanAlterExtension
-        | Rule::BanAlterRoleOptions
-        | Rule::BanCreateDomainWithConstraint
-        | Rule::BanUncommittedTransaction
-        | Rule::PreferBigintOverInt
-        | Rule::PreferBigintOverSmallint
-        | Rule::PreferIdentity
-        | Rule::PreferRobustStmts
-        | Rule::PreferTextField
-        | Rule::RequireEnumValueOrdering
-        | Rule::RequireStatementTimeout
-        | Rule::RequireTableSchema
-        | Rule::TransactionNesting => Place::LeftOut,
+rules! {
+    comes BreaksUntilContract {
+        BanAlterDomainWithAddConstraint = "ban-alter-domain-with-add-constraint",
+        BanAlterFunctionOptions = "ban-alter-function-options",
+        BanAlterGeneratedExpression = "ban-alter-generated-expression",
+        BanAlterIdentity = "ban-alter-identity",
+        BanAlterPolicyCondition = "ban-alter-policy-condition",
+        BanAlterPolicyRoles = "ban-alter-policy-roles",
+        BanAlterRowLevelSecurity = "ban-alter-row-level-security",
+        BanAlterSequenceValues = "ban-alter-sequence-values",
+        BanAlterViewOptions = "ban-alter-view-options",
+        BanCreatePolicy = "ban-create-policy",
+        BanDetachInheritance = "ban-detach-inheritance",
+        BanDropDomain = "ban-drop-domain",
+        BanDropExtension = "ban-drop-extension",
+        BanDropFunction = "ban-drop-function",
+        BanDropGeneratedExpression = "ban-drop-generated-expression",
+        BanDropPolicy = "ban-drop-policy",
+        BanDropSchema = "ban-drop-schema",
+        BanDropSequence = "ban-drop-sequence",
+        BanDropTrigger = "ban-drop-trigger",
+        BanDropType = "ban-drop-type",
+        BanDropView = "ban-drop-view",
+        BanDisableTrigger = "ban-disable-trigger",
+        BanRevoke = "ban-revoke",
     }
+    comes BreaksAlways {
+        RenamingObject = "renaming-object",
+    }
+    comes Stalls {
+        BanDropDatabase = "ban-drop-database",
+        BanAlterSystemOptions = "ban-alter-system-options",
+        BanDuplicateColumnAssignments = "ban-duplicate-column-assignments",
+        BanTruncateCascade = "ban-truncate-cascade",
+        RequireConcurrentPartitionDetach = "require-concurrent-partition-detach",
+    }
+    comes Tells {
+        BanCharField = "ban-char-field",
+        BanReplaceViewFunction = "ban-replace-view-function",
+        BanReplicaIdentity = "ban-replica-identity",
+        IdentifierTooLong = "identifier-too-long",
+        PreferTimestampTz = "prefer-timestamp-tz",
+    }
+    // Ours, with phases and the catalog.
+    left_out {
+        AddingFieldWithDefault,
+        AddingForeignKeyConstraint,
+        AddingNotNullableField,
+        AddingRequiredField,
+        AddingSerialPrimaryKeyField,
+        BanConcurrentIndexCreationInTransaction,
+        BanDropColumn,
+        BanDropConstraint,
+        BanDropDefault,
+        BanDropIndex,
+        BanDropNotNull,
+        BanDropTable,
+        BanNewWriteRestriction,
+        BanSetDefault,
+        BanSetSchema,
+        ChangingColumnType,
+        ConstraintMissingNotValid,
+        DisallowedUniqueConstraint,
+        PreferRepack,
+        RenamingColumn,
+        RenamingTable,
+        RequireConcurrentIndexCreation,
+        RequireConcurrentIndexDeletion,
+        RequireConcurrentReindex,
+        RequireLockTimeout,
+        RequireTimeoutSettings,
+        UnusedIgnore,
+    }
+    // Steps are noted, so nothing need be repeatable; what is added is what expand is for; types are the app's to choose.
+    left_out {
+        BanAddColumn,
+        BanAddCompositeAttribute,
+        BanAddEnumValue,
+        BanAlterDatabaseOptions,
+        BanAlterExtension,
+        BanAlterRoleOptions,
+        BanCreateDomainWithConstraint,
+        BanUncommittedTransaction,
+        PreferBigintOverInt,
+        PreferBigintOverSmallint,
+        PreferIdentity,
+        PreferRobustStmts,
+        PreferTextField,
+        RequireEnumValueOrdering,
+        RequireStatementTimeout,
+        RequireTableSchema,
+        TransactionNesting,
+    }
+}
+
+/// Those that come along, in the order of the alphabet.
+pub(super) fn names() -> Vec<&'static str> {
+    let mut names: Vec<&str> = COMING.iter().map(|(name, _)| *name).collect();
+    names.sort_unstable();
+    names
 }
 
 pub(super) fn findings(
@@ -159,7 +145,7 @@ pub(super) fn findings(
     // What one of ours refuses already needs no second word.
     let is_said = |at: &Range<usize>| told.iter().any(|(said, finding)| said == at && finding.is_refused());
     let finding = |violation: squawk_linter::Violation| {
-        let Place::Comes(kind) = place(violation.code) else { return None };
+        let kind = kind(violation.code)?;
         let severity = kind.severity(scene.phase)?;
         let start = usize::from(violation.text_range.start());
         let statement = statements.iter().find(|statement| statement.at.start <= start && start < statement.at.end)?;
@@ -199,7 +185,7 @@ mod tests {
     fn what_comes_along_is_named_as_squawk_names_it() {
         for (name, rule) in COMING {
             assert_eq!(rule.to_string(), *name);
-            assert!(matches!(place(*rule), Place::Comes(_)), "{name}");
+            assert!(kind(*rule).is_some(), "{name}");
         }
     }
 }
