@@ -39,7 +39,6 @@ const LONGER_FILES: &[(&str, usize)] = &[
     ("crates/router/src/connection/client.rs", 460),
     ("crates/router/src/connection/tests/failures.rs", 530),
     ("crates/router/src/switchboard.rs", 490),
-    ("crates/testkit/src/simulated_platform.rs", 480),
 ];
 
 fn rust() -> Vec<(String, Vec<Line>)> {
