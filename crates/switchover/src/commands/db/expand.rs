@@ -46,7 +46,7 @@ impl Expand {
                 migrator
                     .expand(migration, &mut |progress| teller.tell(progress))
                     .await
-                    .map_err(|error| failed_in(migration.name.as_str(), error))?,
+                    .map_err(|error| failed_in(migration.name.as_str(), &error))?,
             );
         }
         tell_done(shared, &done);

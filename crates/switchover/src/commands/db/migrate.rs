@@ -55,7 +55,7 @@ impl Migrate {
             let applied = migrator
                 .expand(migration, &mut |progress| teller.tell(progress))
                 .await
-                .map_err(|error| failed_in(migration.name.as_str(), error))?;
+                .map_err(|error| failed_in(migration.name.as_str(), &error))?;
             if !is_there {
                 view.expanded.push(applied.name.clone());
                 if !shared.json {
