@@ -12,7 +12,6 @@ const LONGER_FUNCTIONS: &[(&str, &str, usize)] = &[
     ("crates/http1/tests/request_heads.rs", "whatever_two_parsers_could_read_differently_is_refused", 120),
     ("crates/rollout/src/fold.rs", "apply", 180),
     ("crates/rollout/tests/world/book.rs", "write", 140),
-    ("crates/rollout/tests/world/chaos.rs", "inject", 94),
     ("crates/router/src/accept.rs", "run", 78),
     ("crates/router/src/connection/client.rs", "forward", 74),
     ("crates/router/src/connection/tests/failures.rs", "every_wait_has_an_end", 78),

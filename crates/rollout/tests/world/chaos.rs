@@ -41,33 +41,14 @@ impl World {
             Fault::ActionSlow => self.knobs.slow_actions_until = until,
             Fault::ActionsReordered => self.knobs.reorder_actions_until = until,
             Fault::RouteLate => self.knobs.late_routes_until = until,
-            Fault::RouterKilled | Fault::RouterDown => {
-                let away = if fault == Fault::RouterDown { (2_000, 15_000) } else { (5, 300) };
-                let away = self.dice.between(away.0, away.1) * MILLIS;
-                let lost = self.router.kill(self.now, away);
-                self.tell(|| format!("the router is killed, lost {lost:?}"));
-                self.met(fault);
-            }
+            Fault::RouterKilled | Fault::RouterDown => self.kill_router(fault),
             Fault::TrafficUnknown => self.knobs.traffic_unknown_until = until,
             Fault::TrafficStale => self.knobs.traffic_stale_until = until,
             Fault::RoutesEdited => self.edit_routes(),
             Fault::LongRequest => self.router.trouble.long_requests_until = until,
             Fault::UpgradeStays => self.router.trouble.long_upgrades_until = until,
-            Fault::BuildFails => {
-                self.knobs.builds_fail_until = until;
-                self.throw_again();
-            }
-            Fault::BuildHangs => {
-                self.knobs.builds_hang_until = until;
-                self.throw_again();
-            }
-            Fault::HookFails => {
-                self.knobs.hooks_fail_until = until;
-                self.throw_again();
-            }
-            Fault::HookHangs => {
-                self.knobs.hooks_hang_until = until;
-                self.throw_again();
+            Fault::BuildFails | Fault::BuildHangs | Fault::HookFails | Fault::HookHangs => {
+                self.spoil_attempts(fault, until);
             }
             Fault::AttemptLost => {
                 if !self.book.open_attempts.is_empty() {
@@ -89,21 +70,42 @@ impl World {
             Fault::SchemaFails => self.schema.trouble.fails_until = until,
             Fault::OldSession => self.schema.trouble.used_until = until,
             Fault::InvariantBroken => self.schema.trouble.broken_until = until,
-            Fault::SchemaEdited => {
-                let shifting = self.book.releases.values().filter(|entry| entry.outcome.is_none() && entry.shifted);
-                let shifting = shifting.flat_map(|entry| [Some(entry.revision), entry.from]).flatten();
-                let heading = self.book.heading().map(|(_, revision)| revision);
-                let shifting: Vec<_> = shifting.chain(heading).chain(self.serving_or_warm()).collect();
-                let serving: Vec<_> = shifting.into_iter().filter_map(|revision| self.schema_of(revision)).collect();
-                if let Some(name) = self.schema.undo_by_hand(&serving) {
-                    self.tell(|| format!("somebody takes migration {name} back"));
-                    self.met(fault);
-                }
-            }
+            Fault::SchemaEdited => self.edit_schema(),
             Fault::RevisionSick => self.knobs.sick_revision = true,
             Fault::RevisionFallsSick => self.fall_sick(),
         }
         self.wake();
+    }
+
+    fn kill_router(&mut self, fault: Fault) {
+        let away = if fault == Fault::RouterDown { (2_000, 15_000) } else { (5, 300) };
+        let away = self.dice.between(away.0, away.1) * MILLIS;
+        let lost = self.router.kill(self.now, away);
+        self.tell(|| format!("the router is killed, lost {lost:?}"));
+        self.met(fault);
+    }
+
+    fn spoil_attempts(&mut self, fault: Fault, until: u64) {
+        match fault {
+            Fault::BuildFails => self.knobs.builds_fail_until = until,
+            Fault::BuildHangs => self.knobs.builds_hang_until = until,
+            Fault::HookFails => self.knobs.hooks_fail_until = until,
+            _ => self.knobs.hooks_hang_until = until,
+        }
+        self.throw_again();
+    }
+
+    /// Somebody takes a migration back by hand that nothing that serves or is on its way needs.
+    fn edit_schema(&mut self) {
+        let shifting = self.book.releases.values().filter(|entry| entry.outcome.is_none() && entry.shifted);
+        let shifting = shifting.flat_map(|entry| [Some(entry.revision), entry.from]).flatten();
+        let heading = self.book.heading().map(|(_, revision)| revision);
+        let shifting: Vec<_> = shifting.chain(heading).chain(self.serving_or_warm()).collect();
+        let serving: Vec<_> = shifting.into_iter().filter_map(|revision| self.schema_of(revision)).collect();
+        if let Some(name) = self.schema.undo_by_hand(&serving) {
+            self.tell(|| format!("somebody takes migration {name} back"));
+            self.met(Fault::SchemaEdited);
+        }
     }
 
     /// A new revision shows what it is: one that runs falls sick for good, or the next one will.
