@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use switchover_journal::{Broken, Verified};
-use switchover_model::answer::{HistoryView, JournalView, LogLine, ReceiptView, TrafficView, WaitAnswer, WaitUntil};
+use switchover_model::answer::{HistoryView, JournalView, LogNews, ReceiptView, TrafficView, WaitAnswer, WaitUntil};
 use switchover_model::record::Record;
 use switchover_model::seam::TrafficSeen;
 use switchover_model::view::{PreviewView, ReleaseView, SCHEMA_VERSION, StatusView};
@@ -97,7 +97,7 @@ impl Controller {
     }
 
     /// The output that `query` asks for. Errors: it names a process type or an instance that there is not.
-    pub fn logs(&self, query: LogQuery) -> Result<LogLines, Problem> {
+    pub fn logs(&self, query: LogQuery) -> Result<mpsc::Receiver<LogNews>, Problem> {
         let shown = self.watch(&query.app)?;
         let logs = self.parts().logs.as_ref().ok_or_else(refusals::no_logs)?;
         if query.process.is_some() || query.instance.is_some() {
@@ -115,7 +115,7 @@ impl Controller {
                 return Err(refusals::unknown_process(&query.app, process, &known));
             }
         }
-        Ok(LogLines { lines: (logs.lines)(query) })
+        Ok((logs.lines)(query))
     }
 
     /// Waits until `release` has come as far as `until` says, or has an outcome; at most `limit`.
@@ -147,20 +147,6 @@ impl Controller {
 
     async fn traffic_now(&self, app: &AppName) -> Option<TrafficSeen> {
         timeout(OBSERVE_TRAFFIC, self.parts().traffic.observe(app)).await.ok()?.ok()
-    }
-}
-
-/// An instance's lines as they come.
-#[derive(Debug)]
-pub struct LogLines {
-    lines: mpsc::Receiver<switchover_platform::LogLine>,
-}
-
-impl LogLines {
-    /// The next line; nothing at the end. Cancellation safe.
-    pub async fn recv(&mut self) -> Option<LogLine> {
-        let line = self.lines.recv().await?;
-        Some(LogLine { instance: line.instance, slot: line.slot, process: line.process, line: line.line })
     }
 }
 

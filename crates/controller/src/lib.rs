@@ -28,7 +28,6 @@ mod turn;
 mod values;
 mod world;
 
-pub use answers::LogLines;
 pub use controller::Controller;
 pub use keeper::Keeper;
 pub use start::{Options, StartError};

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use switchover_journal::Journal;
+use switchover_model::answer::LogNews;
 use switchover_model::schema::Schema;
 use switchover_model::seam::{Builder, Platform, Traffic};
 use switchover_model::{AppName, InstanceId, ProcessName};
-use switchover_platform::{LogLine, LogQuery};
+use switchover_platform::LogQuery;
 use tokio::sync::{mpsc, watch};
 
 use crate::keeper::Keeper;
@@ -19,7 +20,7 @@ pub type Kept = Arc<dyn Fn(&AppName) -> Vec<(InstanceId, ProcessName)> + Send + 
 #[derive(Clone)]
 pub struct Logs {
     /// Gives the lines that a query asks for.
-    pub lines: Arc<dyn Fn(LogQuery) -> mpsc::Receiver<LogLine> + Send + Sync>,
+    pub lines: Arc<dyn Fn(LogQuery) -> mpsc::Receiver<LogNews> + Send + Sync>,
     /// Names the instances of an app whose output is there, oldest first, each with its process type.
     pub kept: Kept,
 }

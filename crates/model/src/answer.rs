@@ -1,5 +1,8 @@
 //! The answers of the control API: every one is an object that begins with `schema_version`.
 
+use std::fmt;
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::name::{AppName, InstanceId, ProcessName, ReleaseId, RevisionId, Slot};
@@ -164,6 +167,51 @@ pub struct LogLine {
     pub process: ProcessName,
     /// What it printed.
     pub line: String,
+}
+
+/// How far an instance's log was told: what follows is asked for from here. Written as `INSTANCE:FILE:OFFSET`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogPlace {
+    /// Whose.
+    pub instance: InstanceId,
+    /// Which of the log's files; a number that means something to the platform alone.
+    pub file: u64,
+    /// The first byte of it that was not told.
+    pub offset: u64,
+}
+
+/// A text that is no [`LogPlace`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("\"{0}\" is no place in a log, which is INSTANCE:FILE:OFFSET")]
+pub struct NoLogPlace(String);
+
+impl fmt::Display for LogPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.instance, self.file, self.offset)
+    }
+}
+
+impl FromStr for LogPlace {
+    type Err = NoLogPlace;
+
+    fn from_str(text: &str) -> Result<Self, NoLogPlace> {
+        let mut parts = text.splitn(3, ':');
+        let place = (|| {
+            let instance = parts.next()?.parse().ok()?;
+            Some(Self { instance, file: parts.next()?.parse().ok()?, offset: parts.next()?.parse().ok()? })
+        })();
+        place.ok_or_else(|| NoLogPlace(text.to_owned()))
+    }
+}
+
+/// What a followed log tells.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum LogNews {
+    /// A line.
+    Line(LogLine),
+    /// Everything of an instance up to here was told.
+    Place(LogPlace),
 }
 
 /// What is waited for.

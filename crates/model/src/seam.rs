@@ -16,6 +16,7 @@ use crate::record::AttemptId;
 use crate::release::Stage;
 use crate::revision::{Revision, Source};
 use crate::schema::{MigrationFile, SchemaGoal};
+use crate::time::Span;
 
 mod seen;
 
@@ -34,6 +35,9 @@ pub struct SlotSpec {
     pub revision: Revision,
     /// How many of each process type, and whether they work or stand by.
     pub processes: BTreeMap<ProcessName, ProcessGoal>,
+    /// How long an instance that is too many and takes requests may go on answering those that it has, after it was
+    /// first shown as [`Phase::Stopping`] and before it is told to stop.
+    pub drain: Span,
 }
 
 /// What one process type of a slot shall be.
@@ -236,7 +240,8 @@ pub trait Platform: Send + Sync {
     /// Makes the slot run `spec`, and returns when that has begun, not when it is done.
     ///
     /// Flow: called for each [`Action::Ensure`]. Guarantees: repeating it changes nothing; instances of another revision
-    /// in the slot are stopped; surplus ones are stopped; missing ones are started.
+    /// in the slot are stopped; surplus ones are shown as [`Phase::Stopping`] at once, so that nobody is sent there any more, and
+    /// stopped, those that took requests after [`SlotSpec::drain`]; missing ones are started.
     async fn ensure(&self, spec: &SlotSpec) -> Result<(), SeamError>;
 
     /// Makes the slot run nothing: stop signals go out, graces run. Returns when that has begun.

@@ -138,6 +138,25 @@ impl FromStr for Span {
     }
 }
 
+impl Span {
+    /// For people, with two or three telling digits: `3 ms`, `1.2 s`, `4m 3s`.
+    #[must_use]
+    pub fn rounded(self) -> String {
+        let micros = self.0;
+        match micros {
+            0..1_000 => format!("{micros} us"),
+            1_000..10_000 => format!("{}.{} ms", micros / 1_000, micros % 1_000 / 100),
+            10_000..1_000_000 => format!("{} ms", micros / 1_000),
+            1_000_000..60_000_000 => format!("{}.{} s", micros / 1_000_000, micros % 1_000_000 / 100_000),
+            60_000_000..3_600_000_000 => format!("{}m {}s", micros / 60_000_000, micros % 60_000_000 / 1_000_000),
+            3_600_000_000..86_400_000_000 => {
+                format!("{}h {}m", micros / 3_600_000_000, micros % 3_600_000_000 / 60_000_000)
+            }
+            _ => format!("{}d {}h", micros / 86_400_000_000, micros % 86_400_000_000 / 3_600_000_000),
+        }
+    }
+}
+
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0 == 0 {
@@ -179,6 +198,14 @@ impl<'de> Deserialize<'de> for Span {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lengths_have_the_unit_that_fits() {
+        let shown: Vec<String> = [0, 17, 3_400, 38_000, 1_250_000, 63_000_000, 3_600_000_000, 90_000_000_000]
+            .map(|micros| Span::from_micros(micros).rounded())
+            .into();
+        assert_eq!(shown, ["0 us", "17 us", "3.4 ms", "38 ms", "1.2 s", "1m 3s", "1h 0m", "1d 1h"]);
+    }
 
     #[test]
     fn a_span_reads_back_as_it_was_written() {

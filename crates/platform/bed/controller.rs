@@ -4,9 +4,9 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use switchover_model::Slot;
 use switchover_model::revision::Revision;
 use switchover_model::seam::{Phase, Platform, ProcessGoal, Role, SlotSpec};
+use switchover_model::{Slot, Span};
 use switchover_platform::ProcessPlatform;
 
 /// Runs the revision in `spec_file` in the blue slot and writes `spec.ready` beside it when two instances are healthy.
@@ -18,7 +18,7 @@ pub(crate) fn run(state: &str, app: &str, spec_file: &str) -> ExitCode {
         let app = app.parse().unwrap();
         let goal = ProcessGoal { count: 2, role: Role::Active };
         let processes = revision.processes.keys().map(|name| (name.clone(), goal)).collect();
-        let spec = SlotSpec { app, slot: Slot::Blue, revision, processes };
+        let spec = SlotSpec { app, slot: Slot::Blue, revision, processes, drain: Span::ZERO };
         platform.ensure(&spec).await.unwrap();
         loop {
             let seen = platform.observe(&spec.app).await.unwrap().instances;

@@ -12,6 +12,7 @@
 //! Begin reading at `layout` (what lies where), `instance` (what shim and platform tell each other), `shim`, `watch`;
 //! for revisions at `builder`.
 
+mod adrift;
 mod archive;
 mod builder;
 mod clock;
@@ -25,6 +26,7 @@ mod health;
 mod instance;
 mod layout;
 mod logs;
+mod look;
 mod output;
 mod port;
 mod process_platform;
@@ -34,6 +36,8 @@ mod schema;
 mod seal;
 mod shell;
 mod shim;
+mod shim_start;
+mod slot;
 mod sockets;
 mod source;
 mod steady;
@@ -43,7 +47,7 @@ mod watched;
 pub use archive::UNPACKED_BYTES;
 pub use environment::INHERITED;
 pub use headroom::{FREE_DISK_BYTES, FREE_FILES, FREE_MEMORY_BYTES, FREE_PROCESSES};
-pub use logs::{LogLine, LogQuery, MOST_LINES};
+pub use logs::{LogQuery, MOST_LINES};
 pub use output::{LINE_BYTES, LOG_FILE_BYTES};
 pub use process_platform::{ENDED_KEPT, ProcessPlatform};
 pub use shim::shim_main;

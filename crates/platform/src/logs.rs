@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
+use switchover_model::answer::{LogLine, LogNews, LogPlace};
 use switchover_model::{AppName, InstanceId, ProcessName, Slot};
 use tokio::sync::mpsc;
 
@@ -44,33 +45,27 @@ pub struct LogQuery {
     pub lines: usize,
     /// Whether to go on with what comes, until the receiver is dropped.
     pub follow: bool,
-}
-
-/// One line of an instance's output, at most [`crate::LINE_BYTES`] long and without control characters.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogLine {
-    /// Whose.
-    pub instance: InstanceId,
-    /// In which slot.
-    pub slot: Slot,
-    /// Of which process type.
-    pub process: ProcessName,
-    /// What it printed.
-    pub line: String,
+    /// Where an earlier follower of the same query had come to: each log goes on from there, that of an instance which is
+    /// not named from its begin. Empty for the first.
+    pub after: Vec<LogPlace>,
 }
 
 /// Where reading an instance's log has come to.
 struct Place {
     inode: u64,
     offset: u64,
+    /// The begin of a line whose end was not seen yet, where that is (file and byte), and what is kept of it.
+    line: (u64, u64),
     partial: Vec<u8>,
 }
 
 impl ProcessPlatform {
     /// The lines that `query` asks for, instance by instance. Of instances that have ended, whose logs are kept for a
-    /// while: when `query` asks for them, or when there are no others. The receiver ends after the past, or with `follow` when it is dropped.
+    /// while: when `query` asks for them, or when there are no others. The receiver ends after the past, or with `follow` when
+    /// it is dropped; a follower is also told each place that it has come to. A line is at most [`crate::LINE_BYTES`] long and
+    /// without control characters.
     #[must_use]
-    pub fn logs(&self, query: LogQuery) -> mpsc::Receiver<LogLine> {
+    pub fn logs(&self, query: LogQuery) -> mpsc::Receiver<LogNews> {
         let (sender, receiver) = mpsc::channel(LINES_AHEAD);
         let shared = std::sync::Arc::clone(&self.shared);
         let mut tasks = lock(&self.tasks);
@@ -95,14 +90,53 @@ impl ProcessPlatform {
             all: true,
             lines: 0,
             follow: false,
+            after: Vec::new(),
         };
         let (_, found) = self.shared.logged(&every);
         found.into_iter().map(|(_, spec)| (spec.id, spec.process)).collect()
     }
 }
 
-async fn send(shared: &Shared, query: &LogQuery, sender: &mpsc::Sender<LogLine>) -> Result<(), NobodyListens> {
-    let mut places: BTreeMap<InstanceId, Place> = BTreeMap::new();
+async fn send(shared: &Shared, query: &LogQuery, sender: &mpsc::Sender<LogNews>) -> Result<(), NobodyListens> {
+    let known = |after: &LogPlace| (after.instance.clone(), Place::at(after.file, after.offset));
+    let mut places: BTreeMap<InstanceId, Place> = query.after.iter().map(known).collect();
+    if places.is_empty() {
+        send_past(shared, query, sender, &mut places).await?;
+    }
+    if !query.follow {
+        return Ok(());
+    }
+    loop {
+        let (running, logged) = shared.logged(query);
+        for (dir, spec) in logged {
+            // One that ends while it is followed is read to its end.
+            if !(running.contains(&spec.id) || places.contains_key(&spec.id)) {
+                continue;
+            }
+            let place = places.entry(spec.id.clone()).or_insert_with(|| Place::at(0, 0));
+            let lines = place.advance(&dir.log()).unwrap_or_default();
+            if lines.is_empty() {
+                continue;
+            }
+            for line in lines {
+                send_line(sender, &spec, line).await?;
+            }
+            send_place(sender, &spec, place).await?;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+            () = sender.closed() => return Err(NobodyListens),
+        }
+    }
+}
+
+/// The last lines of what is there, and where the rest will follow.
+async fn send_past(
+    shared: &Shared,
+    query: &LogQuery,
+    sender: &mpsc::Sender<LogNews>,
+    places: &mut BTreeMap<InstanceId, Place>,
+) -> Result<(), NobodyListens> {
     let (running, mut wanted) = shared.logged(query);
     if !(query.all || query.instance.is_some() || running.is_empty()) {
         wanted.retain(|(_, spec)| running.contains(&spec.id));
@@ -113,42 +147,35 @@ async fn send(shared: &Shared, query: &LogQuery, sender: &mpsc::Sender<LogLine>)
         for line in output::last_lines(&dir.log(), query.lines.min(MOST_LINES)).unwrap_or_default() {
             send_line(sender, &spec, line).await?;
         }
+        if query.follow {
+            send_place(sender, &spec, &place).await?;
+        }
         places.insert(spec.id, place);
     }
-    if !query.follow {
-        return Ok(());
-    }
-    loop {
-        tokio::select! {
-            () = tokio::time::sleep(LOOK_EVERY) => {}
-            () = sender.closed() => return Err(NobodyListens),
-        }
-        let (running, logged) = shared.logged(query);
-        for (dir, spec) in logged {
-            // One that ends while it is followed is read to its end.
-            if !(running.contains(&spec.id) || places.contains_key(&spec.id)) {
-                continue;
-            }
-            let place = places.entry(spec.id.clone()).or_insert(Place { inode: 0, offset: 0, partial: Vec::new() });
-            for line in place.advance(&dir.log()).unwrap_or_default() {
-                send_line(sender, &spec, line).await?;
-            }
-        }
-    }
+    Ok(())
 }
 
 /// The receiver is gone.
 struct NobodyListens;
 
-async fn send_line(sender: &mpsc::Sender<LogLine>, spec: &InstanceSpec, line: String) -> Result<(), NobodyListens> {
+async fn send_line(sender: &mpsc::Sender<LogNews>, spec: &InstanceSpec, line: String) -> Result<(), NobodyListens> {
     let line = LogLine { instance: spec.id.clone(), slot: spec.slot, process: spec.process.clone(), line };
-    sender.send(line).await.map_err(|_| NobodyListens)
+    sender.send(LogNews::Line(line)).await.map_err(|_| NobodyListens)
+}
+
+async fn send_place(sender: &mpsc::Sender<LogNews>, spec: &InstanceSpec, at: &Place) -> Result<(), NobodyListens> {
+    let (file, offset) = at.line;
+    let place = LogPlace { instance: spec.id.clone(), file, offset };
+    sender.send(LogNews::Place(place)).await.map_err(|_| NobodyListens)
 }
 
 impl Place {
+    fn at(inode: u64, offset: u64) -> Self {
+        Self { inode, offset, line: (inode, offset), partial: Vec::new() }
+    }
+
     fn end_of(log: &Path) -> Self {
-        let (inode, offset) = fs::metadata(log).map_or((0, 0), |metadata| (metadata.ino(), metadata.len()));
-        Self { inode, offset, partial: Vec::new() }
+        fs::metadata(log).map_or_else(|_| Self::at(0, 0), |metadata| Self::at(metadata.ino(), metadata.len()))
     }
 
     /// The whole lines that have come since, across a turn of the files.
@@ -164,6 +191,9 @@ impl Place {
                 }
             }
             (self.inode, self.offset) = (fs::metadata(log)?.ino(), 0);
+            if self.partial.is_empty() {
+                self.line = (self.inode, 0);
+            }
         }
         self.take(log, &mut lines)?;
         Ok(lines)
@@ -173,6 +203,7 @@ impl Place {
         let mut file = File::open(path)?;
         file.seek(SeekFrom::Start(self.offset))?;
         let mut bytes = Vec::new();
+        let begin = self.offset;
         self.offset += file.take(TAKEN_AT_ONCE).read_to_end(&mut bytes)? as u64;
         let mut rest = bytes.as_slice();
         while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
@@ -180,6 +211,7 @@ impl Place {
             self.hold(line);
             lines.push(output::presentable(&std::mem::take(&mut self.partial)));
             rest = &tail[1..];
+            self.line = (self.inode, begin + (bytes.len() - rest.len()) as u64);
         }
         self.hold(rest);
         Ok(())

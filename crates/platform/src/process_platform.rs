@@ -7,10 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use switchover_model::config::{Handover, MAX_INSTANCES};
-use switchover_model::revision::{Revision, RevisionProcess};
-use switchover_model::seam::{InstanceSeen, Platform, PlatformSeen, ProcessGoal, Role, SeamError, SlotSpec};
-use switchover_model::{AppName, InstanceId, Problem, ProcessName, RevisionId, Slot};
+use switchover_model::seam::{InstanceSeen, Platform, PlatformSeen, Role, SeamError, SlotSpec};
+use switchover_model::{AppName, InstanceId, Problem, RevisionId, Slot};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -21,7 +19,6 @@ use crate::instance::{Goal, Home, InstanceSpec, Life};
 use crate::layout::{InstanceDir, Layout};
 use crate::processes::{self, Identity};
 use crate::role::{self, Holders};
-use crate::seal;
 use crate::watch::Watcher;
 use crate::watched::Watched;
 
@@ -47,8 +44,8 @@ pub(crate) struct Shared {
     pub(crate) boot: String,
     pub(crate) home: Home,
     /// Apps whose processes without files were looked for.
-    searched: Mutex<BTreeSet<AppName>>,
-    watched: Mutex<BTreeMap<InstanceId, Arc<Watched>>>,
+    pub(crate) searched: Mutex<BTreeSet<AppName>>,
+    pub(crate) watched: Mutex<BTreeMap<InstanceId, Arc<Watched>>>,
     /// One change at a time of an app's instances.
     changes: Mutex<BTreeMap<AppName, Arc<Mutex<()>>>>,
     /// One copy at a time into an app's revisions.
@@ -183,39 +180,6 @@ impl Shared {
         spec.boot == self.boot && spec.is_of(&self.home)
     }
 
-    /// The app's instances that are none of `known`, whose directories are there, and are not over.
-    fn without_files(&self, app: &AppName, known: &[Arc<Watched>]) -> Vec<Arc<Watched>> {
-        let watched = lock(&self.watched);
-        let others = watched.values().filter(|watched| {
-            watched.spec.app == *app
-                && !watched.view().is_over
-                && !known.iter().any(|known| known.spec.id == watched.spec.id)
-        });
-        others.cloned().collect()
-    }
-
-    /// Finds the app's living shims whose directories are gone, once: from then on they are known. Those whose revision is
-    /// none of ours are to stop.
-    fn find_adrift(&self, app: &AppName) {
-        if !lock(&self.searched).insert(app.clone()) {
-            return;
-        }
-        for shim in processes::with_prefix(processes::SHIM_VARIABLE, &self.home.mark()) {
-            let spec = processes::variable(shim.pid, processes::SPEC_VARIABLE);
-            let spec: Option<InstanceSpec> = spec.and_then(|spec| serde_json::from_str(&spec).ok());
-            let Some(spec) = spec.filter(|spec| spec.app == *app && self.is_current(spec)) else { continue };
-            let dir = self.layout.instance(app, &spec.id);
-            if dir.root.exists() {
-                continue;
-            }
-            let record = durable::read_json::<Revision>(&self.layout.revision(app, spec.revision).record());
-            let is_ours = record.ok().flatten().is_some_and(|sealed| Some(sealed.artifact) == spec.artifact);
-            let found = Watched::adrift(dir, spec, shim, !is_ours);
-            self.note(app, found.lost_its_files());
-            lock(&self.watched).insert(found.spec.id.clone(), Arc::new(found));
-        }
-    }
-
     /// Keeps the log of an instance that is over and clears the rest.
     pub(crate) fn put_away(&self, watched: &Watched) {
         let ended = self.layout.ended(&watched.spec.app);
@@ -266,7 +230,7 @@ impl Shared {
         Ok(instances)
     }
 
-    fn order(&self, dir: &InstanceDir, spec: &InstanceSpec, goal: Goal) -> io::Result<()> {
+    pub(crate) fn order(&self, dir: &InstanceDir, spec: &InstanceSpec, goal: Goal) -> io::Result<()> {
         let watched = lock(&self.watched).get(&spec.id).cloned();
         let ordered = match watched {
             Some(watched) => watched.order(goal),
@@ -284,140 +248,8 @@ impl Shared {
         Arc::clone(lock(&self.copies).entry(app.clone()).or_default())
     }
 
-    fn change_of(&self, app: &AppName) -> Arc<Mutex<()>> {
+    pub(crate) fn change_of(&self, app: &AppName) -> Arc<Mutex<()>> {
         Arc::clone(lock(&self.changes).entry(app.clone()).or_default())
-    }
-
-    /// Makes the directories say `spec`; the tasks and shims follow.
-    fn ensure(&self, spec: &SlotSpec) -> Result<(), SeamError> {
-        let change = self.change_of(&spec.app);
-        let _change = lock(&change);
-        self.clear_half_made(&spec.app).map_err(|error| unreachable(&error))?;
-        let instances = self.instances(&spec.app).map_err(|error| unreachable(&error))?;
-        let in_slot: Vec<_> = instances.iter().filter(|(_, instance, _)| instance.slot == spec.slot).collect();
-        let mut missing = Vec::new();
-        let mut kept = BTreeSet::new();
-        for (process, goal) in &spec.processes {
-            let Some(revised) = spec.revision.processes.get(process) else { continue };
-            let count = wanted(revised, *goal).min(MAX_INSTANCES);
-            let mut places: BTreeMap<u32, &InstanceId> = BTreeMap::new();
-            for (dir, instance, instance_goal) in &in_slot {
-                if instance.process == *process
-                    && instance.revision == spec.revision.id
-                    && self.is_current(instance)
-                    && *instance_goal == Goal::Run
-                    && instance.place < count
-                    && !places.contains_key(&instance.place)
-                {
-                    places.insert(instance.place, &instance.id);
-                    kept.insert(&instance.id);
-                    if instance.handover == Some(Handover::Lease) && dir.root.exists() {
-                        dir.tell_role(goal.role).map_err(|error| unreachable(&error))?;
-                    }
-                }
-            }
-            let one_still_stops = revised.handover == Some(Handover::StopFirst)
-                && in_slot.iter().any(|(_, instance, instance_goal)| {
-                    instance.process == *process
-                        && self.is_current(instance)
-                        && (*instance_goal == Goal::Stop || instance.revision != spec.revision.id)
-                });
-            // Never two at once: it is started by the next call, when the one before has ended.
-            if !one_still_stops {
-                let free = (0..count).filter(|place| !places.contains_key(place));
-                missing.extend(free.map(|place| (process.clone(), revised, goal.role, place)));
-            }
-        }
-        for (dir, instance, goal) in &in_slot {
-            if !kept.contains(&instance.id) && *goal == Goal::Run {
-                self.order(dir, instance, Goal::Stop).map_err(|error| unreachable(&error))?;
-            }
-        }
-        if !missing.is_empty() {
-            seal::verify(&self.layout.revision(&spec.app, spec.revision.id), &spec.revision)
-                .map_err(SeamError::Refused)?;
-        }
-        for (process, revised, role, place) in missing {
-            self.create(spec, &process, revised, role, place).map_err(|error| {
-                SeamError::Refused(headroom::state_problem(&format!("starting an instance of {process}"), &error))
-            })?;
-        }
-        Ok(())
-    }
-
-    fn create(
-        &self,
-        spec: &SlotSpec,
-        process: &ProcessName,
-        revised: &RevisionProcess,
-        role: Role,
-        place: u32,
-    ) -> io::Result<()> {
-        let mut random = [0; 6];
-        getrandom::fill(&mut random).map_err(io::Error::other)?;
-        let id = format!("{}-{}-{process}-{place}.{}", spec.app, spec.slot, hex::encode(random));
-        let id: InstanceId = id.parse().map_err(io::Error::other)?;
-        let dir = self.layout.instance(&spec.app, &id);
-        let by_lease = revised.handover == Some(Handover::Lease);
-        if by_lease {
-            durable::make_private_dir(&self.layout.leases(&spec.app))?;
-        }
-        let instance = InstanceSpec {
-            id,
-            app: spec.app.clone(),
-            slot: spec.slot,
-            process: process.clone(),
-            place,
-            revision: spec.revision.id,
-            revision_dir: self.layout.revision(&spec.app, spec.revision.id).root,
-            ports: self.layout.ports(),
-            command: revised.command.clone(),
-            health: revised.health.clone(),
-            probe_host: spec.revision.probe_host.clone(),
-            stop: revised.stop.clone(),
-            handover: revised.handover,
-            lease: by_lease.then(|| self.layout.lease(&spec.app, process)),
-            artifact: Some(spec.revision.artifact.clone()),
-            home: Some(self.home.clone()),
-            boot: self.boot.clone(),
-            created_at: clock::now(),
-        };
-        dir.create(&instance, role)
-    }
-
-    /// Clears directories of instances that were never finished: nothing was started in them.
-    fn clear_half_made(&self, app: &AppName) -> io::Result<()> {
-        let entries = match fs::read_dir(self.layout.instances(app)) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(error),
-        };
-        for entry in entries {
-            let entry = entry?;
-            if entry.file_name().to_string_lossy().starts_with('.') {
-                durable::remove_tree(&entry.path())?;
-            }
-        }
-        Ok(())
-    }
-
-    fn stop(&self, app: &AppName, slot: Slot) -> io::Result<()> {
-        let change = self.change_of(app);
-        let _change = lock(&change);
-        for (dir, instance, goal) in self.instances(app)? {
-            if instance.slot == slot && goal == Goal::Run {
-                self.order(&dir, &instance, Goal::Stop)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// How many instances there shall be: a worker that stands by runs only when it works by lease.
-fn wanted(process: &RevisionProcess, goal: ProcessGoal) -> u32 {
-    match (goal.role, process.handover) {
-        (Role::Active, _) | (Role::Standby, None | Some(Handover::Lease)) => goal.count,
-        (Role::Standby, Some(Handover::StopFirst | Handover::StartFirst | Handover::Drain)) => 0,
     }
 }
 
@@ -435,7 +267,7 @@ fn mains(all: &[Arc<Watched>], lease: &Path) -> BTreeMap<Identity, String> {
     mains.collect()
 }
 
-fn unreachable(error: &io::Error) -> SeamError {
+pub(crate) fn unreachable(error: &io::Error) -> SeamError {
     if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
         return SeamError::Refused(headroom::state_problem("writing the state directory", error));
     }

@@ -4,23 +4,21 @@
 //! Flow: started for each instance directory that is made or found. Guarantees: a change of phase wakes whoever waits on
 //! `ProcessPlatform::changed`; the task ends when the instance is over and its directory has been put away.
 
-use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::Signal;
 use switchover_model::seam::Phase;
 use switchover_model::{InstanceId, Problem, Timestamp};
-use tokio::time::Instant;
 
 use crate::clock;
-use crate::environment;
 use crate::health::{self, Unhealthy};
-use crate::instance::{Exit, Goal, Life, Status};
-use crate::output;
+use crate::instance::Goal;
+use crate::look::Look;
 use crate::process_platform::Shared;
 use crate::processes::{self, Identity};
 use crate::shim;
+use crate::shim_start::{LONGEST_SHIM_WAIT, SHIM_START};
 use crate::sockets::{self, Listener};
 use crate::watched::{WORKER_SETTLED, Watched, span};
 
@@ -40,48 +38,15 @@ pub const FAILURES_UNTIL_UNHEALTHY: u32 = 3;
 const OWNER_CHECK_EVERY: u32 = 20;
 
 /// How soon it is looked again where a shim is about to write its status.
-const SOON: Duration = Duration::from_millis(5);
+pub(crate) const SOON: Duration = Duration::from_millis(5);
 
 /// How long nothing is looked at when nothing is expected.
 const IDLE: Duration = Duration::from_secs(30);
 
-/// How long a shim may take until it holds its lock.
-const SHIM_START: Duration = Duration::from_secs(10);
-
-/// The longest wait before a shim that does not start is started again.
-const LONGEST_SHIM_WAIT: Duration = Duration::from_secs(10);
-
-/// What the files and the kernel say of an instance.
-#[derive(Debug)]
-enum Look {
-    /// Its files are gone; this process of it, or only its shim, lives.
-    Adrift {
-        process: Option<(Identity, Timestamp)>,
-    },
-    Over {
-        overran: bool,
-    },
-    NoShim,
-    ShimStarts,
-    Running {
-        process: Identity,
-        since: Timestamp,
-    },
-    Stopping {
-        since: Timestamp,
-    },
-    Waiting {
-        exit: Exit,
-        ran_ms: u64,
-        last_lines: Vec<String>,
-        retry_at: Timestamp,
-    },
-}
-
 /// The task of one instance.
 pub(crate) struct Watcher {
-    watched: Arc<Watched>,
-    shared: Arc<Shared>,
+    pub(crate) watched: Arc<Watched>,
+    pub(crate) shared: Arc<Shared>,
     /// The process that the fields below are about.
     process: Option<Identity>,
     healthy_since: Option<Timestamp>,
@@ -90,7 +55,7 @@ pub(crate) struct Watcher {
     questions: u32,
     boot_wait: Duration,
     /// Shims started in a row that did not hold.
-    shim_starts: u32,
+    pub(crate) shim_starts: u32,
 }
 
 impl Watcher {
@@ -130,93 +95,12 @@ impl Watcher {
         self.watched.spec.id.clone()
     }
 
-    fn look(&self) -> std::io::Result<Look> {
-        let spec = &self.watched.spec;
-        if !self.shared.is_current(spec) {
-            if !spec.is_of(&self.shared.home) {
-                self.shared.note(&spec.app, self.watched.foreign());
-            }
-            return Ok(Look::Over { overran: false });
-        }
-        let memory = self.watched.memory();
-        if memory.is_adrift {
-            return Ok(self.look_without_files());
-        }
-        match self.look_at_files() {
-            // Its directory is gone under our feet: that tells nothing of its processes.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let look = self.look_without_files();
-                if matches!(look, Look::Adrift { .. }) {
-                    self.watched.remember(|memory| memory.is_adrift = true);
-                    let problem = self.watched.lost_its_files();
-                    tracing::error!(instance = %spec.id, %problem, "an instance has lost its files");
-                    self.shared.note(&spec.app, problem);
-                    self.shared.tell_change();
-                }
-                Ok(look)
-            }
-            looked => looked,
-        }
-    }
-
-    /// What the process table alone says.
-    fn look_without_files(&self) -> Look {
-        let memory = self.watched.memory();
-        let known = memory.process.filter(|(process, _)| process.is_running());
-        let process = known.or_else(|| {
-            let (name, value) = self.watched.spec.mark();
-            let members = processes::members(None, Some((name, &value)));
-            let leads = |process: &&Identity| processes::entry(process.pid).is_some_and(|it| it.group == process.pid);
-            let main = members.iter().filter(leads).min_by_key(|it| it.start_ticks).or_else(|| members.first());
-            main.map(|main| (*main, clock::now()))
-        });
-        if process.is_none() && !memory.shim.is_some_and(Identity::is_running) {
-            return Look::Over { overran: false };
-        }
-        if let Some((main, _)) = process
-            && known.is_none()
-        {
-            let port = processes::variable(main.pid, "PORT").and_then(|port| port.parse().ok());
-            let address = port.and_then(|port| self.watched.address_at(port));
-            self.watched.change(|view| view.address = address.or(view.address));
-        }
-        self.watched.remember(|memory| memory.process = process);
-        Look::Adrift { process }
-    }
-
-    fn look_at_files(&self) -> std::io::Result<Look> {
-        let dir = &self.watched.dir;
-        // First who holds the lock, then what it wrote: a shim writes its last status before it lets go.
-        let shim = dir.shim()?;
-        let status = dir.read_status()?;
-        let main = status.as_ref().and_then(|status| match &status.life {
-            Life::Running { process, since } | Life::Stopping { process, since } => Some((*process, *since)),
-            Life::Starting { .. } | Life::Waiting { .. } | Life::Ended { .. } => None,
-        });
-        let known_shim = shim.and_then(Identity::of);
-        self.watched.remember(|memory| {
-            memory.process = main.or(memory.process);
-            memory.shim = known_shim.or(memory.shim);
-        });
-        let address = self.watched.address(status.as_ref());
-        let restarts = status.as_ref().map_or(0, |status| status.restarts);
-        self.watched.change(|view| (view.address, view.restarts) = (address, restarts));
-        let Some(Status { life, .. }) = status else {
-            return Ok(if shim.is_some() { Look::ShimStarts } else { Look::NoShim });
-        };
-        Ok(match (shim, life) {
-            (None, Life::Ended { overran, .. }) if dir.read_goal()? == Goal::Stop => Look::Over { overran },
-            (None, _) => Look::NoShim,
-            (Some(_), Life::Starting { .. } | Life::Ended { .. }) => Look::ShimStarts,
-            (Some(_), Life::Running { process, since }) => Look::Running { process, since },
-            (Some(_), Life::Stopping { since, .. }) => Look::Stopping { since },
-            (Some(_), Life::Waiting { exit, ran_ms, last_lines, retry_at }) => {
-                Look::Waiting { exit, ran_ms, last_lines, retry_at }
-            }
-        })
-    }
-
     async fn turn(&mut self, look: Look) {
+        let is_down = matches!(look, Look::NoShim | Look::ShimStarts | Look::Waiting { .. });
+        if is_down && self.watched.memory().leaves_at.is_some() {
+            // It answers nobody any more, and is not started again.
+            self.stop_it();
+        }
         match look {
             Look::Over { .. } => {}
             Look::Adrift { process } if self.watched.memory().is_to_stop => {
@@ -299,12 +183,11 @@ impl Watcher {
             (self.failures, self.questions) = (0, 0);
             self.boot_wait = BOOT_QUESTION_EVERY;
         }
-        if self.watched.goal() == Goal::Stop {
-            // The shim has been told and is about to say so.
+        if let Some(wait) = self.goes_away() {
             if !matches!(self.watched.view().phase, Phase::Stopping { .. }) {
                 self.show(Phase::Stopping { since: clock::now() });
             }
-            return self.pause(SOON, Some(process)).await;
+            return self.pause(wait, Some(process)).await;
         }
         let watched = Arc::clone(&self.watched);
         let Some(health) = &watched.spec.health else {
@@ -320,6 +203,10 @@ impl Watcher {
             verdict = self.question(process) => verdict,
             _ = process.ended() => return,
         };
+        if self.goes_away().is_some() {
+            // It was told meanwhile: what it answered is no longer asked.
+            return;
+        }
         self.questions += 1;
         let now = clock::now();
         let wait = match verdict {
@@ -355,6 +242,25 @@ impl Watcher {
             }
         };
         self.pause(wait, Some(process)).await;
+    }
+
+    /// How soon to look again at one that was told to stop or is about to be; nothing when it shall go on.
+    fn goes_away(&self) -> Option<Duration> {
+        if self.watched.goal() == Goal::Stop {
+            // The shim has been told and is about to say so.
+            return Some(SOON);
+        }
+        let drain = self.watched.memory().leaves_at?.since(clock::now()).to_std();
+        if drain.is_zero() {
+            self.stop_it();
+        }
+        Some(drain.max(SOON))
+    }
+
+    fn stop_it(&self) {
+        if let Err(error) = self.watched.order(Goal::Stop) {
+            tracing::warn!(instance = %self.watched.spec.id, %error, "it cannot be told to stop, which is tried again");
+        }
     }
 
     async fn question(&self, process: Identity) -> Result<(), Unhealthy> {
@@ -401,7 +307,7 @@ impl Watcher {
     }
 
     /// Shows a phase to whoever observes, and wakes them when it is another kind of phase than before.
-    fn show(&self, phase: Phase) {
+    pub(crate) fn show(&self, phase: Phase) {
         let mut is_news = false;
         self.watched.change(|view| {
             is_news = std::mem::discriminant(&view.phase) != std::mem::discriminant(&phase);
@@ -429,56 +335,6 @@ impl Watcher {
             () = end_of(shim) => {}
             () = end_of(process) => {}
         }
-    }
-
-    /// Starts a shim and waits until it holds its lock.
-    async fn start_shim(&mut self) {
-        if self.shim_starts > 0 {
-            let wait = Duration::from_millis(50).saturating_mul(1 << self.shim_starts.min(10));
-            tokio::time::sleep(wait.min(LONGEST_SHIM_WAIT)).await;
-        }
-        self.shim_starts = self.shim_starts.saturating_add(1);
-        let until = Instant::now() + SHIM_START;
-        let ended = match self.spawn_shim() {
-            Ok(mut child) => loop {
-                if self.watched.dir.shim().is_ok_and(|shim| shim.is_some()) {
-                    return;
-                }
-                match child.try_wait() {
-                    Ok(None) if Instant::now() < until => tokio::time::sleep(SOON).await,
-                    Ok(None) => break "it did not take its lock in time".to_owned(),
-                    // Another shim was faster, or it found nothing left to do.
-                    Ok(Some(status)) if status.success() => return,
-                    Ok(Some(status)) => break status.to_string(),
-                    Err(error) => break error.to_string(),
-                }
-            },
-            Err(error) => error.to_string(),
-        };
-        let cause = Problem::new(
-            "SHIM-FAILED",
-            format!("the shim of {} could not be started: {ended}.", self.watched.spec.id),
-            "Look whether the switchover binary is still where the daemon was started from, and at the disk.",
-        )
-        .with_detail(output::last_lines(&self.watched.dir.trouble(), Problem::DETAIL_LINES).unwrap_or_default());
-        self.show(Phase::Unhealthy { since: clock::now(), cause });
-    }
-
-    /// The child is not waited for to its end: it outlives this process. The runtime takes its exit status meanwhile.
-    fn spawn_shim(&self) -> std::io::Result<tokio::process::Child> {
-        let dir = &self.watched.dir.root;
-        tokio::process::Command::new(&self.shared.executable)
-            .args(["shim", "--dir"])
-            .arg(dir)
-            .env_clear()
-            .envs(environment::inherited())
-            .env(processes::SHIM_VARIABLE, self.watched.spec.mark().1)
-            .env(processes::SPEC_VARIABLE, serde_json::to_string(&self.watched.spec)?)
-            .current_dir(dir)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
     }
 }
 

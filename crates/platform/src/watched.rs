@@ -55,6 +55,8 @@ pub(crate) struct Memory {
     pub(crate) is_adrift: bool,
     /// It was told to stop after that.
     pub(crate) is_to_stop: bool,
+    /// It is too many: it takes no more requests, and is told to stop at this moment.
+    pub(crate) leaves_at: Option<Timestamp>,
     pub(crate) shim: Option<Identity>,
     pub(crate) process: Option<(Identity, Timestamp)>,
     role: Option<Role>,
@@ -86,7 +88,7 @@ impl Watched {
     pub(crate) fn adrift(dir: InstanceDir, spec: InstanceSpec, shim: Identity, is_to_stop: bool) -> Self {
         let found = Self::found(dir, spec, true);
         found.remember(|memory| {
-            *memory = Memory { is_adrift: true, is_to_stop, shim: Some(shim), process: None, role: None };
+            *memory = Memory { is_adrift: true, is_to_stop, shim: Some(shim), ..Memory::default() };
         });
         found
     }
@@ -183,6 +185,31 @@ impl Watched {
         let seen = HealthySince { process, since };
         if let Err(error) = steady::write_json(&self.dir.healthy(), HEALTHY_BYTES, &seen) {
             tracing::warn!(instance = %self.spec.id, %error, "its health cannot be noted");
+        }
+    }
+
+    /// Whether requests are, or were until it began to leave, sent to it.
+    pub(crate) fn takes_requests(&self) -> bool {
+        let is_in_service = match self.view().phase {
+            Phase::Healthy { .. } | Phase::Unhealthy { .. } => true,
+            Phase::Stopping { .. } => self.memory().leaves_at.is_some(),
+            Phase::Starting { .. } | Phase::Crashed { .. } => false,
+        };
+        self.spec.health.is_some() && is_in_service
+    }
+
+    /// It takes no more requests from now on, and is told to stop at `then`; the first such moment counts.
+    pub(crate) fn leave(&self, then: Timestamp) {
+        self.remember(|memory| memory.leaves_at = memory.leaves_at.or(Some(then)));
+        self.change(|view| view.phase = Phase::Stopping { since: clock::now() });
+        self.poke.notify_one();
+    }
+
+    /// It is wanted after all.
+    pub(crate) fn stay(&self) {
+        if self.memory().leaves_at.is_some() {
+            self.remember(|memory| memory.leaves_at = None);
+            self.poke.notify_one();
         }
     }
 

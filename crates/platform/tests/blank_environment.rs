@@ -10,7 +10,7 @@ use std::time::Instant;
 use process_bed::{DEADLINE, EXECUTABLE, LOOK, ProcessBed, bed, eventually, has_variable, kill};
 use rustix::process::Signal;
 use switchover_model::seam::{InstanceSeen, Platform, ProcessGoal, Role, SlotSpec};
-use switchover_model::{RevisionId, Slot};
+use switchover_model::{RevisionId, Slot, Span};
 
 /// A command whose process carries nothing but `kept` in its environment; its arguments name the bed.
 fn blank(bed: &ProcessBed, kept: &str, faults: &str) -> String {
@@ -71,7 +71,8 @@ async fn a_worker_that_holds_the_lease_is_not_taken_for_the_one_that_stands_by()
     assert_eq!(revision.id, RevisionId(1));
     for (slot, role) in [(Slot::Blue, Role::Active), (Slot::Green, Role::Standby)] {
         let goals = revision.processes.keys().map(|name| (name.clone(), ProcessGoal { count: 1, role })).collect();
-        let spec = SlotSpec { app: bed.app.clone(), slot, revision: revision.clone(), processes: goals };
+        let spec =
+            SlotSpec { app: bed.app.clone(), slot, revision: revision.clone(), processes: goals, drain: Span::ZERO };
         bed.platform.ensure(&spec).await.unwrap();
     }
     let seen = bed.until_healthy(2).await;
@@ -83,8 +84,13 @@ async fn a_worker_that_holds_the_lease_is_not_taken_for_the_one_that_stands_by()
 
     // Told to stand by, it is active until it has let go, and only it.
     let goals = revision.processes.keys().map(|name| (name.clone(), ProcessGoal { count: 1, role: Role::Standby }));
-    let spec =
-        SlotSpec { app: bed.app.clone(), slot: Slot::Blue, revision: revision.clone(), processes: goals.collect() };
+    let spec = SlotSpec {
+        app: bed.app.clone(),
+        slot: Slot::Blue,
+        revision: revision.clone(),
+        processes: goals.collect(),
+        drain: Span::ZERO,
+    };
     bed.platform.ensure(&spec).await.unwrap();
     let deadline = Instant::now() + DEADLINE;
     loop {

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use process_bed::{EXECUTABLE, app_command, bed, eventually, has_variable, is_alive, kill};
 use rustix::process::Signal;
-use switchover_model::Slot;
 use switchover_model::seam::{InstanceSeen, Phase, Platform, ProcessGoal, Role, SlotSpec};
-use switchover_platform::{ENDED_KEPT, LOG_FILE_BYTES, LogQuery, ProcessPlatform};
+use switchover_model::{Slot, Span};
+use switchover_platform::{ENDED_KEPT, LOG_FILE_BYTES, ProcessPlatform};
 
 fn problem_of(seen: &[InstanceSeen]) -> switchover_model::Problem {
     match &seen[0].phase {
@@ -312,48 +312,6 @@ async fn a_healthy_app_is_seen_within_its_boot_time_and_a_little() {
 }
 
 #[tokio::test]
-async fn logs_give_the_past_and_follow_what_comes() {
-    let bed = bed().await;
-    let revision = bed.sealed(&bed.web_config(&app_command("says=first")), 1).await;
-    bed.ensure(&revision, Slot::Blue, 1).await;
-    let seen = bed.until_healthy(1).await;
-    let app = bed.app.clone();
-    let query = LogQuery { app, slot: None, process: None, instance: None, all: false, lines: 10, follow: false };
-    let mut past = bed.platform.logs(query.clone());
-    let mut lines = Vec::new();
-    while let Some(line) = past.recv().await {
-        assert_eq!(line.instance, seen[0].id);
-        lines.push(line.line);
-    }
-    assert_eq!(lines[0], "first");
-
-    let mut follow = bed.platform.logs(LogQuery { lines: 0, follow: true, ..query.clone() });
-    // It prints the same again when it is started again.
-    kill(bed.app_pids(&seen[0])[0], Signal::KILL);
-    let line = tokio::time::timeout(process_bed::DEADLINE, follow.recv()).await.unwrap().unwrap();
-    assert_eq!(line.line, "first");
-    drop(follow);
-
-    bed.until_healthy(1).await;
-    bed.stop_all().await;
-    let mut ended = bed.platform.logs(query.clone());
-    assert!(ended.recv().await.is_some(), "the log of an ended instance is kept, and shown when none runs");
-    bed.ensure(&revision, Slot::Blue, 1).await;
-    let running = bed.until_healthy(1).await[0].id.clone();
-    let mut lines = bed.platform.logs(query.clone());
-    while let Some(line) = lines.recv().await {
-        assert_eq!(line.instance, running, "an ended instance is shown beside one that runs");
-    }
-    let mut all = bed.platform.logs(LogQuery { all: true, ..query.clone() });
-    assert_eq!(all.recv().await.map(|line| line.instance), Some(seen[0].id.clone()));
-    let mut one = bed.platform.logs(LogQuery { instance: Some(seen[0].id.clone()), ..query });
-    assert_eq!(one.recv().await.map(|line| line.instance), Some(seen[0].id.clone()));
-    let kept = [seen[0].id.clone(), running].map(|id| (id, seen[0].process.clone()));
-    assert_eq!(bed.platform.logged(&bed.app), kept, "the ended one and the one that runs");
-    bed.end().await;
-}
-
-#[tokio::test]
 async fn a_port_that_was_taken_meanwhile_is_replaced() {
     let bed = bed().await;
     let revision = bed.sealed(&bed.web_config(&app_command("")), 1).await;
@@ -474,8 +432,13 @@ async fn what_is_told_of_and_to_an_instance_needs_no_new_file() {
 
     let before = files(mailer);
     let goals = revision.processes.keys().map(|name| (name.clone(), ProcessGoal { count: 1, role: Role::Standby }));
-    let spec =
-        SlotSpec { app: bed.app.clone(), slot: Slot::Blue, revision: revision.clone(), processes: goals.collect() };
+    let spec = SlotSpec {
+        app: bed.app.clone(),
+        slot: Slot::Blue,
+        revision: revision.clone(),
+        processes: goals.collect(),
+        drain: Span::ZERO,
+    };
     bed.platform.ensure(&spec).await.unwrap();
     let role = std::fs::read_to_string(bed.instance_dir(mailer).join("role")).unwrap();
     assert_eq!((role.as_str(), files(mailer)), ("standby\n", before), "another role");

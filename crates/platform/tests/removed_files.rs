@@ -138,7 +138,8 @@ async fn a_copy_of_the_state_directory_leaves_the_instances_of_the_original_alon
     let copy = bed.dir.path().join("copy");
     let copied = std::process::Command::new("cp").arg("-a").args([bed.state(), copy.clone()]).status().unwrap();
     assert!(copied.success());
-    let other = ProcessBed { app: bed.app.clone(), platform: platform_at(&copy), dir: tempfile::tempdir().unwrap() };
+    let (app, platform) = (bed.app.clone(), platform_at(&copy));
+    let other = ProcessBed { app, platform, dir: tempfile::tempdir().unwrap(), drain: bed.drain };
     let mut told = Vec::new();
     while told.len() < 2 {
         assert_eq!(other.observe().await.instances, [], "they are somebody else's");

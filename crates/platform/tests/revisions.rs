@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use process_bed::{ProcessBed, app_command, bed, eventually, is_alive, write_files};
 use switchover_model::revision::Source;
 use switchover_model::seam::{Builder, HookCall, Platform, ProcessGoal, Role, SeamError, SlotSpec};
-use switchover_model::{ReleaseId, RevisionId, Slot};
+use switchover_model::{ReleaseId, RevisionId, Slot, Span};
 
 const WORKER: &str = "[process.job]\ncommand = \"sleep 1000\"\nhandover = \"drain\"\nstop = { grace = \"2s\" }\n";
 
@@ -229,6 +229,7 @@ async fn a_sealed_revision_that_was_changed_is_not_started() {
         slot: Slot::Blue,
         revision: revision.clone(),
         processes: revision.processes.keys().map(|name| (name.clone(), goal)).collect(),
+        drain: Span::ZERO,
     };
     // Touched, but with the same content: it is what was sealed.
     let data = tree(&bed, 1).join("sub/data");

@@ -3,7 +3,7 @@
 use switchover_model::record::Attempt;
 use switchover_model::release::{Outcome, Stage};
 use switchover_model::seam::{Action, ProcessGoal, SlotSpec};
-use switchover_model::{RevisionId, Slot};
+use switchover_model::{RevisionId, Slot, Span};
 
 use crate::release::{AttemptState, Release};
 use crate::turn::{Turn, planted};
@@ -60,7 +60,8 @@ fn slot_action(turn: &Turn<'_>, slot: Slot) -> Option<Action> {
         if planted!(turn, WarmSlotShrinks) && is_warm(turn, slot) {
             processes.values_mut().for_each(|goal: &mut ProcessGoal| goal.count = goal.count.min(1));
         }
-        let spec = SlotSpec { app: turn.app.name.clone(), slot, revision: sealed.revision.clone(), processes };
+        let drain = turn.app.config.as_ref().map_or(Span::ZERO, |config| config.route.drain);
+        let spec = SlotSpec { app: turn.app.name.clone(), slot, revision: sealed.revision.clone(), processes, drain };
         return Some(Action::Ensure(Box::new(spec)));
     }
     (state.stopping.is_some() || drift::is_to_be_cleared(turn, slot)).then_some(Action::Stop { slot })

@@ -414,8 +414,8 @@ fn attempt_note(
         }
     };
     match result {
-        AttemptResult::Passed { .. } => format!("{what} passed in {} ms", took.as_micros() / 1_000),
-        AttemptResult::Failed { .. } => format!("{what} failed after {} ms", took.as_micros() / 1_000),
+        AttemptResult::Passed { .. } => format!("{what} passed in {}", took.rounded()),
+        AttemptResult::Failed { .. } => format!("{what} failed after {}", took.rounded()),
         AttemptResult::Cancelled => format!("{what} was cancelled"),
         AttemptResult::Lost => format!("{what} was lost with the controller"),
     }

@@ -65,9 +65,9 @@ fn still_booting(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revision: Revis
             let cause = format!("whether {revision} in {slot} is healthy could not be seen within {limit}.");
             Problem::new("PLATFORM-UNKNOWN", cause, "See the daemon's log for why, then deploy again.")
         } else {
-            let took = turn.now.since(entered_at).as_micros() / 1_000;
+            let took = turn.now.since(entered_at).rounded();
             let cause =
-                format!("{revision} in {slot} was not healthy within its deadline, {took} ms after its start: {why}");
+                format!("{revision} in {slot} was not healthy within its deadline, {took} after its start: {why}");
             let remedy = turn.sight.remedy(slot, revision).unwrap_or(if lines.is_empty() {
                 "Check `health` in the file (path, deadline)."
             } else {

@@ -46,3 +46,24 @@ fn a_websocket_on_the_old_slot_lives_to_the_end_of_the_drain() {
         assert!(session.echoed > 0, "{session:?}");
     }
 }
+
+#[test]
+fn an_instance_that_is_too_many_answers_what_it_has_before_it_is_told_to_stop() {
+    let house = House::start();
+    house.sample("instances = 3", "[route]\ndrain = \"3s\"\n\n[release]\nbake = \"1h\"");
+    // SIGUSR1 ends the sample app at once, with whatever it is answering.
+    let file = std::fs::read_to_string(house.app().join("switchover.toml")).unwrap();
+    let file = file.replace("grace = \"5s\"", "signal = \"SIGUSR1\", grace = \"5s\"");
+    house.write("switchover.toml", &file);
+    house.cli(&["deploy", "--wait"]).ended(0);
+    let mut plan = Plan::nobody(house.address, "localhost");
+    (plan.quick, plan.single, plan.slow, plan.streams, plan.uploads) = (4, 4, 12, 4, 2);
+    let crowd = Crowd::gather(plan);
+    house.wait_for("users are at work", |_| crowd.answered() > 100);
+    house.write("switchover.toml", &file.replace("instances = 3", "instances = 1"));
+    house.cli(&["apply"]).ended(0);
+    house.wait_for("two instances have ended", |house| house.processes_of_the_app().len() == 1);
+    let after = crowd.answered();
+    house.wait_for("the one that is left answers", |_| crowd.answered() > after + 100);
+    assert_eq!(crowd.leave().complaints(), Vec::<String>::new());
+}

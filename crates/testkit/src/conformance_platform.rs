@@ -98,7 +98,7 @@ impl<B: PlatformBed> Case<B> {
         let goals =
             processes.iter().map(|(name, count, role)| (process(name), ProcessGoal { count: *count, role: *role }));
         let revision = self.revisions[&RevisionId(id)].clone();
-        let spec = SlotSpec { app: self.bed.app(), slot, revision, processes: goals.collect() };
+        let spec = SlotSpec { app: self.bed.app(), slot, revision, processes: goals.collect(), drain: Span::ZERO };
         self.bed.platform().ensure(&spec).await.expect("ensured");
     }
 

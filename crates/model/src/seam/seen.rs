@@ -79,7 +79,7 @@ pub enum Phase {
         /// Why, with the app's last lines.
         cause: Problem,
     },
-    /// Told to stop; within its grace.
+    /// It takes no more requests: too many and draining, or told to stop and within its grace.
     Stopping {
         /// Since when.
         since: Timestamp,

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use switchover_model::config::{AppConfig, Handover, parse};
 use switchover_model::revision::{Revision, Source};
 use switchover_model::seam::{Builder, InstanceSeen, Phase, Platform, PlatformSeen, ProcessGoal, Role, SlotSpec};
-use switchover_model::{AppName, Problem, ProcessName, RevisionId, Slot};
+use switchover_model::{AppName, Problem, ProcessName, RevisionId, Slot, Span};
 use switchover_platform::ProcessPlatform;
 use switchover_testkit::conformance_platform::{Behaviour, GRACE, HEALTH_DEADLINE, Plan, PlatformBed};
 
@@ -33,6 +33,8 @@ pub(crate) struct ProcessBed {
     pub(crate) app: AppName,
     pub(crate) platform: Arc<ProcessPlatform>,
     pub(crate) dir: tempfile::TempDir,
+    /// How long an instance that is too many may go on answering.
+    pub(crate) drain: Span,
 }
 
 pub(crate) async fn bed() -> ProcessBed {
@@ -41,7 +43,7 @@ pub(crate) async fn bed() -> ProcessBed {
     // Unlike the app of every other test, also of those in other programs: it is how what is left over is found.
     let app = format!("bed-{}-{number}", std::process::id()).parse().unwrap();
     let platform = platform_at(&dir.path().join("state"));
-    ProcessBed { app, platform, dir }
+    ProcessBed { app, platform, dir, drain: Span::ZERO }
 }
 
 pub(crate) fn platform_at(state: &Path) -> Arc<ProcessPlatform> {
@@ -91,7 +93,13 @@ impl ProcessBed {
 
     pub(crate) async fn ensure(&self, revision: &Revision, slot: Slot, count: u32) {
         let goals = revision.processes.keys().map(|name| (name.clone(), ProcessGoal { count, role: Role::Active }));
-        let spec = SlotSpec { app: self.app.clone(), slot, revision: revision.clone(), processes: goals.collect() };
+        let spec = SlotSpec {
+            app: self.app.clone(),
+            slot,
+            revision: revision.clone(),
+            processes: goals.collect(),
+            drain: self.drain,
+        };
         self.platform.ensure(&spec).await.unwrap();
     }
 

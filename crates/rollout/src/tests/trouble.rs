@@ -41,7 +41,7 @@ fn a_slot_that_never_gets_healthy_is_undone_with_the_apps_last_lines() {
     "#]]
     .assert_eq(&bed.story());
     let Some(Outcome::Aborted { cause: Some(cause) }) = bed.outcome(release) else { panic!() };
-    expect![[r#"HEALTH-NEVER-GREEN: r2 in green was not healthy within its deadline, 30001 ms after its start: each of 2 instances (i3, i4): answers 500. Read the app's last lines; check `health` in the file (path, deadline). Then deploy again. ["boom", "boom"]"#]].assert_eq(&format!("{cause} {:?}", cause.detail));
+    expect![[r#"HEALTH-NEVER-GREEN: r2 in green was not healthy within its deadline, 30.0 s after its start: each of 2 instances (i3, i4): answers 500. Read the app's last lines; check `health` in the file (path, deadline). Then deploy again. ["boom", "boom"]"#]].assert_eq(&format!("{cause} {:?}", cause.detail));
     assert_eq!(bed.served(), Some((Slot::Blue, RevisionId(1))));
 }
 

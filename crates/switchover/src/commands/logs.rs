@@ -1,7 +1,8 @@
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
-use switchover_model::answer::LogLine;
+use switchover_model::answer::{LogLine, LogNews, LogPlace};
 use switchover_model::view::SCHEMA_VERSION;
 use switchover_model::{InstanceId, ProcessName, Slot};
 
@@ -52,10 +53,10 @@ impl Logs {
     pub(crate) async fn run(self, shared: &Shared) -> Done {
         let daemon = shared.daemon()?;
         let app = shared.app(&daemon).await?;
-        let mut lines = self.lines;
+        let mut places = BTreeMap::new();
         let mut tries = 0;
         loop {
-            let path = format!("/v1/apps/{app}/logs?{}", self.query(lines));
+            let path = format!("/v1/apps/{app}/logs?{}", self.query(&places));
             let trouble = match daemon.stream(&path).await {
                 Ok(mut stream) => {
                     let mut split = Lines::default();
@@ -68,7 +69,7 @@ impl Logs {
                             Ok(Some(bytes)) => {
                                 tries = 0;
                                 match split.push(&bytes) {
-                                    Ok(lines) => lines.iter().for_each(|line| tell(shared, line)),
+                                    Ok(lines) => lines.iter().for_each(|line| tell(shared, line, &mut places)),
                                     Err(TooLong) => break Trouble::Broken("a line without an end".to_owned()),
                                 }
                             }
@@ -84,12 +85,10 @@ impl Logs {
             if !(self.follow
                 && away
                 && tries < AGAIN_TRIES
-                && (tries > 0 || lines == 0 || matches!(trouble, Trouble::Broken(_))))
+                && (tries > 0 || !places.is_empty() || matches!(trouble, Trouble::Broken(_))))
             {
                 return Err(daemon.failure(trouble));
             }
-            // After a restart of the daemon new lines alone are asked for.
-            lines = 0;
             tries += 1;
             tokio::select! {
                 () = tokio::time::sleep(AGAIN_PAUSE) => {}
@@ -98,8 +97,12 @@ impl Logs {
         }
     }
 
-    fn query(&self, lines: u32) -> String {
-        let mut query = format!("lines={lines}&follow={}&all={}", self.follow, self.all);
+    /// `places`: what was told before the daemon went away.
+    fn query(&self, places: &BTreeMap<InstanceId, LogPlace>) -> String {
+        let mut query = format!("lines={}&follow={1}&places={1}&all={2}", self.lines, self.follow, self.all);
+        for (separator, place) in std::iter::once("&after=").chain(std::iter::repeat(",")).zip(places.values()) {
+            query += &format!("{separator}{place}");
+        }
         if let Some(slot) = self.slot {
             query += &format!("&slot={slot}");
         }
@@ -121,10 +124,13 @@ struct LineView {
     log: LogLine,
 }
 
-fn tell(shared: &Shared, line: &str) {
-    match serde_json::from_str::<LogLine>(line) {
-        Ok(log) if shared.json => say::json_line(&LineView { schema_version: SCHEMA_VERSION, log }),
-        Ok(log) => {
+fn tell(shared: &Shared, line: &str, places: &mut BTreeMap<InstanceId, LogPlace>) {
+    match serde_json::from_str::<LogNews>(line) {
+        Ok(LogNews::Place(place)) => {
+            places.insert(place.instance.clone(), place);
+        }
+        Ok(LogNews::Line(log)) if shared.json => say::json_line(&LineView { schema_version: SCHEMA_VERSION, log }),
+        Ok(LogNews::Line(log)) => {
             say::line(format_args!("{} {} | {}", log.slot, log.instance, say::printable(&log.line)));
         }
         // The log goes on, but it is not whole.

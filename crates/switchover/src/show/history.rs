@@ -5,7 +5,7 @@ use switchover_model::Timestamp;
 use switchover_model::release::ReleaseKind;
 use switchover_model::view::ReleaseView;
 
-use super::moment::{clock, length};
+use super::moment::clock;
 use super::release::{outcome_cause, outcome_word};
 use super::table::Table;
 
@@ -32,7 +32,7 @@ pub(crate) fn table(releases: &[ReleaseView], now: Timestamp, zone: &TimeZone) -
             kind,
             release.by.clone(),
             clock(release.opened_at, now, zone),
-            release.switched_at.map(|at| length(at.since(release.opened_at))).unwrap_or_default(),
+            release.switched_at.map(|at| at.since(release.opened_at).rounded()).unwrap_or_default(),
             outcome,
         ]);
     }

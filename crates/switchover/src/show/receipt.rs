@@ -5,7 +5,7 @@ use switchover_model::receipt::{Receipt, SwitchReceipt};
 use switchover_model::seam::Evidence;
 use switchover_model::{AppName, Timestamp};
 
-use super::moment::{clock, length};
+use super::moment::clock;
 use super::table::Table;
 
 /// The receipt, with its sum written out.
@@ -17,7 +17,7 @@ pub(crate) fn tables(app: &AppName, receipt: &Receipt, now: Timestamp, zone: &Ti
             receipt.release,
             clock(receipt.from, now, zone),
             clock(receipt.to, now, zone),
-            length(receipt.to.since(receipt.from)),
+            receipt.to.since(receipt.from).rounded(),
         ),
         format!("rests on {}", evidence(receipt.evidence)),
         String::new(),
@@ -73,7 +73,9 @@ fn sum(receipt: &Receipt) -> Vec<String> {
 fn one_switch(switch: &SwitchReceipt, now: Timestamp, zone: &TimeZone) -> Vec<String> {
     let from = switch.from.map_or_else(|| "nothing".to_owned(), |from| from.to_string());
     let moment = |at: Option<Timestamp>| at.map_or_else(|| "none seen".to_owned(), |at| clock(at, now, zone));
-    let span = |span: Option<switchover_model::Span>| span.map_or_else(|| "not seen yet".to_owned(), length);
+    let span = |span: Option<switchover_model::Span>| {
+        span.map_or_else(|| "not seen yet".to_owned(), switchover_model::Span::rounded)
+    };
     let mut table = Table::new(&[&format!("switch {from} -> {}", switch.to), &moment(switch.flipped_at)], &[]);
     table.row(["  from decision to flip".to_owned(), span(switch.decision_to_flip)]);
     table.row(["  first request on the new".to_owned(), after(switch.first_on_new, switch)]);
@@ -92,8 +94,8 @@ fn after(at: Option<Timestamp>, switch: &SwitchReceipt) -> String {
     match (at, switch.flipped_at) {
         (None, _) => "none".to_owned(),
         (Some(_), None) => "before the flip".to_owned(),
-        (Some(at), Some(flip)) if at >= flip => format!("{} after the flip", length(at.since(flip))),
-        (Some(at), Some(flip)) => format!("{} before the flip", length(flip.since(at))),
+        (Some(at), Some(flip)) if at >= flip => format!("{} after the flip", at.since(flip).rounded()),
+        (Some(at), Some(flip)) => format!("{} before the flip", flip.since(at).rounded()),
     }
 }
 

@@ -6,8 +6,6 @@ use switchover_model::seam::{InstanceSeen, Phase};
 use switchover_model::view::{ReleaseView, SlotView, StageState, StageView, StatusView};
 use switchover_model::{Problem, Span, Timestamp};
 
-use super::moment::length;
-
 /// The frames of the sign before a running stage.
 const SPIN: [&str; 8] = ["⠋", "⠙", "⠸", "⠴", "⠦", "⠧", "⠇", "⠏"];
 /// Microseconds that one frame stays.
@@ -90,7 +88,7 @@ fn stage_line(stage: &StageView, now: Timestamp, pace: Pace) -> String {
     if is_empty(stage) {
         return format!("  {} {:<10}{:>8}  {}", style("✓").green(), stage.stage.as_str(), "", nothing_to(stage.stage));
     }
-    let took = length(stage_time(stage, now));
+    let took = stage_time(stage, now).rounded();
     let sign = match stage.state {
         StageState::Running if pace == Pace::Still => style("▸").cyan(),
         StageState::Running => {

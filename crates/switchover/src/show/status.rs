@@ -7,7 +7,7 @@ use switchover_model::view::{ReleaseView, SlotView, StatusView, WayBack};
 use switchover_model::{Slot, Span, Timestamp};
 
 use super::boxes::boxes;
-use super::moment::{clock, length};
+use super::moment::clock;
 use super::release::{self, Pace};
 
 /// What the picture is drawn with besides the status itself.
@@ -125,7 +125,7 @@ fn percent(basis_points: u16) -> String {
 fn way_back(way: &WayBack, frame: &Frame<'_>) -> String {
     match way {
         WayBack::Instant { to, until, ailing } => {
-            let about = frame.last_switch.map(|span| format!(", about {}", length(span))).unwrap_or_default();
+            let about = frame.last_switch.map(|span| format!(", about {}", span.rounded())).unwrap_or_default();
             let until = match until {
                 Some(until) => format!("warm until {}", clock(*until, frame.now, frame.zone)),
                 None => "warm while the release bakes".to_owned(),
@@ -135,7 +135,7 @@ fn way_back(way: &WayBack, frame: &Frame<'_>) -> String {
         }
         WayBack::Start { to, estimate, why } => {
             let takes = match estimate {
-                Some(estimate) => format!("its last start took {}", length(*estimate)),
+                Some(estimate) => format!("its last start took {}", estimate.rounded()),
                 None => "how long its start takes was never measured".to_owned(),
             };
             format!("a rollback now: {to} is started first, then one switch; {takes} ({why})")

@@ -8,7 +8,6 @@ use switchover_model::view::{ReleaseView, StageState, StatusView};
 use switchover_model::{AppName, ReleaseId};
 
 use crate::say;
-use crate::show::moment::length;
 use crate::show::release::{gate, is_empty, nothing_to, outcome_word, stage_time};
 
 /// What was said already.
@@ -149,7 +148,7 @@ impl Plain {
 }
 
 fn took(stage: &switchover_model::view::StageView) -> String {
-    length(stage_time(stage, stage.entered_at))
+    stage_time(stage, stage.entered_at).rounded()
 }
 
 #[cfg(test)]
