@@ -38,13 +38,19 @@ pub(crate) async fn logs(
         follow: query.get("follow")?.unwrap_or(false),
         after: query.get::<Places>("after")?.unwrap_or_default().0,
     };
+    if !wanted.follow && !wanted.after.is_empty() {
+        return Err(Refusal::malformed(
+            "PARAMETER-WRONG",
+            "after= goes on with what is followed: it needs follow=true.",
+        ));
+    }
     let permit = shared.streams.clone().try_acquire_owned().map_err(|_| too_many_streams())?;
     let lines = shared.controller.logs(wanted)?;
     let body = stream::unfold((lines, permit), move |(mut lines, permit)| async move {
         let news = loop {
             match lines.recv().await? {
-                LogNews::Place(_) if !with_places => {}
-                news @ (LogNews::Line(_) | LogNews::Place(_)) => break news,
+                LogNews::Place(_) | LogNews::Gone { .. } if !with_places => {}
+                news @ (LogNews::Line(_) | LogNews::Place(_) | LogNews::Gone { .. }) => break news,
             }
         };
         let text = serde_json::to_vec(&news).map(|mut text| {

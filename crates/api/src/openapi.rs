@@ -18,7 +18,12 @@ const PARAMETERS: &[(&str, &str, &str, &str)] = &[
         "boolean",
         "Tell with follow, too, how far each log was told: INSTANCE, FILE, OFFSET",
     ),
-    ("/v1/apps/{app}/logs", "after", "string", "Go on after these places, INSTANCE:FILE:OFFSET, with commas between"),
+    (
+        "/v1/apps/{app}/logs",
+        "after",
+        "string",
+        "With follow, go on after these places, INSTANCE:FILE:OFFSET, with commas between",
+    ),
     ("/v1/apps/{app}/wait/{release}", "until", "string", "switched or settled"),
     ("/v1/apps/{app}/wait/{release}", "timeout_ms", "integer", "How long; at most 60000, then ask again"),
     ("/v1/apps/{app}/events", "after", "integer", "The last sequence that is known already"),

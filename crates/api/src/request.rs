@@ -12,6 +12,9 @@ use crate::refusal::Refusal;
 /// The longest idempotency key, in bytes.
 const KEY_BYTES: usize = 200;
 
+/// How many letters of a wrong value are shown.
+const SHOWN: usize = 80;
+
 /// The app named in the path.
 pub(crate) fn app(text: &str) -> Result<AppName, Refusal> {
     text.parse().map_err(|error| Refusal::malformed("PARAMETER-WRONG", format!("{error}.")))
@@ -65,7 +68,7 @@ impl Query {
         let Some(text) = self.0.get(name).filter(|text| !text.is_empty()) else { return Ok(None) };
         text.parse()
             .map(Some)
-            .map_err(|error| Refusal::malformed("PARAMETER-WRONG", format!("{name}=\"{text}\": {error}.")))
+            .map_err(|error| Refusal::malformed("PARAMETER-WRONG", format!("{name}=\"{}\": {error}.", shortened(text))))
     }
 
     /// The parameter `name` as one of `words`; nothing when it is missing or empty.
@@ -76,6 +79,16 @@ impl Query {
             Refusal::malformed("PARAMETER-WRONG", format!("{name}=\"{text}\" is none of: {}.", all.join(", ")))
         })
     }
+}
+
+/// As much of a value as says which one it is.
+fn shortened(text: &str) -> String {
+    let mut letters = text.chars();
+    let mut short: String = letters.by_ref().take(SHOWN).collect();
+    if letters.next().is_some() {
+        short.push_str("...");
+    }
+    short
 }
 
 #[cfg(test)]

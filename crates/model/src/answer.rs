@@ -182,8 +182,8 @@ pub struct LogPlace {
 
 /// A text that is no [`LogPlace`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("\"{0}\" is no place in a log, which is INSTANCE:FILE:OFFSET")]
-pub struct NoLogPlace(String);
+#[error("a place in a log is INSTANCE:FILE:OFFSET")]
+pub struct NoLogPlace;
 
 impl fmt::Display for LogPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -200,7 +200,7 @@ impl FromStr for LogPlace {
             let instance = parts.next()?.parse().ok()?;
             Some(Self { instance, file: parts.next()?.parse().ok()?, offset: parts.next()?.parse().ok()? })
         })();
-        place.ok_or_else(|| NoLogPlace(text.to_owned()))
+        place.ok_or(NoLogPlace)
     }
 }
 
@@ -212,6 +212,11 @@ pub enum LogNews {
     Line(LogLine),
     /// Everything of an instance up to here was told.
     Place(LogPlace),
+    /// The log of an instance is no longer kept.
+    Gone {
+        /// Whose.
+        gone: InstanceId,
+    },
 }
 
 /// What is waited for.

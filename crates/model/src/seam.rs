@@ -36,7 +36,7 @@ pub struct SlotSpec {
     /// How many of each process type, and whether they work or stand by.
     pub processes: BTreeMap<ProcessName, ProcessGoal>,
     /// How long an instance that is too many and takes requests may go on answering those that it has, after it was
-    /// first shown as [`Phase::Stopping`] and before it is told to stop.
+    /// first shown as [`Phase::Stopping`] and before it is told to stop. A platform that is started anew may begin it anew.
     pub drain: Span,
 }
 

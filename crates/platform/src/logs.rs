@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use switchover_model::answer::{LogLine, LogNews, LogPlace};
 use switchover_model::{AppName, InstanceId, ProcessName, Slot};
@@ -25,8 +25,8 @@ pub const MOST_LINES: usize = 10_000;
 /// Time between two looks for new output.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
-/// The most new output of one instance that is taken at one look.
-const TAKEN_AT_ONCE: u64 = 1024 * 1024;
+/// The most new output of one instance that is taken at once; then the follower is told how far it has come.
+const TAKEN_AT_ONCE: u64 = 64 * 1024;
 
 /// Which lines are wanted.
 #[derive(Debug, Clone)]
@@ -52,7 +52,7 @@ pub struct LogQuery {
 
 /// Where reading an instance's log has come to.
 struct Place {
-    inode: u64,
+    file: u64,
     offset: u64,
     /// The begin of a line whose end was not seen yet, where that is (file and byte), and what is kept of it.
     line: (u64, u64),
@@ -108,24 +108,36 @@ async fn send(shared: &Shared, query: &LogQuery, sender: &mpsc::Sender<LogNews>)
     }
     loop {
         let (running, logged) = shared.logged(query);
+        let gone: Vec<_> = places.keys().filter(|id| logged.iter().all(|(_, spec)| spec.id != **id)).cloned().collect();
+        for gone in gone {
+            places.remove(&gone);
+            sender.send(LogNews::Gone { gone }).await.map_err(|_| NobodyListens)?;
+        }
+        let mut came = false;
         for (dir, spec) in logged {
             // One that ends while it is followed is read to its end.
             if !(running.contains(&spec.id) || places.contains_key(&spec.id)) {
                 continue;
             }
             let place = places.entry(spec.id.clone()).or_insert_with(|| Place::at(0, 0));
-            let lines = place.advance(&dir.log()).unwrap_or_default();
+            let mut lines = Vec::new();
+            if let Err(error) = place.advance(&dir.log(), &mut lines) {
+                tracing::debug!(instance = %spec.id, %error, "its log cannot be read now");
+            }
             if lines.is_empty() {
                 continue;
             }
+            came = true;
             for line in lines {
                 send_line(sender, &spec, line).await?;
             }
             send_place(sender, &spec, place).await?;
         }
-        tokio::select! {
-            () = tokio::time::sleep(LOOK_EVERY) => {}
-            () = sender.closed() => return Err(NobodyListens),
+        if !came {
+            tokio::select! {
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+                () = sender.closed() => return Err(NobodyListens),
+            }
         }
     }
 }
@@ -170,33 +182,44 @@ async fn send_place(sender: &mpsc::Sender<LogNews>, spec: &InstanceSpec, at: &Pl
 }
 
 impl Place {
-    fn at(inode: u64, offset: u64) -> Self {
-        Self { inode, offset, line: (inode, offset), partial: Vec::new() }
+    fn at(file: u64, offset: u64) -> Self {
+        Self { file, offset, line: (file, offset), partial: Vec::new() }
     }
 
     fn end_of(log: &Path) -> Self {
-        fs::metadata(log).map_or_else(|_| Self::at(0, 0), |metadata| Self::at(metadata.ino(), metadata.len()))
+        fs::metadata(log).map_or_else(|_| Self::at(0, 0), |metadata| Self::at(identity(&metadata), metadata.len()))
     }
 
     /// The whole lines that have come since, across a turn of the files.
-    fn advance(&mut self, log: &Path) -> io::Result<Vec<String>> {
-        let mut lines = Vec::new();
-        let older = output::older(log);
-        if fs::metadata(log)?.ino() != self.inode {
-            if self.inode != 0 && fs::metadata(&older).is_ok_and(|metadata| metadata.ino() == self.inode) {
-                self.take(&older, &mut lines)?;
-                if fs::metadata(&older)?.len() > self.offset {
+    fn advance(&mut self, log: &Path, lines: &mut Vec<String>) -> io::Result<()> {
+        let newest = fs::metadata(log)?;
+        if identity(&newest) != self.file {
+            let older = output::older(log);
+            if let Ok(metadata) = fs::metadata(&older) {
+                if identity(&metadata) != self.file {
+                    // More than two files were filled meanwhile: what is left of them begins here.
+                    self.enter(identity(&metadata));
+                }
+                self.take(&older, lines)?;
+                if metadata.len() > self.offset {
                     // More of it at the next look.
-                    return Ok(lines);
+                    return Ok(());
                 }
             }
-            (self.inode, self.offset) = (fs::metadata(log)?.ino(), 0);
-            if self.partial.is_empty() {
-                self.line = (self.inode, 0);
-            }
+            self.enter(identity(&newest));
+        } else if newest.len() < self.offset {
+            // Somebody has emptied it.
+            self.enter(self.file);
         }
-        self.take(log, &mut lines)?;
-        Ok(lines)
+        self.take(log, lines)
+    }
+
+    /// Goes on at the begin of a file.
+    fn enter(&mut self, file: u64) {
+        (self.file, self.offset) = (file, 0);
+        if self.partial.is_empty() {
+            self.line = (file, 0);
+        }
     }
 
     fn take(&mut self, path: &Path, lines: &mut Vec<String>) -> io::Result<()> {
@@ -211,7 +234,7 @@ impl Place {
             self.hold(line);
             lines.push(output::presentable(&std::mem::take(&mut self.partial)));
             rest = &tail[1..];
-            self.line = (self.inode, begin + (bytes.len() - rest.len()) as u64);
+            self.line = (self.file, begin + (bytes.len() - rest.len()) as u64);
         }
         self.hold(rest);
         Ok(())
@@ -221,6 +244,12 @@ impl Place {
         let room = (output::LINE_BYTES + 1).saturating_sub(self.partial.len());
         self.partial.extend_from_slice(&part[..part.len().min(room)]);
     }
+}
+
+/// What tells a file from those before and after it. The number of its inode alone is given to the next file.
+fn identity(metadata: &fs::Metadata) -> u64 {
+    let born = metadata.created().ok().and_then(|born| born.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
+    metadata.ino() ^ u64::try_from(born.as_nanos()).unwrap_or_default()
 }
 
 impl Shared {
@@ -247,5 +276,54 @@ impl Shared {
         }
         found.sort_by_key(|(_, spec)| (spec.created_at, spec.place));
         (running, found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn turn(log: &Path, text: &str) {
+        fs::rename(log, output::older(log)).unwrap();
+        fs::write(log, text).unwrap();
+    }
+
+    fn read(place: &mut Place, log: &Path) -> Vec<String> {
+        let mut lines = Vec::new();
+        place.advance(log, &mut lines).unwrap();
+        lines
+    }
+
+    #[test]
+    fn a_place_is_kept_across_one_turn_and_after_more_what_is_left_is_told_from_its_begin() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("log");
+        fs::write(&log, "one\ntwo\nthr").unwrap();
+        let mut place = Place::at(0, 0);
+        assert_eq!(read(&mut place, &log), ["one", "two"]);
+        let kept = place.line;
+        assert_eq!(kept.1, 8);
+        let append = |text: &str| {
+            let mut file = fs::OpenOptions::new().append(true).open(&log).unwrap();
+            io::Write::write_all(&mut file, text.as_bytes()).unwrap();
+        };
+        append("ee\n");
+        turn(&log, "four\n");
+        assert_eq!(read(&mut place, &log), ["three", "four"]);
+        assert_eq!(
+            read(&mut Place::at(kept.0, kept.1), &log),
+            ["three", "four"],
+            "the place of a line that was not whole"
+        );
+
+        // The next files may have the numbers of those that are gone.
+        for text in ["five\n", "six and more\n", "seven\n"] {
+            turn(&log, text);
+        }
+        assert_eq!(read(&mut place, &log), ["six and more", "seven"]);
+        assert_eq!(read(&mut place, &log), Vec::<String>::new());
+        fs::OpenOptions::new().write(true).truncate(true).open(&log).unwrap();
+        append("8\n");
+        assert_eq!(read(&mut place, &log), ["8"], "it was emptied");
     }
 }

@@ -1,11 +1,11 @@
 //! Making a slot run what it shall: the directories say so, and the tasks and shims follow.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::{fs, io};
 
 use switchover_model::config::{Handover, MAX_INSTANCES};
 use switchover_model::revision::RevisionProcess;
-use switchover_model::seam::{ProcessGoal, Role, SeamError, SlotSpec};
+use switchover_model::seam::{Phase, ProcessGoal, Role, SeamError, SlotSpec};
 use switchover_model::{AppName, InstanceId, ProcessName, Slot};
 
 use crate::clock;
@@ -29,23 +29,28 @@ impl Shared {
         for (process, goal) in &spec.processes {
             let Some(revised) = spec.revision.processes.get(process) else { continue };
             let count = wanted(revised, *goal).min(MAX_INSTANCES);
-            let mut places: BTreeMap<u32, &InstanceId> = BTreeMap::new();
-            for (dir, instance, instance_goal) in &in_slot {
-                if instance.process == *process
-                    && instance.revision == spec.revision.id
-                    && self.is_current(instance)
-                    && *instance_goal == Goal::Run
-                    && instance.place < count
-                    && !places.contains_key(&instance.place)
-                {
-                    places.insert(instance.place, &instance.id);
-                    kept.insert(&instance.id);
-                    if let Some(watched) = lock(&self.watched).get(&instance.id) {
-                        watched.stay();
-                    }
-                    if instance.handover == Some(Handover::Lease) && dir.root.exists() {
-                        dir.tell_role(goal.role).map_err(|error| unreachable(&error))?;
-                    }
+            let mut places = BTreeSet::new();
+            let mut fitting: Vec<_> = in_slot
+                .iter()
+                .filter(|(_, instance, instance_goal)| {
+                    instance.process == *process
+                        && instance.revision == spec.revision.id
+                        && self.is_current(instance)
+                        && *instance_goal == Goal::Run
+                })
+                .collect();
+            // Those who can serve stay: who is ill goes first.
+            fitting.sort_by_key(|(_, instance, _)| (self.standing(&instance.id), instance.place));
+            for (dir, instance, _) in fitting {
+                if places.len() == count as usize || !places.insert(instance.place) {
+                    continue;
+                }
+                kept.insert(&instance.id);
+                if let Some(watched) = lock(&self.watched).get(&instance.id) {
+                    watched.stay();
+                }
+                if instance.handover == Some(Handover::Lease) && dir.root.exists() {
+                    dir.tell_role(goal.role).map_err(|error| unreachable(&error))?;
                 }
             }
             let one_still_stops = revised.handover == Some(Handover::StopFirst)
@@ -56,7 +61,7 @@ impl Shared {
                 });
             // Never two at once: it is started by the next call, when the one before has ended.
             if !one_still_stops {
-                let free = (0..count).filter(|place| !places.contains_key(place));
+                let free = (0..).filter(|place| !places.contains(place)).take(count as usize - places.len());
                 missing.extend(free.map(|place| (process.clone(), revised, goal.role, place)));
             }
         }
@@ -77,6 +82,18 @@ impl Shared {
         Ok(())
     }
 
+    /// How well an instance can serve; the least is the best.
+    fn standing(&self, instance: &InstanceId) -> u8 {
+        let phase = lock(&self.watched).get(instance).map(|watched| watched.view().phase);
+        match phase {
+            Some(Phase::Healthy { .. }) => 0,
+            // It was in service until it began to leave.
+            Some(Phase::Stopping { .. }) => 1,
+            Some(Phase::Starting { .. }) | None => 2,
+            Some(Phase::Unhealthy { .. } | Phase::Crashed { .. }) => 3,
+        }
+    }
+
     /// An instance that the slot has no place for. What is in service leaves the table first and answers what it has.
     fn let_go(&self, dir: &InstanceDir, instance: &InstanceSpec, spec: &SlotSpec) -> io::Result<()> {
         let known = lock(&self.watched).get(&instance.id).cloned();
@@ -85,8 +102,9 @@ impl Shared {
         });
         match serving {
             Some(watched) => {
-                watched.leave(clock::now() + spec.drain);
-                self.tell_change();
+                if watched.leave(clock::now() + spec.drain) {
+                    self.tell_change();
+                }
                 Ok(())
             }
             None => self.order(dir, instance, Goal::Stop),

@@ -96,7 +96,14 @@ impl Watcher {
     }
 
     async fn turn(&mut self, look: Look) {
-        let is_down = matches!(look, Look::NoShim | Look::ShimStarts | Look::Waiting { .. });
+        let is_down = match &look {
+            Look::Waiting { .. } => true,
+            // A shim that was killed leaves its app alone.
+            Look::NoShim | Look::ShimStarts => {
+                !self.watched.memory().process.is_some_and(|(process, _)| process.is_running())
+            }
+            Look::Over { .. } | Look::Adrift { .. } | Look::Running { .. } | Look::Stopping { .. } => false,
+        };
         if is_down && self.watched.memory().leaves_at.is_some() {
             // It answers nobody any more, and is not started again.
             self.stop_it();
@@ -251,16 +258,19 @@ impl Watcher {
             return Some(SOON);
         }
         let drain = self.watched.memory().leaves_at?.since(clock::now()).to_std();
-        if drain.is_zero() {
-            self.stop_it();
+        if drain.is_zero() && !self.stop_it() {
+            return Some(LONGEST_SHIM_WAIT);
         }
         Some(drain.max(SOON))
     }
 
-    fn stop_it(&self) {
-        if let Err(error) = self.watched.order(Goal::Stop) {
+    /// Has it stopped; says whether it could be told so.
+    fn stop_it(&self) -> bool {
+        let told = self.watched.order(Goal::Stop);
+        if let Err(error) = &told {
             tracing::warn!(instance = %self.watched.spec.id, %error, "it cannot be told to stop, which is tried again");
         }
+        told.is_ok()
     }
 
     async fn question(&self, process: Identity) -> Result<(), Unhealthy> {

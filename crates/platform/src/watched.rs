@@ -192,17 +192,26 @@ impl Watched {
     pub(crate) fn takes_requests(&self) -> bool {
         let is_in_service = match self.view().phase {
             Phase::Healthy { .. } | Phase::Unhealthy { .. } => true,
-            Phase::Stopping { .. } => self.memory().leaves_at.is_some(),
+            // It is leaving, or was a moment ago.
+            Phase::Stopping { .. } => self.goal() == Goal::Run,
             Phase::Starting { .. } | Phase::Crashed { .. } => false,
         };
         self.spec.health.is_some() && is_in_service
     }
 
-    /// It takes no more requests from now on, and is told to stop at `then`; the first such moment counts.
-    pub(crate) fn leave(&self, then: Timestamp) {
-        self.remember(|memory| memory.leaves_at = memory.leaves_at.or(Some(then)));
-        self.change(|view| view.phase = Phase::Stopping { since: clock::now() });
-        self.poke.notify_one();
+    /// It takes no more requests from now on, and is told to stop at `then`; says whether that is new, as the first such
+    /// moment counts.
+    pub(crate) fn leave(&self, then: Timestamp) -> bool {
+        let mut is_new = false;
+        self.remember(|memory| {
+            is_new = memory.leaves_at.is_none();
+            memory.leaves_at = memory.leaves_at.or(Some(then));
+        });
+        if is_new {
+            self.change(|view| view.phase = Phase::Stopping { since: clock::now() });
+            self.poke.notify_one();
+        }
+        is_new
     }
 
     /// It is wanted after all.

@@ -40,7 +40,7 @@ async fn all(mut receiver: mpsc::Receiver<LogNews>) -> Vec<LogLine> {
     while let Some(news) = receiver.recv().await {
         match news {
             LogNews::Line(line) => lines.push(line),
-            LogNews::Place(place) => panic!("nobody follows, and yet {place} is told"),
+            other @ (LogNews::Place(_) | LogNews::Gone { .. }) => panic!("nobody follows, and yet {other:?} is told"),
         }
     }
     lines
@@ -103,6 +103,7 @@ async fn a_follower_that_comes_back_is_told_what_was_printed_meanwhile_once() {
         match next(&mut follow).await {
             LogNews::Line(line) => told.push((line.slot, line.line)),
             LogNews::Place(place) => places.push(place),
+            LogNews::Gone { gone } => panic!("{gone} is gone"),
         }
     }
     told.retain(|(_, line)| line == "first");

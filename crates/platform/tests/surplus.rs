@@ -80,3 +80,75 @@ async fn a_slot_that_is_stopped_waits_for_no_drain() {
     bed.until("all have ended", <[InstanceSeen]>::is_empty).await;
     bed.end().await;
 }
+
+#[tokio::test]
+async fn saying_it_again_changes_nothing_and_wakes_nobody() {
+    let mut bed = bed().await;
+    let config = bed.web_config(&app_command(""));
+    let revision = bed.sealed(&config, 1).await;
+    bed.ensure(&revision, Slot::Blue, 2).await;
+    bed.until_healthy(2).await;
+    bed.drain = Span::from_secs(60);
+    bed.ensure(&revision, Slot::Blue, 1).await;
+    let seen = bed.observe().await.instances;
+    let mut changed = bed.platform.changed();
+    changed.mark_unchanged();
+    for _ in 0..3 {
+        bed.ensure(&revision, Slot::Blue, 1).await;
+        assert_eq!(bed.observe().await.instances, seen);
+    }
+    assert!(!changed.has_changed().unwrap(), "whoever waits for a change would ask without an end");
+    bed.end().await;
+}
+
+#[tokio::test]
+async fn those_who_can_serve_stay_and_the_ill_go_first() {
+    let bed = bed().await;
+    let config = bed.web_config(&app_command(""));
+    let revision = bed.sealed(&config, 1).await;
+    bed.ensure(&revision, Slot::Blue, 3).await;
+    let seen = bed.until_healthy(3).await;
+    let ill: Vec<_> = seen.iter().filter(|seen| !seen.id.as_str().contains("-web-2.")).collect();
+    let well = seen.iter().find(|seen| seen.id.as_str().contains("-web-2.")).unwrap();
+    for ill in &ill {
+        kill(bed.app_pids(ill)[0], rustix::process::Signal::STOP);
+    }
+    bed.until("two hang", |seen| seen.iter().filter(|seen| matches!(seen.phase, Phase::Unhealthy { .. })).count() == 2)
+        .await;
+    bed.ensure(&revision, Slot::Blue, 1).await;
+    for ill in &ill {
+        kill(bed.app_pids(ill)[0], rustix::process::Signal::CONT);
+    }
+    let left = bed.until_healthy(1).await;
+    assert_eq!(left[0].id, well.id);
+    // Its place is not one of the first; it stays all the same, and a second one gets a place beside it.
+    bed.ensure(&revision, Slot::Blue, 2).await;
+    let two = bed.until_healthy(2).await;
+    assert!(two.iter().any(|seen| seen.id == well.id), "{two:#?}");
+    bed.end().await;
+}
+
+#[tokio::test]
+async fn one_whose_shim_is_killed_while_it_drains_goes_on_answering() {
+    let mut bed = bed().await;
+    let config = bed.web_config(&app_command(""));
+    let revision = bed.sealed(&config, 1).await;
+    bed.ensure(&revision, Slot::Blue, 2).await;
+    bed.until_healthy(2).await;
+    bed.drain = Span::from_secs(60);
+    bed.ensure(&revision, Slot::Blue, 1).await;
+    let seen = bed.observe().await.instances;
+    let leaving = seen.iter().find(|seen| is_stopping(seen)).unwrap();
+    let (app, shim) = (bed.app_pids(leaving)[0], bed.shim_pid(leaving).unwrap());
+    kill(shim, rustix::process::Signal::KILL);
+    let deadline = Instant::now() + process_bed::DEADLINE;
+    while bed.shim_pid(leaving).is_none_or(|now| now == shim) {
+        assert!(Instant::now() < deadline, "it gets no new shim");
+        tokio::time::sleep(process_bed::LOOK).await;
+    }
+    assert_eq!(bed.app_pids(leaving).first(), Some(&app));
+    // What was told to stop would end at once.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(answers(leaving), "it was told to stop");
+    bed.end().await;
+}

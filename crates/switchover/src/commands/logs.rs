@@ -129,6 +129,9 @@ fn tell(shared: &Shared, line: &str, places: &mut BTreeMap<InstanceId, LogPlace>
         Ok(LogNews::Place(place)) => {
             places.insert(place.instance.clone(), place);
         }
+        Ok(LogNews::Gone { gone }) => {
+            places.remove(&gone);
+        }
         Ok(LogNews::Line(log)) if shared.json => say::json_line(&LineView { schema_version: SCHEMA_VERSION, log }),
         Ok(LogNews::Line(log)) => {
             say::line(format_args!("{} {} | {}", log.slot, log.instance, say::printable(&log.line)));
