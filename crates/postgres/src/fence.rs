@@ -1,7 +1,7 @@
 //! One migrator at a time: a lock of its session, and a fence that each step's transaction looks at.
 //!
 //! The lock alone does not hold behind a pooler that hands sessions around, nor against a controller that lost its lease and
-//! does not know. So each migrator takes a turn, a controller brings its epoch, and whoever notes a step or a phase whose turn
+//! does not know. So each migrator takes a turn, a controller brings its epoch, and whoever notes a step, a batch or a phase whose turn
 //! or epoch is over is refused by the database, with all that the transaction did.
 
 use switchover_migration::Ident;
@@ -32,6 +32,8 @@ END $$;
 CREATE OR REPLACE TRIGGER see_turn BEFORE INSERT OR UPDATE ON switchover.migration
     FOR EACH ROW EXECUTE FUNCTION switchover.see_turn();
 CREATE OR REPLACE TRIGGER see_turn BEFORE INSERT OR UPDATE ON switchover.step
+    FOR EACH ROW EXECUTE FUNCTION switchover.see_turn();
+CREATE OR REPLACE TRIGGER see_turn BEFORE INSERT OR UPDATE ON switchover.backfill
     FOR EACH ROW EXECUTE FUNCTION switchover.see_turn();
 ";
 

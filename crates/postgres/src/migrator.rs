@@ -32,6 +32,10 @@ pub struct Settings {
     pub lock_timeout: Duration,
     /// How long one table's backfill, one index or one comparison of a table may take.
     pub backfill_timeout: Duration,
+    /// How many rows a second are brought in step at most; nothing where that is not bounded.
+    pub backfill_rate: Option<u64>,
+    /// How far a standby may be behind before rows are brought in step.
+    pub backfill_lag: Duration,
     /// What becomes of an older version's value that only a rule of the newer one forbids.
     pub old_rows: OldRows,
     /// How long what contract puts aside is to stay.
@@ -43,6 +47,8 @@ pub struct Settings {
 impl Settings {
     /// How long what contract puts aside stays where nothing else is said.
     pub const ATTIC: Duration = Duration::from_secs(30 * 24 * 3600);
+    /// How far a standby may be behind where nothing else is said.
+    pub const BACKFILL_LAG: Duration = Duration::from_secs(10);
 }
 
 impl Default for Settings {
@@ -50,6 +56,8 @@ impl Default for Settings {
         Self {
             lock_timeout: Duration::from_secs(60),
             backfill_timeout: Duration::from_secs(24 * 3600),
+            backfill_rate: None,
+            backfill_lag: Self::BACKFILL_LAG,
             old_rows: OldRows::default(),
             attic: Self::ATTIC,
             epoch: None,
@@ -80,6 +88,17 @@ pub enum Progress {
         rows: u64,
         /// Of about so many.
         of: u64,
+        /// How many a second of late; nothing as long as that can not be told.
+        rows_per_second: Option<u64>,
+        /// How long it takes to the end at that rate.
+        time_left: Option<Duration>,
+    },
+    /// Rows wait to be brought in step.
+    HeldUp {
+        /// The table.
+        table: String,
+        /// For what.
+        by: String,
     },
     /// A migration's file was edited after its expand: that one is undone first.
     Edited {

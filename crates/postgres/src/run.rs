@@ -68,7 +68,11 @@ pub(crate) async fn steps(
                 seen?;
             }
             Work::Backfill(work) => {
-                backfill::run(client, work, settings, tell).await.map_err(|error| error.at(&step.name))?;
+                bound(client, settings).await?;
+                let filled = backfill::run(client, place, step, work, settings, tell).await;
+                // What failed may be the connection itself.
+                let _ = client.batch_execute("RESET statement_timeout").await;
+                filled.map_err(|error| error.at(&step.name))?;
                 note(client, place, step).await?;
             }
             Work::Check(finding) => {
@@ -150,7 +154,10 @@ async fn together(
             }
             Err(error) if is_contended(&error) => {
                 transaction.rollback().await?;
-                let blockers = blockers(client, step).await?;
+                let blockers = match &step.lock {
+                    Some((_, table)) => blockers(client, table).await?,
+                    None => Vec::new(),
+                };
                 if Instant::now() >= deadline {
                     return Err(MigrateError::Blocked {
                         step: step.name.clone(),
@@ -179,9 +186,8 @@ fn drawn_pause() -> Duration {
     PAUSE.0 + (PAUSE.1 - PAUSE.0).mul_f64(share)
 }
 
-/// Who holds a lock on the step's table, or waits for one: at most five, the longest transaction first.
-async fn blockers(client: &Client, step: &Step) -> Result<Vec<String>, MigrateError> {
-    let Some((_, table)) = &step.lock else { return Ok(Vec::new()) };
+/// Who holds a lock on the table: at most five, the longest transaction first.
+pub(crate) async fn blockers(client: &Client, table: &QualifiedName) -> Result<Vec<String>, MigrateError> {
     let rows = client
         .query(
             "SELECT DISTINCT activity.pid, coalesce(activity.usename, '?'), coalesce(nullif(activity.application_name, ''), '?'),

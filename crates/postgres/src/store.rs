@@ -7,6 +7,7 @@ use switchover_migration::plan::{Kept, Planned, RESTORE_FUNCTIONS};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row, Transaction};
 
+use crate::backfill::cursor;
 use crate::error::{MigrateError, unexpected};
 use crate::fence;
 
@@ -163,7 +164,8 @@ pub(crate) const BASELINE: &str = "baseline";
 /// Makes our tables and functions where they are missing. One at a time does, whichever schema it works on.
 pub(crate) async fn prepare(client: &Client) -> Result<(), MigrateError> {
     const ALONE: &str = "SELECT pg_advisory_xact_lock(hashtextextended('switchover prepares', 0));";
-    client.batch_execute(&[ALONE, TABLES, FUNCTIONS, RESTORE_FUNCTIONS, fence::TABLES].join("\n")).await?;
+    let all = [ALONE, TABLES, cursor::TABLES, FUNCTIONS, RESTORE_FUNCTIONS, fence::TABLES];
+    client.batch_execute(&all.join("\n")).await?;
     Ok(())
 }
 
@@ -262,6 +264,7 @@ async fn forget_steps(
     let number = i32::try_from(number).map_err(unexpected)?;
     let forget = "DELETE FROM switchover.step WHERE schema = $1 AND number = $2 AND phase = $3";
     transaction.execute(forget, &[&schema.as_str(), &number, &phase]).await?;
+    transaction.execute(cursor::FORGET, &[&schema.as_str(), &number, &phase]).await?;
     Ok(())
 }
 

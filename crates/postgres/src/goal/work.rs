@@ -134,7 +134,11 @@ async fn take(
                 };
             }
             Progress::Waits { blockers, .. } => doing.blockers = blockers,
-            Progress::Backfilled { rows, of, .. } => doing.rows = Some((rows, of)),
+            Progress::Backfilled { rows, of, .. } => {
+                doing.rows = Some((rows, of));
+                doing.blockers.clear();
+            }
+            Progress::HeldUp { by, .. } => doing.blockers = vec![by],
             Progress::Edited { .. } => {}
             Progress::Differ { table, rows, .. } => {
                 doing.step = format!("{about}: {rows} rows of {table} differ and are brought in step");

@@ -13,6 +13,7 @@ mod installation;
 mod processes;
 mod server;
 mod session;
+mod standby;
 
 pub use clients::{
     Application, ClientError, ClientReport, Clients, Difference, Load, Operation, Preparing, Side, Stall, Write,

@@ -76,19 +76,7 @@ impl Server {
             return None;
         }
         let user = User::of_server();
-        let prefix = format!("switchover-postgres-{}-", major.number());
-        let directory = tempfile::Builder::new().prefix(&prefix).tempdir().expect("a temporary directory").keep();
-        let directory = plain(&directory);
-        let data = directory.join("data");
-        std::fs::create_dir(&data).expect("the data directory");
-        let guard = Guard::over(&directory, &data);
-        open(&directory, 0o755);
-        open(&data, 0o700);
-        if let Some(User { uid, gid }) = user {
-            for path in [&directory, &data] {
-                std::os::unix::fs::chown(path, Some(uid), Some(gid)).expect("root gives a directory away");
-            }
-        }
+        let (directory, data, guard) = guarded_directory(major, user);
         let programs = Installation::of(major).reachable_by(user, &directory);
         let mut server = Self {
             major,
@@ -103,6 +91,33 @@ impl Server {
         server.initialize(durability, settings);
         server.start_again();
         Some(server)
+    }
+
+    /// Another server with the same programs, on data that is there.
+    pub(super) fn beside(&self, directory: PathBuf, data: PathBuf, guard: Guard) -> Self {
+        let mut server = Self {
+            major: self.major,
+            directory,
+            data,
+            programs: self.programs.clone(),
+            user: self.user,
+            postmaster: None,
+            guard: Some(guard),
+            databases: AtomicU32::new(0),
+        };
+        server.start_again();
+        server
+    }
+
+    /// Gives a file to the server's user.
+    pub(super) fn give(&self, path: &Path) {
+        if let Some(User { uid, gid }) = self.user {
+            std::os::unix::fs::chown(path, Some(uid), Some(gid)).expect("root gives a file away");
+        }
+    }
+
+    pub(super) fn user(&self) -> Option<User> {
+        self.user
     }
 
     /// Its major version.
@@ -276,6 +291,24 @@ impl Drop for Server {
     }
 }
 
+/// A new directory for a server and its data in it, both the user's; it is removed with the guard.
+pub(super) fn guarded_directory(major: Major, user: Option<User>) -> (PathBuf, PathBuf, Guard) {
+    let prefix = format!("switchover-postgres-{}-", major.number());
+    let directory = tempfile::Builder::new().prefix(&prefix).tempdir().expect("a temporary directory").keep();
+    let directory = plain(&directory);
+    let data = directory.join("data");
+    std::fs::create_dir(&data).expect("the data directory");
+    let guard = Guard::over(&directory, &data);
+    open(&directory, 0o755);
+    open(&data, 0o700);
+    if let Some(User { uid, gid }) = user {
+        for path in [&directory, &data] {
+            std::os::unix::fs::chown(path, Some(uid), Some(gid)).expect("root gives a directory away");
+        }
+    }
+    (directory, data, guard)
+}
+
 /// Percent-encodes everything that may mean something in a URL (RFC 3986 2.3).
 fn escaped(text: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
@@ -287,7 +320,7 @@ fn open(path: &Path, mode: u32) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("the mode of an own directory");
 }
 
-fn append(path: &Path, text: &str) {
+pub(super) fn append(path: &Path, text: &str) {
     use std::io::Write as _;
     let file = std::fs::File::options().append(true).open(path);
     file.and_then(|mut file| writeln!(file, "\n{text}")).expect("the server's settings");

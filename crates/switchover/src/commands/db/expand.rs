@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use switchover_migration::{Migration, directory};
 
-use super::{OldRowsChoice, Place, Teller, failed, failed_in, migration, tell_done};
+use super::{OldRowsChoice, Pacing, Place, Teller, failed, failed_in, migration, tell_done};
 use crate::cli::Shared;
 use crate::exit::Exit;
 use crate::failure::{Done, Failure};
@@ -17,6 +17,8 @@ pub(crate) struct Expand {
     files: Vec<PathBuf>,
     #[command(flatten)]
     old_rows: OldRowsChoice,
+    #[command(flatten)]
+    pacing: Pacing,
     #[command(flatten)]
     place: Place,
 }
@@ -35,7 +37,7 @@ impl Expand {
             !is_part
         });
         refuse_same_names(&migrations)?;
-        let mut migrator = self.place.migrator().await?.with_old_rows(self.old_rows.into());
+        let mut migrator = self.place.migrator_with(self.pacing.settings()).await?.with_old_rows(self.old_rows.into());
         let mut teller = Teller::new(shared);
         // Later ones that stand on an edited one are expanded anew with it.
         migrator.undo_edited(&migrations, &mut |progress| teller.tell(progress)).await.map_err(failed)?;

@@ -5,7 +5,7 @@ use switchover_migration::{Migration, directory};
 use switchover_model::view::SCHEMA_VERSION;
 use switchover_postgres::{Applied, Phase};
 
-use super::{OldRowsChoice, Place, Teller, failed, failed_in, lint};
+use super::{OldRowsChoice, Pacing, Place, Teller, failed, failed_in, lint};
 use crate::cli::Shared;
 use crate::exit::Exit;
 use crate::failure::{Done, Failure};
@@ -21,6 +21,8 @@ pub(crate) struct Migrate {
     directory: PathBuf,
     #[command(flatten)]
     old_rows: OldRowsChoice,
+    #[command(flatten)]
+    pacing: Pacing,
     #[command(flatten)]
     place: Place,
 }
@@ -38,7 +40,7 @@ struct MigrateView {
 impl Migrate {
     pub(crate) async fn run(self, shared: &Shared) -> Done {
         let migrations = directory::read(&lint::files(&self.directory)?)?;
-        let mut migrator = self.place.migrator().await?.with_old_rows(self.old_rows.into());
+        let mut migrator = self.place.migrator_with(self.pacing.settings()).await?.with_old_rows(self.old_rows.into());
         let known = migrator.applied().await.map_err(failed)?;
         let migrations = after_baseline(migrations, &known)?;
         let mut teller = Teller::new(shared);

@@ -8,6 +8,7 @@ mod failed;
 mod history;
 mod lint;
 mod migrate;
+mod pacing;
 mod plan;
 mod purge;
 mod status;
@@ -23,6 +24,7 @@ use switchover_model::view::SCHEMA_VERSION;
 use switchover_postgres::{Applied, Migrator, Progress, Settings};
 
 use failed::{failed, failed_in};
+use pacing::Pacing;
 
 use super::deploy::length;
 use crate::cli::Shared;
@@ -169,6 +171,15 @@ impl Teller {
         Self { json: shared.json, rows_told: None }
     }
 
+    /// Whether the last line of a backfill is long enough ago.
+    fn is_time(&mut self) -> bool {
+        let is_time = self.rows_told.is_none_or(|told| told.elapsed() >= Self::BETWEEN);
+        if is_time {
+            self.rows_told = Some(std::time::Instant::now());
+        }
+        is_time
+    }
+
     fn tell(&mut self, progress: Progress) {
         if self.json {
             return;
@@ -179,10 +190,14 @@ impl Teller {
                 let who = if blockers.is_empty() { "another session".to_owned() } else { blockers.join("; ") };
                 say::line(format_args!("  waits for its lock: {who}"));
             }
-            Progress::Backfilled { rows, of, .. } => {
-                if self.rows_told.is_none_or(|told| told.elapsed() >= Self::BETWEEN) {
-                    self.rows_told = Some(std::time::Instant::now());
-                    say::line(format_args!("  {rows} rows of about {of}"));
+            Progress::Backfilled { rows, of, rows_per_second, time_left, .. } => {
+                if self.is_time() {
+                    say::line(pacing::told(rows, of, rows_per_second, time_left));
+                }
+            }
+            Progress::HeldUp { by, .. } => {
+                if self.is_time() {
+                    say::line(format_args!("  waits: {by}"));
                 }
             }
             Progress::Edited { name } => {

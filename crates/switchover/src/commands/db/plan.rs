@@ -75,7 +75,7 @@ fn tell(step: &Step) {
         Work::Together(statements) => statements.iter().for_each(|sql| tell_sql(sql)),
         Work::Concurrently { sql, .. } | Work::Validate { sql, .. } | Work::Alone { sql, .. } => tell_sql(sql),
         Work::Backfill(work) => {
-            say::line(format_args!("      about {} rows, in batches by {:?}", work.rows, work.key));
+            say::line(format_args!("      about {} rows, in batches", work.rows));
             tell_sql(&format!("UPDATE {} SET {}", work.table, work.set));
         }
         Work::Check(finding) => {
