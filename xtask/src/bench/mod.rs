@@ -4,6 +4,7 @@
 //! Every number comes from a run of this program; the machine and the versions stand beside it. Timings never decide a test.
 
 mod bar;
+mod database;
 mod house;
 mod machine;
 mod peers;
@@ -60,6 +61,8 @@ pub(crate) enum Which {
     Proxy,
     /// Rollback to flip, the flip, latency around a switch, boot to live.
     Switching,
+    /// Rows brought in step beside a plain `UPDATE`, and what clients feel of each change of a schema.
+    Database,
 }
 
 /// What one bench measured.
@@ -87,7 +90,7 @@ pub(crate) fn run(which: &[Which], is_kept: bool) -> Result<(), BenchError> {
     }
     let mut missed = Vec::new();
     let mut whole = String::new();
-    for one in [Which::Proxy, Which::Switching].into_iter().filter(|one| asked(*one)) {
+    for one in [Which::Proxy, Which::Switching, Which::Database].into_iter().filter(|one| asked(*one)) {
         let machine = machine();
         let (part, begun_on, measured) = match one {
             Which::Proxy => {
@@ -95,6 +98,7 @@ pub(crate) fn run(which: &[Which], is_kept: bool) -> Result<(), BenchError> {
                 ("proxy", format!("{machine} Beside it: {}.", machine::peers()), proxy::run()?)
             }
             Which::Switching => ("switching", machine, switching::run()?),
+            Which::Database => ("database", machine, database::run()?),
         };
         let report = measured.report(&begun_on);
         println!("\n## {part}\n\n{report}");
