@@ -8,6 +8,10 @@ pub(crate) const OBSERVE_PLATFORM: Duration = Duration::from_secs(2);
 pub(crate) const OBSERVE_TRAFFIC: Duration = Duration::from_secs(2);
 /// How long the look at the database that was taken last may take to be handed over.
 pub(crate) const OBSERVE_SCHEMA: Duration = Duration::from_secs(2);
+/// How long a sealed revision's own files may take to say what it needs of its database, and when they are read again where
+/// they could not be.
+pub(crate) const READ_DATABASE: Duration = Duration::from_secs(2);
+pub(crate) const READ_AGAIN: Duration = Duration::from_secs(1);
 /// How long one action may take to begin (a slot) or to be in force (routes).
 pub(crate) const ACT: Duration = Duration::from_secs(10);
 /// How often an app is looked at when nothing moves: drift is seen within this time.
