@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use switchover_model::release::ReleaseKind;
 use switchover_model::seam::{Action, InstanceSeen, Phase, PlatformSeen, SeamError, SlotSpec};
 use switchover_model::{Problem, Slot, Timestamp};
+use switchover_rollout::App;
 use tokio::time::Instant;
 
 use crate::bounds::{FAILURES_UNTIL_NOTED, NOTE_QUIET, REAFFIRM, RETRY_FIRST, RETRY_LONGEST};
@@ -148,4 +150,33 @@ fn unreachable(about: About, why: &str) -> Problem {
         About::Revisions => ("REVISIONS-NOT-CLEARED", "Old revisions could not be removed from the disk".to_owned()),
     };
     Problem::new(code, format!("{what}: {why}."), "It is tried again by itself; look at the daemon's log if it stays.")
+}
+
+/// Whether there was no space for an action.
+pub(crate) fn is_full(outcome: &Result<(), SeamError>) -> bool {
+    matches!(outcome, Err(SeamError::Refused(problem)) if problem.code == "DISK-FULL")
+}
+
+/// Whether an action is a step of a deploy that goes forward: it never draws on the reserve. What stops, goes back, or keeps
+/// up what is live may.
+pub(crate) fn begins_something(app: &App, action: &Action) -> bool {
+    match action {
+        Action::Ensure(spec) => app.moving().is_some_and(|release| {
+            let goes_forward = match release.kind {
+                ReleaseKind::Deploy => !release.is_undoing(),
+                ReleaseKind::Return { .. } => false,
+            };
+            goes_forward && release.revision == spec.revision.id
+        }),
+        Action::Stop { .. } => false,
+        Action::Route(_)
+        | Action::KeepRevisions { .. }
+        | Action::Build { .. }
+        | Action::Hook { .. }
+        | Action::Backup { .. }
+        | Action::Migrate { .. }
+        | Action::Schema(_)
+        | Action::MarkSchema { .. }
+        | Action::CancelAttempt { .. } => true,
+    }
 }

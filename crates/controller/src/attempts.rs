@@ -6,11 +6,13 @@ use std::sync::Arc;
 use switchover_model::config::AppConfig;
 use switchover_model::record::{Actor, AttemptId, AttemptResult, Draft, Event};
 use switchover_model::revision::{Revision, Source};
+use switchover_model::schema::Schema;
 use switchover_model::seam::{Builder, HookCall};
 use switchover_model::{Problem, ReleaseId, RevisionId, Timestamp};
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 
 use crate::clock;
+use crate::framework::{Carried, Job};
 use crate::values::Vault;
 
 /// What an attempt that ran to its end gives.
@@ -19,6 +21,8 @@ pub(crate) enum Made {
     Revision(Box<Revision>),
     /// The output of a hook.
     Output(Vec<String>),
+    /// What the app's own framework did.
+    Migrated(Box<Carried>),
 }
 
 /// What is to be built.
@@ -102,6 +106,13 @@ impl Attempts {
         self.running.insert(attempt, Running { task, since: clock::now() });
     }
 
+    /// Starts a run of the app's own framework.
+    pub(crate) fn migrate(&mut self, attempt: AttemptId, builder: Arc<dyn Builder>, schema: Arc<dyn Schema>, job: Job) {
+        let task =
+            self.tasks.spawn(async move { job.run(builder, schema).await.map(|done| Made::Migrated(Box::new(done))) });
+        self.running.insert(attempt, Running { task, since: clock::now() });
+    }
+
     /// An attempt that can not even be started.
     pub(crate) fn fail(&mut self, attempt: AttemptId, cause: Problem) {
         let task = self.tasks.spawn(async move { Err(cause) });
@@ -144,8 +155,15 @@ impl Attempts {
         let attempt = *self.running.iter().find(|(_, running)| running.task.id() == id)?.0;
         let since = self.running.remove(&attempt)?.since;
         let at = clock::now();
-        let (result, sealed) = match outcome {
-            Ok(Ok(Made::Revision(revision))) => (AttemptResult::Passed { output: Vec::new() }, Some(revision)),
+        let (result, more) = match outcome {
+            Ok(Ok(Made::Revision(revision))) => {
+                (AttemptResult::Passed { output: Vec::new() }, Some(Event::Sealed { revision }))
+            }
+            Ok(Ok(Made::Migrated(carried))) => {
+                let Carried { release, migrated, output } = *carried;
+                let migrated = migrated.map(|migrated| Event::Migrated { release, migrated: Box::new(migrated) });
+                (AttemptResult::Passed { output: last_lines(output) }, migrated)
+            }
             Ok(Ok(Made::Output(output))) => (AttemptResult::Passed { output: last_lines(output) }, None),
             Ok(Err(cause)) => (AttemptResult::Failed { cause }, None),
             Err(error) if error.is_cancelled() => (AttemptResult::Cancelled, None),
@@ -160,7 +178,7 @@ impl Attempts {
         };
         let record = |event| Draft { at, actor: Actor::Controller, event };
         let mut drafts = vec![record(Event::AttemptEnded { attempt, result, took: at.since(since) })];
-        drafts.extend(sealed.map(|revision| record(Event::Sealed { revision })));
+        drafts.extend(more.map(record));
         Some(drafts)
     }
 }

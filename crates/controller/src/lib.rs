@@ -15,6 +15,7 @@ mod attempts;
 mod bounds;
 mod clock;
 mod controller;
+mod framework;
 mod keeper;
 mod plan;
 mod redact;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use switchover_model::answer::{PlanStage, PlanView};
-use switchover_model::config::{AppConfig, Handover, ProcessKind, diff};
+use switchover_model::config::{AppConfig, Database, Framework, Handover, ProcessKind, diff};
 use switchover_model::record::{Actor, Event, IdempotencyKey};
 use switchover_model::release::{Command, Stage};
 use switchover_model::seam::Seen;
@@ -135,23 +135,15 @@ fn stages(config: &AppConfig, slot: Slot, is_built: bool, live: Option<String>) 
     let live = live.unwrap_or_default();
     let (at_once, at_the_shift) = parts(config);
     let keep_warm = config.release.keep_warm;
-    let attic = config
-        .database
-        .as_ref()
-        .map_or_else(String::new, |database| format!("brings it back from the attic first, for {}", database.attic));
+    let (expand, contract) = config.database.as_ref().map(of_the_schema).unwrap_or_default();
     let told = Stage::ALL.into_iter().filter_map(|stage| {
         let has_hooks = hooks(stage).next().is_some();
         let (does, way_back) = match stage {
             Stage::Build if is_built => return None,
             Stage::Build => ("makes the revision in its own directory and seals it".to_owned(), "nothing to undo"),
             Stage::Expand | Stage::Contract if config.database.is_none() => return None,
-            Stage::Expand => (
-                "makes what it needs of the schema beside what the live revision needs".to_owned(),
-                "what was added stays, still kept in step; `switchover db undo` takes it back",
-            ),
-            Stage::Contract => {
-                ("puts what only older revisions needed of the schema into the attic".to_owned(), attic.as_str())
-            }
+            Stage::Expand => (expand.0.clone(), expand.1.as_str()),
+            Stage::Contract => (contract.0.clone(), contract.1.as_str()),
             Stage::Provision if at_once.is_empty() => (format!("takes {slot} for it"), "stops the slot"),
             Stage::Provision => {
                 (format!("starts {} in {slot} and waits until healthy", at_once.join(", ")), "stops the slot")
@@ -184,6 +176,33 @@ fn stages(config: &AppConfig, slot: Slot, is_built: bool, live: Option<String>) 
         Some(PlanStage { stage, does, way_back: way_back.to_owned() })
     });
     told.collect()
+}
+
+/// What expand and contract do, each with the way back, by who changes the schema.
+fn of_the_schema(database: &Database) -> ((String, String), (String, String)) {
+    let by = match database.framework() {
+        None => {
+            let expand = "makes what it needs of the schema beside what the live revision needs";
+            let stays = "what was added stays, still kept in step; `switchover db undo` takes it back";
+            let contract = "puts what only older revisions needed of the schema into the attic";
+            let attic = format!("brings it back from the attic first, for {}", database.attic);
+            return ((expand.to_owned(), stays.to_owned()), (contract.to_owned(), attic));
+        }
+        Some(Framework::Django { command }) => format!("Django (`{command}`)"),
+        Some(Framework::Alembic { command }) => format!("Alembic (`{command}`)"),
+        Some(Framework::Commands(commands)) => format!("the app's own commands (`{}`)", commands.expand),
+    };
+    let is_read = match database.framework() {
+        Some(Framework::Commands(commands)) => commands.sql.is_some(),
+        Some(Framework::Django { .. } | Framework::Alembic { .. }) | None => true,
+    };
+    let reads = if is_read { "reads the SQL of what is pending and " } else { "" };
+    let expand = format!("{reads}has {by}, in its own directory, carry out what the live revision can live with");
+    let stays = "what was added stays, and the live revision goes on with it; nothing is run backwards";
+    let contract = "has the framework carry out what only it can live with, when nothing older is left";
+    let gone = if database.backup.is_some() { "from the backup that is made before" } else { "from your own backup" };
+    let none = format!("none to a revision that was made without these migrations: rows come back {gone}");
+    ((expand, stays.to_owned()), (contract.to_owned(), none))
 }
 
 /// What provision starts and waits for, and what works in the new slot from the shift on only.
@@ -226,6 +245,24 @@ mod tests {
     use switchover_model::config::parse;
 
     use super::*;
+
+    #[test]
+    fn a_plan_says_who_changes_the_schema() {
+        let told = |database: &str| {
+            let file = format!("name = \"shop\"\n[process.web]\ncommand = \"x\"\n[database]\n{database}\n");
+            let config = parse(&file, "switchover.toml", Path::new("/app")).expect("the file is right");
+            let told = stages(&config, Slot::Green, false, Some("r1".to_owned()));
+            let of = |stage| told.iter().find(|told| told.stage == stage).map(|told| told.does.clone());
+            of(Stage::Expand).unwrap_or_default()
+        };
+        assert!(
+            told("framework = \"django\"")
+                .contains("reads the SQL of what is pending and has Django (`python manage.py`)")
+        );
+        let commands = told("commands = { status = \"s\", expand = \"bin/migrate\" }");
+        assert!(commands.starts_with("has the app's own commands (`bin/migrate`)"), "{commands}");
+        assert!(told("migrations = \"db\"").starts_with("makes what it needs"));
+    }
 
     #[test]
     fn a_plan_starts_a_worker_where_a_release_does() {

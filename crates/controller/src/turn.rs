@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use switchover_journal::{AppendError, ReadError, Snapshot};
 use switchover_model::answer::CommandAnswer;
 use switchover_model::record::{Actor, AttemptResult, Draft, Event, IdempotencyKey, Record};
-use switchover_model::release::{Command, ReleaseKind, Stage};
+use switchover_model::release::{Command, Stage};
 use switchover_model::schema::{SchemaOrder, SchemaPlace};
 use switchover_model::seam::{Action, ArmGoal, HookCall, PlatformSeen, Routes, SeamError, Seen};
 use switchover_model::view::SCHEMA_VERSION;
@@ -16,10 +16,11 @@ use switchover_model::{AppName, Problem, ReleaseId, RevisionId, Share, Slot, Tim
 use switchover_rollout::{Admission, App, Decision, admit, decide, fold};
 use tokio::time::timeout;
 
-use crate::acts::{About, Acts};
+use crate::acts::{About, Acts, begins_something, is_full};
 use crate::attempts::{Attempts, Build, Call};
 use crate::bounds::{ACT, BUSY_BEAT, IDLE_BEAT, OBSERVE_PLATFORM, OBSERVE_SCHEMA, OBSERVE_TRAFFIC, SNAPSHOT_EVERY};
 use crate::clock;
+use crate::framework::Job;
 use crate::routes;
 use crate::schema::Databases;
 use crate::shown::{Publisher, Shown};
@@ -28,7 +29,7 @@ use crate::values::Vault;
 use crate::world::Parts;
 
 /// The program as snapshots name it: another version folds for itself.
-const PROGRAM: &str = concat!(env!("CARGO_PKG_VERSION"), "+fold-4");
+const PROGRAM: &str = concat!(env!("CARGO_PKG_VERSION"), "+fold-5");
 
 /// One app and what is known of it.
 pub(crate) struct Turner {
@@ -352,7 +353,9 @@ impl Turner {
         let mut asked = Vec::new();
         for action in actions {
             match &action {
-                Action::Build { .. } | Action::Hook { .. } | Action::Backup { .. } => self.attempt(&action),
+                Action::Build { .. } | Action::Hook { .. } | Action::Backup { .. } | Action::Migrate { .. } => {
+                    self.attempt(&action);
+                }
                 Action::Schema(_) => {
                     about.push(About::Schema);
                     asked.push((About::Schema, action));
@@ -406,9 +409,11 @@ impl Turner {
                 | Action::KeepRevisions { .. }
                 | Action::Schema(_)
                 | Action::MarkSchema { .. } => None,
-                Action::Build { .. } | Action::Hook { .. } | Action::Backup { .. } | Action::CancelAttempt { .. } => {
-                    continue;
-                }
+                Action::Build { .. }
+                | Action::Hook { .. }
+                | Action::Backup { .. }
+                | Action::Migrate { .. }
+                | Action::CancelAttempt { .. } => continue,
             };
             let is_new_route = routes.as_ref().is_some_and(|routes| !self.is_in_force_but_for_its_preview_host(routes));
             if self.acts.is_due(about, &action, &instances) || (is_new_route && !self.acts.fails(about)) {
@@ -509,10 +514,17 @@ impl Turner {
                 };
                 self.attempts.backup(*attempt, builder, config, sealed.clone(), *release);
             }
+            Action::Migrate { attempt, release, revision, step } if !self.attempts.runs(*attempt) => {
+                match Job::of(&self.app, *release, *revision, *step) {
+                    Some(job) => self.attempts.migrate(*attempt, builder, Arc::clone(&self.parts.schema), job),
+                    None => self.attempts.fail(*attempt, no_config(*revision)),
+                }
+            }
             // It runs already, or is no attempt.
             Action::Build { .. }
             | Action::Hook { .. }
             | Action::Backup { .. }
+            | Action::Migrate { .. }
             | Action::CancelAttempt { .. }
             | Action::Ensure(_)
             | Action::Stop { .. }
@@ -584,34 +596,6 @@ struct Asked<'a> {
     order: Option<&'a Result<SchemaOrder, SeamError>>,
 }
 
-/// Whether there was no space for an action.
-fn is_full(outcome: &Result<(), SeamError>) -> bool {
-    matches!(outcome, Err(SeamError::Refused(problem)) if problem.code == "DISK-FULL")
-}
-
-/// Whether an action is a step of a deploy that goes forward: it never draws on the reserve. What stops, goes back, or keeps
-/// up what is live may.
-fn begins_something(app: &App, action: &Action) -> bool {
-    match action {
-        Action::Ensure(spec) => app.moving().is_some_and(|release| {
-            let goes_forward = match release.kind {
-                ReleaseKind::Deploy => !release.is_undoing(),
-                ReleaseKind::Return { .. } => false,
-            };
-            goes_forward && release.revision == spec.revision.id
-        }),
-        Action::Stop { .. } => false,
-        Action::Route(_)
-        | Action::KeepRevisions { .. }
-        | Action::Build { .. }
-        | Action::Hook { .. }
-        | Action::Backup { .. }
-        | Action::Schema(_)
-        | Action::MarkSchema { .. }
-        | Action::CancelAttempt { .. } => true,
-    }
-}
-
 async fn perform(parts: &Parts, app: &AppName, action: &Action, asked: Asked<'_>) -> Result<(), SeamError> {
     let placed = || {
         asked.place.ok_or_else(|| SeamError::Unreachable("where the app's database is could not be read".to_owned()))
@@ -637,7 +621,11 @@ async fn perform(parts: &Parts, app: &AppName, action: &Action, asked: Asked<'_>
         Action::Stop { slot } => parts.platform.stop(app, *slot).await,
         Action::KeepRevisions { keep } => parts.builder.keep(app, keep).await,
         // Attempts are tasks of their own.
-        Action::Build { .. } | Action::Hook { .. } | Action::Backup { .. } | Action::CancelAttempt { .. } => Ok(()),
+        Action::Build { .. }
+        | Action::Hook { .. }
+        | Action::Backup { .. }
+        | Action::Migrate { .. }
+        | Action::CancelAttempt { .. } => Ok(()),
     }
 }
 

@@ -85,6 +85,7 @@ fn release_of(event: &Event) -> Option<ReleaseId> {
         | Event::Waiting { release, .. }
         | Event::AttemptStarted { release, .. }
         | Event::Marked { release, .. }
+        | Event::Migrated { release, .. }
         | Event::HandedOver { release, .. }
         | Event::Switched { release, .. }
         | Event::Undoing { release, .. }

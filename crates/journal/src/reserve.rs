@@ -100,6 +100,7 @@ pub(crate) fn begins_something(drafts: &[Draft]) -> bool {
         | Event::Routed { .. }
         | Event::InForce { .. }
         | Event::Marked { .. }
+        | Event::Migrated { .. }
         | Event::HandedOver { .. }
         | Event::Switched { .. }
         | Event::Undoing { .. }

@@ -9,6 +9,7 @@
 
 pub mod answer;
 pub mod config;
+pub mod framework;
 pub mod name;
 pub mod problem;
 pub mod receipt;

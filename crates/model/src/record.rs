@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::framework::{Migrated, Step};
 use crate::name::{AppName, ReleaseId, RevisionId, Slot};
 use crate::problem::Problem;
 use crate::receipt::Ledger;
@@ -130,6 +131,14 @@ pub enum Event {
     Sealed {
         /// The revision.
         revision: Box<Revision>,
+    },
+    /// The app's own framework has carried out what was pending for a release before it serves. Written by the controller
+    /// with the end of that attempt.
+    Migrated {
+        /// The release.
+        release: ReleaseId,
+        /// What was done, and what is left.
+        migrated: Box<Migrated>,
     },
     /// The traffic shall go like this from now on. Written before the flip, with the version it gets.
     Routed {
@@ -255,6 +264,11 @@ pub enum Attempt {
     Backup {
         /// How often it was begun before, as a backup that failed is tried again.
         round: u32,
+    },
+    /// Running the app's own migration framework.
+    Migrate {
+        /// In which part of the release.
+        step: Step,
     },
 }
 

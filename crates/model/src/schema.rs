@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Database;
+use crate::framework::{Pending, Placed};
 use crate::name::{AppName, ReleaseId, RevisionId};
 use crate::problem::Problem;
 use crate::revision::{MigrationId, RevisionSchema};
@@ -129,6 +130,20 @@ pub struct SchemaSeen {
     pub restore_points: BTreeMap<ReleaseId, RestorePoint>,
     /// What is in the attic, and until when it can come back.
     pub attic: Vec<AtticSeen>,
+    /// What the app's own framework has still to do for the live revision, by the journal; nothing where it changes no schema.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub framework: Option<FrameworkSeen>,
+}
+
+/// An app's own framework by its runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FrameworkSeen {
+    /// The revision that it was run for.
+    pub revision: RevisionId,
+    /// What waits for the contract.
+    pub waiting: Vec<String>,
+    /// What was contracted, or begun to be, so far.
+    pub contracted: Vec<String>,
 }
 
 /// A migration that the database knows.
@@ -246,6 +261,15 @@ pub trait Schema: Send + Sync {
     /// Flow: called for each `Action::Schema`. Guarantees: repeating it changes nothing; another goal than the one in
     /// work stops that politely, between two steps, and begins anew; what fails for good is in [`SchemaSeen::failed`].
     async fn ensure(&self, place: &SchemaPlace, order: &SchemaOrder) -> Result<(), SeamError>;
+
+    /// Which step of a release takes each of these migrations of the app's own framework, while another revision goes on
+    /// with the database. Changes nothing.
+    ///
+    /// Errors: what fits no step, with how to write it.
+    async fn place(&self, place: &SchemaPlace, pending: &[Pending]) -> Result<Placed, Problem> {
+        let _ = (place, pending);
+        Ok(Placed::default())
+    }
 
     /// Stops what is being done politely, between two steps: what was done stays, noted.
     async fn rest(&self, app: &AppName) -> Result<(), SeamError>;

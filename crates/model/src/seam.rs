@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{AppConfig, Database};
+use crate::framework::{Listed, Order, Step};
 use crate::name::{AppName, Host, InstanceId, ProcessName, ReleaseId, RevisionId, Share, Slot};
 use crate::problem::Problem;
 use crate::record::AttemptId;
@@ -166,6 +167,17 @@ pub enum Action {
         /// The revision in whose directory and environment it runs.
         revision: RevisionId,
     },
+    /// Have the app's own framework carry out its migrations. An attempt.
+    Migrate {
+        /// The attempt.
+        attempt: AttemptId,
+        /// The release it belongs to.
+        release: ReleaseId,
+        /// The revision in whose directory and environment it runs.
+        revision: RevisionId,
+        /// In which part of the release.
+        step: Step,
+    },
     /// Stop an attempt that nobody needs any more (superseded, aborted).
     CancelAttempt {
         /// The attempt.
@@ -298,6 +310,30 @@ pub trait Builder: Send + Sync {
         release: ReleaseId,
     ) -> Result<Vec<String>, Problem> {
         let _ = (config, revision, release);
+        Err(no_database())
+    }
+
+    /// What the framework of a sealed revision has still to do, asked for `step`; with its SQL where that is wanted and shown.
+    /// Changes nothing.
+    ///
+    /// Errors: one of its commands failed, or printed what it should not.
+    async fn pending(
+        &self,
+        config: &AppConfig,
+        revision: &Revision,
+        step: Step,
+        shows_sql: bool,
+    ) -> Result<Listed, Problem> {
+        let _ = (config, revision, step, shows_sql);
+        Err(no_database())
+    }
+
+    /// Has the framework of a sealed revision carry `order` out, and gives the last lines of its output.
+    ///
+    /// Flow: called after [`Builder::pending`] said what of the order is pending. Guarantees: nothing that the app meets
+    /// is waited for longer than the time of one try; dropping the future ends it.
+    async fn migrate(&self, config: &AppConfig, revision: &Revision, order: &Order) -> Result<Vec<String>, Problem> {
+        let _ = (config, revision, order);
         Err(no_database())
     }
 

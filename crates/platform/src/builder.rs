@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use switchover_model::config::{AppConfig, Database, ProcessKind};
+use switchover_model::framework::{Listed, Order, Step};
 use switchover_model::revision::{Digest, Revision, RevisionProcess, Source};
 use switchover_model::seam::{Builder, HookCall, RevisionDatabase, SeamError};
 use switchover_model::{AppName, Problem, ProcessName, ReleaseId, RevisionId};
@@ -16,22 +16,22 @@ use crate::clock;
 use crate::copy::{Cancel, CopyError};
 use crate::durable::{self, Keep};
 use crate::environment::{self, Sealed, Variables};
-use crate::group_run::{self, Ran, Run};
+use crate::framework::Bench;
+use crate::group_run::{self, Run};
 use crate::headroom;
-use crate::instance::Exit;
 use crate::layout::{Layout, RevisionDir};
 use crate::process_platform::{ProcessPlatform, Shared, lock};
 use crate::processes;
 use crate::schema;
 use crate::seal;
-use crate::shell;
 use crate::source::{self, Bringing, CancelOnDrop};
+use crate::verdict::{Words, verdict};
 
 /// The variable by which what a lost build has left running is found.
 const BUILD_VARIABLE: &str = "SWITCHOVER_BUILD";
 
 /// The same for hooks.
-const HOOK_VARIABLE: &str = "SWITCHOVER_HOOK";
+pub(crate) const HOOK_VARIABLE: &str = "SWITCHOVER_HOOK";
 
 #[async_trait]
 impl Builder for ProcessPlatform {
@@ -134,6 +134,7 @@ impl Builder for ProcessPlatform {
             mark: (HOOK_VARIABLE, mark),
             timeout,
             log: None,
+            answers: None,
         };
         let ran = group_run::run(run)
             .await
@@ -144,7 +145,7 @@ impl Builder for ProcessPlatform {
             what: format!("the {} hook `{}`", hook.stage, hook.command),
             place: "release.hook.command",
         };
-        verdict(ran, &hook.command, timeout, &contents, &words)
+        verdict(&ran, &hook.command, timeout, &contents, &words)
     }
 
     async fn backup(
@@ -175,6 +176,7 @@ impl Builder for ProcessPlatform {
             mark: (HOOK_VARIABLE, format!("{}:{mark}", config.name)),
             timeout,
             log: None,
+            answers: None,
         };
         let ran = group_run::run(run).await.map_err(|error| headroom::state_problem("running the backup", &error))?;
         let words = Words {
@@ -183,7 +185,21 @@ impl Builder for ProcessPlatform {
             what: format!("the backup `{}`", backup.command),
             place: "database.backup.command",
         };
-        verdict(ran, &backup.command, timeout, &contents, &words)
+        verdict(&ran, &backup.command, timeout, &contents, &words)
+    }
+
+    async fn pending(
+        &self,
+        config: &AppConfig,
+        revision: &Revision,
+        step: Step,
+        shows_sql: bool,
+    ) -> Result<Listed, Problem> {
+        Bench::open(&self.shared.layout, config, revision, step)?.pending(shows_sql).await
+    }
+
+    async fn migrate(&self, config: &AppConfig, revision: &Revision, order: &Order) -> Result<Vec<String>, Problem> {
+        Bench::open(&self.shared.layout, config, revision, order.step)?.migrate(order).await
     }
 
     async fn database(
@@ -249,6 +265,7 @@ impl ProcessPlatform {
             mark: (BUILD_VARIABLE, environment::path_value(&dir.root)),
             timeout,
             log: Some(self.shared.layout.build_log(&config.name, id)),
+            answers: None,
         };
         let ran = group_run::run(run).await.map_err(|error| headroom::state_problem("running the build", &error))?;
         let words = Words {
@@ -257,52 +274,13 @@ impl ProcessPlatform {
             what: format!("the build of {id} (`{command}`)"),
             place: "build.command",
         };
-        verdict(ran, command, timeout, contents, &words).map(drop)
+        verdict(&ran, command, timeout, contents, &words).map(drop)
     }
 }
 
 /// What begins the mark of every hook of an app.
-fn hooks_of(layout: &Layout, app: &AppName) -> String {
+pub(crate) fn hooks_of(layout: &Layout, app: &AppName) -> String {
     format!("{app}:{}", layout.state().display())
-}
-
-/// How a problem of a build or a hook names it.
-struct Words {
-    failed: &'static str,
-    timed_out: &'static str,
-    what: String,
-    place: &'static str,
-}
-
-/// What the end of a command means: its last lines, or the problem.
-fn verdict(
-    ran: Ran,
-    command: &str,
-    timeout: Duration,
-    contents: &Sealed,
-    words: &Words,
-) -> Result<Vec<String>, Problem> {
-    let lines = contents.blot_out(ran.last_lines);
-    let what = contents.blot_out(vec![words.what.clone()]).concat();
-    let problem = match ran.exit {
-        Some(Exit::Code(0)) => return Ok(lines),
-        Some(Exit::Code(code)) if shell::is_not_found(code) => shell::not_found(words.place, command, code),
-        Some(exit) => Problem::new(
-            words.failed,
-            format!("{what} ended with {exit}."),
-            if lines.is_empty() {
-                "Run it by hand in the app's directory to see why."
-            } else {
-                "Look at its last lines; run it by hand in the app's directory to see more."
-            },
-        ),
-        None => Problem::new(
-            words.timed_out,
-            format!("{what} was not done within {timeout:?} and was killed with everything it had started."),
-            "Make it faster, or give it a longer `timeout`.",
-        ),
-    };
-    Err(problem.with_detail(lines))
 }
 
 fn processes(config: &AppConfig) -> BTreeMap<ProcessName, RevisionProcess> {

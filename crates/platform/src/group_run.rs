@@ -32,6 +32,8 @@ pub(crate) struct Run<'a> {
     pub(crate) timeout: Duration,
     /// Where the whole output goes, where it is kept.
     pub(crate) log: Option<PathBuf>,
+    /// What it prints on its standard output is its answer, and no longer than this.
+    pub(crate) answers: Option<usize>,
 }
 
 /// How it went.
@@ -39,6 +41,31 @@ pub(crate) struct Ran {
     /// Nothing when it ran out of time.
     pub(crate) exit: Option<Exit>,
     pub(crate) last_lines: Vec<String>,
+    /// Its standard output, where that is an answer.
+    pub(crate) answer: Vec<u8>,
+}
+
+/// The standard output of a command that answers.
+struct Answer {
+    from: Option<pipe::Receiver>,
+    text: Vec<u8>,
+    most: usize,
+}
+
+impl Answer {
+    /// Reads on; never done when there is nothing to read from. Cancellation safe.
+    async fn read(&mut self, chunk: &mut [u8]) -> io::Result<()> {
+        let Some(from) = &mut self.from else { return std::future::pending().await };
+        let read = from.read(chunk).await?;
+        if read == 0 {
+            self.from = None;
+        }
+        if self.text.len() + read > self.most {
+            return Err(io::Error::other(format!("the command prints more than {} bytes", self.most)));
+        }
+        self.text.extend_from_slice(&chunk[..read]);
+        Ok(())
+    }
 }
 
 /// Kills a process group, and what has left it but is known by the run's mark, when dropped.
@@ -84,18 +111,9 @@ pub(crate) async fn run(run: Run<'_>) -> io::Result<Ran> {
         }
         None => None,
     };
-    let (output, writer) = io::pipe()?;
-    let mut output = pipe::Receiver::from_owned_fd(OwnedFd::from(output))?;
-    let errors = writer.try_clone()?;
     let mut command = tokio::process::Command::from(shell::command(&shell::line(run.command), run.directory));
-    command
-        .envs(run.variables)
-        .env(run.mark.0, run.mark.1)
-        .stdin(Stdio::null())
-        .stdout(writer)
-        .stderr(errors)
-        .process_group(0)
-        .kill_on_drop(true);
+    command.envs(run.variables).env(run.mark.0, run.mark.1).stdin(Stdio::null()).process_group(0).kill_on_drop(true);
+    let (mut output, mut answer) = listen(&mut command, run.answers)?;
     let spawned = command.spawn();
     // The command holds the writing ends; with them open here the output would never end.
     drop(command);
@@ -103,7 +121,7 @@ pub(crate) async fn run(run: Run<'_>) -> io::Result<Ran> {
         Ok(child) => child,
         Err(error) => {
             let exit = Exit::NotStarted(shell::cannot_start(&error, run.directory));
-            return Ok(Ran { exit: Some(exit), last_lines: Vec::new() });
+            return Ok(Ran { exit: Some(exit), last_lines: Vec::new(), answer: Vec::new() });
         }
     };
     let process = child.id().and_then(|pid| Identity::of(i32::try_from(pid).ok()?));
@@ -111,6 +129,7 @@ pub(crate) async fn run(run: Run<'_>) -> io::Result<Ran> {
     let group = Group { leader: Pid::from_raw(process.pid), mark: (name, value.clone()) };
     let mut last_lines = LastLines::for_a_problem();
     let mut chunk = vec![0; 64 * 1024];
+    let mut part = vec![0; if run.answers.is_some() { 64 * 1024 } else { 0 }];
     let deadline = tokio::time::Instant::now() + run.timeout;
     let mut is_open = true;
     let ended = process.ended();
@@ -126,6 +145,7 @@ pub(crate) async fn run(run: Run<'_>) -> io::Result<Ran> {
                 0 => is_open = false,
                 read => take(&chunk[..read], &mut last_lines, &mut log),
             },
+            read = answer.read(&mut part) => read?,
         }
     };
     // Before its exit status is taken: from then on its number, and the group's, may be someone else's.
@@ -136,10 +156,27 @@ pub(crate) async fn run(run: Run<'_>) -> io::Result<Ran> {
         while is_open && let Ok(read @ 1..) = output.read(&mut chunk).await {
             take(&chunk[..read], &mut last_lines, &mut log);
         }
+        while answer.from.is_some() && answer.read(&mut part).await.is_ok() {}
     };
     // Whoever still holds the pipe then has left the group and changed its environment.
     let _ = tokio::time::timeout(LAST_OUTPUT, rest).await;
-    Ok(Ran { exit, last_lines: last_lines.finish() })
+    Ok(Ran { exit, last_lines: last_lines.finish(), answer: answer.text })
+}
+
+/// What the command says, and its answer where it gives one of at most so many bytes.
+fn listen(command: &mut tokio::process::Command, most: Option<usize>) -> io::Result<(pipe::Receiver, Answer)> {
+    let (output, writer) = io::pipe()?;
+    let output = pipe::Receiver::from_owned_fd(OwnedFd::from(output))?;
+    let mut answer = Answer { from: None, text: Vec::new(), most: most.unwrap_or_default() };
+    command.stderr(writer.try_clone()?);
+    if most.is_some() {
+        let (from, writer) = io::pipe()?;
+        answer.from = Some(pipe::Receiver::from_owned_fd(OwnedFd::from(from))?);
+        command.stdout(writer);
+    } else {
+        command.stdout(writer);
+    }
+    Ok((output, answer))
 }
 
 /// Kills whatever carries the mark. Errors: something of it outlives that.

@@ -20,6 +20,7 @@ mod copy;
 mod digest;
 mod durable;
 mod environment;
+mod framework;
 mod group_run;
 mod headroom;
 mod health;
@@ -41,6 +42,7 @@ mod slot;
 mod sockets;
 mod source;
 mod steady;
+mod verdict;
 mod watch;
 mod watched;
 

@@ -29,7 +29,8 @@ pub(crate) fn needed(config: &AppConfig, tree: &Path) -> Result<Option<RevisionS
     let named: Vec<directory::File> = files.iter().map(|file| (file.name.clone(), file.text.clone())).collect();
     let migrations = directory::read(&named).map_err(|mistakes| {
         let told = mistakes.iter().map(ToString::to_string).collect();
-        let cause = format!("the migrations in {} are not right.", rules.migrations.display());
+        let directory = rules.migrations().unwrap_or(tree);
+        let cause = format!("the migrations in {} are not right.", directory.display());
         Problem::new("MIGRATIONS-WRONG", cause, "Mend these files, then deploy again.").with_detail(told)
     })?;
     // Files of SQL alone change the tables that every version sees as they are.
@@ -54,11 +55,12 @@ fn version_of(schema: &str, migration: &str) -> String {
     format!("{schema}_{migration}")
 }
 
-/// The files of the migrations, by name. What is no file, or begins with a dot, is none.
+/// The files of the migrations, by name; none where the app's own framework has them. What is no file, or begins with a dot, is
+/// none.
 pub(crate) fn read(rules: &Database, tree: &Path) -> Result<Vec<MigrationFile>, Problem> {
-    let directory = tree.join(&rules.migrations);
-    read_files(&directory).map_err(|error| {
-        let cause = format!("the migrations in {} can not be read: {error}.", rules.migrations.display());
+    let Some(migrations) = rules.migrations() else { return Ok(Vec::new()) };
+    read_files(&tree.join(migrations)).map_err(|error| {
+        let cause = format!("the migrations in {} can not be read: {error}.", migrations.display());
         let next = "Make the directory, or correct `migrations` in [database]; an empty one needs a file that git keeps, \
                     such as README.md.";
         Problem::new("MIGRATIONS-UNREADABLE", cause, next)
@@ -104,6 +106,19 @@ pub(crate) fn variables(app: &AppName, revision: RevisionId, schema: &RevisionSc
     }
 }
 
+/// Has every session through a PostgreSQL URL wait for a lock at most `millis` milliseconds, whoever reads which of both.
+pub(crate) fn with_lock_timeout(variables: &mut Variables, url: &str, millis: u128) {
+    let option = format!("-clock_timeout={millis}");
+    if let Some(url) = variables.get_mut(url).filter(|url| is_postgres(url)) {
+        *url = with_options(url, &option);
+    }
+    let options = variables.entry("PGOPTIONS".to_owned()).or_default();
+    if !options.is_empty() {
+        options.push(' ');
+    }
+    options.push_str(&option);
+}
+
 /// By which its sessions are known to be of this revision and version.
 fn application_name(app: &AppName, revision: RevisionId, version: &str) -> String {
     let names = [format!("switchover:{app}:{revision}:{version}"), format!("switchover:{revision}:{version}")];
@@ -112,20 +127,37 @@ fn application_name(app: &AppName, revision: RevisionId, version: &str) -> Strin
 
 /// A PostgreSQL URL whose sessions see `schema.version` first. A URL of another kind is left as it is.
 fn seen_through(url: &str, schema: &RevisionSchema, application: &str) -> String {
-    if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+    if !is_postgres(url) {
         return url.to_owned();
     }
-    let (before, query) = url.split_once('?').unwrap_or((url, ""));
-    let mut parameters: Vec<String> = query.split('&').filter(|part| !part.is_empty()).map(str::to_owned).collect();
+    let mut url = url.to_owned();
     if schema.version != schema.schema {
         let path = format!("-csearch_path={},{}", quoted(&schema.version), quoted(&schema.schema));
-        match parameters.iter_mut().find(|part| part.starts_with("options=")) {
-            Some(options) => options.push_str(&format!("%20{}", encoded(&path))),
-            None => parameters.push(format!("options={}", encoded(&path))),
-        }
+        url = with_options(&url, &path);
     }
+    let (before, mut parameters) = parts(&url);
     if !parameters.iter().any(|part| part.starts_with("application_name=")) {
         parameters.push(format!("application_name={}", encoded(application)));
+    }
+    format!("{before}?{}", parameters.join("&"))
+}
+
+fn is_postgres(url: &str) -> bool {
+    url.starts_with("postgres://") || url.starts_with("postgresql://")
+}
+
+/// A URL before its `?`, and the parameters after it.
+fn parts(url: &str) -> (&str, Vec<String>) {
+    let (before, query) = url.split_once('?').unwrap_or((url, ""));
+    (before, query.split('&').filter(|part| !part.is_empty()).map(str::to_owned).collect())
+}
+
+/// The URL with one more option for the server.
+fn with_options(url: &str, option: &str) -> String {
+    let (before, mut parameters) = parts(url);
+    match parameters.iter_mut().find(|part| part.starts_with("options=")) {
+        Some(options) => options.push_str(&format!("%20{}", encoded(option))),
+        None => parameters.push(format!("options={}", encoded(option))),
     }
     format!("{before}?{}", parameters.join("&"))
 }

@@ -2,18 +2,19 @@
 //! what is there is looked at all the time, so that a decision never waits for a database.
 
 mod look;
+mod place;
 mod work;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use switchover_model::AppName;
-use switchover_model::ReleaseId;
+use switchover_model::framework::{Pending, Placed};
 use switchover_model::schema::{
     InvariantSeen, RestorePoint, Schema, SchemaFailure, SchemaGoal, SchemaOrder, SchemaPlace, SchemaSeen, SchemaWork,
 };
 use switchover_model::seam::SeamError;
+use switchover_model::{AppName, Problem, ReleaseId};
 use tokio::task::JoinHandle;
 
 /// Looks at and changes the schemas of apps on PostgreSQL.
@@ -128,6 +129,10 @@ impl Schema for PostgresSchema {
             desk.worker = Some((order.goal.clone(), task));
         });
         Ok(())
+    }
+
+    async fn place(&self, place: &SchemaPlace, pending: &[Pending]) -> Result<Placed, Problem> {
+        place::place(place, pending).await
     }
 
     async fn rest(&self, app: &AppName) -> Result<(), SeamError> {

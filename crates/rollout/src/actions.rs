@@ -73,6 +73,9 @@ fn attempt(turn: &Turn<'_>, release: &Release, state: &AttemptState) -> Action {
             Action::Build { attempt: state.id, revision: *revision, source: release.source.clone() }
         }
         Attempt::Backup { .. } => Action::Backup { attempt: state.id, release: release.id, revision: release.revision },
+        Attempt::Migrate { step } => {
+            Action::Migrate { attempt: state.id, release: release.id, revision: release.revision, step: *step }
+        }
         Attempt::Hook { stage, hook } => {
             let idle = turn.app.heading().map_or(Slot::Blue, |live| live.slot.other());
             Action::Hook {

@@ -44,6 +44,8 @@ pub struct App {
     pub drifts: Vec<KnownDrift>,
     /// The last [`limits::REMEMBERED_NOTES`] notes, oldest first.
     pub notes: VecDeque<Note>,
+    /// Migrations of the app's own framework that were contracted, or begun to be, each with the revision it was for.
+    pub contracted: BTreeMap<String, RevisionId>,
     /// Number of the next release.
     pub next_release: u32,
     /// Number of the next revision.
@@ -69,6 +71,8 @@ pub struct RevisionState {
     pub served: bool,
     /// The revision that it took the traffic from when it was switched to last.
     pub took_over_from: Option<RevisionId>,
+    /// What the app's own framework did for it.
+    pub migrated: Option<switchover_model::framework::Migrated>,
 }
 
 impl RevisionState {
@@ -203,6 +207,7 @@ impl App {
             keys: VecDeque::new(),
             drifts: Vec::new(),
             notes: VecDeque::new(),
+            contracted: BTreeMap::new(),
             next_release: 1,
             next_revision: 1,
             next_attempt: 1,
@@ -228,6 +233,7 @@ impl App {
             keys: VecDeque::new(),
             drifts: self.drifts.clone(),
             notes: VecDeque::new(),
+            contracted: self.contracted.clone(),
             next_release: self.next_release,
             next_revision: self.next_revision,
             next_attempt: self.next_attempt,

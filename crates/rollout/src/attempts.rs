@@ -103,6 +103,7 @@ fn describe(turn: &Turn<'_>, id: ReleaseId, what: &Attempt) -> String {
     match what {
         Attempt::Build { revision } => format!("build of {revision}"),
         Attempt::Backup { .. } => "backup".to_owned(),
+        Attempt::Migrate { step } => format!("run of the framework's migrations ({step})"),
         Attempt::Hook { stage, hook } => {
             let command = turn.app.config_of(id).and_then(|config| config.release.hooks.get(*hook));
             format!("{stage} hook `{}`", command.map_or("?", |hook| hook.command.as_str()))

@@ -11,7 +11,7 @@ use crate::attempts::{self, Progress};
 use crate::release::Release;
 use crate::slots::longer;
 use crate::turn::{Turn, planted};
-use crate::{limits, schema, wait};
+use crate::{framework, limits, schema, wait};
 
 /// How a contract stands.
 pub(crate) enum Contract {
@@ -37,7 +37,7 @@ pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId) -> Contract {
         }
         return Contract::Work;
     };
-    if schema::is_left_to(seen, &wanted) {
+    if schema::is_left(turn, &release, seen, &wanted) {
         return match attempts::run_hooks(turn, id, Stage::Contract) {
             Progress::Passed => Contract::Done,
             Progress::Running => Contract::Work,
@@ -68,13 +68,17 @@ pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId) -> Contract {
         let cause = format!("the contract was not done within {limit}.");
         return pending("CONTRACT-TIMED-OUT", cause);
     }
+    if turn.app.has_framework(release.revision) {
+        return framework::contract(turn, id);
+    }
     Contract::Work
 }
 
 /// What the schema shall serve for a release in this stage; nothing while it waits for something else.
 pub(crate) fn goal(turn: &Turn<'_>, release: &Release) -> Option<SchemaGoal> {
     let wanted = schema::needs(&turn.app, release.revision)?;
-    let works = has_begun(release) && !schema::is_left_to(turn.sight.schema?, wanted);
+    let ours = !turn.app.has_framework(release.revision);
+    let works = ours && has_begun(release) && !schema::is_left_to(turn.sight.schema?, wanted);
     let live = turn.app.heading().is_some_and(|live| live.revision == release.revision);
     let here = release.stage() == Some(Stage::Contract) && release.settled_at.is_none() && release.paused.is_none();
     (works && live && here && !newer_goes_on(turn, release.id)).then(|| leave(release))
@@ -156,7 +160,7 @@ fn has_backup(turn: &mut Turn<'_>, id: ReleaseId) -> bool {
         Some((Some(AttemptResult::Passed { .. }), _, _)) => return true,
         Some((Some(_), Some(ended_at), _)) if turn.over(ended_at, limits::BACKUP_AGAIN) => tried,
         Some((_, _, Attempt::Backup { round })) => *round,
-        Some((_, _, Attempt::Build { .. } | Attempt::Hook { .. })) => 0,
+        Some((_, _, Attempt::Build { .. } | Attempt::Hook { .. } | Attempt::Migrate { .. })) => 0,
     };
     let what = Attempt::Backup { round };
     matches!(attempts::attempt(turn, id, &what, backup.timeout, OnCrash::Fail), Progress::Passed)

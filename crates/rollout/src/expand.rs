@@ -7,7 +7,7 @@ use switchover_model::{Problem, ReleaseId};
 
 use crate::release::Release;
 use crate::turn::Turn;
-use crate::{attempts, limits, schema, slots, wait};
+use crate::{attempts, framework, limits, schema, slots, wait};
 
 pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId) {
     let Some(release) = turn.release(id).cloned() else { return };
@@ -20,7 +20,7 @@ pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId) {
         }
         return;
     };
-    if schema::in_the_way(seen, &wanted).is_none() {
+    if schema::obstacle(turn, release.revision).is_none() {
         if attempts::hooks_passed(turn, id, Stage::Expand) {
             slots::claim(turn, id);
         }
@@ -34,6 +34,9 @@ pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId) {
         // Bounded by the bounds of the other release's own waits.
         turn.waited_out(id, wait::CONTRACT_FIRST, limits::PAUSE);
         return;
+    }
+    if turn.app.has_framework(release.revision) {
+        return framework::expand(turn, id, release.revision);
     }
     if let Some(problem) = schema::failure(seen, &schema::serve(turn, &release)) {
         return turn.undo(id, problem);
@@ -54,7 +57,12 @@ pub(crate) fn goal(turn: &Turn<'_>, release: &Release) -> Option<SchemaGoal> {
     let wanted = schema::needs(&turn.app, release.revision)?;
     // Where it can run already nothing is touched: what others still stand on goes in contract.
     let missing = schema::in_the_way(turn.sight.schema?, wanted).is_some();
-    if !here || !missing || release.paused.is_some() || schema::contract_comes_first(turn, release.id) {
+    if turn.app.has_framework(release.revision)
+        || !here
+        || !missing
+        || release.paused.is_some()
+        || schema::contract_comes_first(turn, release.id)
+    {
         return None;
     }
     Some(schema::serve(turn, release))

@@ -3,11 +3,11 @@
 
 use sha2::{Digest as _, Sha256};
 use switchover_model::config::AppConfig;
-use switchover_model::record::{Actor, AttemptResult, Event, Record};
+use switchover_model::record::{Actor, Attempt, AttemptId, AttemptResult, Event, Record};
 use switchover_model::release::{Command, Outcome, Stage};
 use switchover_model::seam::RoutesGoal;
 use switchover_model::view::StageState;
-use switchover_model::{AppName, ReleaseId, RevisionId, Slot, Timestamp};
+use switchover_model::{AppName, ReleaseId, RevisionId, Slot, Span, Timestamp};
 
 use crate::app::{
     App, Draining, KnownDrift, KnownKey, Note, RevisionState, RoutesState, SlotState, Stopping, Working, full_arm,
@@ -77,7 +77,7 @@ impl App {
                     switched_ledger: None,
                     attempts: Vec::new(),
                     dips: 0,
-                    blind: switchover_model::Span::ZERO,
+                    blind: Span::ZERO,
                     restore_point: None,
                     outcome: None,
                     concluded_at: None,
@@ -95,19 +95,11 @@ impl App {
                 let state =
                     AttemptState { id: *attempt, what: what.clone(), started_at: at, ended_at: None, result: None };
                 self.with(*release, |release| release.attempts.push(state));
+                self.begin_contract(*release, what);
             }
             Event::AttemptEnded { attempt, result, took } => {
-                let policy = self.config.as_ref();
-                for release in &mut self.releases {
-                    if let Some(state) = release.attempts.iter_mut().find(|state| state.id == *attempt)
-                        && state.result.is_none()
-                    {
-                        state.ended_at = Some(at);
-                        state.result = Some(without_output(result));
-                        let note = attempt_note(&state.what, release.config.as_ref().or(policy), result, *took);
-                        release.note(note);
-                    }
-                }
+                self.end_contract(*attempt, result);
+                self.end_attempt(*attempt, result, *took, at);
             }
             Event::Sealed { revision } => {
                 let opened = self.releases.iter().find(|release| release.revision == revision.id);
@@ -119,8 +111,14 @@ impl App {
                         boot: None,
                         served: false,
                         took_over_from: None,
+                        migrated: None,
                     };
                     self.revisions.insert(revision.id, state);
+                }
+            }
+            Event::Migrated { release, migrated } => {
+                if let Some((_, state)) = self.revision_of(*release) {
+                    state.migrated = Some((**migrated).clone());
                 }
             }
             Event::Routed { release, version, goal } => self.route(*release, *version, goal, at),
@@ -206,6 +204,20 @@ impl App {
                 }
             }
             Event::RouterRestarted { .. } => {}
+        }
+    }
+
+    fn end_attempt(&mut self, attempt: AttemptId, result: &AttemptResult, took: Span, at: Timestamp) {
+        let policy = self.config.as_ref();
+        for release in &mut self.releases {
+            if let Some(state) = release.attempts.iter_mut().find(|state| state.id == attempt)
+                && state.result.is_none()
+            {
+                state.ended_at = Some(at);
+                state.result = Some(without_output(result));
+                let note = attempt_note(&state.what, release.config.as_ref().or(policy), result, took);
+                release.note(note);
+            }
         }
     }
 
@@ -398,16 +410,11 @@ fn without_output(result: &AttemptResult) -> AttemptResult {
 const NOTED_COMMAND: usize = 40;
 
 /// `hook `./smoke.sh` passed in 12 ms`; `config` is the file that the release is carried out by.
-fn attempt_note(
-    what: &switchover_model::record::Attempt,
-    config: Option<&AppConfig>,
-    result: &AttemptResult,
-    took: switchover_model::Span,
-) -> String {
-    use switchover_model::record::Attempt;
+fn attempt_note(what: &Attempt, config: Option<&AppConfig>, result: &AttemptResult, took: Span) -> String {
     let what = match what {
         Attempt::Build { revision } => format!("build of {revision}"),
         Attempt::Backup { .. } => "backup".to_owned(),
+        Attempt::Migrate { .. } => "the framework's migrations".to_owned(),
         Attempt::Hook { stage, hook } => {
             let command = config.and_then(|config| config.release.hooks.get(*hook)).map(|hook| hook.command.as_str());
             command.map_or_else(|| format!("{stage} hook"), |command| format!("hook `{}`", shortened(command)))

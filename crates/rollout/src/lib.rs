@@ -21,6 +21,7 @@ mod decide;
 mod drift;
 mod expand;
 mod fold;
+mod framework;
 pub mod limits;
 mod opening;
 #[cfg(feature = "planted-bugs")]
@@ -51,6 +52,7 @@ pub use app::{App, Draining, KnownDrift, KnownKey, Note, RevisionState, RoutesSt
 pub use decide::decide_with;
 pub use decide::{Decision, decide};
 pub use fold::fold;
+pub use framework::gone_on;
 pub use release::{AttemptState, Release, StageRecord, Switch, Undoing, WaitingFor};
 
 #[cfg(test)]

@@ -6,9 +6,9 @@ use switchover_model::revision::Source;
 use switchover_model::{Problem, ReleaseId, RevisionId, Slot};
 
 use crate::admit::{Desk, has_old_slot, is_live};
-use crate::refusal;
 use crate::release::Release;
 use crate::turn::planted;
+use crate::{framework, refusal};
 
 /// Opens a release of a new revision.
 pub(crate) fn deploy(desk: &mut Desk<'_>, source: Source, replace: bool) -> ReleaseId {
@@ -39,6 +39,9 @@ pub(crate) fn return_to(desk: &mut Desk<'_>, to: RevisionId, plain: bool) -> Res
     }
     if !app.revisions.contains_key(&to) {
         return Err(refusal::unknown_revision(app, to));
+    }
+    if let Some(name) = app.contracted_without(to) {
+        return Err(framework::gone_on(to, name));
     }
     Ok(open(desk, ReleaseKind::Return { to, plain }, to, Source::Revision { id: to }, false))
 }

@@ -10,7 +10,7 @@ use switchover_model::{Problem, ReleaseId, RevisionId, Slot};
 use crate::app::App;
 use crate::release::Release;
 use crate::turn::{Turn, planted};
-use crate::{limits, wait};
+use crate::{framework, limits, wait};
 
 /// What `revision` needs of the schema; nothing when it has no database.
 pub(crate) fn needs(app: &App, revision: RevisionId) -> Option<&RevisionSchema> {
@@ -50,6 +50,23 @@ pub(crate) fn in_the_way(seen: &SchemaSeen, wanted: &RevisionSchema) -> Option<S
     })
 }
 
+/// Why `revision` can not run on what is seen, and on what its framework has left; nothing when it can.
+pub(crate) fn obstacle(turn: &Turn<'_>, revision: RevisionId) -> Option<String> {
+    let wanted = needs(&turn.app, revision)?;
+    if turn.app.has_framework(revision) {
+        return framework::in_the_way(&turn.app, revision);
+    }
+    in_the_way(turn.sight.schema?, wanted)
+}
+
+/// Whether nothing is left to contract for the release.
+pub(crate) fn is_left(turn: &Turn<'_>, release: &Release, seen: &SchemaSeen, wanted: &RevisionSchema) -> bool {
+    if turn.app.has_framework(release.revision) {
+        return turn.app.waits_for_contract(release.revision).is_empty();
+    }
+    is_left_to(seen, wanted)
+}
+
 /// Whether nothing is there that only revisions other than one that needs `wanted` would use.
 pub(crate) fn is_left_to(seen: &SchemaSeen, wanted: &RevisionSchema) -> bool {
     seen.migrations.iter().all(|known| known.phase == MigrationPhase::Contracted && names(wanted, &known.id.name))
@@ -78,23 +95,18 @@ pub(crate) fn serve(turn: &Turn<'_>, release: &Release) -> SchemaGoal {
 pub(crate) fn contract_comes_first(turn: &Turn<'_>, id: ReleaseId) -> bool {
     let Some(seen) = turn.sight.schema else { return false };
     let Some(release) = turn.release(id) else { return false };
-    let Some(wanted) = needs(&turn.app, release.revision) else { return false };
-    if !brings_its_own(seen, wanted) {
+    // What a framework brings is known when it is asked; what waits for a contract has to come before it.
+    if obstacle(turn, release.revision).is_none() {
         return false;
     }
     turn.app.releases.iter().any(|other| other.id < id && has_contract_to_do(turn, other, seen))
-}
-
-/// Whether an expand for `wanted` would do anything.
-fn brings_its_own(seen: &SchemaSeen, wanted: &RevisionSchema) -> bool {
-    in_the_way(seen, wanted).is_some()
 }
 
 /// Whether `release` made its revision live and will contract what only older ones needed.
 fn has_contract_to_do(turn: &Turn<'_>, release: &Release, seen: &SchemaSeen) -> bool {
     let live = turn.app.heading().is_some_and(|live| live.revision == release.revision);
     let Some(wanted) = needs(&turn.app, release.revision) else { return false };
-    live && contracts(release) && !is_left_to(seen, wanted)
+    live && contracts(release) && !is_left(turn, release, seen, wanted)
 }
 
 /// Whether a release contracts once nothing old is left. A return leaves what is there: the mended release goes on with it.
@@ -108,13 +120,15 @@ pub(crate) fn contracts(release: &Release) -> bool {
 /// point is set. Undoes the release when it does not in time.
 pub(crate) fn lets_shift(turn: &mut Turn<'_>, id: ReleaseId) -> bool {
     let Some(revision) = turn.release(id).map(|release| release.revision) else { return false };
-    let Some(wanted) = needs(&turn.app, revision).cloned() else { return true };
+    if needs(&turn.app, revision).is_none() {
+        return true;
+    }
     if planted!(turn, SchemaIgnored) {
         return true;
     }
     let why = match turn.sight.schema {
         None => Some("the database could not be asked".to_owned()),
-        Some(seen) => in_the_way(seen, &wanted),
+        Some(_) => obstacle(turn, revision),
     };
     if let Some(why) = why {
         if turn.waited_out(id, wait::SCHEMA_SERVES, limits::UNKNOWN) {
@@ -212,6 +226,10 @@ pub(crate) fn detach(turn: &Turn<'_>, release: &Release) -> Option<SchemaGoal> {
     let beside = release.from.filter(|_| release.has_shifted())?;
     needs(&turn.app, release.revision)?;
     let _ = undoing;
+    if turn.app.has_framework(release.revision) {
+        // A framework keeps nothing in step that could be detached.
+        return None;
+    }
     Some(SchemaGoal::Detach { release: release.id, revision: release.revision, beside })
 }
 
@@ -234,6 +252,9 @@ pub(crate) fn is_detached(turn: &mut Turn<'_>, id: ReleaseId) -> bool {
 
 /// Why the revision in the old slot could not run on the schema that is seen. What is not known forbids no way back.
 pub(crate) fn forbids(turn: &Turn<'_>, revision: RevisionId) -> Option<String> {
-    let wanted = needs(&turn.app, revision)?;
+    if let Some(name) = turn.app.contracted_without(revision) {
+        return Some(format!("migration {name}, which it does not know, is contracted"));
+    }
+    let wanted = needs(&turn.app, revision).filter(|_| !turn.app.has_framework(revision))?;
     in_the_way(turn.sight.schema?, wanted)
 }

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use switchover_model::release::{Outcome, Stage};
+use switchover_model::schema::SchemaSeen;
 use switchover_model::seam::{Phase, Seen};
 use switchover_model::view::{ReleaseView, SCHEMA_VERSION, SlotView, StageState, StageView, StatusView, WayBack};
 use switchover_model::{Problem, RevisionId, Share, Slot, Timestamp};
 
 use crate::admit::{goes_back, gone_back, has_old_slot, is_live};
 use crate::app::App;
+use crate::framework;
 use crate::provision;
 use crate::release::Release;
 use crate::sight::{Fitness, Sight};
@@ -28,7 +30,7 @@ pub fn status(app: &App, seen: &Seen, now: Timestamp) -> StatusView {
         hosts: app.config.as_ref().map(|config| config.route.hosts.clone()).unwrap_or_default(),
         url: None,
         preview: None,
-        schema: sight.schema.cloned(),
+        schema: sight.schema.map(|seen| SchemaSeen { framework: framework::seen(app), ..seen.clone() }),
         problems: problems(app, sight),
         unknown: unknown(app, sight),
         notes: Vec::new(),
@@ -73,6 +75,10 @@ pub fn way_back(app: &App, seen: &Seen, now: Timestamp) -> WayBack {
     }
     let before = app.revisions.get(&live.revision).and_then(|state| state.took_over_from);
     match app.brought_by().and_then(|release| release.from).or(before) {
+        Some(to) if app.contracted_without(to).is_some() => {
+            let name = app.contracted_without(to).unwrap_or_default();
+            WayBack::None { why: format!("{to} does not know migration {name}, which is contracted") }
+        }
         Some(to) if app.revisions.contains_key(&to) => {
             let why = "the old slot was stopped".to_owned();
             WayBack::Start { to, estimate: boot(app, to), why }

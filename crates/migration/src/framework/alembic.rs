@@ -35,6 +35,17 @@ impl Step {
 ///
 /// Errors: a line that is none of these, several branches, or a database whose revision the history does not know.
 pub fn pending(history: &str, current: &str) -> Result<Vec<Step>, String> {
+    read(history, current).map(|(_, pending)| pending)
+}
+
+/// All revisions of what `history` printed.
+///
+/// Errors: as [`pending`].
+pub fn known(history: &str) -> Result<Vec<String>, String> {
+    read(history, "").map(|(known, _)| known)
+}
+
+fn read(history: &str, current: &str) -> Result<(Vec<String>, Vec<Step>), String> {
     let mut next: BTreeMap<Option<String>, String> = BTreeMap::new();
     for line in history.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let read = || {
@@ -55,13 +66,14 @@ pub fn pending(history: &str, current: &str) -> Result<Vec<Step>, String> {
     if let Some(at) = at.as_ref().filter(|at| !next.values().any(|to| to == *at)) {
         return Err(format!("the database is at revision {at}, which the history does not know"));
     }
+    let known = next.values().cloned().collect();
     let mut steps = Vec::new();
     // Each is taken out, so that a history that goes in circles ends.
     while let Some(to) = next.remove(&at) {
         steps.push(Step { from: at, to: to.clone() });
         at = Some(to);
     }
-    Ok(steps)
+    Ok((known, steps))
 }
 
 /// A pending revision with what `upgrade --sql` printed of it, without what is about Alembic's own table.
@@ -80,5 +92,5 @@ pub fn with_sql(step: &Step, sql: &str) -> Pending {
             app.replace_range(statement.at.clone(), &blank);
         }
     }
-    Pending { name: step.to.clone(), sql: app, runs_code: false }
+    Pending { name: step.to.clone(), bound: None, sql: Some(app), runs_code: false }
 }

@@ -14,6 +14,12 @@ pub struct Name {
     pub name: String,
 }
 
+impl std::fmt::Display for Name {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.app, self.name)
+    }
+}
+
 impl Name {
     /// The command's arguments that show its SQL.
     #[must_use]
@@ -36,25 +42,36 @@ pub const PLAN: [&str; 2] = ["showmigrations", "--plan"];
 ///
 /// Errors: the line that is none of such a list.
 pub fn pending(plan: &str) -> Result<Vec<Name>, String> {
-    let mut pending = Vec::new();
+    Ok(read(plan)?.into_iter().filter(|(_, is_done)| !is_done).map(|(name, _)| name).collect())
+}
+
+/// The list, with what is carried out.
+fn read(plan: &str) -> Result<Vec<(Name, bool)>, String> {
+    let mut all = Vec::new();
     for line in plan.lines().map(str::trim).filter(|line| !line.is_empty() && *line != "(no migrations)") {
         let (mark, rest) = line.split_at_checked(3).ok_or_else(|| line.to_owned())?;
         let name = rest.trim().split([' ', '\t']).next().unwrap_or_default();
         let (app, name) =
             name.split_once('.').filter(|_| ["[X]", "[ ]"].contains(&mark)).ok_or_else(|| line.to_owned())?;
-        if mark == "[ ]" {
-            pending.push(Name { app: app.to_owned(), name: name.to_owned() });
-        }
+        all.push((Name { app: app.to_owned(), name: name.to_owned() }, mark == "[X]"));
     }
-    Ok(pending)
+    Ok(all)
+}
+
+/// All of the list.
+///
+/// Errors: the line that is none of such a list.
+pub fn known(plan: &str) -> Result<Vec<Name>, String> {
+    Ok(read(plan)?.into_iter().map(|(name, _)| name).collect())
 }
 
 /// A pending migration with what `sqlmigrate` printed of it.
 #[must_use]
 pub fn with_sql(name: &Name, sql: &str) -> Pending {
     Pending {
-        name: format!("{}.{}", name.app, name.name),
-        sql: sql.to_owned(),
+        name: name.to_string(),
+        bound: None,
+        sql: Some(sql.to_owned()),
         runs_code: sql.contains(CODE) || sql.contains("Raw Python operation"),
     }
 }

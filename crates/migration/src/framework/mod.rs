@@ -3,22 +3,15 @@
 
 pub mod alembic;
 pub mod django;
+mod place;
 
 use serde::Serialize;
+pub use switchover_model::framework::Pending;
+
+pub use place::place;
 
 use crate::catalog::Catalog;
 use crate::lint::{self, Finding, Linter, Phase, RanBy};
-
-/// A migration that the framework has not carried out yet, in the framework's order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pending {
-    /// As the framework calls it.
-    pub name: String,
-    /// What it would execute.
-    pub sql: String,
-    /// It runs code of the app that its SQL does not show.
-    pub runs_code: bool,
-}
 
 /// Where a migration fits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -56,15 +49,16 @@ pub fn sort(pending: &[Pending], catalog: Option<&Catalog>) -> Vec<Sorted> {
     let mut sorted = Vec::new();
     for migration in pending {
         let mut then = linter.clone();
-        let expand = then.file(&migration.sql, &migration.name, Phase::Expand);
+        let sql = migration.sql.as_deref().unwrap_or_default();
+        let expand = then.file(sql, &migration.name, Phase::Expand);
         let is_refused = |findings: &[Finding]| findings.iter().any(Finding::is_refused);
-        let contract_too = || linter.clone().file(&migration.sql, &migration.name, Phase::Contract);
+        let contract_too = || linter.clone().file(sql, &migration.name, Phase::Contract);
         let fit = match () {
             () if migration.runs_code => Fit::Unseen,
             () if !is_refused(&expand) && waits => Fit::Behind,
             () if !is_refused(&expand) => Fit::Expand,
             // What the new version needs from its start can not wait until the older one is gone.
-            () if !lint::adds(&migration.sql) && !is_refused(&contract_too()) => Fit::Contract,
+            () if !lint::adds(sql) && !is_refused(&contract_too()) => Fit::Contract,
             () => Fit::Neither,
         };
         waits |= fit == Fit::Contract;

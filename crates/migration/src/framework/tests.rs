@@ -82,7 +82,12 @@ fn alembics_revisions_are_put_in_order_and_sorted() {
 
 #[test]
 fn what_comes_after_a_migration_for_contract_waits_with_it() {
-    let of = |name: &str, sql: &str| Pending { name: name.to_owned(), sql: sql.to_owned(), runs_code: false };
+    let of = |name: &str, sql: &str| Pending {
+        name: name.to_owned(),
+        bound: None,
+        sql: Some(sql.to_owned()),
+        runs_code: false,
+    };
     let pending = [
         of("1", "ALTER TABLE users DROP COLUMN age"),
         of("2", "ALTER TABLE users ADD COLUMN kind text"),

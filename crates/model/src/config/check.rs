@@ -79,6 +79,8 @@ pub(super) enum Value {
 pub(super) struct Node {
     keys: &'static [Key],
     values: BTreeMap<&'static str, (Value, Range<usize>)>,
+    /// Keys that were written, or meant, and not written well.
+    tried: Vec<&'static str>,
     /// Where the table itself stands.
     pub(super) at: Range<usize>,
 }
@@ -86,7 +88,7 @@ pub(super) struct Node {
 impl Node {
     /// A table without a key of its own in the file.
     pub(super) fn empty(keys: &'static [Key], at: Range<usize>) -> Self {
-        Self { keys, values: BTreeMap::new(), at }
+        Self { keys, values: BTreeMap::new(), tried: Vec::new(), at }
     }
 
     fn key(&self, name: &str) -> &'static Key {
@@ -100,6 +102,11 @@ impl Node {
     /// Whether the key was written, and written well.
     pub(super) fn has(&self, name: &str) -> bool {
         self.value(name).is_some()
+    }
+
+    /// Whether the key was written or meant, well or not.
+    pub(super) fn was_tried(&self, name: &str) -> bool {
+        self.has(name) || self.tried.contains(&name)
     }
 
     /// Where the key's value stands, or the table when it was not written.
@@ -211,6 +218,8 @@ pub(super) fn check_table(
         }
         if let Some(value) = check_value(value, key, &path, mistakes) {
             node.values.insert(key.name, value);
+        } else {
+            node.tried.push(key.name);
         }
     }
     for key in keys.iter().filter(|key| key.required) {
@@ -219,5 +228,6 @@ pub(super) fn check_table(
             mistakes.add(at.clone(), format!("{place} has no \"{}\"", key.name), format!("write: {}", key.example));
         }
     }
+    node.tried.append(&mut misspelt);
     node
 }

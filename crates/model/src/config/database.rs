@@ -1,6 +1,6 @@
 //! `[database]`: the schema that goes along with a release.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -18,8 +18,12 @@ pub struct Database {
     pub url: String,
     /// `schema`: whose tables change. Part of the revision.
     pub schema: String,
-    /// `migrations`: the directory of the migrations, inside the revision. Part of the revision.
-    pub migrations: PathBuf,
+    /// Who makes the changes. Part of the revision.
+    #[serde(flatten)]
+    pub level: Level,
+    /// `vouch`: migrations whose code somebody has read and answers for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub vouch: Vec<String>,
     /// `lock_timeout`: how long a step may try for its locks.
     pub lock_timeout: Span,
     /// `backfill_timeout`: how long one table's rows, one index or one comparison may take.
@@ -34,6 +38,68 @@ pub struct Database {
     pub backup: Option<Backup>,
     /// `[[database.invariant]]`.
     pub invariants: Vec<Invariant>,
+}
+
+/// Who changes the schema.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Level {
+    /// `migrations`: Switchover itself, from files in this directory inside the revision.
+    #[serde(rename = "migrations")]
+    Files(PathBuf),
+    /// The app's own framework, run from the new revision's directory.
+    #[serde(rename = "framework")]
+    Framework(Framework),
+}
+
+/// The app's own migration framework.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Framework {
+    /// `framework = "django"`.
+    Django {
+        /// What its own words are put behind.
+        command: String,
+    },
+    /// `framework = "alembic"`.
+    Alembic {
+        /// What its own words are put behind.
+        command: String,
+    },
+    /// `commands`: any other.
+    Commands(Commands),
+}
+
+/// `[database] commands`: all of them run by `/bin/sh -c` in the revision's directory, with its environment and secrets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Commands {
+    /// Prints the names of what is not carried out yet of the step in `SWITCHOVER_STEP`, one a line, in their order.
+    pub status: String,
+    /// Carries out what both revisions can live with.
+    pub expand: String,
+    /// Carries out what only the new one can live with.
+    pub contract: Option<String>,
+    /// Prints the SQL of the migration in `SWITCHOVER_MIGRATION`.
+    pub sql: Option<String>,
+}
+
+impl Database {
+    /// The directory of the migrations, where Switchover itself makes the changes.
+    #[must_use]
+    pub fn migrations(&self) -> Option<&Path> {
+        match &self.level {
+            Level::Files(migrations) => Some(migrations),
+            Level::Framework(_) => None,
+        }
+    }
+
+    /// The app's own framework, where that makes the changes.
+    #[must_use]
+    pub const fn framework(&self) -> Option<&Framework> {
+        match &self.level {
+            Level::Framework(framework) => Some(framework),
+            Level::Files(_) => None,
+        }
+    }
 }
 
 /// `[database] backup`: a command that makes a backup, or looks whether there is a fresh one.

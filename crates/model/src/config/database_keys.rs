@@ -2,8 +2,8 @@
 
 use crate::time::Span;
 
-use super::Part;
-use super::keys::{COMMAND, INSIDE, Key, Kind, TextRule, breaks_env_name, key, later, required};
+use super::keys::{COMMAND, INSIDE, Key, Kind, TextRule, breaks_env_name, key, required};
+use super::{Part, names};
 
 /// The longest name of a schema: what PostgreSQL keeps of a name (NAMEDATALEN - 1).
 const LONGEST_NAME: usize = 63;
@@ -33,14 +33,46 @@ pub(super) static DATABASE_KEYS: &[Key] = &[
         "schema = \"public\"",
         "The schema whose tables change. Without it: `public`.",
     ),
-    required(key(
+    key(
         "migrations",
         Kind::Text(INSIDE),
         Part::Revision,
         None,
         "migrations = \"db/migrations\"",
-        "The directory of the migrations, inside the app's directory: files of declared operations, and SQL files. What the new revision brings is expanded before its slot starts; what only the old one needed is contracted when nothing of the old one is left. See docs/database.md.",
-    )),
+        "The directory of the migrations, inside the app's directory: files of declared operations, and SQL files. What the new revision brings is expanded before its slot starts; what only the old one needed is contracted when nothing of the old one is left. See docs/database.md. One of `migrations`, `framework` and `commands` has to be there.",
+    ),
+    key(
+        "framework",
+        Kind::Choice { known: names::FRAMEWORK, later: &[] },
+        Part::Revision,
+        None,
+        "framework = \"django\"",
+        "The app's own framework makes the changes, run from the new revision's directory with its environment and secrets. Each pending migration's SQL is read first: what both revisions can live with is carried out in expand, what only the new one can live with in contract; what fits neither is refused. Nothing is ever run backwards. See docs/database.md.",
+    ),
+    key(
+        "command",
+        Kind::Text(COMMAND),
+        Part::Revision,
+        None,
+        "command = \".venv/bin/python manage.py\"",
+        "What the framework's own words are put behind. Without it: `python manage.py` for Django, `alembic` for Alembic.",
+    ),
+    key(
+        "commands",
+        Kind::Table(COMMANDS_KEYS),
+        Part::Revision,
+        None,
+        "commands = { status = \"bin/migrate pending\", expand = \"bin/migrate expand\" }",
+        "Commands of any other framework, in the place of `framework`. They run in the new revision's directory with its environment and secrets; `SWITCHOVER_STEP` is `expand` or `contract`.",
+    ),
+    key(
+        "vouch",
+        Kind::List(NAME),
+        Part::Policy,
+        None,
+        "vouch = [\"shop.0006_fill\"]",
+        "Migrations of the framework that run code which no SQL shows, by name: somebody has read it and answers for it that both revisions can live with it. Others are refused.",
+    ),
     key(
         "lock_timeout",
         Kind::Duration { least: Span::from_millis(100) },
@@ -97,10 +129,40 @@ pub(super) static DATABASE_KEYS: &[Key] = &[
         "[[database.invariant]]",
         "What must hold of the data, before the switch, during it and through the bake. A broken one undoes the release and shows the rows' keys.",
     ),
-    later(
-        "framework",
-        "framework = \"django\"",
-        "write the migrations as SQL files, or run them from a [[release.hook]]",
+];
+
+static COMMANDS_KEYS: &[Key] = &[
+    required(key(
+        "status",
+        Kind::Text(COMMAND),
+        Part::Revision,
+        None,
+        "status = \"bin/migrate pending\"",
+        "Prints what is not carried out yet of the step in `SWITCHOVER_STEP`: names, one a line, in their order; nothing when all is done. It is asked before each run, so also after a crash.",
+    )),
+    required(key(
+        "expand",
+        Kind::Text(COMMAND),
+        Part::Revision,
+        None,
+        "expand = \"bin/migrate expand\"",
+        "Carries out what both revisions can live with, before the new one serves.",
+    )),
+    key(
+        "contract",
+        Kind::Text(COMMAND),
+        Part::Revision,
+        None,
+        "contract = \"bin/migrate contract\"",
+        "Carries out what only the new revision can live with, when nothing of the old one is left. Without it there is no such step.",
+    ),
+    key(
+        "sql",
+        Kind::Text(COMMAND),
+        Part::Revision,
+        None,
+        "sql = \"bin/migrate sql\"",
+        "Prints the SQL of the migration in `SWITCHOVER_MIGRATION`, which is read before anything runs. Without it what they do is not looked at: that both revisions can live with what stands in expand is yours to know.",
     ),
 ];
 

@@ -5,8 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::names::Word;
-use super::{AppConfig, Backup, Database, Hook, Invariant, Part, Process, ProcessKind};
+use super::names::{FrameworkKind, Word};
+use super::{AppConfig, Backup, Commands, Database, Framework, Hook, Invariant, Level, Part, Process, ProcessKind};
 
 /// One setting that differs. Values of environment variables are never in it, only their names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -160,11 +160,12 @@ fn put_process(all: &mut Settings, key: &str, process: &Process) {
 }
 
 fn put_database(all: &mut Settings, database: &Database) {
-    let Database { url, schema, migrations, lock_timeout, backfill_timeout, quiet, attic, .. } = database;
+    let Database { url, schema, level, vouch, lock_timeout, backfill_timeout, quiet, attic, .. } = database;
     let Database { restore_point, backup, invariants, .. } = database;
     all.put("database.url", Part::Revision, url);
     all.put("database.schema", Part::Revision, schema);
-    all.put("database.migrations", Part::Revision, migrations.display());
+    put_level(all, level);
+    all.put_list("database.vouch", Part::Policy, vouch.iter());
     all.put("database.lock_timeout", Part::Policy, lock_timeout);
     all.put("database.backfill_timeout", Part::Policy, backfill_timeout);
     all.put("database.quiet", Part::Policy, quiet);
@@ -179,6 +180,28 @@ fn put_database(all: &mut Settings, database: &Database) {
         all.put_text(format!("{key}.name"), Part::Policy, name);
         all.put_text(format!("{key}.query"), Part::Policy, query);
         all.put(format!("{key}.timeout"), Part::Policy, timeout);
+    }
+}
+
+fn put_level(all: &mut Settings, level: &Level) {
+    match level {
+        Level::Files(migrations) => all.put("database.migrations", Part::Revision, migrations.display()),
+        Level::Framework(Framework::Django { command }) => {
+            all.put("database.framework", Part::Revision, FrameworkKind::Django.word());
+            all.put_text("database.command", Part::Revision, command);
+        }
+        Level::Framework(Framework::Alembic { command }) => {
+            all.put("database.framework", Part::Revision, FrameworkKind::Alembic.word());
+            all.put_text("database.command", Part::Revision, command);
+        }
+        Level::Framework(Framework::Commands(Commands { status, expand, contract, sql })) => {
+            let named = [("status", Some(status)), ("expand", Some(expand)), ("contract", contract.as_ref())];
+            for (name, command) in named.into_iter().chain([("sql", sql.as_ref())]) {
+                if let Some(command) = command {
+                    all.put_text(format!("database.commands.{name}"), Part::Revision, command);
+                }
+            }
+        }
     }
 }
 

@@ -22,7 +22,7 @@ mod text_rule;
 mod value;
 mod wording;
 
-pub use database::{Backup, DEFAULT_SCHEMA, DEFAULT_URL_VARIABLE, Database, Invariant};
+pub use database::{Backup, Commands, DEFAULT_SCHEMA, DEFAULT_URL_VARIABLE, Database, Framework, Invariant, Level};
 pub use diff::{Change, diff};
 pub use key::{MAX_INSTANCES, MAX_KEPT_REVISIONS};
 pub use mistake::Mistake;

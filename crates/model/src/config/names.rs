@@ -20,6 +20,13 @@ pub(super) trait Word: Copy + PartialEq + 'static {
     }
 }
 
+/// The frameworks that are known by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FrameworkKind {
+    Django,
+    Alembic,
+}
+
 macro_rules! words {
     ($list:ident: $type:ty { $($word:literal => $value:expr),+ $(,)? }) => {
         pub(super) const $list: &[&str] = &[$($word),+];
@@ -45,6 +52,7 @@ words!(STOP_SIGNAL: StopSignal {
     "SIGUSR2" => StopSignal::Usr2,
     "SIGHUP" => StopSignal::Hup,
 });
+words!(FRAMEWORK: FrameworkKind { "django" => FrameworkKind::Django, "alembic" => FrameworkKind::Alembic });
 words!(STRATEGY: Strategy { "blue-green" => Strategy::BlueGreen });
 words!(HOOK_STAGE: Stage {
     "build" => Stage::Build,

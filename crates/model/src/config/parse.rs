@@ -1,5 +1,7 @@
 //! From the text of `switchover.toml` to an [`AppConfig`], or to every mistake in it.
 
+mod database;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
@@ -15,8 +17,8 @@ use super::keys::FILE_KEYS;
 use super::mistake::Mistake;
 use super::names::Word;
 use super::{
-    AppConfig, Backup, Build, DEFAULT_SCHEMA, DEFAULT_URL_VARIABLE, Database, Drift, Handover, Health, Hook, Invariant,
-    OnCrash, PreviewRule, Process, ProcessKind, ReleasePolicy, Route, Stop, StopSignal, Strategy,
+    AppConfig, Build, Drift, Handover, Health, Hook, OnCrash, PreviewRule, Process, ProcessKind, ReleasePolicy, Route,
+    Stop, StopSignal, Strategy,
 };
 
 /// The longest file that is read, in bytes.
@@ -98,46 +100,6 @@ impl File<'_> {
             timeout: build.duration("timeout"),
             on_crash: word(&build, "on_crash").unwrap_or(OnCrash::Rerun),
         }
-    }
-
-    fn database(&self, shared: &[PathBuf], mistakes: &mut Mistakes<'_>) -> Option<Database> {
-        if !self.root.has("database") {
-            return None;
-        }
-        let database = self.root.table("database");
-        let migrations = PathBuf::from(database.text("migrations").unwrap_or_default());
-        if let Some(outer) = shared.iter().find(|shared| migrations.starts_with(shared)) {
-            let cause = format!("\"{}\" is shared: migrations belong to a revision", outer.display());
-            mistakes.add(database.place("migrations"), cause, "keep the migrations in a directory that is not shared");
-        }
-        let backup = database.table("backup");
-        let backup = database.has("backup").then(|| Backup {
-            command: backup.text("command").unwrap_or_default(),
-            timeout: backup.duration("timeout"),
-        });
-        let mut names = BTreeSet::new();
-        let mut invariants = Vec::new();
-        for invariant in database.tables("invariant") {
-            let name = invariant.text("name").unwrap_or_default();
-            if !names.insert(name.clone()) {
-                let cause = format!("the invariant \"{name}\" stands here twice");
-                mistakes.add(invariant.place("name"), cause, "give each a name of its own");
-            }
-            let query = invariant.text("query").unwrap_or_default();
-            invariants.push(Invariant { name, query, timeout: invariant.duration("timeout") });
-        }
-        Some(Database {
-            url: database.text("url").unwrap_or_else(|| DEFAULT_URL_VARIABLE.to_owned()),
-            schema: database.text("schema").unwrap_or_else(|| DEFAULT_SCHEMA.to_owned()),
-            migrations,
-            lock_timeout: database.duration("lock_timeout"),
-            backfill_timeout: database.duration("backfill_timeout"),
-            quiet: database.duration("quiet"),
-            attic: database.duration("attic"),
-            restore_point: database.flag("restore_point"),
-            backup,
-            invariants,
-        })
     }
 
     fn processes(&self, mistakes: &mut Mistakes<'_>) -> BTreeMap<ProcessName, Process> {

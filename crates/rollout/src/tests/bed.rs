@@ -1,6 +1,6 @@
 //! The small world of these tests, and how a test reads what was decided.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use switchover_model::config::{
     AppConfig, Drift, Handover, Health, Hook, OnCrash, PreviewRule, Process, ProcessKind, ReleasePolicy, Route, Stop,
@@ -101,6 +101,10 @@ pub(super) struct Bed {
     pub(super) old_is_used: bool,
     /// The migrations of the next revision.
     pub(super) migrations: Vec<&'static str>,
+    /// What the app's own framework has carried out.
+    pub(super) carried: BTreeSet<String>,
+    /// It can not say what a revision has.
+    pub(super) names_nothing: bool,
     pub(super) last: Decision,
     pub(super) log: Vec<String>,
     keys: u32,
@@ -129,6 +133,8 @@ impl Bed {
             schema_stays: false,
             old_is_used: false,
             migrations: Vec::new(),
+            carried: BTreeSet::new(),
+            names_nothing: false,
             last: Decision::default(),
             log: Vec::new(),
             keys: 0,
@@ -292,6 +298,7 @@ impl Bed {
                     self.end(*attempt, AttemptResult::Passed { output: Vec::new() });
                 }
             }
+            Action::Migrate { attempt, release, revision, step } => self.migrate(*attempt, *release, *revision, *step),
             Action::CancelAttempt { attempt } => self.end(*attempt, AttemptResult::Cancelled),
             Action::Ensure(spec) => self.ensure(spec),
             Action::Stop { slot } => {
@@ -483,6 +490,12 @@ fn line(event: &Event) -> Option<String> {
         Event::Entered { release, stage, slot: None } => format!("{release}: {stage}"),
         Event::AttemptStarted { release, what: Attempt::Hook { stage, hook }, .. } => {
             format!("{release}: {stage} hook {hook}")
+        }
+        Event::AttemptStarted { release, what: Attempt::Migrate { step }, .. } => {
+            format!("{release}: framework asked to {step}")
+        }
+        Event::Migrated { release, migrated } => {
+            format!("{release}: did {:?}, waiting {:?}", migrated.done, migrated.waiting)
         }
         Event::Routed { version, goal, .. } => {
             let arms = goal.arms.iter().filter(|arm| arm.share == Share::ALL);

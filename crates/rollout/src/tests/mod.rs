@@ -2,6 +2,7 @@
 
 mod bed;
 mod commands;
+mod framework;
 mod lasting;
 mod rollbacks;
 mod schema;

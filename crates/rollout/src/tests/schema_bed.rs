@@ -1,11 +1,12 @@
 //! The schema of the small world: what is asked of it is so at once.
 
 use switchover_migration::road::{Road, Step};
-use switchover_model::RevisionId;
-use switchover_model::Span;
-use switchover_model::config::{AppConfig, Database};
+use switchover_model::config::{AppConfig, Database, Framework, Level};
+use switchover_model::framework::{Migrated, Step as FrameworkStep};
+use switchover_model::record::{AttemptId, AttemptResult, Event};
 use switchover_model::revision::{MigrationId, RevisionSchema};
 use switchover_model::schema::{MigrationPhase, MigrationSeen, SchemaGoal};
+use switchover_model::{ReleaseId, RevisionId, Span};
 
 use super::bed::{Bed, file};
 
@@ -14,7 +15,8 @@ pub(super) fn file_with_database() -> AppConfig {
     let database = Database {
         url: "DATABASE_URL".into(),
         schema: "public".into(),
-        migrations: "db/migrations".into(),
+        level: Level::Files("db/migrations".into()),
+        vouch: Vec::new(),
         lock_timeout: Span::from_secs(60),
         backfill_timeout: Span::from_secs(3_600),
         quiet: Span::from_secs(10),
@@ -26,7 +28,44 @@ pub(super) fn file_with_database() -> AppConfig {
     AppConfig { database: Some(database), ..file() }
 }
 
+/// The same with a framework of the app's own. Migrations whose name begins with `-` take something away.
+pub(super) fn file_with_framework() -> AppConfig {
+    let mut file = file_with_database();
+    if let Some(database) = &mut file.database {
+        database.level = Level::Framework(Framework::Django { command: "python manage.py".into() });
+    }
+    file
+}
+
 impl Bed {
+    /// A run of the app's own framework that ends well.
+    pub(super) fn migrate(
+        &mut self,
+        attempt: AttemptId,
+        release: ReleaseId,
+        revision: RevisionId,
+        step: FrameworkStep,
+    ) {
+        if self.attempts_hang {
+            return;
+        }
+        let schema = self.app.revision(revision).and_then(|revision| revision.schema.clone()).unwrap();
+        let known: Vec<String> = schema.migrations.into_iter().map(|id| id.name).collect();
+        let beside = self.app.heading().is_some();
+        let is_late = |name: &String| beside && name.starts_with('-');
+        let pending: Vec<String> = known.iter().filter(|name| !self.carried.contains(*name)).cloned().collect();
+        let (waiting, done): (Vec<String>, Vec<String>) = match step {
+            FrameworkStep::Expand => pending.into_iter().partition(is_late),
+            FrameworkStep::Contract => (Vec::new(), pending),
+        };
+        self.carried.extend(done.clone());
+        self.end(attempt, AttemptResult::Passed { output: Vec::new() });
+        if step == FrameworkStep::Expand {
+            let known = (!self.names_nothing).then_some(known);
+            self.note(Event::Migrated { release, migrated: Box::new(Migrated { done, waiting, known }) });
+        }
+    }
+
     /// The next revision's migrations: `name`, or `name#checksum`.
     pub(super) fn schema_of_files(&self) -> RevisionSchema {
         let id = |name: &&str| {
@@ -43,7 +82,7 @@ impl Bed {
     }
 
     /// A deploy of new content with these migrations.
-    pub(super) fn deploy_with(&mut self, content: &str, migrations: &[&'static str]) -> switchover_model::ReleaseId {
+    pub(super) fn deploy_with(&mut self, content: &str, migrations: &[&'static str]) -> ReleaseId {
         self.migrations = migrations.to_vec();
         self.deploy(content)
     }

@@ -49,7 +49,7 @@ impl World {
                 (knobs.builds_fail_until, Fault::BuildFails),
                 1_500,
             ),
-            Attempt::Hook { .. } | Attempt::Backup { .. } => (
+            Attempt::Hook { .. } | Attempt::Backup { .. } | Attempt::Migrate { .. } => (
                 HOOK_TIMEOUT,
                 (knobs.hooks_hang_until, Fault::HookHangs),
                 (knobs.hooks_fail_until, Fault::HookFails),
@@ -97,15 +97,21 @@ impl World {
                 continue;
             };
             let mut drafts = Vec::new();
-            let result = match running.end {
-                Ending::Passes => {
-                    if let Attempt::Build { revision } = running.what {
-                        let sealed = self.seal(revision, running.release);
+            let result = match (&running.end, &running.what) {
+                (Ending::Passes, Attempt::Migrate { step }) => {
+                    let (result, migrated) = self.run_framework(running.release, *step);
+                    drafts.extend(migrated.map(|event| self.draft(event)));
+                    result
+                }
+                (Ending::Passes, what) => {
+                    if let Attempt::Build { revision } = what {
+                        let sealed = self.seal(*revision, running.release);
                         drafts.push(self.draft(Event::Sealed { revision: Box::new(sealed) }));
                     }
                     AttemptResult::Passed { output: vec!["done".to_owned()] }
                 }
-                Ending::Fails => {
+                (Ending::Fails, what) => {
+                    self.break_framework(running.release, what);
                     AttemptResult::Failed { cause: Problem::new("ATTEMPT-FAILED", "It ended with status 1.", "Look.") }
                 }
             };
@@ -120,6 +126,9 @@ impl World {
     pub(crate) fn cancel_attempt(&mut self, attempt: AttemptId) {
         let now = self.now;
         let was = self.memory.as_mut().and_then(|memory| memory.running.remove(&attempt));
+        if let Some(was) = &was {
+            self.break_framework(was.release, &was.what);
+        }
         if self.book.open_attempts.contains_key(&attempt) {
             let took = Span::from_micros(was.map_or(0, |running| now - running.started));
             let draft = self.draft(Event::AttemptEnded { attempt, result: AttemptResult::Cancelled, took });
@@ -141,7 +150,11 @@ impl World {
         let earlier = self.book.sealed.values().next_back().filter(|_| self.dice.chance(30));
         let artifact = earlier.map_or_else(|| Digest(format!("{id:0>64}")), |earlier| earlier.artifact.clone());
         let newest = self.book.sealed.values().next_back().and_then(|sealed| sealed.schema.clone());
-        let schema = config.database.as_ref().map(|_| self.schema.next_files(newest.as_ref(), &mut self.dice));
+        let live = self.book.heading().map(|(_, live)| live);
+        let schema = config.database.as_ref().map(|rules| match rules.framework() {
+            Some(_) => self.framework.make(id, live, &mut self.dice),
+            None => self.schema.next_files(newest.as_ref(), &mut self.dice),
+        });
         let revision = Revision { schema, ..revision(&config, id, artifact, source, self.moment()) };
         let nature = if std::mem::take(&mut self.knobs.sick_revision) {
             self.dice.pick(&[Nature::NeverHealthy, Nature::EndsAtOnce])

@@ -192,6 +192,7 @@ impl Book {
             Event::Noted { release, .. } => self.noted.extend(*release),
             Event::Waiting { .. }
             | Event::Marked { .. }
+            | Event::Migrated { .. }
             | Event::HandedOver { .. }
             | Event::Drained { .. }
             | Event::Drifted { .. }
@@ -230,7 +231,10 @@ impl Book {
             (AttemptResult::Passed { .. }, Attempt::Hook { hook, .. }) => {
                 entry.hooks_passed.insert(hook);
             }
-            (AttemptResult::Failed { .. } | AttemptResult::Passed { .. }, Attempt::Backup { .. })
+            (
+                AttemptResult::Failed { .. } | AttemptResult::Passed { .. },
+                Attempt::Backup { .. } | Attempt::Migrate { .. },
+            )
             | (AttemptResult::Passed { .. }, Attempt::Build { .. })
             | (AttemptResult::Cancelled | AttemptResult::Lost, _) => {}
         }

@@ -224,9 +224,10 @@ impl World {
 
     fn carry_out(&mut self, action: &Action, seen: &Seen) -> bool {
         match action {
-            Action::Build { attempt, .. } | Action::Hook { attempt, .. } | Action::Backup { attempt, .. } => {
-                self.run_attempt(*attempt);
-            }
+            Action::Build { attempt, .. }
+            | Action::Hook { attempt, .. }
+            | Action::Backup { attempt, .. }
+            | Action::Migrate { attempt, .. } => self.run_attempt(*attempt),
             Action::Schema(goal) => self.ensure_schema(goal),
             Action::MarkSchema { release } => self.schema.mark(*release),
             Action::CancelAttempt { attempt } => self.cancel_attempt(*attempt),
@@ -354,6 +355,7 @@ impl World {
         if !self.book.open_attempts.is_empty() {
             self.met(Fault::AttemptLost);
         }
+        memory.running.values().for_each(|running| self.break_framework(running.release, &running.what));
         self.watch.before_crash = Some(memory.app);
         self.schema.rest();
         let away = if std::mem::take(&mut self.knobs.stay_down) {

@@ -13,6 +13,7 @@ pub(crate) mod dice;
 pub(crate) mod ending;
 pub(crate) mod fault;
 pub(crate) mod focus;
+pub(crate) mod framework;
 pub(crate) mod journal;
 pub(crate) mod operator;
 pub(crate) mod platform;

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use switchover_model::config::{
-    AppConfig, Backup, Build, Database, Drift, Handover, Health, Hook, Invariant, OnCrash, PreviewRule, Process,
-    ProcessKind, ReleasePolicy, Route, Stop, StopSignal, Strategy,
+    AppConfig, Backup, Build, Database, Drift, Framework, Handover, Health, Hook, Invariant, Level, OnCrash,
+    PreviewRule, Process, ProcessKind, ReleasePolicy, Route, Stop, StopSignal, Strategy,
 };
 use switchover_model::release::Stage;
 use switchover_model::{ProcessName, Span};
@@ -53,7 +53,7 @@ pub(crate) fn first(dice: &mut Dice, focus: &Focus) -> AppConfig {
             keep_revisions: u32::try_from(dice.between(1, 4)).unwrap_or(1),
             hooks: Vec::new(),
         },
-        database: (is_of_the_schema(focus) || dice.chance(350)).then(|| database(dice)),
+        database: database_for(focus, dice),
         drift: if dice.chance(850) { Drift::Correct } else { Drift::Report },
     };
     for (name, path) in ROUTED.iter().take(dice.index(3) + 1) {
@@ -119,11 +119,27 @@ fn is_of_the_schema(focus: &Focus) -> bool {
     place || fault
 }
 
+/// A database for some apps, whose schema Switchover itself or the app's own framework changes.
+fn database_for(focus: &Focus, dice: &mut Dice) -> Option<Database> {
+    if is_of_the_schema(focus) {
+        return Some(database(dice));
+    }
+    if !dice.chance(450) {
+        return None;
+    }
+    let mut database = database(dice);
+    if dice.chance(350) {
+        database.level = Level::Framework(Framework::Django { command: "python manage.py".to_owned() });
+    }
+    Some(database)
+}
+
 fn database(dice: &mut Dice) -> Database {
     Database {
         url: "DATABASE_URL".to_owned(),
         schema: "public".to_owned(),
-        migrations: "db/migrations".into(),
+        level: Level::Files("db/migrations".into()),
+        vouch: Vec::new(),
         lock_timeout: Span::from_secs(60),
         backfill_timeout: Span::from_secs(60),
         quiet: Span::from_secs(dice.pick(&[0, 1, 3])),

@@ -14,6 +14,7 @@ use super::coverage::{Coverage, Place, Visit};
 use super::dice::Dice;
 use super::fault::Fault;
 use super::focus::Focus;
+use super::framework::Framework;
 use super::journal::Journal;
 use super::platform::Platform;
 use super::room::Room;
@@ -98,6 +99,7 @@ pub(crate) struct World {
     pub(crate) platform: Platform,
     pub(crate) router: Router,
     pub(crate) schema: Schema,
+    pub(crate) framework: Framework,
     pub(crate) journal: Journal,
     pub(crate) book: Book,
     pub(crate) knobs: Knobs,
@@ -126,6 +128,7 @@ impl World {
             platform: Platform::new(),
             router: Router::new(),
             schema: Schema::default(),
+            framework: Framework::default(),
             journal: Journal::default(),
             book: Book::default(),
             knobs: Knobs::default(),

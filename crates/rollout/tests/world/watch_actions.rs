@@ -1,5 +1,6 @@
 //! What must hold of every action, and of what it does to instances with requests on them.
 
+use switchover_model::framework::Step;
 use switchover_model::release::{Outcome, Stage};
 use switchover_model::seam::{Action, Seen, SlotSpec};
 use switchover_model::{RevisionId, Share, Slot};
@@ -23,7 +24,10 @@ impl World {
                         self.violate("the live slot is not stopped", || slot.to_string());
                     }
                 }
-                Action::Build { attempt, .. } | Action::Hook { attempt, .. } | Action::Backup { attempt, .. } => {
+                Action::Build { attempt, .. }
+                | Action::Hook { attempt, .. }
+                | Action::Backup { attempt, .. }
+                | Action::Migrate { attempt, .. } => {
                     let of = self.book.open_attempts.get(attempt).and_then(|(of, _)| self.book.releases.get(of));
                     let given_up = of.is_some_and(|entry| {
                         let succeeded = matches!(entry.outcome, None | Some(Outcome::Succeeded { .. }));
@@ -31,6 +35,9 @@ impl World {
                     });
                     if given_up {
                         self.violate("an undone release attempts nothing", || format!("{attempt:?}"));
+                    }
+                    if let Action::Migrate { release, revision, step: Step::Contract, .. } = action {
+                        self.watch_contract(seen, *release, *revision);
                     }
                 }
                 Action::Schema(goal) => self.watch_schema_goal(seen, goal),

@@ -47,6 +47,7 @@ impl World {
             | Event::Stopped { .. }
             | Event::Drifted { .. }
             | Event::Noted { .. }
+            | Event::Migrated { .. }
             | Event::RouterRestarted { .. } => None,
         };
         if let Some((rule, what)) = broken {
@@ -149,6 +150,8 @@ impl World {
             Attempt::Hook { hook, .. } => config.release.hooks.get(*hook).map(|hook| hook.on_crash),
             // The same round is not begun twice.
             Attempt::Backup { .. } => Some(OnCrash::Fail),
+            // It asks first what is left to do.
+            Attempt::Migrate { .. } => Some(OnCrash::Rerun),
         };
         if lost && on_crash == Some(OnCrash::Fail) {
             return Some(("a lost attempt that counts as failed is not run again", String::new()));

@@ -24,7 +24,8 @@ impl World {
         }
         for revision in self.serving_or_warm() {
             let Some(wanted) = self.schema_of(revision) else { continue };
-            if let Some(why) = unserved(&self.schema.known, &wanted) {
+            let why = self.framework.unserved(revision).or_else(|| unserved(&self.schema.known, &wanted));
+            if let Some(why) = why {
                 self.violate("who serves can run on the schema", || format!("{revision}: {why}"));
             }
         }
@@ -51,7 +52,14 @@ impl World {
 
     /// A contract begins when nothing old is left, seen to be so.
     pub(crate) fn watch_schema_goal(&mut self, seen: &Seen, goal: &SchemaGoal) {
-        let SchemaGoal::Leave { revision, release } = goal else { return };
+        if let SchemaGoal::Leave { revision, release } = goal {
+            self.watch_contract(seen, *release, *revision);
+        }
+    }
+
+    /// The same, whoever carries the contract out.
+    pub(crate) fn watch_contract(&mut self, seen: &Seen, release: ReleaseId, revision: RevisionId) {
+        let (release, revision) = (&release, &revision);
         if !self.watch.contracts.insert(*release) {
             return;
         }
@@ -111,6 +119,9 @@ impl World {
     pub(crate) fn broken_by_shift_of_schema(&self, revision: RevisionId) -> Option<(&'static str, String)> {
         let wanted = self.schema_of(revision)?;
         let rule = "traffic goes to what the schema serves";
+        if let Some(why) = self.framework.unserved(revision) {
+            return Some((rule, why));
+        }
         match &self.watch.seen.schema {
             None => Some((rule, "the schema was not seen".to_owned())),
             Some(seen) => not_in_step(&seen.migrations, &wanted).map(|why| (rule, why)),
@@ -121,7 +132,8 @@ impl World {
     pub(crate) fn check_schema(&mut self) {
         let Some((_, live)) = self.book.heading() else { return };
         let Some(wanted) = self.schema_of(live) else { return };
-        if let Some(why) = unserved(&self.schema.known, &wanted) {
+        let why = self.framework.unserved(live).or_else(|| unserved(&self.schema.known, &wanted));
+        if let Some(why) = why {
             self.violate("who serves can run on the schema", || format!("{live}: {why}"));
         }
         let newest = self.book.releases.values().next_back();
@@ -131,7 +143,8 @@ impl World {
         });
         let Some(release): Option<ReleaseId> = deployed.map(|entry| entry.release) else { return };
         let told = self.book.noted.contains(&release);
-        if !is_left_to(&self.schema.known, &wanted) && !told {
+        let waits = self.framework.waits(live);
+        if (waits || !is_left_to(&self.schema.known, &wanted)) && !told {
             let left = format!("{:?}", self.schema.known);
             self.violate("a contract is done, or said not to be", || left);
         }

@@ -12,9 +12,25 @@ pub(crate) fn lines(seen: &SchemaSeen) -> Vec<String> {
         .filter(|migration| migration.phase != MigrationPhase::Contracted)
         .map(|migration| format!("{} {}", migration.id.name, phase(migration.phase)))
         .collect();
+    if let Some(framework) = &seen.framework {
+        let waiting = match framework.waiting.join(", ") {
+            none if none.is_empty() => String::new(),
+            names => format!("; waits for contract: {names}"),
+        };
+        lines.push(format!("{}: changed by the app's own framework{waiting}", style("schema").bold()));
+        lines.extend(rest(seen));
+        return lines;
+    }
     let settled = seen.migrations.len() - pending.len();
     let pending = if pending.is_empty() { String::new() } else { format!("; {}", pending.join(", ")) };
     lines.push(format!("{}: {settled} migrations contracted{pending}", style("schema").bold()));
+    lines.extend(rest(seen));
+    lines
+}
+
+/// What is being done, what can come back, and what does not hold.
+fn rest(seen: &SchemaSeen) -> Vec<String> {
+    let mut lines = Vec::new();
     if let Some(work) = &seen.doing {
         let rows = work.rows.map(|(rows, of)| format!(", {rows} rows of about {of}")).unwrap_or_default();
         lines.push(format!("  {}{rows}", work.step));

@@ -62,6 +62,7 @@ impl Live {
             | Event::Routed { .. }
             | Event::InForce { .. }
             | Event::Marked { .. }
+            | Event::Migrated { .. }
             | Event::HandedOver { .. }
             | Event::Switched { .. }
             | Event::Undoing { .. }

@@ -117,6 +117,14 @@ impl Plain {
                     AttemptResult::Failed { .. } | AttemptResult::Cancelled | AttemptResult::Lost => {}
                 }
             }
+            Event::Migrated { release, migrated } if *release == self.release => {
+                for (names, what) in [(&migrated.done, "carried out"), (&migrated.waiting, "waits for contract")] {
+                    if !names.is_empty() {
+                        let names = names.join(", ");
+                        say::line(format_args!("{}: expand: {what}: {}", self.begin, say::printable(&names)));
+                    }
+                }
+            }
             Event::Noted { release: Some(release), problem }
                 if *release == self.release && record.actor == Actor::Controller =>
             {
@@ -133,6 +141,7 @@ impl Plain {
             | Event::Routed { .. }
             | Event::InForce { .. }
             | Event::Marked { .. }
+            | Event::Migrated { .. }
             | Event::HandedOver { .. }
             | Event::Switched { .. }
             | Event::Undoing { .. }

@@ -75,7 +75,8 @@ fn every_key_is_read() {
         Some(Database {
             url: "SHOP_DATABASE".into(),
             schema: "shop".into(),
-            migrations: PathBuf::from("db/migrations"),
+            level: Level::Files(PathBuf::from("db/migrations")),
+            vouch: Vec::new(),
             lock_timeout: Span::from_secs(30),
             backfill_timeout: Span::from_secs(7200),
             quiet: Span::from_secs(300),
@@ -157,6 +158,69 @@ name = "orders have users"
 query = "SELECT id FROM orders WHERE user_id IS NULL"
 timeout = "2s"
 "#;
+
+/// The keys of `[database]` that do not go together with those of [`FULL`].
+pub(super) const FRAMEWORK: &str = r#"
+name = "shop"
+
+[process.web]
+command = "a"
+
+[database]
+framework = "django"
+command = ".venv/bin/python manage.py"
+vouch = ["shop.0006_fill", "shop.0009_mend"]
+"#;
+
+/// The same for commands.
+pub(super) const COMMANDS: &str = r#"
+name = "shop"
+
+[process.web]
+command = "a"
+
+[database.commands]
+status = "bin/migrate pending"
+expand = "bin/migrate expand"
+contract = "bin/migrate contract"
+sql = "bin/migrate sql"
+"#;
+
+#[test]
+fn who_changes_the_schema_is_one_of_three() {
+    let level = |rest: &str| {
+        let text = format!("name = \"shop\"\n[process.web]\ncommand = \"a\"\n[database]\n{rest}\n");
+        good(&text).database.unwrap().level
+    };
+    let django = |command: &str| Level::Framework(Framework::Django { command: command.into() });
+    assert_eq!(level("framework = \"django\""), django("python manage.py"));
+    assert_eq!(level("framework = \"alembic\""), Level::Framework(Framework::Alembic { command: "alembic".into() }));
+    let database = good(FRAMEWORK).database.unwrap();
+    assert_eq!(database.level, django(".venv/bin/python manage.py"));
+    assert_eq!(database.vouch, ["shop.0006_fill", "shop.0009_mend"]);
+    assert_eq!(
+        good(COMMANDS).database.unwrap().level,
+        Level::Framework(Framework::Commands(Commands {
+            status: "bin/migrate pending".into(),
+            expand: "bin/migrate expand".into(),
+            contract: Some("bin/migrate contract".into()),
+            sql: Some("bin/migrate sql".into()),
+        }))
+    );
+}
+
+#[test]
+fn a_journaled_file_is_read_whoever_changes_its_schema() {
+    for text in [FULL, FRAMEWORK, COMMANDS] {
+        let database = good(text).database;
+        let written = serde_json::to_value(&database).unwrap();
+        assert_eq!(serde_json::from_value::<Option<Database>>(written).unwrap(), database);
+    }
+    // As it was written before there was a choice.
+    let written = serde_json::to_value(good(FULL).database).unwrap();
+    assert_eq!(written["migrations"], "db/migrations");
+    assert!(written.get("vouch").is_none(), "{written}");
+}
 
 #[test]
 fn who_takes_requests_follows_from_name_number_and_keys() {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::config::keys::{FILE_KEYS, Key, Kind};
 use crate::config::*;
 
-use super::accepted::FULL;
+use super::accepted::{COMMANDS, FRAMEWORK, FULL};
 use super::{bad, good};
 
 /// Calls `visit` with the path of every key, those of process types under `process.*`.
@@ -70,7 +70,19 @@ fn every_example_is_accepted_where_it_stands() {
             "release" if path.ends_with("hook") => return,
             "database" if example.starts_with("[[") => return,
             "database" if path.ends_with("migrations") => format!("{name}{web}[database]\n{example}\n"),
+            "database" if path.ends_with("framework") || path.ends_with("commands") => {
+                format!("{name}{web}[database]\n{example}\n")
+            }
+            "database" if path.ends_with(".command") || path.ends_with("vouch") => {
+                format!("{name}{web}[database]\nframework = \"django\"\n{example}\n")
+            }
             "database" => format!("{name}{web}{database}{example}\n"),
+            "database.commands" => {
+                let all = ["status = \"a\"", "expand = \"a\""];
+                let own = path.rsplit_once('.').map_or(path, |(_, own)| own);
+                let others: Vec<&str> = all.into_iter().filter(|line| !line.starts_with(own)).collect();
+                format!("{name}{web}[database.commands]\n{}\n{example}\n", others.join("\n"))
+            }
             "database.backup" if path.ends_with("command") => {
                 format!("{name}{web}{database}[database.backup]\n{example}\n")
             }
@@ -94,8 +106,10 @@ fn every_example_is_accepted_where_it_stands() {
 
 #[test]
 fn the_full_example_writes_every_key_and_the_diff_shows_each() {
-    let shown: BTreeSet<String> = diff(None, &good(FULL))
+    let all = [FULL, FRAMEWORK, COMMANDS];
+    let shown: BTreeSet<String> = all
         .into_iter()
+        .flat_map(|text| diff(None, &good(text)))
         .map(|change| {
             let key = change.key.replace(".web.", ".*.").replace(".mailer.", ".*.").replace(".1.", ".");
             if key.starts_with("env.") { "env".to_owned() } else { key }

@@ -196,11 +196,11 @@ command = "true"
               |  ^^^^^^^
               = leave it out: requests come through the built-in router
 
-            switchover.toml:8:1: [database] has no "migrations"
+            switchover.toml:8:1: [database] says nothing of who makes the changes
               |
             8 | [database]
               | ^^^^^^^^^^
-              = write: migrations = "db/migrations"
+              = write: migrations = "db/migrations", or framework = "django" or "alembic", or commands of another one
 
             switchover.toml:9:7: "postgres://" is not a name of an environment variable: letters, digits and "_", no digit first
               |
@@ -376,5 +376,55 @@ fn unknown_words_suggest_the_nearest_and_otherwise_list_all() {
               |            ^^^^^^^^^^^^
               = did you mean "blue-green"?
         "#]],
+    );
+}
+
+#[test]
+fn one_alone_changes_the_schema() {
+    check(
+        &with("[database]\nmigrations = \"db\"\nframework = \"django\"\ncommand = \"a\"\n"),
+        expect![[r#"
+            switchover.toml:6:13: [database] has "migrations" and "framework": one of them makes the changes
+              |
+            6 | framework = "django"
+              |             ^^^^^^^^
+              = leave framework out, or migrations
+        "#]],
+    );
+    check(
+        &with("[database]\nmigrations = \"db\"\ncommand = \"a\"\nvouch = [\"a\"]\n"),
+        expect![[r#"
+        switchover.toml:6:11: "command" has no effect: it belongs to "framework"
+          |
+        6 | command = "a"
+          |           ^^^
+          = add: framework = "django", or leave command out
+
+        switchover.toml:7:9: "vouch" has no effect: files of migrations hide no code
+          |
+        7 | vouch = ["a"]
+          |         ^^^^^
+          = leave it out
+    "#]],
+    );
+    check(
+        &with("[database]\nframework = \"rails\"\n"),
+        expect![[r#"
+        switchover.toml:5:13: "rails" is none of the words for "database.framework": django, alembic
+          |
+        5 | framework = "rails"
+          |             ^^^^^^^
+          = write one of: "django", "alembic"
+    "#]],
+    );
+    check(
+        &with("[database]\ncommands = { status = \"a\" }\n"),
+        expect![[r#"
+        switchover.toml:5:12: [database.commands] has no "expand"
+          |
+        5 | commands = { status = "a" }
+          |            ^^^^^^^^^^^^^^^^
+          = write: expand = "bin/migrate expand"
+    "#]],
     );
 }
