@@ -59,7 +59,7 @@ pub(crate) struct Switchboard {
     /// When the apps that were set are taken for all there are; nothing before the first is set.
     confirmed_at: Option<Instant>,
     is_stopping: bool,
-    /// The table in force is not the one on disk.
+    /// The table in force is not safe on disk, as far as is known; only a sync that has ended well says that it is.
     must_be_kept: bool,
     settings: HashMap<AppName, Setting>,
     syncing: Option<JoinHandle<std::io::Result<()>>>,
@@ -241,8 +241,6 @@ impl Switchboard {
     fn was_written(&mut self, kept: std::io::Result<File>) {
         match kept {
             Ok(file) => {
-                self.must_be_kept = false;
-                self.begin.kept_problem = None;
                 let directory = self.begin.directory.clone();
                 self.syncing = Some(tokio::task::spawn_blocking(move || Kept::sync(&file, &directory)));
             }
@@ -254,7 +252,10 @@ impl Switchboard {
     async fn finish_sync(&mut self) {
         if let Some(task) = self.syncing.take() {
             match task.await {
-                Ok(Ok(())) => {}
+                Ok(Ok(())) => {
+                    self.must_be_kept = false;
+                    self.begin.kept_problem = None;
+                }
                 Ok(Err(error)) => self.is_not_kept(&format!("the table is not safe on disk: {error}")),
                 Err(error) => self.is_not_kept(&format!("the table is not safe on disk: {error}")),
             }
@@ -439,45 +440,5 @@ fn change(known: Option<&Routes>, wanted: &Routes) -> Result<Change, Problem> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn what_was_set_is_taken_for_all_there_is_only_when_its_time_is_over() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("table.json");
-        std::fs::write(&path, "").unwrap();
-        let (kept, found) = Kept::open(path.clone());
-        let mut switchboard = Switchboard::new(Begin {
-            directory: directory.path().to_owned(),
-            http: "127.0.0.1:1".parse().unwrap(),
-            generation: Generation::default(),
-            lanes: Vec::new(),
-            left_over: Vec::new(),
-            living: Vec::new(),
-            kept,
-            apps: found.apps,
-            kept_problem: found.problem,
-            is_incomplete: found.is_incomplete,
-        });
-        switchboard.confirm().await;
-        assert!(switchboard.is_incomplete, "nothing was set yet");
-        let routes = Routes {
-            app: "shop".parse().unwrap(),
-            version: 1,
-            hosts: vec!["shop.example".parse().unwrap()],
-            arms: vec![],
-            preview: None,
-            preview_host: None,
-            drain_ms: 0,
-        };
-        switchboard.ensure(routes, Setting { client: 1, serial: 1 }).await.unwrap();
-        switchboard.confirm().await;
-        assert!(switchboard.is_incomplete && Kept::open(path.clone()).1.is_incomplete);
-        switchboard.confirmed_at = Some(Instant::now());
-        switchboard.confirm().await;
-        let (_, found) = Kept::open(path);
-        assert!(!switchboard.is_incomplete && !found.is_incomplete && found.apps.len() == 1);
-        switchboard.finish_writing().await;
-    }
-}
+#[path = "switchboard_tests.rs"]
+mod tests;

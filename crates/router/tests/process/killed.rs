@@ -92,7 +92,7 @@ fn a_kept_table_of_another_boot_or_a_broken_one_answers_503_until_a_controller_s
         assert_eq!(status.kept_problem.is_some(), is_problem, "{status:?}");
         router.ensure(&first);
         assert!(router.get("shop").ends_with("blue"));
-        assert!(router.block_on(router.client.status()).unwrap().kept_problem.is_none());
+        wait_for("it is safe on disk", || router.block_on(router.client.status()).unwrap().kept_problem.is_none());
         let seen = router.block_on(router.client.observe(&shop())).unwrap();
         assert_closes(&seen.ledger);
     }
