@@ -313,8 +313,9 @@ impl Sealing {
         if let Some(rules) = &self.config.database {
             schema::url(&self.contents, rules, id)?;
         }
-        seal::link_shared(&self.dir.tree(), &self.shared, &self.revision.shared)?;
-        self.revision.artifact = seal::seal_tree(&self.dir, cancel).map_err(|error| match error {
+        let to_disk = |paths: &[PathBuf]| seal::to_disk(paths, cancel);
+        let linked = seal::link_shared(&self.dir.tree(), &self.shared, &self.revision.shared, to_disk)?;
+        self.revision.artifact = seal::seal_tree(&self.dir, &linked, cancel).map_err(|error| match error {
             CopyError::Cancelled => source::cancelled(),
             CopyError::NoRoom(problem) => problem,
             CopyError::Refused(_) | CopyError::Io(_) => unusable(error.into_io()),

@@ -78,6 +78,11 @@ pub(crate) struct RevisionDir {
 }
 
 impl RevisionDir {
+    /// What it lies in, the state directory last: `STATE/apps/APP/revisions`.
+    pub(crate) fn parents(&self) -> impl Iterator<Item = &Path> {
+        self.root.ancestors().skip(1).take(4)
+    }
+
     /// The app's files.
     pub(crate) fn tree(&self) -> PathBuf {
         self.root.join("tree")
