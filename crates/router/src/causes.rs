@@ -121,6 +121,7 @@ impl OwnAnswer {
     pub(crate) const PREVIEW_FORBIDDEN: Self = Self::plain(401, "the preview asks for its token");
     pub(crate) const NO_PREVIEW: Self = Self::plain(404, "nothing is previewed here now");
     pub(crate) const NO_INSTANCE: Self = Self::later("no instance is healthy");
+    pub(crate) const ENDED: Self = Self::later("this router has ended; the one after it answers");
     pub(crate) const NOT_CONFIRMED: Self = Self::later("the router waits for its table to be confirmed");
 
     const fn plain(status: u16, text: &'static str) -> Self {

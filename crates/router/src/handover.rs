@@ -2,7 +2,8 @@
 //!
 //! Flow: the one that ends lets go of the control socket and of the directory's lock, and goes on accepting; its
 //! successor binds beside it, serves, and writes its `pid`; seeing that, the one before closes its listeners and finishes
-//! what it has.
+//! what it has. For a moment it still routes what comes on connections that are open, by its own table: so long the
+//! successor puts off every switch.
 
 use std::io;
 use std::path::Path;
@@ -10,12 +11,18 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::connection::LAST_ROUTED_TIME;
 use crate::identity;
 
 /// How long a router that was told to end goes on accepting for a successor to come.
 pub(crate) const HANDOVER_TIME: Duration = Duration::from_secs(3);
 /// How often it looks for one.
 const LOOKED_FOR_EVERY: Duration = Duration::from_millis(10);
+/// How long after it serves a successor takes it that the one before may route new requests, unless that has ended: a
+/// little longer than that takes to see its successor and to route its last one.
+pub(crate) const BEFORE_ROUTES_TIME: Duration = Duration::from_secs(2);
+const _: () =
+    assert!(LOOKED_FOR_EVERY.as_millis() + LAST_ROUTED_TIME.as_millis() + 500 <= BEFORE_ROUTES_TIME.as_millis());
 /// Who is ending.
 const ENDING: &str = "ending";
 /// Who serves.

@@ -296,9 +296,8 @@ async fn govern(begin: Begin, lanes: &[RunningLane], lock: &mut Option<File>) ->
         }
         tokio::select! {
             () = &mut clients => {}
-            Some((command, to)) = inbox.recv() => {
-                // A client that went away needs no answer.
-                let _ = to.send(switchboard.answer(command).await);
+            Some(asked) = inbox.recv() => {
+                switchboard.take(asked).await;
                 // Whoever asks for the end does not want the port any more.
                 waits = !switchboard.is_stopping();
             }
@@ -306,7 +305,7 @@ async fn govern(begin: Begin, lanes: &[RunningLane], lock: &mut Option<File>) ->
             _ = interrupt.recv() => switchboard.begin_stopping(),
             _ = look.tick() => {
                 switchboard.confirm().await;
-                switchboard.close_ended();
+                switchboard.look_at_those_before().await;
             }
             _ = look_at_log.tick() => {
                 switchboard.keep().await;

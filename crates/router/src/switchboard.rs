@@ -15,7 +15,9 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::accept::LaneCommand;
+use crate::control::Asked;
 use crate::generation::Generation;
+use crate::handover;
 use crate::identity;
 use crate::incarnations::Living;
 use crate::kept::{Apps, InForce, Kept, endpoint_lists};
@@ -63,6 +65,10 @@ pub(crate) struct Switchboard {
     must_be_kept: bool,
     settings: HashMap<AppName, Setting>,
     syncing: Option<JoinHandle<std::io::Result<()>>>,
+    /// Until when at the longest a router before this one may route new requests; nothing when none does.
+    before_routes_until: Option<Instant>,
+    /// Switches that wait for that, in their order.
+    put_off: Vec<Asked>,
 }
 
 /// Why something could not be done.
@@ -77,6 +83,7 @@ enum Failure {
 impl Switchboard {
     pub(crate) fn new(begin: Begin) -> Self {
         let is_incomplete = begin.is_incomplete;
+        let follows_another = !begin.living.is_empty() || handover::is_handed_over(&begin.directory);
         Self {
             begin,
             is_incomplete,
@@ -85,11 +92,38 @@ impl Switchboard {
             must_be_kept: false,
             settings: HashMap::new(),
             syncing: None,
+            before_routes_until: follows_another.then(|| Instant::now() + handover::BEFORE_ROUTES_TIME),
+            put_off: Vec::new(),
         }
     }
 
-    /// Carries out one command.
-    pub(crate) async fn answer(&mut self, command: Command) -> Answer {
+    /// Carries out one command, a switch not before it can be one: as long as a router before this one may route new
+    /// requests by its own table, a client could see new, then old.
+    ///
+    /// Guarantees: whatever is no switch (other instances of the same decision, every look) never waits.
+    /// Assumes: [`Self::look_at_those_before`] is called regularly. A client waits for its answer, so no more wait than
+    /// there may be clients.
+    pub(crate) async fn take(&mut self, (command, to): Asked) {
+        if self.before_routes_until.is_some() && self.is_switch(&command) {
+            self.put_off.push((command, to));
+        } else {
+            // A client that went away needs no answer.
+            let _ = to.send(self.answer(command).await);
+        }
+    }
+
+    fn is_switch(&self, command: &Command) -> bool {
+        match command {
+            Command::Ensure { routes, .. } => {
+                let known = self.begin.apps.get(&routes.app).map(|app| &app.routes);
+                matches!(change(known, routes), Ok(Change::Routes))
+            }
+            Command::Remove { .. } => true,
+            Command::Status | Command::Observe { .. } | Command::ObserveAll | Command::Shutdown => false,
+        }
+    }
+
+    async fn answer(&mut self, command: Command) -> Answer {
         let answered = match command {
             Command::Status => self.status().await.map(|status| Answer::Status(Box::new(status))),
             Command::Ensure { routes, setting } => self.ensure(*routes, setting).await.map(|()| Answer::Done),
@@ -180,10 +214,21 @@ impl Switchboard {
         }
     }
 
-    /// Called again and again: the counters of a predecessor that has ended are those of a dead one.
-    pub(crate) fn close_ended(&mut self) {
+    /// Called again and again: the counters of a predecessor that has ended are those of a dead one, and what was put
+    /// off is done when none of them routes new requests any more.
+    pub(crate) async fn look_at_those_before(&mut self) {
         let ended = self.begin.living.extract_if(.., |living| living.has_ended());
         self.begin.left_over.extend(ended.map(|living| living.ledger));
+        let Some(until) = self.before_routes_until else { return };
+        let lives = !self.begin.living.is_empty() || handover::is_handed_over(&self.begin.directory);
+        if lives && Instant::now() < until {
+            return;
+        }
+        self.before_routes_until = None;
+        for (command, to) in std::mem::take(&mut self.put_off) {
+            // A client that went away needs no answer.
+            let _ = to.send(self.answer(command).await);
+        }
     }
 
     /// Counters that no lane of ours writes.

@@ -19,8 +19,12 @@ pub(crate) const TICK: Duration = Duration::from_millis(100);
 pub(super) const HEAD_TIME: Duration = Duration::from_secs(15);
 /// How long a client connection may be idle between two requests.
 pub(super) const IDLE_TIME: Duration = Duration::from_secs(75);
-/// How long it may be so when the router ends: a request that is on its way is answered, and told that it was the last.
+/// How long after the router began to end it may be so, or a head not be whole: a request that is on its way is answered,
+/// and told that it was the last.
 pub(super) const CLOSING_IDLE_TIME: Duration = Duration::from_secs(1);
+/// After this time a router that ends routes no new request, whatever kept its connection open: its successor may have
+/// switched. Longer than the time above by what a tick and a request on its way need.
+pub(crate) const LAST_ROUTED_TIME: Duration = Duration::from_millis(1300);
 /// How long one connect to an instance may take.
 pub(super) const CONNECT_TIME: Duration = Duration::from_secs(3);
 /// How many instances are tried before a request is answered with 502 or 504.

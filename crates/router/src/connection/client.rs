@@ -2,7 +2,6 @@
 
 use std::mem::MaybeUninit;
 use std::net::SocketAddr;
-use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
@@ -14,9 +13,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::Asked;
-use super::bounds::{
-    CLOSING_IDLE_TIME, HEAD_TIME, IDLE_TIME, LINGER_BYTES_MAX, LINGER_TIME, OWN_ANSWER_TIME, SHED_TIME,
-};
+use super::bounds::{HEAD_TIME, IDLE_TIME, LINGER_BYTES_MAX, LINGER_TIME, OWN_ANSWER_TIME, SHED_TIME};
 use super::buffers::Inbound;
 use super::connect::Tries;
 use super::exchange::{Ended, Exchange, Facts};
@@ -27,7 +24,7 @@ use super::request_head::{self, Sender};
 use super::response_head;
 use super::roster::Seat;
 use super::tunnel::Tunnel;
-use super::workbench::Workbench;
+use super::workbench::{Bench, Workbench};
 use crate::causes::{OwnAnswer, OwnCause};
 use crate::lane::{Lane, Outcome, Routed, Ticket};
 use crate::listener::Listener;
@@ -104,41 +101,6 @@ struct Client<'a> {
     listener: &'a Listener,
 }
 
-/// A workbench that goes back to the lane when dropped.
-struct Bench<'a> {
-    io: &'a LaneIo,
-    /// `Some` until dropped.
-    bench: Option<Box<Workbench>>,
-}
-
-impl<'a> Bench<'a> {
-    fn take(io: &'a LaneIo) -> Self {
-        Self { io, bench: Some(io.take_workbench()) }
-    }
-}
-
-impl Deref for Bench<'_> {
-    type Target = Workbench;
-
-    fn deref(&self) -> &Workbench {
-        self.bench.as_ref().expect("it is there until the drop")
-    }
-}
-
-impl DerefMut for Bench<'_> {
-    fn deref_mut(&mut self) -> &mut Workbench {
-        self.bench.as_mut().expect("it is there until the drop")
-    }
-}
-
-impl Drop for Bench<'_> {
-    fn drop(&mut self) {
-        if let Some(bench) = self.bench.take() {
-            self.io.give_workbench(bench);
-        }
-    }
-}
-
 impl<'a> Client<'a> {
     fn io(&self) -> &'a LaneIo {
         self.lane.io()
@@ -153,6 +115,12 @@ impl<'a> Client<'a> {
             is_first = false;
             let mut bench = Bench::take(self.io());
             let next = match self.read_head(seat, &mut bench).await {
+                Ok(Some(_)) if self.io().routes_nothing_new() => {
+                    seat.end_waiting();
+                    self.lane.count_refused(OwnCause::NoInstance);
+                    self.say(seat, &mut bench, OwnAnswer::ENDED, Method::Get, Version::Http11, false).await;
+                    Next::Linger
+                }
                 Ok(Some(head_bytes)) => {
                     seat.end_waiting();
                     self.serve_request(seat, &mut bench, head_bytes).await
@@ -188,7 +156,7 @@ impl<'a> Client<'a> {
         let io = self.io();
         seat.allow(if is_first { HEAD_TIME } else { IDLE_TIME });
         seat.begin_waiting();
-        let mut has_moment = false;
+        let mut is_told = false;
         let (stream, inbound) = (&mut self.stream, &mut self.inbound);
         let came = seat.wait(|cx| match inbound.poll_fill(cx, stream, &io.buffers) {
             // The reactor may not have told yet of a request that is there.
@@ -196,13 +164,10 @@ impl<'a> Client<'a> {
                 seat.end_waiting();
                 Poll::Pending
             }
-            // A client that has just come in has its request on the way.
-            Poll::Pending if io.is_closing() && !is_first && !has_moment => {
-                has_moment = true;
-                seat.allow(CLOSING_IDLE_TIME);
+            Poll::Pending => {
+                end_in_time(seat, io, &mut is_told);
                 Poll::Pending
             }
-            Poll::Pending => Poll::Pending,
             Poll::Ready(Ok(count)) => Poll::Ready(count > 0),
             Poll::Ready(Err(_)) => Poll::Ready(false),
         });
@@ -221,7 +186,15 @@ impl<'a> Client<'a> {
                 Err(refusal) => return Err((OwnCause::Refused, own_answer::to_refusal(refusal))),
             }
             let (stream, inbound) = (&mut self.stream, &mut self.inbound);
-            match seat.wait(|cx| inbound.poll_fill(cx, stream, &io.buffers)).await {
+            let mut is_told = false;
+            let came = seat.wait(|cx| {
+                let came = inbound.poll_fill(cx, stream, &io.buffers);
+                if came.is_pending() {
+                    end_in_time(seat, io, &mut is_told);
+                }
+                came
+            });
+            match came.await {
                 Ok(Ok(0) | Err(_)) => return Ok(None),
                 Ok(Ok(_)) => {}
                 Err(_) => {
@@ -442,6 +415,14 @@ impl<'a> Client<'a> {
                 Ok(Ok(_) | Err(_)) | Err(_) => return,
             }
         }
+    }
+}
+
+/// When the router ends, a request is waited for only as long as it may still be routed.
+fn end_in_time(seat: &Seat, io: &LaneIo, is_told: &mut bool) {
+    if let Some(left) = io.closing_left().filter(|_| !*is_told) {
+        *is_told = true;
+        seat.allow(left);
     }
 }
 

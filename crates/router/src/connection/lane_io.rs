@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::bounds::{SHED_MAX, WORKBENCHES_KEPT_MAX};
+use super::bounds::{CLOSING_IDLE_TIME, LAST_ROUTED_TIME, SHED_MAX, WORKBENCHES_KEPT_MAX};
 use super::buffers::BufferPool;
 use super::request_id::RequestIds;
 use super::roster::{Roster, Seat};
@@ -24,7 +24,8 @@ pub(crate) struct LaneIo {
     pub(super) request_ids: RequestIds,
     #[expect(clippy::vec_box, reason = "they change hands with each request; a pointer is cheaper to move")]
     workbenches: RefCell<Vec<Box<Workbench>>>,
-    closing: Cell<bool>,
+    /// When it began.
+    closing: Cell<Option<Duration>>,
     swept_ms: Cell<u64>,
     shed: Rc<Cell<usize>>,
 }
@@ -48,7 +49,7 @@ impl LaneIo {
             roster: Rc::new(Roster::new(connections_max)),
             request_ids: RequestIds::new(secret),
             workbenches: RefCell::default(),
-            closing: Cell::new(false),
+            closing: Cell::new(None),
             swept_ms: Cell::new(0),
             shed: Rc::default(),
         }
@@ -81,14 +82,24 @@ impl LaneIo {
         self.roster.exact_now()
     }
 
-    /// From now on connections end after their present request, idle ones at once.
+    /// From now on connections end after their present request, idle ones soon.
     pub(crate) fn begin_closing(&self) {
-        self.closing.set(true);
+        self.closing.set(Some(self.exact_now()));
         self.roster.wake_all();
     }
 
     pub(super) fn is_closing(&self) -> bool {
-        self.closing.get()
+        self.closing.get().is_some()
+    }
+
+    /// How long a request may still be waited for; nothing when the router does not end.
+    pub(super) fn closing_left(&self) -> Option<Duration> {
+        self.closing.get().map(|began| (began + CLOSING_IDLE_TIME).saturating_sub(self.exact_now()))
+    }
+
+    /// True when a new request is a successor's matter: it may have switched meanwhile.
+    pub(super) fn routes_nothing_new(&self) -> bool {
+        self.closing.get().is_some_and(|began| self.exact_now() >= began + LAST_ROUTED_TIME)
     }
 
     /// Lets every tunnel ask again whether it must close.

@@ -41,7 +41,7 @@ use std::net::SocketAddr;
 
 use switchover_http1::RequestHead;
 
-pub(crate) use bounds::{SHED_MAX, TICK};
+pub(crate) use bounds::{LAST_ROUTED_TIME, SHED_MAX, TICK};
 pub(crate) use client::serve;
 pub(crate) use lane_io::LaneIo;
 

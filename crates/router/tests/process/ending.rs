@@ -197,3 +197,50 @@ fn a_successor_serves_while_the_one_before_finishes_and_nobody_is_refused_meanwh
     });
     assert!(router.directory.path().join("control.sock").exists(), "the successor's socket is left alone");
 }
+
+/// Four ways in which the one before could still route a request of its clients after the successor has switched.
+#[test]
+fn a_switch_right_after_a_handover_is_one_switch_for_the_clients_of_the_router_before_too() {
+    const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: shop\r\n\r\n";
+    let mut router = Router::start(2);
+    let (blue, green) = (Upstream::start("blue"), Upstream::start("green"));
+    router.ensure(&routes(1, &[(1, true, &[&blue]), (2, false, &[&green])]));
+    let mut idle = router.connect();
+    idle.write_all(GET).unwrap();
+    assert_eq!(read_answer(&mut idle).unwrap(), "200 blue");
+    let fresh = router.connect();
+    let mut begun = router.connect();
+    begun.write_all(b"GET / HTTP/1.1\r\nHost:").unwrap();
+    let mut slow = router.connect();
+    slow.write_all(b"GET /slow HTTP/1.1\r\nHost: shop\r\n\r\n").unwrap();
+    wait_for("the slow request arrives", || blue.asked() == 2);
+    wait_for("all are served", || router.block_on(router.client.status()).unwrap().connections == 4);
+    kill_process(Pid::from_child(&router.child), Signal::TERM).unwrap();
+    let socket = router.directory.path().join("control.sock");
+    wait_for("its directory is free", || !socket.exists());
+    let next = spawn(router.directory.path(), &router.http.to_string(), 2);
+    let mut before = std::mem::replace(&mut router.child, next);
+    router.wait_until_serving();
+
+    // Other instances of the same decision are no switch: they need not wait.
+    let other = Upstream::start("other");
+    router.ensure(&routes(1, &[(1, true, &[&blue, &other]), (2, false, &[&green])]));
+    assert_eq!(router.observe().routes.unwrap().version, 1);
+    router.ensure(&routes(2, &[(1, false, &[&blue]), (2, true, &[&green])]));
+    assert!(router.get("shop").ends_with("green"));
+    assert_eq!(router.observe().in_flight[&switchover_model::RevisionId(1)], 1, "the slow one is not drained");
+    for (mut client, rest) in [(idle, GET), (fresh, GET), (begun, &b" shop\r\n\r\n"[..])] {
+        // It may be closed already; an answer of the new slot, or none of any slot, is fine too.
+        let _ = client.write_all(rest);
+        let answer = read_answer(&mut client).unwrap_or_default();
+        assert!(!answer.ends_with("blue") && !answer.ends_with("other"), "{answer}");
+    }
+    assert!(before.try_wait().unwrap().is_none(), "it waits for the slow request");
+    slow.write_all(GET).unwrap();
+    blue.open_gate();
+    assert_eq!(read_answer(&mut slow).unwrap(), "200 blue");
+    assert!(read_answer(&mut slow).is_err(), "it was told that this was the last one");
+    assert!(before.wait().unwrap().success());
+    wait_for("all is drained", || router.observe().in_flight.is_empty());
+    assert_closes(&router.observe().ledger);
+}

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 
 use super::bed::{Bed, Upstream, header, run, until};
-use crate::connection::bounds::STREAM_IDLE_TIME;
+use crate::connection::bounds::{LAST_ROUTED_TIME, STREAM_IDLE_TIME};
 
 #[test]
 fn each_part_of_a_stream_arrives_before_the_next_is_sent() {
@@ -218,5 +218,32 @@ fn an_answer_that_begins_while_the_upload_is_held_up_goes_on_with_it() {
         client.head().await;
         assert_eq!(client.bytes(12).await, b"begin-ended.");
         bed.ended(&["answered 2xx"]).await;
+    });
+}
+
+#[test]
+fn behind_an_answer_that_outlives_the_end_of_the_router_no_request_is_routed_by_its_old_table() {
+    run(async {
+        let upstream = Upstream::new(|mut client, _, notes| async move {
+            while let Some(head) = client.try_head().await {
+                notes.borrow_mut().push(head);
+                client.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nok").await;
+                until(|| notes.borrow().len() == 2).await;
+                client.send(b"ok").await;
+            }
+        })
+        .await;
+        let bed = Bed::new(&[upstream.address]).await;
+        let mut client = bed.client().await;
+        client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        let head = client.until("ok").await;
+        assert!(!head.contains("Connection: close"), "nothing has ended yet: {head}");
+        bed.lane.io().begin_closing();
+        bed.skip(LAST_ROUTED_TIME);
+        client.send(b"GET /next HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        upstream.notes.borrow_mut().push("go on".to_owned());
+        let answers = client.rest().await;
+        assert!(answers.starts_with("okHTTP/1.1 503 ") && answers.contains("\r\nRetry-After: "), "{answers}");
+        assert_eq!(upstream.notes.borrow().len(), 2, "nobody was asked for the next one");
     });
 }
