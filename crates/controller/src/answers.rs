@@ -7,6 +7,7 @@ use std::time::Duration;
 use switchover_journal::{Broken, Verified};
 use switchover_model::answer::{HistoryView, JournalView, LogNews, ReceiptView, TrafficView, WaitAnswer, WaitUntil};
 use switchover_model::record::Record;
+use switchover_model::release::Stage;
 use switchover_model::seam::TrafficSeen;
 use switchover_model::view::{PreviewView, ReleaseView, SCHEMA_VERSION, StatusView};
 use switchover_model::{AppName, Problem, ProcessName, ReleaseId};
@@ -152,9 +153,12 @@ impl Controller {
 
 /// The notes of the newest release, oldest first.
 fn notes(app: &App) -> Vec<Problem> {
-    let newest = app.all_releases().next_back().map(|release| release.id);
-    let of_it = app.notes.iter().filter(|note| note.release.is_some() && note.release == newest);
-    of_it.map(|note| note.problem.clone()).collect()
+    let Some(newest) = app.all_releases().next_back() else { return Vec::new() };
+    // It tells what will be cleared, and is no longer true when that is done or nothing comes of it.
+    let is_to_come = newest.is_open() && newest.stage().is_none_or(|stage| stage < Stage::Provision);
+    let of_it = app.notes.iter().filter(|note| note.release == Some(newest.id));
+    let holds = of_it.filter(|note| is_to_come || note.problem.code != "WAY-BACK-CLOSES");
+    holds.map(|note| note.problem.clone()).collect()
 }
 
 fn is_there(app: &App, release: ReleaseId, until: WaitUntil) -> Option<(bool, ReleaseView)> {

@@ -6,7 +6,7 @@ use std::{fs, io};
 use switchover_model::config::{Handover, MAX_INSTANCES};
 use switchover_model::revision::RevisionProcess;
 use switchover_model::seam::{Phase, ProcessGoal, Role, SeamError, SlotSpec};
-use switchover_model::{AppName, InstanceId, ProcessName, Slot};
+use switchover_model::{AppName, InstanceId, ProcessName, Slot, Span};
 
 use crate::clock;
 use crate::durable;
@@ -15,6 +15,9 @@ use crate::instance::{Goal, InstanceSpec};
 use crate::layout::InstanceDir;
 use crate::process_platform::{Shared, lock, unreachable};
 use crate::seal;
+
+/// How long an instance that leaves may still be sent requests: until the table without it is in force in every lane.
+const OUT_OF_TABLE: Span = Span::from_secs(1);
 
 impl Shared {
     /// Makes the directories say `spec`; the tasks and shims follow.
@@ -102,7 +105,7 @@ impl Shared {
         });
         match serving {
             Some(watched) => {
-                if watched.leave(clock::now() + spec.drain) {
+                if watched.leave(clock::now() + spec.drain.max(OUT_OF_TABLE)) {
                     self.tell_change();
                 }
                 Ok(())

@@ -199,19 +199,19 @@ impl Watched {
         self.spec.health.is_some() && is_in_service
     }
 
-    /// It takes no more requests from now on, and is told to stop at `then`; says whether that is new, as the first such
-    /// moment counts.
+    /// It takes no more requests from now on, and is told to stop at `then`; of several such moments the first one counts.
+    /// Says whether that is new.
     pub(crate) fn leave(&self, then: Timestamp) -> bool {
-        let mut is_new = false;
-        self.remember(|memory| {
-            is_new = memory.leaves_at.is_none();
-            memory.leaves_at = memory.leaves_at.or(Some(then));
-        });
-        if is_new {
-            self.change(|view| view.phase = Phase::Stopping { since: clock::now() });
-            self.poke.notify_one();
+        let before = self.memory().leaves_at;
+        if before.is_some_and(|before| before <= then) {
+            return false;
         }
-        is_new
+        self.remember(|memory| memory.leaves_at = Some(then));
+        if before.is_none() {
+            self.change(|view| view.phase = Phase::Stopping { since: clock::now() });
+        }
+        self.poke.notify_one();
+        before.is_none()
     }
 
     /// It is wanted after all.

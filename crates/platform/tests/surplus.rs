@@ -37,6 +37,23 @@ async fn one_too_many_is_out_of_service_at_once_and_lives_until_its_drain_is_ove
 }
 
 #[tokio::test]
+async fn a_drain_can_be_made_shorter_while_it_runs_but_not_shorter_than_leaving_the_table_takes() {
+    let mut bed = bed().await;
+    let config = bed.web_config(&app_command(""));
+    let revision = bed.sealed(&config, 1).await;
+    bed.ensure(&revision, Slot::Blue, 2).await;
+    bed.until_healthy(2).await;
+    bed.drain = Span::from_secs(600);
+    bed.ensure(&revision, Slot::Blue, 1).await;
+    bed.drain = Span::ZERO;
+    let begun = Instant::now();
+    bed.ensure(&revision, Slot::Blue, 1).await;
+    bed.until("it has ended", |seen| seen.len() == 1).await;
+    assert!(begun.elapsed() >= Duration::from_secs(1), "the table may still have it");
+    bed.end().await;
+}
+
+#[tokio::test]
 async fn one_that_is_wanted_again_while_it_drains_stays() {
     let mut bed = bed().await;
     let config = bed.web_config(&app_command(""));

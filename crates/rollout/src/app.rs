@@ -8,7 +8,7 @@ use switchover_model::record::{Attempt, AttemptId, IdempotencyKey};
 use switchover_model::release::Stage;
 use switchover_model::revision::Revision;
 use switchover_model::seam::{ArmGoal, RoutesGoal};
-use switchover_model::{AppName, Problem, ReleaseId, RevisionId, Share, Slot, Span, Timestamp};
+use switchover_model::{AppName, Problem, ReleaseId, RevisionId, Slot, Span, Timestamp};
 
 use crate::limits;
 use crate::release::Release;
@@ -251,13 +251,13 @@ impl App {
     /// The slot and revision that were last seen to have all the traffic.
     #[must_use]
     pub fn live(&self) -> Option<ArmGoal> {
-        self.in_force.as_ref().and_then(full_arm)
+        self.in_force.as_ref().and_then(crate::routes::full_arm)
     }
 
     /// The slot and revision that shall have all the traffic.
     #[must_use]
     pub fn heading(&self) -> Option<ArmGoal> {
-        self.routes.as_ref().and_then(|routes| full_arm(&routes.goal))
+        self.routes.as_ref().and_then(|routes| crate::routes::full_arm(&routes.goal))
     }
 
     /// Number of the routes that shall be in force; 0 before the first.
@@ -358,7 +358,9 @@ impl App {
             let is_such = move |(_, state): &(&RevisionId, &RevisionState)| state.served == served;
             self.revisions.iter().rev().filter(is_such).map(|(id, _)| *id)
         };
-        let mut needed: Vec<RevisionId> = newest(true).take(number as usize).chain(newest(false).take(1)).collect();
+        // What is on its way is needed anyway, and is none of the others.
+        let other = newest(false).find(|id| self.releases.iter().all(|release| release.revision != *id));
+        let mut needed: Vec<RevisionId> = newest(true).take(number as usize).chain(other).collect();
         let live = self.heading().and_then(|live| self.revisions.get(&live.revision));
         needed.extend(live.and_then(|live| live.took_over_from));
         for slot in self.slots.values() {
@@ -392,9 +394,4 @@ impl App {
     pub(crate) fn has_hooks(&self, release: ReleaseId, stage: Stage) -> bool {
         self.config_of(release).is_some_and(|config| config.release.hooks.iter().any(|hook| hook.stage == stage))
     }
-}
-
-/// The arm with all the traffic.
-pub(crate) fn full_arm(goal: &RoutesGoal) -> Option<ArmGoal> {
-    goal.arms.iter().find(|arm| arm.share == Share::ALL).copied()
 }

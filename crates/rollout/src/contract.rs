@@ -127,7 +127,9 @@ fn still_used(turn: &mut Turn<'_>, release: &Release) -> Option<String> {
     }
     let quiet = schema::rules(&turn.app).map_or(Span::ZERO, |rules| rules.quiet);
     let Some(seen) = turn.sight.schema else { return Some("the database could not be asked".to_owned()) };
-    let Some(watched_since) = seen.watched_since else { return Some("nobody looks at the database".to_owned()) };
+    let Some(watched_since) = seen.watched_since else {
+        return Some("the database's role does not see the sessions of others (pg_read_all_stats)".to_owned());
+    };
     let own = schema::needs(&turn.app, release.revision).map(|wanted| wanted.version.clone()).unwrap_or_default();
     let versions = seen.used.iter().filter(|(version, _)| **version != own);
     let revisions = seen.used_by.iter().filter(|(revision, _)| **revision != release.revision);

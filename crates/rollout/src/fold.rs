@@ -9,9 +9,7 @@ use switchover_model::seam::RoutesGoal;
 use switchover_model::view::StageState;
 use switchover_model::{AppName, ReleaseId, RevisionId, Slot, Span, Timestamp};
 
-use crate::app::{
-    App, Draining, KnownDrift, KnownKey, Note, RevisionState, RoutesState, SlotState, Stopping, Working, full_arm,
-};
+use crate::app::{App, Draining, KnownDrift, KnownKey, Note, RevisionState, RoutesState, SlotState, Stopping, Working};
 use crate::limits;
 use crate::release::{AttemptState, Release, StageRecord, Switch, Undoing};
 
@@ -279,7 +277,7 @@ impl App {
 
     fn route(&mut self, id: Option<ReleaseId>, version: u64, goal: &RoutesGoal, at: Timestamp) {
         let before = self.heading();
-        let after = full_arm(goal);
+        let after = crate::routes::full_arm(goal);
         let is_switch = before.map(arm_place) != after.map(arm_place);
         let carried = self.routes.as_ref().and_then(|routes| routes.loser);
         self.routes = Some(RoutesState {
@@ -319,7 +317,7 @@ impl App {
         routes.flipped_at = Some(flipped_at);
         let loser = routes.loser.take();
         let goal = routes.goal.clone();
-        let to = full_arm(&goal).map(arm_place);
+        let to = crate::routes::full_arm(&goal).map(arm_place);
         self.in_force = Some(goal);
         for release in &mut self.releases {
             let Some(switch) = release.switches.last_mut() else { continue };

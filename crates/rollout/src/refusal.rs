@@ -96,9 +96,8 @@ pub(crate) fn goes_back_already(moving: &Release) -> Problem {
 fn others_on_disk(app: &App) -> String {
     let live = app.heading();
     let others = app.revisions.iter().filter(|(id, _)| live.is_none_or(|live| live.revision != **id));
-    let (served, others): (Vec<_>, Vec<_>) = others.partition(|(_, state)| state.served);
-    let named = if served.is_empty() { others } else { served };
-    named.iter().map(|(id, _)| id.to_string()).collect::<Vec<_>>().join("|")
+    let served = others.filter(|(_, state)| state.served);
+    served.map(|(id, _)| id.to_string()).collect::<Vec<_>>().join("`, `switchover rollback --to ")
 }
 
 pub(crate) fn unknown_revision(app: &App, id: RevisionId) -> Problem {

@@ -163,3 +163,8 @@ fn leads_alike(seen: &Routes, goal: &RoutesGoal) -> bool {
     ours.sort_unstable();
     theirs == ours
 }
+
+/// The arm with all the traffic.
+pub(crate) fn full_arm(goal: &RoutesGoal) -> Option<ArmGoal> {
+    goal.arms.iter().find(|arm| arm.share == Share::ALL).copied()
+}

@@ -47,15 +47,15 @@ pub fn history(app: &App) -> Vec<ReleaseView> {
 #[must_use]
 pub fn way_back(app: &App, seen: &Seen, now: Timestamp) -> WayBack {
     let sight = Sight::new(seen, now);
-    let Some(live) = app.heading() else {
-        return WayBack::None { why: "nothing has the traffic yet".to_owned() };
-    };
     if let Some(moving) = app.moving().filter(|moving| !moving.has_shifted() && !moving.is_undoing())
         && goes_back(app).is_none()
         && !is_behind_a_shift(app, moving)
     {
         return WayBack::Abort { release: moving.id };
     }
+    let Some(live) = app.heading() else {
+        return WayBack::None { why: "nothing has the traffic yet".to_owned() };
+    };
     if let Some(last) = goes_back(app).or_else(|| gone_back(app).filter(|_| app.moving().is_none())) {
         let way = match last.stage().filter(|_| !last.has_shifted()) {
             Some(stage) => {

@@ -106,8 +106,12 @@ fn has_let_go(turn: &Turn<'_>, slot: Slot, name: &ProcessName, way: Handover) ->
     let ordered = turn.app.working.filter(|_| is_moving(&turn.app) && turn.occupant(slot).is_some());
     let stale = ordered.is_some_and(|working| platform.at <= working.since);
     let mut of_it = turn.sight.in_slot(slot).filter(|seen| seen.process == *name);
+    // One by lease runs on and does nothing: where the handover is another one from now on, that is as good as gone.
+    let stands_by = |seen: &InstanceSeen| {
+        seen.role == Role::Standby && handover_of(&turn.app, name, seen.revision) == Some(Handover::Lease)
+    };
     match way {
-        Handover::StopFirst => planted!(turn, BothWorkersInStopFirst) || (!stale && of_it.next().is_none()),
+        Handover::StopFirst => planted!(turn, BothWorkersInStopFirst) || (!stale && of_it.all(stands_by)),
         Handover::StartFirst => !stale && of_it.next().is_none(),
         Handover::Drain => !stale && of_it.all(is_stopping),
         Handover::Lease => planted!(turn, LeaseGivenEarly) || (!stale && of_it.all(|seen| seen.role == Role::Standby)),

@@ -8,6 +8,8 @@ use switchover_model::record::Record;
 use switchover_model::view::StatusView;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
+use hyper::StatusCode;
+
 use crate::daemon::{Daemon, Stream, Trouble};
 use crate::failure::Failure;
 use crate::sse::Events;
@@ -75,6 +77,8 @@ impl Follow {
                     sleep_until(self.retry_at).await;
                     match self.open().await {
                         Ok(()) => continue,
+                        // Too many follow it now: a place becomes free. What was asked for goes on meanwhile.
+                        Err(trouble @ Trouble::Answered(StatusCode::TOO_MANY_REQUESTS, _)) => trouble,
                         Err(trouble @ Trouble::Answered(..)) => return Err(self.daemon.failure(trouble)),
                         Err(trouble) => trouble,
                     }

@@ -111,7 +111,8 @@ impl Eyes {
         let gap = self.looked_at.map(|looked_at| at.since(looked_at).to_std());
         // Who can not see the sessions of others knows nothing of them.
         let is_whole = observed.sees_all && gap.is_some_and(|gap| gap <= LONGEST_GAP);
-        self.watched_since = if is_whole { self.watched_since } else { observed.sees_all.then_some(at) };
+        let so_far = self.watched_since.filter(|_| is_whole);
+        self.watched_since = so_far.or(observed.sees_all.then_some(at));
         self.looked_at = Some(at);
         for session in &observed.sessions {
             self.used.insert(session.version.as_str().to_owned(), at);

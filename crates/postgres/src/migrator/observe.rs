@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use switchover_migration::{Ident, change::older_writes};
-use switchover_model::Problem;
+use switchover_model::{Problem, Span};
 
 use super::{MigrateError, Migrator};
 use crate::error::unexpected;
@@ -101,7 +101,10 @@ impl InTheWay {
     pub fn problem(&self) -> Problem {
         let mut says: Vec<String> = self.sessions.iter().map(ToString::to_string).collect();
         if let Some((name, seconds)) = &self.wrote {
-            says.push(format!("a version older than {name} wrote {seconds:.0} s ago"));
+            says.push(format!(
+                "a version older than {name} wrote {} ago",
+                Span::from_micros((seconds.max(0.0) * 1e6) as u64).rounded()
+            ));
         }
         let cause = format!("an older version is in use: {}.", says.join("; "));
         Problem::new(

@@ -95,6 +95,22 @@ fn a_lease_is_given_when_the_old_worker_let_go_of_it() {
 }
 
 #[test]
+fn a_worker_whose_handover_was_or_becomes_a_lease_moves_both_ways() {
+    use Handover::{Drain, Lease, StartFirst, StopFirst};
+    let changes = [StopFirst, StartFirst, Drain].map(|other| [(Lease, other), (other, Lease)]);
+    for (before, after) in changes.into_iter().flatten() {
+        let mut bed = Bed::with_v1_live(file_with_worker(before));
+        bed.file = file_with_worker(after);
+        bed.deploy("v2");
+        let [(old, _), new] = workers(&mut bed);
+        assert_eq!((old, new, bed.stage()), (0, (1, 1), Some(Stage::Bake)), "{before:?} to {after:?}");
+        bed.command(Command::Rollback { to: None, release: None, detach: false }).unwrap();
+        let [old, (new, _)] = workers(&mut bed);
+        assert_eq!((old, new), ((1, 1), 0), "{after:?} back to {before:?}");
+    }
+}
+
+#[test]
 fn a_worker_that_never_works_takes_the_traffic_back_with_it() {
     let mut bed = Bed::with_v1_live(file_with_worker(Handover::StopFirst));
     bed.boots_forever = true;

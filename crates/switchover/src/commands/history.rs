@@ -8,7 +8,7 @@ use crate::failure::{Done, Failure};
 use crate::say;
 use crate::show::{self, moment};
 
-/// Show the releases of an app, newest first
+/// Show the releases of an app, newest first; with --json oldest first
 #[derive(Debug, clap::Args)]
 pub(crate) struct History {
     /// Check instead that the journal is as it was written: every record's hash follows from the one before

@@ -37,7 +37,7 @@ pub(crate) fn tree(release: &ReleaseView, has_schema: bool, now: Timestamp, pace
         lines.extend(to_come.map(|stage| format!("  {} {stage}", style("·").dim())));
     }
     if let Some(waiting) = &release.waiting
-        && release.outcome.is_none()
+        && release.settled_at.is_none()
     {
         lines.push(format!("  {} {waiting}", style("waits:").yellow()));
     }

@@ -49,8 +49,13 @@ pub(crate) fn picture(status: &StatusView, frame: &Frame<'_>) -> Vec<String> {
     }
     lines.push(way_back(&status.way_back, frame));
     if let Some(preview) = &status.preview {
-        let slot = preview.slot.map_or_else(|| "nothing now".to_owned(), |slot| slot.to_string());
-        lines.push(format!("preview of {slot}: host {}, header X-Switchover-Preview: {}", preview.host, preview.token));
+        // The token is shown where it opens something.
+        lines.push(match preview.slot {
+            Some(slot) => {
+                format!("preview of {slot}: host {}, header X-Switchover-Preview: {}", preview.host, preview.token)
+            }
+            None => format!("preview of nothing now: host {}", preview.host),
+        });
     }
     for note in &status.notes {
         lines.push(format!("{} {}: {} {}", style("note:").yellow(), note.code, note.cause, note.next));

@@ -77,7 +77,7 @@ impl Plain {
         }
         if release.waiting != self.waiting {
             self.waiting.clone_from(&release.waiting);
-            if let (Some(waiting), None) = (&self.waiting, &release.outcome) {
+            if let (Some(waiting), None) = (&self.waiting, &release.settled_at) {
                 lines.push(format!("{}: waits: {}", self.begin, say::printable(waiting)));
                 lines.extend(gate.iter().map(|line| format!("{}: {line}", self.begin)));
             }

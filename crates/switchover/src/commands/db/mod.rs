@@ -21,7 +21,7 @@ use serde::Serialize;
 use switchover_migration::plan::OldRows;
 use switchover_migration::{Ident, Migration};
 use switchover_model::view::SCHEMA_VERSION;
-use switchover_postgres::{Applied, Migrator, Progress, Settings};
+use switchover_postgres::{Applied, Migrator, Phase, Progress, Settings};
 
 use failed::{failed, failed_in};
 use pacing::Pacing;
@@ -261,6 +261,9 @@ fn tell_done(shared: &Shared, done: &[Applied]) {
     for applied in done {
         let version = applied.version_schema.as_str();
         match &applied.restorable_until {
+            _ if applied.phase == Phase::Undone => {
+                say::line(format_args!("{} is undone; its version, schema {version}, is gone", applied.name));
+            }
             Some(until) => say::line(format_args!(
                 "{} is {}; its version is schema {version}; what was put aside can be restored until {until} at least",
                 applied.name,

@@ -2,6 +2,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 use switchover_migration::{Migration, directory};
+use switchover_model::Span;
 use switchover_model::view::SCHEMA_VERSION;
 use switchover_postgres::{Applied, Observation, Phase, Session, Use};
 
@@ -176,7 +177,10 @@ fn tell(migration: &MigrationView) {
         line.push_str(&format!(", {} of {} steps done", migration.steps_done, migration.steps));
     }
     if let Some(seconds) = migration.older_wrote_seconds_ago {
-        line.push_str(&format!(", an older version wrote {seconds:.0} s ago"));
+        line.push_str(&format!(
+            ", an older version wrote {} ago",
+            Span::from_micros((seconds.max(0.0) * 1e6) as u64).rounded()
+        ));
     }
     match (migration.applied.phase, &migration.applied.restorable_until) {
         (_, Some(until)) => line.push_str(&format!(", can be restored until {until} at least")),
