@@ -222,10 +222,9 @@ pub(crate) fn awaits_restore_point(release: &Release) -> bool {
 
 /// The goal that detaches what stands in the old revision's way, while a release whose database fails is undone.
 pub(crate) fn detach(turn: &Turn<'_>, release: &Release) -> Option<SchemaGoal> {
-    let undoing = release.undoing.as_ref().filter(|undoing| undoing.detach && release.is_open())?;
+    release.undoing.as_ref().filter(|undoing| undoing.detach && release.is_open())?;
     let beside = release.from.filter(|_| release.has_shifted())?;
     needs(&turn.app, release.revision)?;
-    let _ = undoing;
     if turn.app.has_framework(release.revision) {
         // A framework keeps nothing in step that could be detached.
         return None;
