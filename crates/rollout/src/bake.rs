@@ -108,8 +108,8 @@ fn is_proven(turn: &Turn<'_>, id: ReleaseId, slot: Slot, revision: RevisionId, l
     }
     let Some(release) = turn.release(id) else { return false };
     let blind = release.blind.as_micros();
-    let unseen = schema::unknown_invariant(turn).is_some();
-    if unseen || turn.fitness(slot, revision) != Fitness::Whole || blind > length.as_micros() / limits::BLIND_PART {
+    let holds = schema::unknown_invariant(turn).or_else(|| schema::broken_invariant(turn)).is_none();
+    if !holds || turn.fitness(slot, revision) != Fitness::Whole || blind > length.as_micros() / limits::BLIND_PART {
         return false;
     }
     let routed = turn

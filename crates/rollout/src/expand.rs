@@ -7,12 +7,18 @@ use switchover_model::{Problem, ReleaseId};
 
 use crate::release::Release;
 use crate::turn::Turn;
-use crate::{attempts, framework, limits, schema, slots, wait};
+use crate::{attempts, framework, limits, schema, slots, unseen, wait};
 
 pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId) {
     let Some(release) = turn.release(id).cloned() else { return };
     let Some(wanted) = schema::needs(&turn.app, release.revision).cloned() else { return slots::claim(turn, id) };
     let Some(seen) = turn.sight.schema else {
+        if unseen::may_be_passed(turn, &release) {
+            if unseen::is_passed(turn, id) {
+                leave(turn, id);
+            }
+            return;
+        }
         if turn.waited_out(id, wait::SCHEMA, limits::UNKNOWN) {
             let cause = format!("the database could not be asked for {}.", limits::UNKNOWN);
             let next = "See the daemon's log and `switchover db status` for why, then deploy again.";
@@ -21,10 +27,7 @@ pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId) {
         return;
     };
     if schema::obstacle(turn, release.revision).is_none() {
-        if attempts::hooks_passed(turn, id, Stage::Expand) {
-            slots::claim(turn, id);
-        }
-        return;
+        return leave(turn, id);
     }
     if turn.is_held(id) {
         return;
@@ -48,6 +51,13 @@ pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId) {
         let next =
             "Look with `switchover db status` what holds it up; what was done stays, and the next deploy goes on.";
         turn.undo(id, Problem::new("EXPAND-TIMED-OUT", cause, next));
+    }
+}
+
+/// The schema is no obstacle: its hooks, then its slot.
+fn leave(turn: &mut Turn<'_>, id: ReleaseId) {
+    if attempts::hooks_passed(turn, id, Stage::Expand) {
+        slots::claim(turn, id);
     }
 }
 

@@ -1,13 +1,15 @@
 //! What each record makes of an app. Total: a record that does not fit (which only a foreign hand could have written)
 //! changes as little as it can, and never fails.
 
+use std::collections::BTreeSet;
+
 use sha2::{Digest as _, Sha256};
 use switchover_model::config::AppConfig;
 use switchover_model::record::{Actor, Attempt, AttemptId, AttemptResult, Event, Record};
 use switchover_model::release::{Command, Outcome, Stage};
 use switchover_model::seam::RoutesGoal;
 use switchover_model::view::StageState;
-use switchover_model::{AppName, ReleaseId, RevisionId, Slot, Span, Timestamp};
+use switchover_model::{AppName, Problem, ReleaseId, RevisionId, Slot, Span, Timestamp};
 
 use crate::app::{App, Draining, KnownDrift, KnownKey, Note, RevisionState, RoutesState, SlotState, Stopping, Working};
 use crate::limits;
@@ -77,6 +79,9 @@ impl App {
                     dips: 0,
                     blind: Span::ZERO,
                     restore_point: None,
+                    schema_lacks: false,
+                    contract_begun: false,
+                    noted: BTreeSet::new(),
                     outcome: None,
                     concluded_at: None,
                     settled_at: None,
@@ -195,12 +200,7 @@ impl App {
                 let surplus = self.drifts.len().saturating_sub(limits::REMEMBERED_DRIFTS);
                 self.drifts.drain(..surplus);
             }
-            Event::Noted { release, problem } => {
-                self.notes.push_back(Note { at, release: *release, problem: problem.clone() });
-                while self.notes.len() > limits::REMEMBERED_NOTES {
-                    self.notes.pop_front();
-                }
-            }
+            Event::Noted { release, problem } => self.note(*release, problem, at),
             Event::RouterRestarted { .. } => {}
         }
     }
@@ -216,6 +216,16 @@ impl App {
                 let note = attempt_note(&state.what, release.config.as_ref().or(policy), result, took);
                 release.note(note);
             }
+        }
+    }
+
+    fn note(&mut self, release: Option<ReleaseId>, problem: &Problem, at: Timestamp) {
+        if let Some(release) = self.releases.iter_mut().find(|known| Some(known.id) == release) {
+            release.noted.insert(problem.code.clone());
+        }
+        self.notes.push_back(Note { at, release, problem: problem.clone() });
+        while self.notes.len() > limits::REMEMBERED_NOTES {
+            self.notes.pop_front();
         }
     }
 
@@ -264,6 +274,7 @@ impl App {
                 note: None,
             });
             release.slot = slot.or(release.slot);
+            release.schema_lacks = false;
             release.wait_for(None, at);
             revision = Some(release.revision);
         });

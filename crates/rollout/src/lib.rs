@@ -39,6 +39,7 @@ mod sight;
 mod slots;
 mod turn;
 mod undo;
+mod unseen;
 mod verify;
 pub mod view;
 mod wait;

@@ -73,6 +73,8 @@ pub const INVARIANT_MAX_AGE: Span = Span::from_secs(60);
 pub const RESTORE_POINT: Span = Span::from_secs(10);
 /// How long a rollback waits for what stands in its way to be detached.
 pub const DETACH: Span = Span::from_secs(5);
+/// How long a way back waits for a schema that can not be seen: it is urgent, and the users may wait as long.
+pub const SCHEMA_UNSEEN: Span = Span::from_secs(5);
 /// How long an expand or a contract may take where no file says how long.
 pub const EXPAND: Span = Span::from_secs(24 * 3600);
 /// How often a migration may meet its backfill's bound: a release brings several tables and migrations.

@@ -70,11 +70,15 @@ pub enum Bug {
     InvariantLooksAway,
     /// A contract begins while the old revision is still in use.
     ContractInUse,
+    /// A broken invariant undoes a way back.
+    InvariantUndoesReturn,
+    /// A schema that can not be seen is passed on the way back, whatever the records tell of it.
+    UnseenServes,
 }
 
 impl Bug {
     /// Every planted mistake.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 35] = [
         Self::RouteBeforeHealthy,
         Self::HalfScale,
         Self::UnknownIsHealthy,
@@ -108,5 +112,7 @@ impl Bug {
         Self::SchemaIgnored,
         Self::InvariantLooksAway,
         Self::ContractInUse,
+        Self::InvariantUndoesReturn,
+        Self::UnseenServes,
     ];
 }

@@ -1,6 +1,6 @@
 //! One release as its records tell it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use switchover_model::config::AppConfig;
@@ -64,6 +64,15 @@ pub struct Release {
     /// The restore point that was set before its switch.
     #[serde(default)]
     pub restore_point: Option<RestorePoint>,
+    /// The schema was seen not to serve its revision, and not seen otherwise since.
+    #[serde(default)]
+    pub schema_lacks: bool,
+    /// Its contract was told to go on once: some of it may be done.
+    #[serde(default)]
+    pub contract_begun: bool,
+    /// The codes of what people were told of it.
+    #[serde(default)]
+    pub noted: BTreeSet<String>,
     /// Its outcome.
     pub outcome: Option<Outcome>,
     /// When it got it.
@@ -210,8 +219,11 @@ impl Release {
         if let Some(before) = before.filter(|before| before.reason == wait::EVIDENCE) {
             self.blind = Span::from_micros(self.blind.as_micros().saturating_add(at.since(before.since).as_micros()));
         }
-        if reason.as_deref() == Some(wait::RECOVERY) {
-            self.dips += 1;
+        match reason.as_deref() {
+            Some(wait::RECOVERY) => self.dips += 1,
+            Some(wait::EXPAND | wait::CONTRACT_FIRST | wait::SCHEMA_SERVES) => self.schema_lacks = true,
+            Some(wait::CONTRACT) => self.contract_begun = true,
+            Some(_) | None => {}
         }
         self.waiting = reason.map(|reason| WaitingFor { reason, since: at });
     }

@@ -10,7 +10,10 @@ use switchover_model::{Problem, ReleaseId, RevisionId, Slot};
 use crate::app::App;
 use crate::release::Release;
 use crate::turn::{Turn, planted};
-use crate::{framework, limits, wait};
+use crate::{framework, limits, unseen, wait};
+
+/// Why nothing is known of the schema.
+const UNASKED: &str = "the database could not be asked";
 
 /// What `revision` needs of the schema; nothing when it has no database.
 pub(crate) fn needs(app: &App, revision: RevisionId) -> Option<&RevisionSchema> {
@@ -126,8 +129,15 @@ pub(crate) fn lets_shift(turn: &mut Turn<'_>, id: ReleaseId) -> bool {
     if planted!(turn, SchemaIgnored) {
         return true;
     }
+    let passes = turn.release(id).is_some_and(|release| unseen::may_be_passed(turn, release));
     let why = match turn.sight.schema {
-        None => Some("the database could not be asked".to_owned()),
+        None if passes => {
+            if !unseen::is_passed(turn, id) {
+                return false;
+            }
+            None
+        }
+        None => Some(UNASKED.to_owned()),
         Some(_) => obstacle(turn, revision),
     };
     if let Some(why) = why {
@@ -142,10 +152,13 @@ pub(crate) fn lets_shift(turn: &mut Turn<'_>, id: ReleaseId) -> bool {
 }
 
 /// Whether each invariant was found to hold a moment ago. A broken one undoes the release, and so does one of which
-/// nothing is known for too long.
+/// nothing is known for too long; neither holds up a way back.
 fn data_holds(turn: &mut Turn<'_>, id: ReleaseId) -> bool {
     if is_broken(turn, id) {
         return false;
+    }
+    if turn.release(id).is_some_and(unseen::is_way_back) {
+        return true;
     }
     let unknown = unknown_invariant(turn);
     let Some((name, why)) = unknown else { return true };
@@ -176,21 +189,34 @@ fn seen_invariant<'a>(turn: &Turn<'a>, name: &str) -> Option<&'a InvariantSeen> 
     turn.sight.schema?.invariants.iter().filter(fresh).find(|seen| seen.name == name)
 }
 
-/// Undoes the release when an invariant is seen to be broken; what keeps the versions in step is detached first.
+/// The first invariant that is seen to be broken, and by which rows.
+pub(crate) fn broken_invariant(turn: &Turn<'_>) -> Option<(String, String)> {
+    let rules = rules(&turn.app)?;
+    rules.invariants.iter().find_map(|rule| match &seen_invariant(turn, &rule.name)?.found {
+        Found::Broken { keys } => Some((rule.name.clone(), keys.join(", "))),
+        Found::Holds | Found::Unknown { .. } => None,
+    })
+}
+
+/// Undoes the release when an invariant is seen to be broken; what keeps the versions in step is detached first. On a way
+/// back people are told: undoing it would lead to the release that most likely broke it.
 pub(crate) fn is_broken(turn: &mut Turn<'_>, id: ReleaseId) -> bool {
+    const CODE: &str = "INVARIANT-BROKEN";
     if planted!(turn, InvariantLooksAway) {
         return false;
     }
-    let Some(rules) = rules(&turn.app).cloned() else { return false };
-    let broken = rules.invariants.iter().find_map(|rule| match &seen_invariant(turn, &rule.name)?.found {
-        Found::Broken { keys } => Some((rule.name.clone(), keys.clone())),
-        Found::Holds | Found::Unknown { .. } => None,
-    });
-    let Some((name, keys)) = broken else { return false };
-    let cause = format!("the invariant \"{name}\" is broken by the rows {}.", keys.join(", "));
+    let Some((name, rows)) = broken_invariant(turn) else { return false };
+    let cause = format!("the invariant \"{name}\" is broken by the rows {rows}.");
+    if turn.release(id).is_some_and(unseen::is_way_back) && !planted!(turn, InvariantUndoesReturn) {
+        let told = turn.release(id).is_some_and(|release| release.noted.contains(CODE));
+        if !told {
+            let next = "Look at these rows and mend them; the way back goes on.";
+            turn.record(Event::Noted { release: Some(id), problem: Problem::new(CODE, cause, next) });
+        }
+        return false;
+    }
     let next = "Look at these rows; mend them and what made them, then deploy again.";
-    let cause = Problem::new("INVARIANT-BROKEN", cause, next);
-    turn.record(Event::Undoing { release: id, cause: Some(cause), detach: true });
+    turn.record(Event::Undoing { release: id, cause: Some(Problem::new(CODE, cause, next)), detach: true });
     true
 }
 
@@ -204,14 +230,19 @@ fn restore_point_is_set(turn: &mut Turn<'_>, id: ReleaseId) -> bool {
     let point = turn.sight.schema.and_then(|seen| seen.restore_points.get(&id)).cloned();
     let point = match point {
         Some(point) => point,
+        // Only a way back comes here without a look at the schema.
+        None if turn.sight.schema.is_none() => not_set(UNASKED.to_owned()),
         None if turn.waited_out(id, wait::RESTORE_POINT, limits::RESTORE_POINT) => {
-            let why_not = format!("it was not seen to be set within {}", limits::RESTORE_POINT);
-            RestorePoint { name: String::new(), lsn: None, why_not: Some(why_not) }
+            not_set(format!("it was not seen to be set within {}", limits::RESTORE_POINT))
         }
         None => return false,
     };
     turn.record(Event::Marked { release: id, point });
     true
+}
+
+fn not_set(why_not: String) -> RestorePoint {
+    RestorePoint { name: String::new(), lsn: None, why_not: Some(why_not) }
 }
 
 /// Whether the release waits for its restore point now.

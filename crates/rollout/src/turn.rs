@@ -14,6 +14,8 @@ use crate::sight::{Fitness, Sight};
 
 pub(crate) struct Turn<'a> {
     pub(crate) app: App,
+    /// The releases that were settled before this decision.
+    pub(crate) archive: &'a [Release],
     pub(crate) sight: Sight<'a>,
     pub(crate) now: Timestamp,
     pub(crate) drafts: Vec<Draft>,
@@ -38,9 +40,10 @@ macro_rules! planted {
 pub(crate) use planted;
 
 impl<'a> Turn<'a> {
-    pub(crate) fn new(app: &App, seen: &'a Seen, now: Timestamp) -> Self {
+    pub(crate) fn new(app: &'a App, seen: &'a Seen, now: Timestamp) -> Self {
         Self {
             app: app.working_copy(),
+            archive: &app.archive,
             sight: Sight::new(seen, now),
             now,
             drafts: Vec::new(),
@@ -71,6 +74,11 @@ impl<'a> Turn<'a> {
 
     pub(crate) fn release(&self, id: ReleaseId) -> Option<&Release> {
         self.app.release(id)
+    }
+
+    /// Every remembered release, settled or not, in no order.
+    pub(crate) fn remembered(&self) -> impl Iterator<Item = &Release> {
+        self.archive.iter().chain(&self.app.archive).chain(&self.app.releases)
     }
 
     /// The slot and revision of a release that has entered provision.

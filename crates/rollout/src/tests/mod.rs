@@ -6,6 +6,7 @@ mod framework;
 mod lasting;
 mod rollbacks;
 mod schema;
+mod schema_back;
 mod schema_bed;
 mod shown;
 mod stages;

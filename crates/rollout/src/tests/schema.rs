@@ -24,7 +24,7 @@ fn bed() -> Bed {
 }
 
 /// Since when nothing of an older version is used; nothing: it is used all the time.
-fn quiet_since(bed: &mut Bed, since: Option<u64>) {
+pub(super) fn quiet_since(bed: &mut Bed, since: Option<u64>) {
     bed.old_is_used = since.is_none();
     if let Some(schema) = &mut bed.seen.schema {
         schema.watched_since = Some(Timestamp::default());
@@ -237,7 +237,7 @@ fn a_database_that_can_not_be_asked_forbids_the_way_forward_and_no_way_back() {
     assert_eq!(bed.served().unwrap().1, RevisionId(1));
 }
 
-fn with_invariant(found: Found) -> Bed {
+pub(super) fn with_invariant(found: Found) -> Bed {
     let mut file = file_with_database();
     let rule = Invariant { name: "users".into(), query: "SELECT 1".into(), timeout: Span::from_secs(5) };
     file.database.as_mut().unwrap().invariants = vec![rule];
@@ -250,7 +250,7 @@ fn with_invariant(found: Found) -> Bed {
     bed
 }
 
-fn find(bed: &mut Bed, found: Found) {
+pub(super) fn find(bed: &mut Bed, found: Found) {
     let at = bed.now;
     bed.seen.schema.as_mut().unwrap().invariants = vec![InvariantSeen { name: "users".into(), at, found }];
 }

@@ -45,6 +45,9 @@ pub(crate) struct Entry {
     pub(crate) config: Option<AppConfig>,
 }
 
+/// What a release waits for, in the words of its records.
+pub(crate) const FOR_INVARIANTS: &str = "the database's invariants to be seen to hold";
+
 /// Everything so far.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Book {

@@ -69,7 +69,10 @@ impl World {
             Fault::SchemaUnknown => self.knobs.schema_unknown_until = until,
             Fault::SchemaFails => self.schema.trouble.fails_until = until,
             Fault::OldSession => self.schema.trouble.used_until = until,
-            Fault::InvariantBroken => self.schema.trouble.broken_until = until,
+            Fault::InvariantBroken => {
+                self.schema.trouble.broken_until = until;
+                self.schema.trouble.is_slow = self.dice.chance(300);
+            }
             Fault::SchemaEdited => self.edit_schema(),
             Fault::RevisionSick => self.knobs.sick_revision = true,
             Fault::RevisionFallsSick => self.fall_sick(),

@@ -1,7 +1,7 @@
 //! The schema of the world's database: migrations are expanded, contracted, taken back and brought back one step after the
 //! other, as the real ones are, and stay as they are when the controller ends in the middle.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use switchover_migration::road::{Road, Step};
 use switchover_model::config::Database;
@@ -22,6 +22,8 @@ pub(crate) struct Trouble {
     pub(crate) fails_until: u64,
     pub(crate) used_until: u64,
     pub(crate) broken_until: u64,
+    /// While an invariant would be broken, it gives no answer in time.
+    pub(crate) is_slow: bool,
 }
 
 /// What is being done.
@@ -45,6 +47,8 @@ pub(crate) struct Schema {
     pub(crate) trouble: Trouble,
     /// A work failed because of the trouble, since this was asked last.
     pub(crate) has_failed: bool,
+    /// Migrations that somebody took back by hand.
+    pub(crate) undone_by_hand: BTreeSet<String>,
     names: u32,
 }
 
@@ -119,7 +123,11 @@ impl Schema {
 
     pub(crate) fn observe(&self, rules: &Database, now: u64) -> SchemaSeen {
         let at = Timestamp::from_micros(now);
-        let found = |broken: bool| if broken { Found::Broken { keys: vec!["17".to_owned()] } } else { Found::Holds };
+        let found = |broken: bool| match (broken, self.trouble.is_slow) {
+            (false, _) => Found::Holds,
+            (true, false) => Found::Broken { keys: vec!["17".to_owned()] },
+            (true, true) => Found::Unknown { why: "It took too long.".to_owned() },
+        };
         SchemaSeen {
             at,
             migrations: self.known.clone(),
@@ -197,6 +205,7 @@ impl Schema {
         let name = newest.id.name.clone();
         self.rest();
         self.known.retain(|seen| seen.id.name != name);
+        self.undone_by_hand.insert(name.clone());
         Some(name)
     }
 

@@ -37,13 +37,13 @@ impl World {
                 let known = self.book.releases.contains_key(release);
                 known.then_some(("a release is opened once", String::new()))
             }
+            Event::Waiting { release, reason } => self.broken_by_waiting(*release, reason),
+            Event::Undoing { release, cause, .. } => self.broken_by_undoing(*release, cause.as_ref()),
             Event::AttemptEnded { .. }
             | Event::Commanded { .. }
-            | Event::Waiting { .. }
             | Event::Sealed { .. }
             | Event::Marked { .. }
             | Event::HandedOver { .. }
-            | Event::Undoing { .. }
             | Event::Stopped { .. }
             | Event::Drifted { .. }
             | Event::Noted { .. }
@@ -82,7 +82,7 @@ impl World {
             return self.broken_by_provisioning(entry, slot);
         }
         if stage == Stage::Shift
-            && let Some(broken) = self.broken_by_shift_of_schema(entry.revision)
+            && let Some(broken) = self.broken_by_shift_of_schema(entry)
         {
             return Some(broken);
         }

@@ -4,13 +4,20 @@ use switchover_model::release::Outcome;
 use switchover_model::revision::RevisionSchema;
 use switchover_model::schema::{Found, SchemaGoal};
 use switchover_model::seam::Seen;
-use switchover_model::{ReleaseId, RevisionId};
+use switchover_model::{Problem, ReleaseId, RevisionId};
 use switchover_rollout::Decision;
 
+use super::book::{Entry, FOR_INVARIANTS};
 use super::schema::{is_left_to, not_in_step, unserved};
 use super::state::World;
 use switchover_model::record::Event;
 use switchover_model::release::{ReleaseKind, Stage};
+
+const NO_HINDRANCE: &str = "invariants are in nobody's way back";
+
+fn is_way_back(entry: &Entry) -> bool {
+    matches!(entry.kind, ReleaseKind::Return { .. })
+}
 
 impl World {
     pub(crate) fn schema_of(&self, revision: RevisionId) -> Option<RevisionSchema> {
@@ -24,11 +31,22 @@ impl World {
         }
         for revision in self.serving_or_warm() {
             let Some(wanted) = self.schema_of(revision) else { continue };
-            let why = self.framework.unserved(revision).or_else(|| unserved(&self.schema.known, &wanted));
-            if let Some(why) = why {
+            if let Some(why) = self.unserved(revision, &wanted) {
                 self.violate("who serves can run on the schema", || format!("{revision}: {why}"));
             }
         }
+    }
+
+    /// Why it can not go on running, where that is not what somebody's hand took away while the schema could not be seen.
+    fn unserved(&self, revision: RevisionId, wanted: &RevisionSchema) -> Option<String> {
+        let went_back = self.book.releases.values().any(|entry| entry.revision == revision && is_way_back(entry));
+        let is_excused = went_back && self.is_undone_by_hand(wanted);
+        let why = unserved(&self.schema.known, wanted).filter(|_| !is_excused);
+        self.framework.unserved(revision).or(why)
+    }
+
+    fn is_undone_by_hand(&self, wanted: &RevisionSchema) -> bool {
+        wanted.migrations.iter().any(|id| self.schema.undone_by_hand.contains(&id.name))
     }
 
     /// Who has the traffic, or is kept warm to get it back.
@@ -39,8 +57,7 @@ impl World {
         let live = self.router.whole_arm().map(|arm| arm.revision);
         let warm = self.book.releases.values().filter(|entry| {
             let kept = entry.slot.is_some_and(|slot| {
-                let taken =
-                    |other: &super::book::Entry| other.release > entry.release && other.slot == Some(slot.other());
+                let taken = |other: &Entry| other.release > entry.release && other.slot == Some(slot.other());
                 !self.book.emptying.contains(&slot.other()) && !self.book.releases.values().any(taken)
             });
             let succeeded = matches!(entry.outcome, None | Some(Outcome::Succeeded { .. }));
@@ -89,7 +106,31 @@ impl World {
         }
     }
 
-    /// A broken invariant undoes the release that moved the traffic.
+    /// No way back waits for invariants.
+    pub(crate) fn broken_by_waiting(&self, release: ReleaseId, reason: &str) -> Option<(&'static str, String)> {
+        let entry = self.book.releases.get(&release)?;
+        (reason == FOR_INVARIANTS && is_way_back(entry)).then_some((NO_HINDRANCE, "it waits".to_owned()))
+    }
+
+    /// No way back is undone by what the release before it did to the data.
+    pub(crate) fn broken_by_undoing(
+        &self,
+        release: ReleaseId,
+        cause: Option<&Problem>,
+    ) -> Option<(&'static str, String)> {
+        let entry = self.book.releases.get(&release)?;
+        let code = &cause?.code;
+        let (wanted, live) = (self.schema_of(entry.revision)?, self.book.heading().map(|(_, live)| live));
+        let live = live.and_then(|live| self.schema_of(live));
+        // Where there are none it may be a framework that has them, and it knows by itself what it has taken away.
+        let is_as_live = !wanted.migrations.is_empty() && live.is_some_and(|live| live.migrations == wanted.migrations);
+        if code == "DATABASE-UNKNOWN" && is_way_back(entry) && is_as_live && !self.is_undone_by_hand(&wanted) {
+            return Some(("a database that can not be asked is in nobody's way back", String::new()));
+        }
+        (is_way_back(entry) && code.starts_with("INVARIANT-")).then(|| (NO_HINDRANCE, code.clone()))
+    }
+
+    /// A broken invariant undoes the release that moved the traffic, unless that is the way back.
     pub(crate) fn watch_invariants(&mut self, seen: &Seen, decision: &Decision) {
         let Some(rules) = self.book.config.as_ref().and_then(|config| config.database.as_ref()) else { return };
         let Some(schema) = seen.schema.as_ref().filter(|schema| schema.at == self.moment()) else { return };
@@ -103,7 +144,7 @@ impl World {
         let exposed = self.book.releases.values().find(|entry| {
             let moved = matches!(entry.stage, Stage::Shift | Stage::Bake);
             let needs = self.schema_of(entry.revision).is_some();
-            entry.outcome.is_none() && !entry.undoing && moved && needs
+            entry.outcome.is_none() && !entry.undoing && moved && needs && !is_way_back(entry)
         });
         let Some(release) = exposed.map(|entry| entry.release) else { return };
         let leaves = decision.drafts.iter().any(|draft| match &draft.event {
@@ -115,14 +156,19 @@ impl World {
         }
     }
 
-    /// Why the schema that was seen does not let `release` take the traffic.
-    pub(crate) fn broken_by_shift_of_schema(&self, revision: RevisionId) -> Option<(&'static str, String)> {
-        let wanted = self.schema_of(revision)?;
+    /// Why the schema that was seen does not let the release take the traffic. Only a way back goes on unseen, and only to
+    /// what can run on the schema that is there.
+    pub(crate) fn broken_by_shift_of_schema(&self, entry: &Entry) -> Option<(&'static str, String)> {
+        let wanted = self.schema_of(entry.revision)?;
         let rule = "traffic goes to what the schema serves";
-        if let Some(why) = self.framework.unserved(revision) {
+        if let Some(why) = self.framework.unserved(entry.revision) {
             return Some((rule, why));
         }
         match &self.watch.seen.schema {
+            None if is_way_back(entry) => {
+                let why = not_in_step(&self.schema.known, &wanted).filter(|_| !self.is_undone_by_hand(&wanted));
+                why.map(|why| (rule, why))
+            }
             None => Some((rule, "the schema was not seen".to_owned())),
             Some(seen) => not_in_step(&seen.migrations, &wanted).map(|why| (rule, why)),
         }
@@ -132,8 +178,7 @@ impl World {
     pub(crate) fn check_schema(&mut self) {
         let Some((_, live)) = self.book.heading() else { return };
         let Some(wanted) = self.schema_of(live) else { return };
-        let why = self.framework.unserved(live).or_else(|| unserved(&self.schema.known, &wanted));
-        if let Some(why) = why {
+        if let Some(why) = self.unserved(live, &wanted) {
             self.violate("who serves can run on the schema", || format!("{live}: {why}"));
         }
         let newest = self.book.releases.values().next_back();
