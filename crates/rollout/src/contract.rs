@@ -150,7 +150,8 @@ fn wait_for_quiet(turn: &mut Turn<'_>, id: ReleaseId, who: &str) -> Contract {
     Contract::Work
 }
 
-/// Whether the backup that the app asks for was made for this contract, or none is asked for. Begins it.
+/// Whether the backup that the app asks for was made for this contract, or none is asked for. Begins it. One of before the
+/// contract was held up is none: it does not have what was written meanwhile.
 fn has_backup(turn: &mut Turn<'_>, id: ReleaseId) -> bool {
     let Some(backup) = schema::rules(&turn.app).and_then(|rules| rules.backup.clone()) else { return true };
     let Some(release) = turn.release(id) else { return false };
@@ -159,7 +160,12 @@ fn has_backup(turn: &mut Turn<'_>, id: ReleaseId) -> bool {
     let tried = u32::try_from(rounds.count()).unwrap_or(u32::MAX);
     let round = match last.as_ref().map(|last| (last.result.as_ref(), last.ended_at, &last.what)) {
         None => 0,
-        Some((Some(AttemptResult::Passed { .. }), _, _)) => return true,
+        Some((Some(AttemptResult::Passed { .. }), Some(ended_at), _)) => {
+            if release.is_undisturbed_since(ended_at) || planted!(turn, BackupOfBefore) {
+                return true;
+            }
+            tried
+        }
         Some((Some(_), Some(ended_at), _)) if turn.over(ended_at, limits::BACKUP_AGAIN) => tried,
         Some((_, _, Attempt::Backup { round })) => *round,
         Some((_, _, Attempt::Build { .. } | Attempt::Hook { .. } | Attempt::Migrate { .. })) => 0,

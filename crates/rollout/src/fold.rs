@@ -81,6 +81,7 @@ impl App {
                     restore_point: None,
                     schema_lacks: false,
                     contract_begun: false,
+                    disturbed_at: None,
                     noted: BTreeSet::new(),
                     outcome: None,
                     concluded_at: None,

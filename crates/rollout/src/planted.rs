@@ -74,11 +74,13 @@ pub enum Bug {
     InvariantUndoesReturn,
     /// A schema that can not be seen is passed on the way back, whatever the records tell of it.
     UnseenServes,
+    /// A contract rests on a backup of before its last interruption.
+    BackupOfBefore,
 }
 
 impl Bug {
     /// Every planted mistake.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 36] = [
         Self::RouteBeforeHealthy,
         Self::HalfScale,
         Self::UnknownIsHealthy,
@@ -114,5 +116,6 @@ impl Bug {
         Self::ContractInUse,
         Self::InvariantUndoesReturn,
         Self::UnseenServes,
+        Self::BackupOfBefore,
     ];
 }

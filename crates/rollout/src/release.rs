@@ -70,6 +70,9 @@ pub struct Release {
     /// Its contract was told to go on once: some of it may be done.
     #[serde(default)]
     pub contract_begun: bool,
+    /// When it last ended a wait other than a contract's for its backup and its work.
+    #[serde(default)]
+    pub disturbed_at: Option<Timestamp>,
     /// The codes of what people were told of it.
     #[serde(default)]
     pub noted: BTreeSet<String>,
@@ -191,6 +194,12 @@ impl Release {
         self.switches.iter().any(|switch| !switch.back)
     }
 
+    /// Nothing but its backup and its contract was waited for after `at`.
+    pub(crate) fn is_undisturbed_since(&self, at: Timestamp) -> bool {
+        let waits = self.waiting.as_ref().is_some_and(|waiting| !is_of_contract(&waiting.reason));
+        !waits && self.disturbed_at.is_none_or(|disturbed| disturbed <= at)
+    }
+
     /// Attempts whose end was not recorded.
     pub fn running_attempts(&self) -> impl Iterator<Item = &AttemptState> {
         self.attempts.iter().filter(|attempt| attempt.result.is_none())
@@ -216,6 +225,9 @@ impl Release {
 
     pub(crate) fn wait_for(&mut self, reason: Option<String>, at: Timestamp) {
         let before = self.waiting.take();
+        if before.as_ref().is_some_and(|before| !is_of_contract(&before.reason)) {
+            self.disturbed_at = Some(at);
+        }
         if let Some(before) = before.filter(|before| before.reason == wait::EVIDENCE) {
             self.blind = Span::from_micros(self.blind.as_micros().saturating_add(at.since(before.since).as_micros()));
         }
@@ -251,4 +263,9 @@ impl Release {
         self.paused = None;
         self.wait_for(None, at);
     }
+}
+
+/// Whether a wait for this is part of a contract that nothing holds up.
+fn is_of_contract(reason: &str) -> bool {
+    matches!(reason, wait::BACKUP | wait::CONTRACT)
 }

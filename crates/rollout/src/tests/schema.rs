@@ -2,7 +2,7 @@
 
 use expect_test::expect;
 use switchover_model::config::{Backup, Invariant};
-use switchover_model::record::AttemptResult;
+use switchover_model::record::{Attempt, AttemptResult};
 use switchover_model::release::{Command, Outcome};
 use switchover_model::schema::{Found, InvariantSeen, SchemaFailure, SchemaGoal};
 use switchover_model::seam::Phase;
@@ -319,6 +319,83 @@ fn a_contract_waits_for_a_backup_that_is_tried_again() {
     bed.attempts_hang = false;
     bed.pass(Span::from_secs(700));
     assert_eq!(bed.known(), "a contracted");
+}
+
+/// A contract that asks for a backup has begun and is not done.
+fn contracting() -> Bed {
+    let mut file = file_with_database();
+    file.database.as_mut().unwrap().backup =
+        Some(Backup { command: "./backup.sh".into(), timeout: Span::from_secs(60) });
+    let mut bed = Bed::new(file);
+    bed.deploy_with("v1", &[]);
+    quiet_since(&mut bed, Some(0));
+    bed.pass(Span::from_secs(3_600));
+    bed.deploy_with("v2", &["a"]);
+    bed.schema_stays = true;
+    bed.pass(Span::from_secs(3_600));
+    assert_eq!(bed.app.releases[0].waiting.as_ref().unwrap().reason, crate::wait::CONTRACT);
+    assert_eq!(backups(&bed), 1);
+    bed
+}
+
+fn backups(bed: &Bed) -> usize {
+    let attempts = bed.app.releases[0].attempts.iter();
+    attempts.filter(|attempt| matches!(attempt.what, Attempt::Backup { .. })).count()
+}
+
+/// The contract goes on with a backup of its own, and with no older one.
+fn goes_on_with_a_backup_of_now(mut bed: Bed) {
+    bed.schema_stays = false;
+    bed.pass(Span::from_secs(30));
+    assert_eq!((bed.known().as_str(), backups(&bed)), ("a expanded", 2));
+    let attempt = bed.running();
+    bed.end(attempt, AttemptResult::Passed { output: Vec::new() });
+    bed.run();
+    assert_eq!(bed.known(), "a contracted");
+}
+
+#[test]
+fn a_contract_that_waited_for_a_newer_release_is_preceded_by_another_backup() {
+    let mut bed = contracting();
+    bed.boots_forever = true;
+    bed.deploy_with("v3", &["a"]);
+    bed.attempts_hang = true;
+    assert_eq!(bed.app.releases[0].waiting.as_ref().unwrap().reason, crate::wait::NEWER);
+    bed.pass(Span::from_secs(20));
+    bed.command(Command::Abort { release: ReleaseId(3) }).unwrap();
+    goes_on_with_a_backup_of_now(bed);
+}
+
+#[test]
+fn a_contract_that_waited_for_its_database_is_preceded_by_another_backup() {
+    let mut bed = contracting();
+    bed.attempts_hang = true;
+    let schema = bed.seen.schema.take();
+    bed.pass(Span::from_secs(1_800));
+    bed.seen.schema = schema;
+    bed.set_now(bed.now);
+    goes_on_with_a_backup_of_now(bed);
+}
+
+#[test]
+fn a_backup_that_ends_while_the_old_version_is_used_again_is_not_the_last() {
+    let mut bed = contracting();
+    let schema = bed.seen.schema.take();
+    bed.pass(Span::from_secs(60));
+    bed.seen.schema = schema;
+    bed.attempts_hang = true;
+    bed.set_now(bed.now);
+    bed.run();
+    let attempt = bed.running();
+    quiet_since(&mut bed, None);
+    bed.pass(Span::from_secs(60));
+    bed.end(attempt, AttemptResult::Passed { output: Vec::new() });
+    bed.schema_stays = false;
+    bed.pass(Span::from_secs(60));
+    let now = bed.now.as_micros();
+    quiet_since(&mut bed, Some(now));
+    bed.pass(Span::from_secs(30));
+    assert_eq!((bed.known().as_str(), backups(&bed)), ("a expanded", 3));
 }
 
 #[test]

@@ -37,6 +37,8 @@ pub(crate) struct Entry {
     pub(crate) build_failed: bool,
     pub(crate) hooks_passed: BTreeSet<usize>,
     pub(crate) attempts: Vec<(Attempt, AttemptResult)>,
+    /// The backup that its contract asks for.
+    pub(crate) backup: Backup,
     /// Its routes were seen in force once.
     pub(crate) in_force: bool,
     /// A newer release was opened while it had no outcome.
@@ -45,7 +47,17 @@ pub(crate) struct Entry {
     pub(crate) config: Option<AppConfig>,
 }
 
+/// How the backup stands that a contract rests on; whatever else the release waits for makes it one of before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Backup {
+    None,
+    Awaited,
+    Made,
+}
+
 /// What a release waits for, in the words of its records.
+pub(crate) const FOR_BACKUP: &str = "a fresh backup";
+pub(crate) const FOR_CONTRACT: &str = "the schema to be left to the new revision";
 pub(crate) const FOR_INVARIANTS: &str = "the database's invariants to be seen to hold";
 
 /// Everything so far.
@@ -106,6 +118,7 @@ impl Book {
                         build_failed: false,
                         hooks_passed: BTreeSet::new(),
                         attempts: Vec::new(),
+                        backup: Backup::None,
                         in_force: false,
                         cut_short: false,
                         config: self.config.clone(),
@@ -193,14 +206,23 @@ impl Book {
                 self.emptied.insert(*slot);
             }
             Event::Noted { release, .. } => self.noted.extend(*release),
-            Event::Waiting { .. }
-            | Event::Marked { .. }
+            Event::Waiting { release, reason } => self.waiting(*release, reason),
+            Event::Marked { .. }
             | Event::Migrated { .. }
             | Event::HandedOver { .. }
             | Event::Drained { .. }
             | Event::Drifted { .. }
             | Event::RouterRestarted { .. } => {}
         }
+    }
+
+    fn waiting(&mut self, release: ReleaseId, reason: &str) {
+        let Some(entry) = self.releases.get_mut(&release) else { return };
+        entry.backup = match (reason, entry.backup) {
+            (FOR_BACKUP, Backup::None) => Backup::Awaited,
+            (FOR_BACKUP | FOR_CONTRACT, backup) => backup,
+            _ => Backup::None,
+        };
     }
 
     fn commanded(&mut self, key: &IdempotencyKey, command: &Command) {
@@ -233,6 +255,9 @@ impl Book {
             (AttemptResult::Failed { .. }, Attempt::Build { .. }) => entry.build_failed = true,
             (AttemptResult::Passed { .. }, Attempt::Hook { hook, .. }) => {
                 entry.hooks_passed.insert(hook);
+            }
+            (AttemptResult::Passed { .. }, Attempt::Backup { .. }) if entry.backup == Backup::Awaited => {
+                entry.backup = Backup::Made;
             }
             (
                 AttemptResult::Failed { .. } | AttemptResult::Passed { .. },

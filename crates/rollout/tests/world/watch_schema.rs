@@ -7,7 +7,7 @@ use switchover_model::seam::Seen;
 use switchover_model::{Problem, ReleaseId, RevisionId};
 use switchover_rollout::Decision;
 
-use super::book::{Entry, FOR_INVARIANTS};
+use super::book::{Backup, Entry, FOR_CONTRACT, FOR_INVARIANTS};
 use super::schema::{is_left_to, not_in_step, unserved};
 use super::state::World;
 use switchover_model::record::Event;
@@ -106,9 +106,13 @@ impl World {
         }
     }
 
-    /// No way back waits for invariants.
+    /// A contract rests on a backup that ended after all that held it up, and no way back waits for invariants.
     pub(crate) fn broken_by_waiting(&self, release: ReleaseId, reason: &str) -> Option<(&'static str, String)> {
         let entry = self.book.releases.get(&release)?;
+        let asks = self.book.config.as_ref()?.database.as_ref()?.backup.is_some();
+        if reason == FOR_CONTRACT && asks && entry.backup != Backup::Made {
+            return Some(("a contract is preceded by a fresh backup", format!("{:?}", entry.backup)));
+        }
         (reason == FOR_INVARIANTS && is_way_back(entry)).then_some((NO_HINDRANCE, "it waits".to_owned()))
     }
 
