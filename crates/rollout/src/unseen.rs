@@ -8,7 +8,7 @@ use switchover_model::{ReleaseId, Timestamp};
 use crate::app::App;
 use crate::release::Release;
 use crate::schema;
-use crate::turn::{Turn, planted};
+use crate::turn::Turn;
 use crate::{framework, limits, wait};
 
 /// Whether it leads back to a revision that was there before: what the release before it did to the data is no reason to
@@ -30,7 +30,7 @@ pub(crate) fn is_passed(turn: &mut Turn<'_>, id: ReleaseId) -> bool {
 
 /// Whether `release` is a way back, and the records tell that its revision can run on what is there.
 pub(crate) fn may_be_passed(turn: &Turn<'_>, release: &Release) -> bool {
-    is_way_back(release) && (!release.schema_lacks && serves(turn, release) || planted!(turn, UnseenServes))
+    is_way_back(release) && !release.schema_lacks && serves(turn, release)
 }
 
 /// Whether the live revision needs the same as that of `release`; or such a one was shifted to, and no release since has
