@@ -2,19 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{self, Read, Seek, Write};
-use std::os::unix::ffi::OsStringExt;
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
-use std::os::unix::process::CommandExt;
 use std::path::{Component, Path, PathBuf};
-use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
 
-use rustix::fs::{MemfdFlags, SeekFrom};
+use rustix::fs::SeekFrom;
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::headroom;
 
@@ -93,12 +88,6 @@ impl TheFile {
     }
 }
 
-/// How long git may take to list the files of a directory.
-const GIT_LISTS_WITHIN: Duration = Duration::from_secs(60);
-
-/// How often it is looked whether git is done.
-const LOOK: Duration = Duration::from_millis(5);
-
 /// Files from this size on are copied only when the disk has room for them and its reserve.
 const LARGE_FILE_BYTES: u64 = 1024 * 1024;
 
@@ -117,77 +106,6 @@ pub(crate) fn make_room(directory: &Path, bytes: u64) -> Result<(), CopyError> {
         Some(problem) => Err(CopyError::NoRoom(problem)),
         None => Ok(()),
     }
-}
-
-/// The files of an app's directory that make its source: the git-tracked ones as they are in the working tree, or
-/// everything when it is in no git repository or git tracks nothing in it. Relative, sorted.
-///
-/// Errors: git says no for another reason than that this is no repository, or says nothing in time.
-pub(crate) fn tracked(directory: &Path, cancel: &Cancel) -> Result<Option<BTreeSet<PathBuf>>, CopyError> {
-    let mut git = Command::new("git");
-    git.arg("-C").arg(directory).args(["ls-files", "-z", "--cached", "--recurse-submodules"]).env("LC_ALL", "C");
-    let listed = match output(git, GIT_LISTS_WITHIN, cancel) {
-        Ok(listed) => listed,
-        Err(CopyError::Io(error)) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    if !listed.status.success() {
-        let says = String::from_utf8_lossy(&listed.stderr);
-        if says.contains("not a git repository") {
-            return Ok(None);
-        }
-        return Err(CopyError::Refused(format!(
-            "git cannot list the files of {}: {}",
-            directory.display(),
-            crate::output::presentable(says.trim().as_bytes())
-        )));
-    }
-    let paths: BTreeSet<PathBuf> = listed
-        .stdout
-        .split(|byte| *byte == 0)
-        .filter(|path| !path.is_empty())
-        .map(|path| PathBuf::from(std::ffi::OsString::from_vec(path.to_vec())))
-        .collect();
-    Ok(if paths.is_empty() { None } else { Some(paths) })
-}
-
-/// Runs a command to its end and gives its output; it is killed with its group when it is not done within `limit`, or
-/// nobody needs it any more.
-fn output(mut command: Command, limit: Duration, cancel: &Cancel) -> Result<Output, CopyError> {
-    // Files in memory, not pipes: nobody has to read while it runs, or waits for whoever holds a pipe after it.
-    let memory = || rustix::fs::memfd_create("output", MemfdFlags::CLOEXEC).map(File::from);
-    let (mut out, mut err) = (memory().map_err(io::Error::from)?, memory().map_err(io::Error::from)?);
-    let mut child =
-        command.stdin(Stdio::null()).stdout(out.try_clone()?).stderr(err.try_clone()?).process_group(0).spawn()?;
-    let until = Instant::now() + limit;
-    let status = loop {
-        if let Some(status) = child.try_wait()? {
-            break status;
-        }
-        let why = match cancel.check() {
-            Ok(()) if Instant::now() < until => {
-                std::thread::sleep(LOOK);
-                continue;
-            }
-            Ok(()) => CopyError::Refused(format!(
-                "{:?} was not done within {limit:?}",
-                command.get_program().to_string_lossy()
-            )),
-            Err(cancelled) => cancelled,
-        };
-        // Not waited for yet: its number is its own.
-        if let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
-            let _ = kill_process_group(group, Signal::KILL);
-        }
-        child.wait()?;
-        return Err(why);
-    };
-    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-    out.rewind()?;
-    out.read_to_end(&mut stdout)?;
-    err.rewind()?;
-    err.read_to_end(&mut stderr)?;
-    Ok(Output { status, stdout, stderr })
 }
 
 /// Copies `paths` of `from`; one that is not there (deleted, but still tracked) is left out.
@@ -409,23 +327,5 @@ mod tests {
         ] {
             assert!(matches!(ended, Err(CopyError::Cancelled)), "{ended:?}");
         }
-    }
-
-    fn shell(line: &str) -> Command {
-        let mut command = Command::new("sh");
-        command.args(["-c", line]);
-        command
-    }
-
-    #[test]
-    fn a_command_that_hangs_is_killed_in_time_or_when_it_is_cancelled() {
-        let done = output(shell("echo out; echo err >&2; exit 3"), GIT_LISTS_WITHIN, &Cancel::new()).unwrap();
-        assert_eq!((done.status.code(), &*done.stdout, &*done.stderr), (Some(3), &b"out\n"[..], &b"err\n"[..]));
-        let late = output(shell("sleep 1000 & wait"), Duration::from_millis(50), &Cancel::new()).unwrap_err();
-        assert!(late.to_string().contains("not done within 50ms"), "{late}");
-        let cancel = Cancel::new();
-        cancel.cancel();
-        let cancelled = output(shell("sleep 1000"), GIT_LISTS_WITHIN, &cancel).unwrap_err();
-        assert!(matches!(cancelled, CopyError::Cancelled), "{cancelled}");
     }
 }

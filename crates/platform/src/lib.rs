@@ -21,6 +21,7 @@ mod digest;
 mod durable;
 mod environment;
 mod framework;
+mod git;
 mod group_run;
 mod headroom;
 mod health;

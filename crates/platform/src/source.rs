@@ -11,6 +11,7 @@ use switchover_model::{AppName, Problem, RevisionId};
 use crate::archive;
 use crate::copy::{self, Cancel, CopyError, LeftOut, TheFile};
 use crate::durable;
+use crate::git;
 use crate::headroom;
 use crate::process_platform::{Shared, lock};
 
@@ -23,6 +24,9 @@ impl Drop for CancelOnDrop {
     }
 }
 
+/// How many of the files that git does not track are named.
+const LEFT_OUT_NAMED: usize = 5;
+
 /// Bringing the source to the revision's directory.
 pub(crate) struct Bringing {
     app: AppName,
@@ -32,12 +36,25 @@ pub(crate) struct Bringing {
     part: Option<PathBuf>,
     /// `[secrets] file`.
     secrets: Option<PathBuf>,
+    /// `[shared] paths`.
+    shared: Vec<PathBuf>,
+    /// `[database] migrations`.
+    migrations: Option<PathBuf>,
 }
 
 impl Bringing {
     pub(crate) fn of(config: &AppConfig, id: RevisionId, source: &Source) -> Self {
         let part = config.build.as_ref().and_then(|build| build.source.clone());
-        Self { app: config.name.clone(), id, source: source.clone(), part, secrets: config.secrets_file.clone() }
+        let migrations = config.database.as_ref().and_then(|database| database.migrations());
+        Self {
+            app: config.name.clone(),
+            id,
+            source: source.clone(),
+            part,
+            secrets: config.secrets_file.clone(),
+            shared: config.shared.clone(),
+            migrations: migrations.map(Path::to_path_buf),
+        }
     }
 
     /// Clears what an earlier attempt left, makes the directories and copies. Blocks. The revision is in the making
@@ -57,6 +74,9 @@ impl Bringing {
         }
         if let Some(problem) = headroom::disk(shared.layout.state(), 0) {
             return Err(problem);
+        }
+        if let Some(left_out) = self.left_out(shared, cancel)? {
+            shared.note(&self.app, left_out);
         }
         durable::remove_tree(&dir.root).map_err(unusable)?;
         durable::make_private_dir(&dir.root).map_err(unusable)?;
@@ -87,6 +107,54 @@ impl Bringing {
         }
     }
 
+    /// What lies in the app's directory and is not copied, because git does not track it, for a person to know.
+    ///
+    /// Errors: a migration is among it: the new code would run on the schema of before.
+    fn left_out(&self, shared: &Shared, cancel: &Cancel) -> Result<Option<Problem>, Problem> {
+        let Source::Directory { path } = &self.source else { return Ok(None) };
+        if self.part.is_some() || git::tracked(path, cancel).map_err(|error| self.problem(error))?.is_none() {
+            return Ok(None);
+        }
+        let is_ours = |other: &PathBuf| {
+            let whole = path.join(other);
+            let secrets = self.secrets.as_ref().map(|secrets| path.join(secrets));
+            secrets.is_some_and(|secrets| secrets == whole)
+                || shared.layout.state().starts_with(&whole)
+                || whole.starts_with(shared.layout.state())
+                || self.shared.iter().any(|shared| other.starts_with(shared))
+        };
+        let others = git::untracked(path, cancel).map_err(|error| self.problem(error))?;
+        let others: Vec<PathBuf> = others.into_iter().filter(|other| !is_ours(other)).collect();
+        let is_migration = |other: &&PathBuf| {
+            self.migrations
+                .as_ref()
+                .is_some_and(|directory| other.starts_with(directory) || directory.starts_with(other))
+        };
+        if let Some(migration) = others.iter().find(is_migration) {
+            let cause = format!(
+                "git does not track {}, so it would be left out, and {} would run on the schema of before.",
+                migration.display(),
+                self.id
+            );
+            return Err(Problem::new(
+                "MIGRATIONS-UNTRACKED",
+                cause,
+                "`git add` it, or list it in .gitignore; then deploy again.",
+            ));
+        }
+        if others.is_empty() {
+            return Ok(None);
+        }
+        let named: Vec<String> = others.iter().take(LEFT_OUT_NAMED).map(|other| other.display().to_string()).collect();
+        let more = if others.len() > named.len() { ", ..." } else { "" };
+        let cause = format!("git does not track {}{more}, so {} is made without.", named.join(", "), self.id);
+        Ok(Some(Problem::new(
+            "UNTRACKED-LEFT-OUT",
+            cause,
+            "`git add` what belongs to the app; list the rest in .gitignore.",
+        )))
+    }
+
     fn copy_directory(
         &self,
         path: &Path,
@@ -104,7 +172,7 @@ impl Bringing {
                 copy_contents(&from, tree, left_out, cancel)
             };
         }
-        match copy::tracked(path, cancel)? {
+        match git::tracked(path, cancel)? {
             Some(paths) => copy::copy_paths(path, &paths, tree, left_out, cancel),
             None => copy_contents(path, tree, left_out, cancel),
         }

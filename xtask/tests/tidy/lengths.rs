@@ -24,7 +24,6 @@ const FILE_LINES: usize = 400;
 const LONGER_FILES: &[(&str, usize)] = &[
     ("crates/controller/src/turn.rs", 690),
     ("crates/controller/tests/loop.rs", 430),
-    ("crates/platform/src/copy.rs", 440),
     ("crates/platform/src/shim/mod.rs", 430),
     ("crates/platform/tests/instances.rs", 520),
     ("crates/platform/tests/revisions.rs", 420),
