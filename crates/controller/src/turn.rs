@@ -1,32 +1,30 @@
 //! One app's loop, turn by turn: observe, decide, record, act.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use switchover_journal::{AppendError, ReadError, Snapshot};
 use switchover_model::answer::CommandAnswer;
 use switchover_model::record::{Actor, AttemptResult, Draft, Event, IdempotencyKey, Record};
 use switchover_model::release::{Command, Stage};
-use switchover_model::schema::{SchemaOrder, SchemaPlace};
-use switchover_model::seam::{Action, ArmGoal, HookCall, PlatformSeen, Routes, SeamError, Seen};
+use switchover_model::seam::{PlatformSeen, Seen};
 use switchover_model::view::SCHEMA_VERSION;
-use switchover_model::{AppName, Problem, ReleaseId, RevisionId, Share, Slot, Timestamp};
+use switchover_model::{AppName, Problem, ReleaseId, Timestamp};
 use switchover_rollout::{Admission, App, Decision, admit, decide, fold};
 use tokio::time::timeout;
 
-use crate::acts::{About, Acts, begins_something, is_full};
-use crate::attempts::{Attempts, Build, Call};
-use crate::bounds::{ACT, BUSY_BEAT, IDLE_BEAT, OBSERVE_PLATFORM, OBSERVE_SCHEMA, OBSERVE_TRAFFIC, SNAPSHOT_EVERY};
+use crate::acts::Acts;
+use crate::attempts::Attempts;
+use crate::bounds::{ACT, BUSY_BEAT, IDLE_BEAT, SNAPSHOT_EVERY};
 use crate::clock;
-use crate::framework::Job;
-use crate::routes;
 use crate::schema::Databases;
 use crate::shown::{Publisher, Shown};
 use crate::token::PreviewToken;
 use crate::values::Vault;
 use crate::world::Parts;
+
+mod act;
+mod observe;
 
 /// The program as snapshots name it: another version folds for itself.
 const PROGRAM: &str = concat!(env!("CARGO_PKG_VERSION"), "+fold-5");
@@ -89,7 +87,7 @@ impl Turner {
         });
         let pending: Vec<Draft> = pending.collect();
         if !pending.is_empty() {
-            // Nothing of an attempt goes on when the journal says that it is lost.
+            // As far as it can be ended, nothing of an attempt goes on when the journal says that it is lost.
             let ended = timeout(ACT, parts.builder.end_lost(name)).await;
             match ended {
                 Ok(Ok(())) => {}
@@ -236,60 +234,6 @@ impl Turner {
         self.keep_snapshot(0).await;
     }
 
-    // === Observe ===
-
-    async fn observe(&mut self) {
-        let place = self.databases.place(&self.app, &self.parts.builder).await;
-        let name = &self.app.name;
-        let schema = async {
-            match &place {
-                Some(place) => Some(timeout(OBSERVE_SCHEMA, self.parts.schema.observe(place)).await),
-                None => None,
-            }
-        };
-        let (platform, traffic, schema) = tokio::join!(
-            timeout(OBSERVE_PLATFORM, self.parts.platform.observe(name)),
-            timeout(OBSERVE_TRAFFIC, self.parts.traffic.observe(name)),
-            schema,
-        );
-        let mut seen = Seen {
-            platform: known(platform, "platform", name),
-            traffic: known(traffic, "traffic", name),
-            schema: schema.and_then(|schema| known(schema, "database", name)),
-        };
-        if seen.platform.is_some() {
-            self.platform.clone_from(&seen.platform);
-        }
-        if let Some(platform) = &mut seen.platform {
-            self.acts.show_refused(platform);
-        }
-        self.seen = Arc::new(seen);
-        self.seen_is_stale = false;
-        self.note_lost_requests();
-        self.note_what_the_platform_tells().await;
-    }
-
-    /// What ended meanwhile otherwise than it should, for the release that is on its way or was the last.
-    async fn note_what_the_platform_tells(&mut self) {
-        let release = self.app.all_releases().next_back().map(|release| release.id);
-        for problem in self.parts.platform.take_notes(&self.app.name).await {
-            tracing::warn!(app = %self.app.name, %problem, "the platform tells");
-            self.pending.push(draft(clock::now(), Event::Noted { release, problem }));
-        }
-    }
-
-    /// The router counts what a killed predecessor had in flight; the journal says so once.
-    fn note_lost_requests(&mut self) {
-        let Some(traffic) = &self.seen.traffic else { return };
-        let lost = traffic.ledger.lost_with_router;
-        let before = self.lost_with_router.replace(lost).unwrap_or(lost);
-        if lost > before {
-            let revision = self.app.live().map_or(RevisionId(0), |arm| arm.revision);
-            let lost = [(revision, lost - before)].into();
-            self.pending.push(draft(clock::now(), Event::RouterRestarted { lost }));
-        }
-    }
-
     // === Decide and record ===
 
     /// Decides with `drafts` applied, and appends them with what was decided in one batch. Returns whether there was any.
@@ -345,217 +289,6 @@ impl Turner {
         }
     }
 
-    // === Act ===
-
-    /// Makes true what is not yet. Returns whether anything was asked of the world that changes what is to be decided.
-    async fn act(&mut self, actions: Vec<Action>) -> bool {
-        let mut about = Vec::new();
-        let mut asked = Vec::new();
-        for action in actions {
-            match &action {
-                Action::Build { .. } | Action::Hook { .. } | Action::Backup { .. } | Action::Migrate { .. } => {
-                    self.attempt(&action);
-                }
-                Action::Schema(_) => {
-                    about.push(About::Schema);
-                    asked.push((About::Schema, action));
-                }
-                Action::MarkSchema { .. } => {
-                    about.push(About::RestorePoint);
-                    asked.push((About::RestorePoint, action));
-                }
-                Action::CancelAttempt { attempt } => self.attempts.cancel(*attempt),
-                Action::Route(_) => {
-                    about.push(About::Routes);
-                    asked.push((About::Routes, action));
-                }
-                Action::Ensure(spec) => {
-                    about.push(About::Slot(spec.slot));
-                    asked.push((About::Slot(spec.slot), action));
-                }
-                Action::Stop { slot } => {
-                    about.push(About::Slot(*slot));
-                    asked.push((About::Slot(*slot), action));
-                }
-                Action::KeepRevisions { .. } => {
-                    about.push(About::Revisions);
-                    asked.push((About::Revisions, action));
-                }
-            }
-        }
-        if let Some(goal) = routes::before_the_first(&self.app) {
-            about.push(About::Routes);
-            asked.push((About::Routes, Action::Route(Box::new(goal))));
-        }
-        self.acts.keep_only(&about);
-        if self.databases.works && !about.contains(&About::Schema) {
-            self.databases.works = self.parts.schema.rest(&self.app.name).await.is_err();
-        }
-        self.ask(asked).await
-    }
-
-    /// Asks for what is due, all at once, each within its bound.
-    async fn ask(&mut self, wanted: Vec<(About, Action)>) -> bool {
-        let instances = self.platform.as_ref().map(|seen| seen.instances.clone()).unwrap_or_default();
-        let mut due = Vec::new();
-        for (about, action) in wanted {
-            let routes = match &action {
-                Action::Route(goal) => match self.routes_to_set(goal) {
-                    Some(routes) => Some(routes),
-                    None => continue,
-                },
-                Action::Ensure(_)
-                | Action::Stop { .. }
-                | Action::KeepRevisions { .. }
-                | Action::Schema(_)
-                | Action::MarkSchema { .. } => None,
-                Action::Build { .. }
-                | Action::Hook { .. }
-                | Action::Backup { .. }
-                | Action::Migrate { .. }
-                | Action::CancelAttempt { .. } => continue,
-            };
-            let is_new_route = routes.as_ref().is_some_and(|routes| !self.is_in_force_but_for_its_preview_host(routes));
-            if self.acts.is_due(about, &action, &instances) || (is_new_route && !self.acts.fails(about)) {
-                due.push((about, action, routes));
-            }
-        }
-        if due.is_empty() {
-            return false;
-        }
-        self.seen_is_stale = true;
-        let place = self.databases.place(&self.app, &self.parts.builder).await;
-        let mut orders = BTreeMap::new();
-        for (about, action, _) in &due {
-            if let Action::Schema(goal) = action {
-                self.databases.works = true;
-                orders.insert(*about, self.databases.order(&self.app, goal, &self.parts.builder).await);
-            }
-        }
-        let (place, orders) = (&place, &orders);
-        let parts = &self.parts;
-        let app = &self.app;
-        let done = join_all(due.into_iter().map(async |(about, action, routes)| {
-            let asked = Asked { routes: routes.as_ref(), place: place.as_ref(), order: orders.get(&about) };
-            let bounded = async || {
-                timeout(ACT, perform(parts, &app.name, &action, asked)).await.unwrap_or_else(|_| {
-                    Err(SeamError::Unreachable(format!("there was no answer within {} s", ACT.as_secs())))
-                })
-            };
-            let mut outcome = bounded().await;
-            if is_full(&outcome) && !begins_something(app, &action) && parts.journal.give_space().await {
-                outcome = bounded().await;
-            }
-            (about, action, outcome)
-        }))
-        .await;
-        let mut moved = false;
-        for (about, action, outcome) in done {
-            if let Err(error) = &outcome {
-                tracing::warn!(app = %self.app.name, ?about, %error, "an action failed");
-            }
-            moved |= outcome.is_ok() && about == About::Routes;
-            if let Some(problem) = self.acts.done(about, action, &instances, outcome) {
-                let release = self.app.moving().map(|release| release.id);
-                self.pending.push(draft(clock::now(), Event::Noted { release, problem }));
-            }
-        }
-        moved
-    }
-
-    /// The routes for `goal`, unless they are what is seen in force, or the platform was never seen.
-    fn routes_to_set(&self, goal: &switchover_model::seam::RoutesGoal) -> Option<Routes> {
-        let in_force = self.seen.traffic.as_ref().and_then(|traffic| traffic.routes.as_ref());
-        let routes = routes::fill(&self.app, goal, self.platform.as_ref()?, in_force, &self.token);
-        // Routes that no decision of ours made are a decision's matter.
-        let is_foreign = self.app.routes.is_none() && in_force.is_some_and(|known| known.version > 0);
-        (in_force != Some(&routes) && !is_foreign).then_some(routes)
-    }
-
-    /// A router of an older version does not keep the preview's host: it is told now and then, not at every turn.
-    fn is_in_force_but_for_its_preview_host(&self, routes: &Routes) -> bool {
-        let in_force = self.seen.traffic.as_ref().and_then(|traffic| traffic.routes.as_ref());
-        in_force.is_some_and(|known| *known == Routes { preview_host: known.preview_host.clone(), ..routes.clone() })
-    }
-
-    /// While nothing can be recorded, what was decided before still holds: dead instances leave the table.
-    async fn keep_routes_healthy(&mut self) {
-        let Some((_, goal)) = self.app.routes() else { return };
-        let action = Action::Route(Box::new(goal.clone()));
-        self.ask(vec![(About::Routes, action)]).await;
-    }
-
-    fn attempt(&mut self, action: &Action) {
-        let builder = Arc::clone(&self.parts.builder);
-        match action {
-            Action::Build { attempt, revision, source } if !self.attempts.runs(*attempt) => {
-                let Some((config, env)) = self.app.making(*revision) else {
-                    return self.attempts.fail(*attempt, no_config(*revision));
-                };
-                let (config, env) = (config.clone(), env.clone());
-                let build =
-                    Build { config, revision: *revision, source: source.clone(), env, vault: self.vault.clone() };
-                self.attempts.build(*attempt, builder, build);
-            }
-            Action::Hook { attempt, release, hook, slot, revision, .. } if !self.attempts.runs(*attempt) => {
-                let (Some(config), Some(sealed)) = (self.app.config_of(*release), self.app.revision(*revision)) else {
-                    return self.attempts.fail(*attempt, no_config(*revision));
-                };
-                let call = Call {
-                    config: config.clone(),
-                    revision: sealed.clone(),
-                    call: self.hook_call(*release, *hook, *slot, *revision),
-                };
-                self.attempts.hook(*attempt, builder, call);
-            }
-            Action::Backup { attempt, release, revision } if !self.attempts.runs(*attempt) => {
-                let (Some(config), Some(sealed)) = (self.app.config.clone(), self.app.revision(*revision)) else {
-                    return self.attempts.fail(*attempt, no_config(*revision));
-                };
-                self.attempts.backup(*attempt, builder, config, sealed.clone(), *release);
-            }
-            Action::Migrate { attempt, release, revision, step } if !self.attempts.runs(*attempt) => {
-                match Job::of(&self.app, *release, *revision, *step) {
-                    Some(job) => self.attempts.migrate(*attempt, builder, Arc::clone(&self.parts.schema), job),
-                    None => self.attempts.fail(*attempt, no_config(*revision)),
-                }
-            }
-            // It runs already, or is no attempt.
-            Action::Build { .. }
-            | Action::Hook { .. }
-            | Action::Backup { .. }
-            | Action::Migrate { .. }
-            | Action::CancelAttempt { .. }
-            | Action::Ensure(_)
-            | Action::Stop { .. }
-            | Action::Route(_)
-            | Action::Schema(_)
-            | Action::MarkSchema { .. }
-            | Action::KeepRevisions { .. } => {}
-        }
-    }
-
-    /// `SWITCHOVER_URL` is the instance itself where one routed process answers for everything, so that a plain `curl`
-    /// reaches the slot under test; with several it is the router, which asks for the preview's host and token.
-    fn hook_call(&self, release: ReleaseId, hook: usize, slot: Slot, revision: RevisionId) -> HookCall {
-        let arm = ArmGoal { slot, revision, share: Share::NONE };
-        let processes =
-            self.platform.as_ref().map(|seen| routes::healthy_endpoints(&self.app, &arm, seen)).unwrap_or_default();
-        let direct = match processes.as_slice() {
-            [only] => only.endpoints.first().map(|endpoint| format!("http://{}", endpoint.address)),
-            _ => None,
-        };
-        let preview = self.app.config.as_ref().and_then(|config| config.route.preview.as_ref());
-        HookCall {
-            hook,
-            release,
-            slot,
-            url: direct.or_else(|| self.parts.http.clone()).unwrap_or_default(),
-            preview_token: self.token.secret().to_owned(),
-            preview_host: preview.map(|rule| rule.host.clone()),
-        }
-    }
-
     // === Show ===
 
     fn answer(
@@ -588,47 +321,6 @@ impl Turner {
     }
 }
 
-/// What an action takes beside itself.
-#[derive(Clone, Copy)]
-struct Asked<'a> {
-    routes: Option<&'a Routes>,
-    place: Option<&'a SchemaPlace>,
-    order: Option<&'a Result<SchemaOrder, SeamError>>,
-}
-
-async fn perform(parts: &Parts, app: &AppName, action: &Action, asked: Asked<'_>) -> Result<(), SeamError> {
-    let placed = || {
-        asked.place.ok_or_else(|| SeamError::Unreachable("where the app's database is could not be read".to_owned()))
-    };
-    match action {
-        Action::Schema(_) => match asked.order {
-            Some(Ok(order)) => parts.schema.ensure(placed()?, order).await,
-            Some(Err(error)) => Err(error.clone()),
-            None => Ok(()),
-        },
-        Action::MarkSchema { release } => parts.schema.mark(placed()?, *release).await,
-        Action::Route(_) => match asked.routes {
-            Some(routes) => {
-                if routes.version == 0 {
-                    // Before the first decision the hosts may change under the same number; nobody is led by them.
-                    parts.traffic.remove(app).await?;
-                }
-                parts.traffic.ensure(routes).await
-            }
-            None => Ok(()),
-        },
-        Action::Ensure(spec) => parts.platform.ensure(spec).await,
-        Action::Stop { slot } => parts.platform.stop(app, *slot).await,
-        Action::KeepRevisions { keep } => parts.builder.keep(app, keep).await,
-        // Attempts are tasks of their own.
-        Action::Build { .. }
-        | Action::Hook { .. }
-        | Action::Backup { .. }
-        | Action::Migrate { .. }
-        | Action::CancelAttempt { .. } => Ok(()),
-    }
-}
-
 /// The app from its snapshot and what came after it, or from its first record on.
 async fn read_app(name: &AppName, parts: &Parts) -> Result<(App, u64), ReadError> {
     let snapshot = parts.journal.snapshot(name, PROGRAM).await.unwrap_or_else(|error| {
@@ -649,29 +341,10 @@ async fn read_app(name: &AppName, parts: &Parts) -> Result<(App, u64), ReadError
     Ok((fold(name, &parts.journal.read(name, 0, usize::MAX).await?), 0))
 }
 
-fn known<T>(asked: Result<Result<T, SeamError>, tokio::time::error::Elapsed>, what: &str, app: &AppName) -> Option<T> {
-    match asked {
-        Ok(Ok(seen)) => Some(seen),
-        Ok(Err(error)) => {
-            tracing::warn!(%app, %error, "the {what} could not be asked");
-            None
-        }
-        Err(_) => {
-            tracing::warn!(%app, "the {what} did not answer in time");
-            None
-        }
-    }
-}
-
 fn draft(at: Timestamp, event: Event) -> Draft {
     Draft { at, actor: Actor::Controller, event }
 }
 
 fn provisional(sequence: u64, draft: &Draft) -> Record {
     Record { sequence, at: draft.at, actor: draft.actor.clone(), event: draft.event.clone() }
-}
-
-fn no_config(revision: RevisionId) -> Problem {
-    let cause = format!("Nothing is known of how {revision} is made.");
-    Problem::new("REVISION-UNKNOWN", cause, "Deploy again.")
 }

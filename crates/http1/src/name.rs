@@ -79,46 +79,33 @@ impl Name {
     /// True for the fields that speak of one connection alone and are never passed on (RFC 9110 7.6.1).
     #[must_use]
     pub fn is_hop_by_hop(self) -> bool {
-        match self {
-            Self::Connection
-            | Self::KeepAlive
-            | Self::ProxyConnection
-            | Self::ProxyAuthenticate
-            | Self::ProxyAuthorization
-            | Self::Te
-            | Self::TransferEncoding
-            | Self::Upgrade
-            | Self::Http2Settings
-            | Self::Disguised => true,
-            // `Trailer` only announces; it stays as long as the trailers do (RFC 9110 6.6.2).
-            Self::Trailer
-            | Self::Host
-            | Self::ContentLength
-            | Self::Expect
-            | Self::Cookie
-            | Self::Forwarded
-            | Self::XForwardedFor
-            | Self::XForwardedProto
-            | Self::XForwardedHost
-            | Self::XRequestId
-            | Self::ForwardedLike
-            | Self::Other => false,
-        }
+        // `Trailer` only announces; it stays as long as the trailers do (RFC 9110 6.6.2).
+        self == Self::TransferEncoding || self.speaks_of() == About::Connection
     }
 
     /// True for the fields that say where a message ends or goes: nothing that `Connection` says may take them away.
     pub(crate) fn says_where_it_ends_or_goes(self) -> bool {
+        self.speaks_of() == About::Message
+    }
+
+    /// True for the fields that may not stand in a trailer section (RFC 9110 6.5.1) because they frame or route the message.
+    pub(crate) fn is_forbidden_in_trailers(self) -> bool {
+        self.speaks_of() != About::Nothing
+    }
+
+    fn speaks_of(self) -> About {
         match self {
-            Self::Host | Self::ContentLength | Self::TransferEncoding => true,
+            Self::Host | Self::ContentLength | Self::TransferEncoding => About::Message,
             Self::Connection
             | Self::KeepAlive
             | Self::ProxyConnection
             | Self::ProxyAuthenticate
             | Self::ProxyAuthorization
             | Self::Te
-            | Self::Trailer
             | Self::Upgrade
             | Self::Http2Settings
+            | Self::Disguised => About::Connection,
+            Self::Trailer
             | Self::Expect
             | Self::Cookie
             | Self::Forwarded
@@ -126,39 +113,23 @@ impl Name {
             | Self::XForwardedProto
             | Self::XForwardedHost
             | Self::XRequestId
-            | Self::Disguised
-            | Self::ForwardedLike
-            | Self::Other => false,
+            | Self::ForwardedLike => About::Handling,
+            Self::Other => About::Nothing,
         }
     }
+}
 
-    /// True for the fields that may not stand in a trailer section (RFC 9110 6.5.1) because they frame or route the message.
-    pub(crate) fn is_forbidden_in_trailers(self) -> bool {
-        match self {
-            Self::Host
-            | Self::ContentLength
-            | Self::TransferEncoding
-            | Self::Connection
-            | Self::KeepAlive
-            | Self::ProxyConnection
-            | Self::ProxyAuthenticate
-            | Self::ProxyAuthorization
-            | Self::Te
-            | Self::Trailer
-            | Self::Upgrade
-            | Self::Http2Settings
-            | Self::Expect
-            | Self::Cookie
-            | Self::Forwarded
-            | Self::XForwardedFor
-            | Self::XForwardedProto
-            | Self::XForwardedHost
-            | Self::XRequestId
-            | Self::Disguised
-            | Self::ForwardedLike => true,
-            Self::Other => false,
-        }
-    }
+/// What a field's name speaks of, as far as it matters on the way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum About {
+    /// Where the message ends or goes.
+    Message,
+    /// One connection alone.
+    Connection,
+    /// How the message is handled.
+    Handling,
+    /// Nothing that matters here.
+    Nothing,
 }
 
 /// Names with a `-` that frame a message or speak of one connection.

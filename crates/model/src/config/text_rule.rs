@@ -40,23 +40,19 @@ pub(super) const NETWORK: TextRule =
     TextRule { what: "a network", pattern: "^[0-9a-fA-F.:]+/[0-9]+$", breaks: breaks_network };
 
 fn breaks_command(text: &str) -> Option<String> {
-    if text.trim().is_empty() {
-        Some("a command is empty".to_owned())
-    } else if text.contains('\0') {
-        Some("a command contains a zero byte".to_owned())
-    } else {
-        None
-    }
+    empty_or_zero("a command", text.trim(), text)
 }
 
 fn breaks_path(text: &str) -> Option<String> {
-    if text.is_empty() {
-        Some("a path is empty".to_owned())
-    } else if text.contains('\0') {
-        Some("a path contains a zero byte".to_owned())
-    } else {
-        None
+    empty_or_zero("a path", text, text)
+}
+
+/// `what` is empty, by the part of it that counts, or has a zero byte, which no program can be given.
+fn empty_or_zero(what: &str, counts: &str, text: &str) -> Option<String> {
+    if counts.is_empty() {
+        return Some(format!("{what} is empty"));
     }
+    text.contains('\0').then(|| format!("{what} contains a zero byte"))
 }
 
 fn breaks_inside(text: &str) -> Option<String> {
