@@ -32,8 +32,8 @@ pub struct Table {
     pub dependants: Vec<Dependant>,
     /// Its extended statistics.
     pub statistics: Vec<Statistics>,
-    /// How many rows the database's statistics say it has.
-    pub rows: u64,
+    /// How many rows the database's statistics say it has; nothing where it was never analysed.
+    pub rows: Option<u64>,
     /// Whether it has row security.
     pub row_security: bool,
     /// Whether it is partitioned.

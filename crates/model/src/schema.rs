@@ -1,6 +1,7 @@
 //! The seam to the database's schema: what it shall serve, and what is seen of it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -93,8 +94,8 @@ pub struct SchemaPlace {
     pub asks: bool,
 }
 
-impl std::fmt::Debug for SchemaPlace {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for SchemaPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SchemaPlace").field("app", &self.app).field("rules", &self.rules).finish_non_exhaustive()
     }
 }
@@ -181,10 +182,28 @@ pub struct SchemaWork {
     pub goal: SchemaGoal,
     /// The step, for people.
     pub step: String,
-    /// Rows brought in step so far, and about how many there are; nothing when it is no backfill.
-    pub rows: Option<(u64, u64)>,
+    /// Rows brought in step so far; nothing when it is no backfill.
+    pub rows: Option<RowsDone>,
     /// Sessions that hold it up, for people.
     pub blockers: Vec<String>,
+}
+
+/// How many rows were brought in step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RowsDone {
+    /// So many.
+    pub rows: u64,
+    /// Of about so many; nothing where the database's statistics do not tell.
+    pub of: Option<u64>,
+}
+
+impl fmt::Display for RowsDone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.of {
+            Some(of) => write!(f, "{} rows of about {of}", self.rows),
+            None => write!(f, "{} rows", self.rows),
+        }
+    }
 }
 
 /// A goal that could not be reached.

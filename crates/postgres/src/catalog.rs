@@ -10,10 +10,8 @@ use tokio_postgres::{Client, Row};
 
 use crate::migrator::MigrateError;
 
-/// A table that was never analysed tells no rows; then they are guessed from its length, at 90 bytes each.
 const TABLES: &str = "
-SELECT class.oid, class.relname, class.relkind = 'p',
-       CASE WHEN class.reltuples < 0 THEN pg_catalog.pg_relation_size(class.oid) / 90 ELSE class.reltuples::int8 END, class.relrowsecurity
+SELECT class.oid, class.relname, class.relkind = 'p', nullif(class.reltuples, -1)::int8, class.relrowsecurity
   FROM pg_catalog.pg_class AS class JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = class.relnamespace
  WHERE namespace.nspname = $1 AND class.relkind IN ('r', 'p') AND NOT class.relispartition";
 
@@ -143,7 +141,7 @@ pub(crate) async fn read(client: &Client, schema: &Ident, versions: &[Ident]) ->
     let mut tables = BTreeMap::new();
     for row in client.query(TABLES, &[&schema.as_str()]).await? {
         let oid: u32 = row.get(0);
-        let rows: i64 = row.get(3);
+        let rows: Option<i64> = row.get(3);
         let (partitions, relatives) = relatives(client, oid).await?;
         let table = Table {
             columns: columns(client, oid).await?,
@@ -151,7 +149,7 @@ pub(crate) async fn read(client: &Client, schema: &Ident, versions: &[Ident]) ->
             indexes: indexes(client, oid).await?,
             constraints: constraints(client, oid).await?,
             dependants: dependants(client, oid, versions).await?,
-            rows: u64::try_from(rows).unwrap_or(0),
+            rows: rows.and_then(|rows| u64::try_from(rows).ok()),
             partitioned: row.get(2),
             row_security: row.get(4),
             statistics: statistics(client, oid).await?,

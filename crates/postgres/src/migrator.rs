@@ -14,6 +14,7 @@ use switchover_migration::catalog::Catalog;
 use switchover_migration::change::TableChange;
 use switchover_migration::plan::{Meaning, OldRows, Planned, Step, meaning, plan_contract, plan_undo, standing};
 use switchover_migration::{Ident, Migration};
+use switchover_model::schema::RowsDone;
 use tokio_postgres::Client;
 
 pub use crate::error::{MigrateError, Refusal};
@@ -84,10 +85,8 @@ pub enum Progress {
     Backfilled {
         /// The table.
         table: String,
-        /// So many.
-        rows: u64,
-        /// Of about so many.
-        of: u64,
+        /// So many, of about how many.
+        done: RowsDone,
         /// How many a second of late; nothing as long as that can not be told.
         rows_per_second: Option<u64>,
         /// How long it takes to the end at that rate.

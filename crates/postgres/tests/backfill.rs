@@ -72,7 +72,7 @@ impl Expanding {
     }
 
     async fn until_rows(&mut self, least: u64) {
-        self.until(|progress| matches!(progress, Progress::Backfilled { rows, .. } if *rows >= least)).await;
+        self.until(|progress| matches!(progress, Progress::Backfilled { done, .. } if done.rows >= least)).await;
     }
 
     async fn end(self) -> Result<Phase, MigrateError> {
@@ -137,8 +137,8 @@ fn expands_in_a_process_of_its_own() {
     runtime.block_on(async {
         let mut expanding = Expanding::begin(&url, SLOW).await;
         while let Some(progress) = expanding.told.recv().await {
-            if let Progress::Backfilled { rows, .. } = progress {
-                println!("rows {rows}");
+            if let Progress::Backfilled { done, .. } = progress {
+                println!("rows {}", done.rows);
             }
         }
     });

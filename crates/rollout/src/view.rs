@@ -142,7 +142,7 @@ fn live_view(app: &App, sight: Sight<'_>, release: &Release) -> ReleaseView {
     let mut view = release_view(release);
     let doing = sight.schema.and_then(|schema| schema.doing.as_ref()).filter(|work| work.goal.release() == release.id);
     if let (Some(work), Some(stage)) = (doing, view.stages.last_mut().filter(|stage| stage.stage.is_of_the_schema())) {
-        let rows = work.rows.map(|(rows, of)| format!(", {rows} of about {of} rows")).unwrap_or_default();
+        let rows = work.rows.map(|rows| format!(", {rows}")).unwrap_or_default();
         let waits = work.blockers.first().map(|who| format!(", waits for {who}")).unwrap_or_default();
         stage.note = Some(format!("{}{rows}{waits}", work.step));
     }

@@ -75,7 +75,7 @@ pub(crate) fn shop() -> Catalog {
         }],
         dependants: Vec::new(),
         statistics: Vec::new(),
-        rows: 3_000,
+        rows: Some(3_000),
         row_security: false,
         partitioned: false,
         partitions: Vec::new(),

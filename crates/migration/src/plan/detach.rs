@@ -104,7 +104,6 @@ fn rows(catalog: &Catalog, change: &TableChange, kept: &Kept) -> Option<Step> {
     let known = kept.tables.get(&change.table)?;
     let work = Backfill {
         table: QualifiedName::new(&catalog.schema, &change.table),
-        key: known.primary_key.clone(),
         set: change.bring_in_step(),
         mark: change.mark.clone()?,
         only: Some(change.out_of_step()?),

@@ -96,11 +96,10 @@ impl Draft<'_> {
             lock: None,
             work: Work::Backfill(Backfill {
                 table: self.base(table),
-                key: known.map(|known| known.primary_key.clone()).unwrap_or_default(),
                 set: change.backfill(),
                 mark: mark.clone(),
                 only: None,
-                rows: known.map_or(0, |known| known.rows),
+                rows: known.and_then(|known| known.rows),
             }),
         }
     }
@@ -111,7 +110,7 @@ fn in_the_way(name: &Ident, table: &Table, gone_through: bool) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut refuse = |code: &str, cause: String, next: &str| problems.push(Problem::new(code, cause, next));
     if gone_through && table.primary_key.is_empty() {
-        let cause = format!("table {name} has no primary key, so its rows can not be gone through in order.");
+        let cause = format!("table {name} has no primary key, by which its rows could be named.");
         refuse("NO-PRIMARY-KEY", cause, "Give it one first; every row needs a name.");
     }
     if !table.relatives.is_empty() {

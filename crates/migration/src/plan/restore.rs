@@ -163,22 +163,7 @@ impl Back<'_> {
         let kept = kept_mark(self.planned.number);
         let (set, only) = change.give_back(&kept);
         let name = format!("give rows of {} that were written since their older values", self.table);
-        if self.known.primary_key.is_empty() {
-            let sql = format!(
-                "SET LOCAL {} = 'on'; UPDATE {} SET {set} WHERE {only}",
-                crate::change::BACKFILL_SETTING,
-                self.on
-            );
-            return Some(Step { name, lock: None, work: Work::Together(vec![sql]) });
-        }
-        let work = Backfill {
-            table: self.on.clone(),
-            key: self.key(),
-            set,
-            mark: kept,
-            only: Some(only),
-            rows: self.known.rows,
-        };
+        let work = Backfill { table: self.on.clone(), set, mark: kept, only: Some(only), rows: self.known.rows };
         Some(Step { name, lock: None, work: Work::Backfill(work) })
     }
 }

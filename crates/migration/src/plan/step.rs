@@ -57,8 +57,6 @@ pub enum Work {
 pub struct Backfill {
     /// The table.
     pub table: QualifiedName,
-    /// Its primary key's columns in order.
-    pub key: Vec<Ident>,
     /// Column = value, of the update.
     pub set: String,
     /// NULL in rows that are not in step yet.
@@ -66,8 +64,8 @@ pub struct Backfill {
     /// Which rows are to do, where it is not those without a mark alone.
     #[serde(default)]
     pub only: Option<String>,
-    /// About how many rows there are.
-    pub rows: u64,
+    /// About how many rows there are, where the database's statistics tell.
+    pub rows: Option<u64>,
 }
 
 impl Backfill {

@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use switchover_migration::plan::{Backfill, Step};
 use switchover_migration::{Ident, QualifiedName};
+use switchover_model::schema::RowsDone;
 use tokio_postgres::Client;
 
 use crate::error::unexpected;
@@ -188,8 +189,7 @@ impl Fill<'_> {
         let (done, table) = (self.gauge.rows(), self.work.table.to_string());
         (self.tell)(Progress::Backfilled {
             table,
-            rows: done,
-            of: self.work.rows.max(done),
+            done: RowsDone { rows: done, of: self.work.rows.map(|rows| rows.max(done)) },
             rows_per_second: self.gauge.rows_per_second(),
             time_left: self.gauge.time_left(),
         });

@@ -134,8 +134,8 @@ async fn take(
                 };
             }
             Progress::Waits { blockers, .. } => doing.blockers = blockers,
-            Progress::Backfilled { rows, of, .. } => {
-                doing.rows = Some((rows, of));
+            Progress::Backfilled { done, .. } => {
+                doing.rows = Some(done);
                 doing.blockers.clear();
             }
             Progress::HeldUp { by, .. } => doing.blockers = vec![by],

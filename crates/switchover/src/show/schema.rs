@@ -32,7 +32,7 @@ pub(crate) fn lines(seen: &SchemaSeen) -> Vec<String> {
 fn rest(seen: &SchemaSeen) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(work) = &seen.doing {
-        let rows = work.rows.map(|(rows, of)| format!(", {rows} rows of about {of}")).unwrap_or_default();
+        let rows = work.rows.map(|rows| format!(", {rows}")).unwrap_or_default();
         lines.push(format!("  {}{rows}", work.step));
         lines.extend(work.blockers.iter().map(|who| format!("  waits for {who}")));
     }

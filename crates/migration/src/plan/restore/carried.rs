@@ -34,19 +34,6 @@ impl Back<'_> {
         })
     }
 
-    /// The primary key's columns as they are called until the older one is there again.
-    pub(super) fn key(&self) -> Vec<Ident> {
-        let made = self.pieces().into_iter().any(|piece| matches!(piece, Piece::MadeKey { .. }));
-        let now = |column: &Ident| {
-            let replaced = self.pieces().into_iter().find_map(|piece| {
-                let Piece::ReplacedColumn { old, new, .. } = piece else { return None };
-                Some(new.clone()).filter(|_| old == column)
-            });
-            replaced.filter(|_| made).unwrap_or_else(|| column.clone())
-        };
-        self.known.primary_key.iter().map(now).collect()
-    }
-
     pub(super) fn made_key(&self, constraint: &Ident) -> Option<&Piece> {
         self.pieces()
             .into_iter()

@@ -190,9 +190,9 @@ impl Teller {
                 let who = if blockers.is_empty() { "another session".to_owned() } else { blockers.join("; ") };
                 say::line(format_args!("  waits for its lock: {who}"));
             }
-            Progress::Backfilled { rows, of, rows_per_second, time_left, .. } => {
+            Progress::Backfilled { done, rows_per_second, time_left, .. } => {
                 if self.is_time() {
-                    say::line(pacing::told(rows, of, rows_per_second, time_left));
+                    say::line(pacing::told(done, rows_per_second, time_left));
                 }
             }
             Progress::HeldUp { by, .. } => {

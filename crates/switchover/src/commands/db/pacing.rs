@@ -1,8 +1,9 @@
 //! How fast rows are brought in step, and how that is told.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
+use switchover_model::Span;
+use switchover_model::schema::RowsDone;
 use switchover_postgres::Settings;
 
 use super::length;
@@ -26,20 +27,11 @@ impl Pacing {
 }
 
 /// A line about a backfill.
-pub(super) fn told(rows: u64, of: u64, rows_per_second: Option<u64>, time_left: Option<Duration>) -> String {
-    let mut line = format!("  {rows} rows of about {of}");
-    if let Some(rate) = rows_per_second {
-        let _ = write!(line, ", {rate} a second");
-    }
-    if let Some(left) = time_left {
-        let seconds = left.as_secs();
-        let _ = match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
-            (0, 0, seconds) => write!(line, ", {seconds} s left"),
-            (0, minutes, seconds) => write!(line, ", {minutes} min {seconds} s left"),
-            (hours, minutes, _) => write!(line, ", {hours} h {minutes} min left"),
-        };
-    }
-    line
+pub(super) fn told(done: RowsDone, rows_per_second: Option<u64>, time_left: Option<Duration>) -> String {
+    let rate = rows_per_second.map(|rate| format!(", {rate} a second")).unwrap_or_default();
+    let left = time_left.map(|left| Span::from_secs(left.as_secs()).rounded());
+    let left = left.map(|left| format!(", {left} left")).unwrap_or_default();
+    format!("  {done}{rate}{left}")
 }
 
 #[cfg(test)]
@@ -48,10 +40,10 @@ mod tests {
 
     #[test]
     fn a_line_tells_what_is_known() {
-        assert_eq!(told(5, 100, None, None), "  5 rows of about 100");
-        let left = |seconds| told(5, 100, Some(7), Some(Duration::from_secs(seconds)));
-        assert_eq!(left(9), "  5 rows of about 100, 7 a second, 9 s left");
-        assert_eq!(left(61), "  5 rows of about 100, 7 a second, 1 min 1 s left");
-        assert_eq!(left(7_260), "  5 rows of about 100, 7 a second, 2 h 1 min left");
+        let done = |of| RowsDone { rows: 5, of };
+        assert_eq!(told(done(None), None, None), "  5 rows");
+        assert_eq!(told(done(Some(100)), None, None), "  5 rows of about 100");
+        let left = told(done(Some(100)), Some(7), Some(Duration::from_secs(61)));
+        assert_eq!(left, "  5 rows of about 100, 7 a second, 1m 1s left");
     }
 }

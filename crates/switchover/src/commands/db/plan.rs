@@ -75,7 +75,8 @@ fn tell(step: &Step) {
         Work::Together(statements) => statements.iter().for_each(|sql| tell_sql(sql)),
         Work::Concurrently { sql, .. } | Work::Validate { sql, .. } | Work::Alone { sql, .. } => tell_sql(sql),
         Work::Backfill(work) => {
-            say::line(format_args!("      about {} rows, in batches", work.rows));
+            let rows = work.rows.map_or_else(|| "an unknown number of".to_owned(), |rows| format!("about {rows}"));
+            say::line(format_args!("      {rows} rows, in batches"));
             tell_sql(&format!("UPDATE {} SET {}", work.table, work.set));
         }
         Work::Check(finding) => {
