@@ -14,7 +14,7 @@ use crate::daemon::{Daemon, Stream, Trouble};
 use crate::failure::Failure;
 use crate::sse::Events;
 
-/// How long a daemon that went away is waited for.
+/// How long a daemon that went away, or has no place for another follower, is waited for.
 const AWAY_LIMIT: Duration = Duration::from_secs(60);
 /// The first pause between two attempts to find it again; each is twice the one before, up to `LONGEST_PAUSE`.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -44,6 +44,8 @@ pub(crate) struct Follow {
     stream: Option<(Stream, Events)>,
     pending: VecDeque<News>,
     away_since: Option<Instant>,
+    /// There was no place for another follower.
+    full_since: Option<Instant>,
     pause: Duration,
     retry_at: Instant,
     heard_at: Instant,
@@ -60,6 +62,7 @@ impl Follow {
             stream: None,
             pending: VecDeque::new(),
             away_since: None,
+            full_since: None,
             pause: FIRST_PAUSE,
             retry_at: now,
             heard_at: now,
@@ -78,7 +81,9 @@ impl Follow {
                     match self.open().await {
                         Ok(()) => continue,
                         // Too many follow it now: a place becomes free. What was asked for goes on meanwhile.
-                        Err(trouble @ Trouble::Answered(StatusCode::TOO_MANY_REQUESTS, _)) => trouble,
+                        Err(Trouble::Answered(StatusCode::TOO_MANY_REQUESTS, _)) if self.may_wait_for_a_place() => {
+                            continue;
+                        }
                         Err(trouble @ Trouble::Answered(..)) => return Err(self.daemon.failure(trouble)),
                         Err(trouble) => trouble,
                     }
@@ -118,11 +123,19 @@ impl Follow {
         }
     }
 
+    /// Whether it is asked again whether there is a place; sets when.
+    fn may_wait_for_a_place(&mut self) -> bool {
+        let since = *self.full_since.get_or_insert_with(Instant::now);
+        self.retry_at = Instant::now() + LONGEST_PAUSE;
+        since.elapsed() <= AWAY_LIMIT
+    }
+
     async fn open(&mut self) -> Result<(), Trouble> {
         let path = format!("/v1/apps/{}/events?after={}&status=true", self.app, self.after);
         let stream = self.daemon.stream(&path).await?;
         self.stream = Some((stream, Events::default()));
         self.heard_at = Instant::now();
+        self.full_since = None;
         if self.away_since.take().is_some() {
             self.pending.push_back(News::Back);
         }
