@@ -9,8 +9,8 @@ use std::time::Instant;
 
 use process_bed::{DEADLINE, EXECUTABLE, LOOK, ProcessBed, bed, eventually, has_variable, kill};
 use rustix::process::Signal;
-use switchover_model::seam::{InstanceSeen, Platform, ProcessGoal, Role, SlotSpec};
-use switchover_model::{RevisionId, Slot, Span};
+use switchover_model::seam::{InstanceSeen, Role};
+use switchover_model::{RevisionId, Slot};
 
 /// A command whose process carries nothing but `kept` in its environment; its arguments name the bed.
 fn blank(bed: &ProcessBed, kept: &str, faults: &str) -> String {
@@ -70,10 +70,7 @@ async fn a_worker_that_holds_the_lease_is_not_taken_for_the_one_that_stands_by()
     let revision = bed.sealed(&config, 1).await;
     assert_eq!(revision.id, RevisionId(1));
     for (slot, role) in [(Slot::Blue, Role::Active), (Slot::Green, Role::Standby)] {
-        let goals = revision.processes.keys().map(|name| (name.clone(), ProcessGoal { count: 1, role })).collect();
-        let spec =
-            SlotSpec { app: bed.app.clone(), slot, revision: revision.clone(), processes: goals, drain: Span::ZERO };
-        bed.platform.ensure(&spec).await.unwrap();
+        bed.ensure_as(&revision, slot, 1, role).await;
     }
     let seen = bed.until_healthy(2).await;
     let of = |seen: &[InstanceSeen], slot| seen.iter().find(|it| it.slot == slot).unwrap().clone();
@@ -83,15 +80,7 @@ async fn a_worker_that_holds_the_lease_is_not_taken_for_the_one_that_stands_by()
     assert_eq!((of(&seen, Slot::Blue).role, of(&seen, Slot::Green).role), (Role::Active, Role::Standby));
 
     // Told to stand by, it is active until it has let go, and only it.
-    let goals = revision.processes.keys().map(|name| (name.clone(), ProcessGoal { count: 1, role: Role::Standby }));
-    let spec = SlotSpec {
-        app: bed.app.clone(),
-        slot: Slot::Blue,
-        revision: revision.clone(),
-        processes: goals.collect(),
-        drain: Span::ZERO,
-    };
-    bed.platform.ensure(&spec).await.unwrap();
+    bed.ensure_as(&revision, Slot::Blue, 1, Role::Standby).await;
     let deadline = Instant::now() + DEADLINE;
     loop {
         let seen = bed.observe().await.instances;
@@ -102,6 +91,6 @@ async fn a_worker_that_holds_the_lease_is_not_taken_for_the_one_that_stands_by()
         assert!(Instant::now() < deadline, "{seen:#?}");
         tokio::time::sleep(LOOK).await;
     }
-    assert!(bed.log_of(&blue).contains("standing by"));
+    eventually("blue says that it let go", || bed.log_of(&blue).contains("standing by")).await;
     bed.end().await;
 }

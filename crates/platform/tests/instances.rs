@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use process_bed::{EXECUTABLE, app_command, bed, eventually, has_variable, is_alive, kill};
 use rustix::process::Signal;
-use switchover_model::seam::{InstanceSeen, Phase, Platform, ProcessGoal, Role, SlotSpec};
-use switchover_model::{Slot, Span};
+use switchover_model::Slot;
+use switchover_model::seam::{InstanceSeen, Phase, Platform, Role};
 use switchover_platform::{ENDED_KEPT, LOG_FILE_BYTES, ProcessPlatform};
 
 fn problem_of(seen: &[InstanceSeen]) -> switchover_model::Problem {
@@ -431,15 +431,7 @@ async fn what_is_told_of_and_to_an_instance_needs_no_new_file() {
     assert_eq!(files(web), before, "a restart");
 
     let before = files(mailer);
-    let goals = revision.processes.keys().map(|name| (name.clone(), ProcessGoal { count: 1, role: Role::Standby }));
-    let spec = SlotSpec {
-        app: bed.app.clone(),
-        slot: Slot::Blue,
-        revision: revision.clone(),
-        processes: goals.collect(),
-        drain: Span::ZERO,
-    };
-    bed.platform.ensure(&spec).await.unwrap();
+    bed.ensure_as(&revision, Slot::Blue, 1, Role::Standby).await;
     let role = std::fs::read_to_string(bed.instance_dir(mailer).join("role")).unwrap();
     assert_eq!((role.as_str(), files(mailer)), ("standby\n", before), "another role");
 

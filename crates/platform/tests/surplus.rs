@@ -4,7 +4,8 @@ mod process_bed;
 
 use std::time::{Duration, Instant};
 
-use process_bed::{app_command, bed, kill};
+use process_bed::{ProcessBed, app_command, bed, kill};
+use switchover_model::revision::Revision;
 use switchover_model::seam::{InstanceSeen, Phase, Platform};
 use switchover_model::{Slot, Span};
 
@@ -16,13 +17,25 @@ fn answers(seen: &InstanceSeen) -> bool {
     seen.address.is_some_and(|address| std::net::TcpStream::connect(address).is_ok())
 }
 
+/// A platform with so many healthy instances in blue.
+async fn serving(count: u32) -> (ProcessBed, Revision) {
+    let bed = bed().await;
+    let revision = bed.sealed(&bed.web_config(&app_command("")), 1).await;
+    bed.ensure(&revision, Slot::Blue, count).await;
+    bed.until_healthy(count as usize).await;
+    (bed, revision)
+}
+
+/// One of two begins to leave, and drains for longer than a test lasts.
+async fn one_leaves(bed: &mut ProcessBed, revision: &Revision) -> InstanceSeen {
+    bed.drain = Span::from_secs(60);
+    bed.ensure(revision, Slot::Blue, 1).await;
+    bed.observe().await.instances.into_iter().find(is_stopping).expect("one is too many")
+}
+
 #[tokio::test]
 async fn one_too_many_is_out_of_service_at_once_and_lives_until_its_drain_is_over() {
-    let mut bed = bed().await;
-    let config = bed.web_config(&app_command(""));
-    let revision = bed.sealed(&config, 1).await;
-    bed.ensure(&revision, Slot::Blue, 2).await;
-    bed.until_healthy(2).await;
+    let (mut bed, revision) = serving(2).await;
     bed.drain = Span::from_secs(1);
     let begun = Instant::now();
     bed.ensure(&revision, Slot::Blue, 1).await;
@@ -38,11 +51,7 @@ async fn one_too_many_is_out_of_service_at_once_and_lives_until_its_drain_is_ove
 
 #[tokio::test]
 async fn a_drain_can_be_made_shorter_while_it_runs_but_not_shorter_than_leaving_the_table_takes() {
-    let mut bed = bed().await;
-    let config = bed.web_config(&app_command(""));
-    let revision = bed.sealed(&config, 1).await;
-    bed.ensure(&revision, Slot::Blue, 2).await;
-    bed.until_healthy(2).await;
+    let (mut bed, revision) = serving(2).await;
     bed.drain = Span::from_secs(600);
     bed.ensure(&revision, Slot::Blue, 1).await;
     bed.drain = Span::ZERO;
@@ -55,11 +64,8 @@ async fn a_drain_can_be_made_shorter_while_it_runs_but_not_shorter_than_leaving_
 
 #[tokio::test]
 async fn one_that_is_wanted_again_while_it_drains_stays() {
-    let mut bed = bed().await;
-    let config = bed.web_config(&app_command(""));
-    let revision = bed.sealed(&config, 1).await;
-    bed.ensure(&revision, Slot::Blue, 2).await;
-    let before: Vec<_> = bed.until_healthy(2).await.into_iter().map(|seen| seen.id).collect();
+    let (mut bed, revision) = serving(2).await;
+    let before: Vec<_> = bed.observe().await.instances.into_iter().map(|seen| seen.id).collect();
     bed.drain = Span::from_secs(60);
     bed.ensure(&revision, Slot::Blue, 1).await;
     bed.ensure(&revision, Slot::Blue, 2).await;
@@ -70,27 +76,16 @@ async fn one_that_is_wanted_again_while_it_drains_stays() {
 
 #[tokio::test]
 async fn one_that_ends_by_itself_while_it_drains_is_not_started_again() {
-    let mut bed = bed().await;
-    let config = bed.web_config(&app_command(""));
-    let revision = bed.sealed(&config, 1).await;
-    bed.ensure(&revision, Slot::Blue, 2).await;
-    bed.until_healthy(2).await;
-    bed.drain = Span::from_secs(60);
-    bed.ensure(&revision, Slot::Blue, 1).await;
-    let seen = bed.observe().await.instances;
-    let leaving = seen.iter().find(|seen| is_stopping(seen)).unwrap();
-    kill(bed.app_pids(leaving)[0], rustix::process::Signal::KILL);
+    let (mut bed, revision) = serving(2).await;
+    let leaving = one_leaves(&mut bed, &revision).await;
+    kill(bed.app_pids(&leaving)[0], rustix::process::Signal::KILL);
     bed.until("it is gone", |seen| seen.len() == 1).await;
     bed.end().await;
 }
 
 #[tokio::test]
 async fn a_slot_that_is_stopped_waits_for_no_drain() {
-    let mut bed = bed().await;
-    let config = bed.web_config(&app_command(""));
-    let revision = bed.sealed(&config, 1).await;
-    bed.ensure(&revision, Slot::Blue, 2).await;
-    bed.until_healthy(2).await;
+    let (mut bed, revision) = serving(2).await;
     bed.drain = Span::from_secs(60);
     bed.ensure(&revision, Slot::Blue, 1).await;
     bed.platform.stop(&bed.app, Slot::Blue).await.unwrap();
@@ -100,11 +95,7 @@ async fn a_slot_that_is_stopped_waits_for_no_drain() {
 
 #[tokio::test]
 async fn saying_it_again_changes_nothing_and_wakes_nobody() {
-    let mut bed = bed().await;
-    let config = bed.web_config(&app_command(""));
-    let revision = bed.sealed(&config, 1).await;
-    bed.ensure(&revision, Slot::Blue, 2).await;
-    bed.until_healthy(2).await;
+    let (mut bed, revision) = serving(2).await;
     bed.drain = Span::from_secs(60);
     bed.ensure(&revision, Slot::Blue, 1).await;
     let seen = bed.observe().await.instances;
@@ -120,11 +111,8 @@ async fn saying_it_again_changes_nothing_and_wakes_nobody() {
 
 #[tokio::test]
 async fn those_who_can_serve_stay_and_the_ill_go_first() {
-    let bed = bed().await;
-    let config = bed.web_config(&app_command(""));
-    let revision = bed.sealed(&config, 1).await;
-    bed.ensure(&revision, Slot::Blue, 3).await;
-    let seen = bed.until_healthy(3).await;
+    let (bed, revision) = serving(3).await;
+    let seen = bed.observe().await.instances;
     let ill: Vec<_> = seen.iter().filter(|seen| !seen.id.as_str().contains("-web-2.")).collect();
     let well = seen.iter().find(|seen| seen.id.as_str().contains("-web-2.")).unwrap();
     for ill in &ill {
@@ -147,25 +135,18 @@ async fn those_who_can_serve_stay_and_the_ill_go_first() {
 
 #[tokio::test]
 async fn one_whose_shim_is_killed_while_it_drains_goes_on_answering() {
-    let mut bed = bed().await;
-    let config = bed.web_config(&app_command(""));
-    let revision = bed.sealed(&config, 1).await;
-    bed.ensure(&revision, Slot::Blue, 2).await;
-    bed.until_healthy(2).await;
-    bed.drain = Span::from_secs(60);
-    bed.ensure(&revision, Slot::Blue, 1).await;
-    let seen = bed.observe().await.instances;
-    let leaving = seen.iter().find(|seen| is_stopping(seen)).unwrap();
-    let (app, shim) = (bed.app_pids(leaving)[0], bed.shim_pid(leaving).unwrap());
+    let (mut bed, revision) = serving(2).await;
+    let leaving = one_leaves(&mut bed, &revision).await;
+    let (app, shim) = (bed.app_pids(&leaving)[0], bed.shim_pid(&leaving).unwrap());
     kill(shim, rustix::process::Signal::KILL);
     let deadline = Instant::now() + process_bed::DEADLINE;
-    while bed.shim_pid(leaving).is_none_or(|now| now == shim) {
+    while bed.shim_pid(&leaving).is_none_or(|now| now == shim) {
         assert!(Instant::now() < deadline, "it gets no new shim");
         tokio::time::sleep(process_bed::LOOK).await;
     }
-    assert_eq!(bed.app_pids(leaving).first(), Some(&app));
+    assert_eq!(bed.app_pids(&leaving).first(), Some(&app));
     // What was told to stop would end at once.
     tokio::time::sleep(Duration::from_secs(1)).await;
-    assert!(answers(leaving), "it was told to stop");
+    assert!(answers(&leaving), "it was told to stop");
     bed.end().await;
 }

@@ -35,21 +35,8 @@ const VISITOR_EVERY: Duration = Duration::from_millis(20);
 fn house_of(example: &str) -> House {
     let house = House::start();
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
-    copy(&examples.join(example), &house.app());
+    house::copy_tree(&examples.join(example), &house.app());
     house
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).expect("a directory");
-    for entry in std::fs::read_dir(from).expect("the example") {
-        let entry = entry.expect("the example");
-        let (from, to) = (entry.path(), to.join(entry.file_name()));
-        if from.is_dir() {
-            copy(&from, &to);
-        } else {
-            std::fs::copy(&from, &to).expect("a file of the example");
-        }
-    }
 }
 
 /// Puts `new` in the place of `old` in a file of the app.

@@ -63,19 +63,6 @@ fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/frameworks")
 }
 
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let (from, to) = (entry.path(), to.join(entry.file_name()));
-        if from.is_dir() {
-            copy(&from, &to);
-        } else {
-            std::fs::copy(&from, &to).unwrap();
-        }
-    }
-}
-
 struct Bed {
     house: House,
     url: String,
@@ -89,7 +76,7 @@ fn app(major: Major, name: &'static str, database: &'static str, web: &'static s
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let url = runtime.block_on(async { Some(Server::shared(major)?.create_database().await) })?;
     let bed = Bed { house: House::start(), url, database, web, name };
-    copy(&fixtures().join(name), &bed.house.app());
+    house::copy_tree(&fixtures().join(name), &bed.house.app());
     bed.house.write("database.env", &format!("DATABASE_URL={}\n", bed.url));
     bed.configure("");
     bed.deploy(&["--wait=settled"]);
@@ -108,7 +95,7 @@ impl Bed {
 
     /// Puts version 2 into the app's directory.
     fn change(&self) {
-        copy(&fixtures().join(format!("{}.2", self.name)), &self.house.app());
+        house::copy_tree(&fixtures().join(format!("{}.2", self.name)), &self.house.app());
     }
 
     #[track_caller]

@@ -26,34 +26,20 @@ fn example() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/postgres")
 }
 
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let (from, to) = (entry.path(), to.join(entry.file_name()));
-        if from.is_dir() {
-            if entry.file_name() != "versions" {
-                copy(&from, &to);
-            }
-        } else {
-            std::fs::copy(&from, &to).unwrap();
-        }
-    }
-}
-
 /// A house with version 1 of the example and a database of its own.
 fn members(major: Major) -> Option<House> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let url = runtime.block_on(async { Some(Server::shared(major)?.create_database().await) })?;
     let house = House::start();
-    copy(&example(), &house.app());
+    house::copy_tree(&example(), &house.app());
+    std::fs::remove_dir_all(house.app().join("versions")).unwrap();
     house.write("database.env", &format!("DATABASE_URL={url}\n"));
     Some(house)
 }
 
 /// Puts version `version` of the example into the app's directory.
 fn change_to(house: &House, version: u32) {
-    copy(&example().join("versions").join(version.to_string()), &house.app());
+    house::copy_tree(&example().join("versions").join(version.to_string()), &house.app());
 }
 
 fn ask(house: &House, path: &str) -> Value {

@@ -6,8 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import psycopg
 
-# What this version writes beside the name.
-COLUMN, VALUE = "age", 7
+from version import COLUMN, VALUE
 
 
 def ask(statement, *values):

@@ -92,7 +92,12 @@ impl ProcessBed {
     }
 
     pub(crate) async fn ensure(&self, revision: &Revision, slot: Slot, count: u32) {
-        let goals = revision.processes.keys().map(|name| (name.clone(), ProcessGoal { count, role: Role::Active }));
+        self.ensure_as(revision, slot, count, Role::Active).await;
+    }
+
+    /// Every process type of the revision, so many each, in this role.
+    pub(crate) async fn ensure_as(&self, revision: &Revision, slot: Slot, count: u32, role: Role) {
+        let goals = revision.processes.keys().map(|name| (name.clone(), ProcessGoal { count, role }));
         let spec = SlotSpec {
             app: self.app.clone(),
             slot,

@@ -248,6 +248,20 @@ impl House {
     }
 }
 
+/// Copies a directory with all that is in it.
+pub fn copy_tree(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a directory");
+    for entry in std::fs::read_dir(from).expect("what is copied") {
+        let entry = entry.expect("a name");
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if from.is_dir() {
+            copy_tree(&from, &to);
+        } else {
+            std::fs::copy(&from, &to).expect("a copy");
+        }
+    }
+}
+
 /// Ends the shims and routers of `state`, and what they run: within a bound, then by force.
 pub fn end_all_of(state: &Path) {
     let left = || [processes(state, "serve"), processes(state, "shim"), processes(state, "router")].concat();

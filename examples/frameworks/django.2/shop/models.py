@@ -1,5 +1,8 @@
 from django.db import models
 
+# What this version writes beside the name.
+OWN = {"note": "new"}
+
 
 class Item(models.Model):
     name = models.TextField()

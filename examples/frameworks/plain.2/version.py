@@ -1,0 +1,3 @@
+"""What this version writes beside the name."""
+
+COLUMN, VALUE = "note", "new"
