@@ -135,6 +135,7 @@ fn not_started(spec: &SlotSpec, cause: &Problem, since: Timestamp, seen: &[Insta
             address: None,
             phase: Phase::Unhealthy { since, cause: cause.clone() },
             restarts: 0,
+            unanswered_since: None,
         })
     });
     missing.collect()

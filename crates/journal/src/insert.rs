@@ -87,6 +87,7 @@ fn release_of(event: &Event) -> Option<ReleaseId> {
         | Event::Marked { release, .. }
         | Event::Migrated { release, .. }
         | Event::HandedOver { release, .. }
+        | Event::Renewed { release, .. }
         | Event::Switched { release, .. }
         | Event::Undoing { release, .. }
         | Event::Drained { release, .. }

@@ -107,6 +107,7 @@ pub(crate) fn begins_something(drafts: &[Draft]) -> bool {
         | Event::Drained { .. }
         | Event::Stopped { .. }
         | Event::Emptied { .. }
+        | Event::Renewed { .. }
         | Event::Concluded { .. }
         | Event::Settled { .. }
         | Event::Drifted { .. }

@@ -3,12 +3,12 @@
 //! Records are read for as long as a journal lives: a field is only ever added, with a default; a variant is never
 //! renamed or given another meaning.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use crate::framework::{Migrated, Step};
-use crate::name::{AppName, ReleaseId, RevisionId, Slot};
+use crate::name::{AppName, InstanceId, ReleaseId, RevisionId, Slot};
 use crate::problem::Problem;
 use crate::receipt::Ledger;
 use crate::release::{Command, Outcome, ReleaseKind, Stage};
@@ -203,6 +203,15 @@ pub enum Event {
     Stopped {
         /// The slot.
         slot: Slot,
+    },
+    /// The way back leads to a slot with instances that are ill or silent: each is to be replaced by a new one.
+    Renewed {
+        /// The release that is being undone, or that leads back.
+        release: ReleaseId,
+        /// The slot.
+        slot: Slot,
+        /// Who is replaced.
+        instances: BTreeSet<InstanceId>,
     },
     /// A slot that was told to stop was seen with no instance left.
     Emptied {

@@ -3,15 +3,14 @@
 //! `Seen` is what `rollout::decide` reads; an [`Action`] is what it asks for. An action says what shall be true, never
 //! "do this once more"; acting twice is acting once. Whatever could not be observed is `None`: unknown, neither good nor bad.
 
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{AppConfig, Database};
 use crate::framework::{Listed, Order, Step};
-use crate::name::{AppName, Host, InstanceId, ProcessName, ReleaseId, RevisionId, Share, Slot};
+use crate::name::{AppName, Host, InstanceId, ProcessName, ReleaseId, RevisionId, Slot};
 use crate::problem::Problem;
 use crate::record::AttemptId;
 use crate::release::Stage;
@@ -19,8 +18,10 @@ use crate::revision::{Revision, Source};
 use crate::schema::{MigrationFile, SchemaGoal};
 use crate::time::Span;
 
+mod routes;
 mod seen;
 
+pub use routes::{Arm, ArmGoal, Endpoint, Preview, RoutedProcess, Routes, RoutesGoal};
 pub use seen::{Evidence, InstanceSeen, Phase, PlatformSeen, Seen, TrafficSeen};
 
 // === What shall be true ===
@@ -39,6 +40,10 @@ pub struct SlotSpec {
     /// How long an instance that is too many and takes requests may go on answering those that it has, after it was
     /// first shown as [`Phase::Stopping`] and before it is told to stop. A platform that is started anew may begin it anew.
     pub drain: Span,
+    /// Routed instances that shall be none of it, because they are ill: each gives its place to a new one at once. One
+    /// that is not there is nobody.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub without: BTreeSet<InstanceId>,
 }
 
 /// What one process type of a slot shall be.
@@ -61,73 +66,6 @@ pub enum Role {
     Active,
     /// It does not.
     Standby,
-}
-
-/// An app's part of the routing table.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Routes {
-    /// The app.
-    pub app: AppName,
-    /// Number of this setting, per app, rising with each change decided: the same number twice is the same content.
-    pub version: u64,
-    /// Hosts it answers for; none means every host that no other app names.
-    pub hosts: Vec<Host>,
-    /// Who gets the traffic. Shares sum to all; a slot may stand here with no share (kept warm). Empty: 503 for all.
-    pub arms: Vec<Arm>,
-    /// What the address of the idle slot shows now.
-    pub preview: Option<Preview>,
-    /// The address of the idle slot: no other app's and no live page is ever shown there, also while it shows nothing.
-    /// Part of the policy alone, so that the same version may come to know of it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub preview_host: Option<Host>,
-    /// How long requests on a slot that lost its share may go on, in milliseconds; then its upgrades are closed.
-    pub drain_ms: u64,
-}
-
-/// One slot's part in the traffic.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Arm {
-    /// The slot.
-    pub slot: Slot,
-    /// The revision it runs; requests are counted by it.
-    pub revision: RevisionId,
-    /// Its share of the requests.
-    pub share: Share,
-    /// Its routed process types. The longest matching path prefix wins.
-    pub processes: Vec<RoutedProcess>,
-}
-
-/// One process type that takes requests.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RoutedProcess {
-    /// Its name.
-    pub process: ProcessName,
-    /// Path prefixes, each beginning with `/`; matched at segment boundaries.
-    pub paths: Vec<String>,
-    /// Its healthy instances.
-    pub endpoints: Vec<Endpoint>,
-}
-
-/// Where an instance listens.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Endpoint {
-    /// Who it is.
-    pub instance: InstanceId,
-    /// Where it listens.
-    pub address: SocketAddr,
-}
-
-/// The preview of the idle slot.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Preview {
-    /// Host that leads to it.
-    pub host: Host,
-    /// Its arm (the share is not used).
-    pub arm: Arm,
-    /// SHA-256 of the token, in hexadecimal; asked for in `X-Switchover-Preview`, as a bearer token or in a cookie.
-    pub token_digest: String,
-    /// Networks (CIDR) that need no token.
-    pub networks: Vec<String>,
 }
 
 /// Something that shall be true or be attempted. Repeating one changes nothing.
@@ -204,27 +142,6 @@ pub enum Action {
         /// The ones to keep.
         keep: Vec<RevisionId>,
     },
-}
-
-/// [`Routes`] as decided: which slots, in which share. The controller fills in the endpoints that are healthy now, the
-/// hosts and the preview token, so that a dead instance leaves the table without a decision.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RoutesGoal {
-    /// The slots that get traffic and their shares; none: 503 for all.
-    pub arms: Vec<ArmGoal>,
-    /// The slot shown at the preview address.
-    pub preview: Option<ArmGoal>,
-}
-
-/// A slot's share as decided.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ArmGoal {
-    /// The slot.
-    pub slot: Slot,
-    /// The revision that must be in it: endpoints of another revision are never used.
-    pub revision: RevisionId,
-    /// Its share.
-    pub share: Share,
 }
 
 // === The traits ===

@@ -1,5 +1,6 @@
 //! A controller that does nothing but ensure two instances and wait to be killed.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -18,7 +19,7 @@ pub(crate) fn run(state: &str, app: &str, spec_file: &str) -> ExitCode {
         let app = app.parse().unwrap();
         let goal = ProcessGoal { count: 2, role: Role::Active };
         let processes = revision.processes.keys().map(|name| (name.clone(), goal)).collect();
-        let spec = SlotSpec { app, slot: Slot::Blue, revision, processes, drain: Span::ZERO };
+        let spec = SlotSpec { app, slot: Slot::Blue, revision, processes, drain: Span::ZERO, without: BTreeSet::new() };
         platform.ensure(&spec).await.unwrap();
         loop {
             let seen = platform.observe(&spec.app).await.unwrap().instances;

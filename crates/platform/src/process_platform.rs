@@ -309,6 +309,7 @@ impl Platform for ProcessPlatform {
                 address: view.address,
                 phase: view.phase,
                 restarts: view.restarts,
+                unanswered_since: watched.silent_since(),
             });
         }
         Ok(PlatformSeen { at: clock::now(), instances, headroom: headroom::measure(self.shared.layout.state()) })

@@ -40,6 +40,7 @@ impl Shared {
                         && instance.revision == spec.revision.id
                         && self.is_current(instance)
                         && *instance_goal == Goal::Run
+                        && !spec.without.contains(&instance.id)
                 })
                 .collect();
             // Those who can serve stay: who is ill goes first.

@@ -206,6 +206,7 @@ impl Watcher {
             self.show(Phase::Healthy { since: since + span(WORKER_SETTLED) });
             return self.pause(IDLE, Some(process)).await;
         };
+        self.watched.begin_question();
         let verdict = tokio::select! {
             verdict = self.question(process) => verdict,
             _ = process.ended() => return,
@@ -220,6 +221,7 @@ impl Watcher {
             Ok(()) => {
                 self.failures = 0;
                 self.lost_since = None;
+                self.heard();
                 let healthy = self.healthy_since.unwrap_or(now);
                 if self.healthy_since.is_none() {
                     self.healthy_since = Some(healthy);
@@ -249,6 +251,13 @@ impl Watcher {
             }
         };
         self.pause(wait, Some(process)).await;
+    }
+
+    /// It has answered well: whoever waited for that, because it was silent, looks again.
+    fn heard(&self) {
+        if self.watched.answered() {
+            self.shared.tell_change();
+        }
     }
 
     /// How soon to look again at one that was told to stop or is about to be; nothing when it shall go on.

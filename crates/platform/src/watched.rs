@@ -27,12 +27,17 @@ pub const WORKER_SETTLED: Duration = Duration::from_millis(500);
 /// An exit code of "not found" counts as such only so soon after the start.
 const NOT_FOUND_WITHIN_MS: u64 = 5_000;
 
+/// An instance that has not answered for so long is shown as silent.
+const SLOW_ANSWER: Span = Span::from_millis(250);
+
 /// What is known of an instance.
 #[derive(Debug, Clone)]
 pub(crate) struct View {
     pub(crate) phase: Phase,
     pub(crate) address: Option<SocketAddr>,
     pub(crate) restarts: u32,
+    /// Since when it is asked for its health without a good answer.
+    pub(crate) unanswered_since: Option<Timestamp>,
     /// Whether it has ended and only its directory is left.
     pub(crate) is_over: bool,
 }
@@ -76,6 +81,7 @@ impl Watched {
             phase: Phase::Starting { since: spec.created_at, last: None },
             address: None,
             restarts: 0,
+            unanswered_since: None,
             is_over: false,
         };
         let (view, memory) = (Mutex::new(view), Mutex::default());
@@ -137,6 +143,8 @@ impl Watched {
                     Some(_) => self.healthy_since(process),
                     None => (clock::now() >= settled).then_some(settled),
                 };
+                // Known from before alone: it is about to be asked.
+                view.unanswered_since = self.spec.health.is_some().then(clock::now);
                 view.phase = match healthy.filter(|_| process.is_running()) {
                     Some(healthy) => Phase::Healthy { since: healthy },
                     None => Phase::Starting { since, last: None },
@@ -149,6 +157,23 @@ impl Watched {
             Some(Life::Ended { .. } | Life::Starting { .. }) | None => {}
         }
         self.change(|shown| *shown = view);
+    }
+
+    /// It is asked for its health: from now on it is silent, unless it was before.
+    pub(crate) fn begin_question(&self) {
+        self.change(|view| view.unanswered_since = view.unanswered_since.or_else(|| Some(clock::now())));
+    }
+
+    /// It answered well; says whether it was shown as silent until now.
+    pub(crate) fn answered(&self) -> bool {
+        let was_silent = self.silent_since().is_some();
+        self.change(|view| view.unanswered_since = None);
+        was_silent
+    }
+
+    /// Since when it has not answered well, where that is longer than answers take.
+    pub(crate) fn silent_since(&self) -> Option<Timestamp> {
+        self.view().unanswered_since.filter(|since| clock::now().since(*since) > SLOW_ANSWER)
     }
 
     pub(crate) fn view(&self) -> View {

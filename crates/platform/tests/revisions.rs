@@ -2,7 +2,7 @@
 
 mod process_bed;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -230,6 +230,7 @@ async fn a_sealed_revision_that_was_changed_is_not_started() {
         revision: revision.clone(),
         processes: revision.processes.keys().map(|name| (name.clone(), goal)).collect(),
         drain: Span::ZERO,
+        without: BTreeSet::new(),
     };
     // Touched, but with the same content: it is what was sealed.
     let data = tree(&bed, 1).join("sub/data");

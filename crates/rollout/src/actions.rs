@@ -61,7 +61,9 @@ fn slot_action(turn: &Turn<'_>, slot: Slot) -> Option<Action> {
             processes.values_mut().for_each(|goal: &mut ProcessGoal| goal.count = goal.count.min(1));
         }
         let drain = turn.app.config.as_ref().map_or(Span::ZERO, |config| config.route.drain);
-        let spec = SlotSpec { app: turn.app.name.clone(), slot, revision: sealed.revision.clone(), processes, drain };
+        let without = state.renewal.map(|renewal| renewal.instances).unwrap_or_default();
+        let (app, revision) = (turn.app.name.clone(), sealed.revision.clone());
+        let spec = SlotSpec { app, slot, revision, processes, drain, without };
         return Some(Action::Ensure(Box::new(spec)));
     }
     (state.stopping.is_some() || drift::is_to_be_cleared(turn, slot)).then_some(Action::Stop { slot })

@@ -13,6 +13,10 @@ use switchover_model::{AppName, Problem, ReleaseId, RevisionId, Slot, Span, Time
 use crate::limits;
 use crate::release::Release;
 
+mod slot_state;
+
+pub use slot_state::{Draining, Renewal, SlotState, Stopping, Working};
+
 /// One app as its journal tells it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct App {
@@ -46,6 +50,9 @@ pub struct App {
     pub notes: VecDeque<Note>,
     /// Migrations of the app's own framework that were contracted, or begun to be, each with the revision it was for.
     pub contracted: BTreeMap<String, RevisionId>,
+    /// The newest revision whose framework was run while nothing else was live: it may have carried out all it has.
+    #[serde(default)]
+    pub migrated_alone: Option<RevisionId>,
     /// Number of the next release.
     pub next_release: u32,
     /// Number of the next revision.
@@ -86,28 +93,6 @@ impl RevisionState {
     }
 }
 
-/// What a slot shall run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct SlotState {
-    /// The revision; nothing: the slot shall be empty.
-    pub revision: Option<RevisionId>,
-    /// The release that put it there.
-    pub release: Option<ReleaseId>,
-    /// It was told to stop and not yet seen empty.
-    pub stopping: Option<Stopping>,
-}
-
-/// A slot on its way to empty.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stopping {
-    /// Since when.
-    pub since: Timestamp,
-    /// What it ran.
-    pub revision: Option<RevisionId>,
-    /// The release that had put it there.
-    pub release: Option<ReleaseId>,
-}
-
 /// Where the traffic shall go.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoutesState {
@@ -125,30 +110,6 @@ pub struct RoutesState {
     pub loser: Option<ArmGoal>,
     /// Hosts, preview or drain time changed since: it needs a new number.
     pub outdated: bool,
-}
-
-/// Whose workers shall work.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Working {
-    /// The slot.
-    pub slot: Slot,
-    /// Since when.
-    pub since: Timestamp,
-    /// The release that wanted it.
-    pub release: ReleaseId,
-}
-
-/// A slot that lost the traffic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Draining {
-    /// The release that took it.
-    pub release: ReleaseId,
-    /// The slot.
-    pub slot: Slot,
-    /// What it runs.
-    pub revision: RevisionId,
-    /// The flip.
-    pub since: Timestamp,
 }
 
 /// A command that was admitted.
@@ -208,6 +169,7 @@ impl App {
             drifts: Vec::new(),
             notes: VecDeque::new(),
             contracted: BTreeMap::new(),
+            migrated_alone: None,
             next_release: 1,
             next_revision: 1,
             next_attempt: 1,
@@ -234,6 +196,7 @@ impl App {
             drifts: self.drifts.clone(),
             notes: VecDeque::new(),
             contracted: self.contracted.clone(),
+            migrated_alone: self.migrated_alone,
             next_release: self.next_release,
             next_revision: self.next_revision,
             next_attempt: self.next_attempt,
@@ -245,7 +208,7 @@ impl App {
     /// What `slot` shall run.
     #[must_use]
     pub fn slot(&self, slot: Slot) -> SlotState {
-        self.slots.get(&slot).copied().unwrap_or_default()
+        self.slots.get(&slot).cloned().unwrap_or_default()
     }
 
     /// The slot and revision that were last seen to have all the traffic.

@@ -9,9 +9,11 @@ use switchover_model::record::{Actor, Attempt, AttemptId, AttemptResult, Event, 
 use switchover_model::release::{Command, Outcome, Stage};
 use switchover_model::seam::RoutesGoal;
 use switchover_model::view::StageState;
-use switchover_model::{AppName, Problem, ReleaseId, RevisionId, Slot, Span, Timestamp};
+use switchover_model::{AppName, InstanceId, Problem, ReleaseId, RevisionId, Slot, Span, Timestamp};
 
-use crate::app::{App, Draining, KnownDrift, KnownKey, Note, RevisionState, RoutesState, SlotState, Stopping, Working};
+use crate::app::{
+    App, Draining, KnownDrift, KnownKey, Note, Renewal, RevisionState, RoutesState, SlotState, Stopping, Working,
+};
 use crate::limits;
 use crate::release::{AttemptState, Release, StageRecord, Switch, Undoing};
 
@@ -99,6 +101,7 @@ impl App {
                 let state =
                     AttemptState { id: *attempt, what: what.clone(), started_at: at, ended_at: None, result: None };
                 self.with(*release, |release| release.attempts.push(state));
+                self.begin_expand(*release, what);
                 self.begin_contract(*release, what);
             }
             Event::AttemptEnded { attempt, result, took } => {
@@ -180,8 +183,9 @@ impl App {
             Event::Stopped { slot } => {
                 let state = self.slot(*slot);
                 let stopping = Stopping { since: at, revision: state.revision, release: state.release };
-                self.slots.insert(*slot, SlotState { revision: None, release: None, stopping: Some(stopping) });
+                self.slots.insert(*slot, SlotState { stopping: Some(stopping), ..SlotState::default() });
             }
+            Event::Renewed { release, slot, instances } => self.renew(*release, *slot, instances.clone(), at),
             Event::Emptied { slot } => {
                 let mut state = self.slot(*slot);
                 state.stopping = None;
@@ -204,6 +208,11 @@ impl App {
             Event::Noted { release, problem } => self.note(*release, problem, at),
             Event::RouterRestarted { .. } => {}
         }
+    }
+
+    fn renew(&mut self, id: ReleaseId, slot: Slot, instances: BTreeSet<InstanceId>, at: Timestamp) {
+        self.slots.entry(slot).or_default().renewal = Some(Renewal { release: id, instances });
+        self.with(id, |release| release.wait_for(None, at));
     }
 
     fn end_attempt(&mut self, attempt: AttemptId, result: &AttemptResult, took: Span, at: Timestamp) {
@@ -280,7 +289,7 @@ impl App {
             revision = Some(release.revision);
         });
         if let (Stage::Provision, Some(slot)) = (stage, slot) {
-            self.slots.insert(slot, SlotState { revision, release: Some(id), stopping: None });
+            self.slots.insert(slot, SlotState { revision, release: Some(id), ..SlotState::default() });
         }
         if let (Some(boot), Some(state)) = (boot, revision.and_then(|revision| self.revisions.get_mut(&revision))) {
             state.boot = Some(boot);

@@ -24,16 +24,39 @@ impl App {
 
     /// A migration that was contracted, or begun to be, and that `revision` was made without: it can not run any more.
     #[must_use]
-    pub fn contracted_without(&self, revision: RevisionId) -> Option<&str> {
+    pub fn contracted_without(&self, revision: RevisionId) -> Option<String> {
         let state = self.revisions.get(&revision)?;
-        let known = state.migrated.as_ref().and_then(|migrated| migrated.known.as_ref());
+        let known = self.known(revision);
         let vouched = state.config.database.as_ref().map(|database| &database.vouch);
-        let lacks = |name: &String, by: RevisionId| match known {
-            Some(known) => !known.contains(name) && !vouched.is_some_and(|vouched| vouched.contains(name)),
-            // Whoever came after it was made from what was there then.
-            None => revision < by,
+        let lacks = |known: &[String], name: &String| {
+            !known.contains(name) && !vouched.is_some_and(|vouched| vouched.contains(name))
         };
-        self.contracted.iter().find(|(name, by)| lacks(name, **by)).map(|(name, _)| name.as_str())
+        let contracted = self.contracted.iter().find(|(name, by)| match known {
+            Some(known) => lacks(known, name),
+            // Whoever came after it was made from what was there then.
+            None => revision < **by,
+        });
+        let by_alone = || {
+            let alone = self.migrated_alone.filter(|alone| revision < *alone)?;
+            match known.zip(self.known(alone)) {
+                Some((known, all)) => all.iter().find(|name| lacks(known, name)).cloned(),
+                None => Some(format!("of {alone}")),
+            }
+        };
+        contracted.map(|(name, _)| name.clone()).or_else(by_alone)
+    }
+
+    /// Every migration that the framework of `revision` has; nothing where that was not learnt.
+    fn known(&self, revision: RevisionId) -> Option<&[String]> {
+        self.revisions.get(&revision)?.migrated.as_ref()?.known.as_deref()
+    }
+
+    /// Where nothing else is live, all that the revision has may be carried out before it serves.
+    pub(crate) fn begin_expand(&mut self, release: ReleaseId, what: &Attempt) {
+        let own = self.release(release).map(|release| release.revision).filter(|_| *what == EXPAND);
+        if own.is_some() && self.heading().is_none_or(|live| Some(live.revision) == own) {
+            self.migrated_alone = self.migrated_alone.max(own);
+        }
     }
 
     /// What the framework of `revision` has still to do in contract.
@@ -89,7 +112,7 @@ const CONTRACT: Attempt = Attempt::Migrate { step: Step::Contract };
 /// Has what both revisions can live with carried out. It asks the framework first, so a lost run is just run again.
 pub(crate) fn expand(turn: &mut Turn<'_>, id: ReleaseId, revision: RevisionId) {
     if let Some(name) = turn.app.contracted_without(revision) {
-        let problem = gone_on(revision, name);
+        let problem = gone_on(revision, &name);
         return turn.undo(id, problem);
     }
     match run(turn, id, &EXPAND) {

@@ -48,7 +48,9 @@ mod workers;
 #[cfg(feature = "planted-bugs")]
 pub use admit::admit_with;
 pub use admit::{Admission, admit};
-pub use app::{App, Draining, KnownDrift, KnownKey, Note, RevisionState, RoutesState, SlotState, Stopping, Working};
+pub use app::{
+    App, Draining, KnownDrift, KnownKey, Note, Renewal, RevisionState, RoutesState, SlotState, Stopping, Working,
+};
 #[cfg(feature = "planted-bugs")]
 pub use decide::decide_with;
 pub use decide::{Decision, decide};

@@ -41,7 +41,7 @@ pub(crate) fn return_to(desk: &mut Desk<'_>, to: RevisionId, plain: bool) -> Res
         return Err(refusal::unknown_revision(app, to));
     }
     if let Some(name) = app.contracted_without(to) {
-        return Err(framework::gone_on(to, name));
+        return Err(framework::gone_on(to, &name));
     }
     Ok(open(desk, ReleaseKind::Return { to, plain }, to, Source::Revision { id: to }, false))
 }

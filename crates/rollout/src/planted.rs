@@ -74,11 +74,15 @@ pub enum Bug {
     InvariantUndoesReturn,
     /// A contract rests on a backup of before its last interruption.
     BackupOfBefore,
+    /// A way back waits for ill instances that nobody replaces.
+    IllStayOnTheWayBack,
+    /// Traffic is switched to an instance that has been asked for its health and does not answer.
+    DoubtIsTrust,
 }
 
 impl Bug {
     /// Every planted mistake.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 37] = [
         Self::RouteBeforeHealthy,
         Self::HalfScale,
         Self::UnknownIsHealthy,
@@ -114,5 +118,7 @@ impl Bug {
         Self::ContractInUse,
         Self::InvariantUndoesReturn,
         Self::BackupOfBefore,
+        Self::IllStayOnTheWayBack,
+        Self::DoubtIsTrust,
     ];
 }

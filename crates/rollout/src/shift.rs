@@ -14,7 +14,8 @@ pub(crate) fn enter(turn: &mut Turn<'_>, id: ReleaseId) {
     if turn.is_held(id) {
         return;
     }
-    if !provision::is_ready(turn, slot, revision) {
+    let is_doubted = turn.sight.is_doubted(slot, revision) && !planted!(turn, DoubtIsTrust);
+    if is_doubted || !provision::is_ready(turn, slot, revision) {
         if turn.waited_out(id, wait::READY, limits::READY) {
             let (why, lines) = turn.sight.ailments(slot, revision);
             let cause =

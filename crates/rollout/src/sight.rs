@@ -1,10 +1,10 @@
 //! Questions to what is seen now. Old observations are none.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use switchover_model::schema::SchemaSeen;
 use switchover_model::seam::{InstanceSeen, Phase, PlatformSeen, Role, Seen, TrafficSeen};
-use switchover_model::{Problem, ProcessName, RevisionId, Slot, Timestamp};
+use switchover_model::{InstanceId, Problem, ProcessName, RevisionId, Slot, Span, Timestamp};
 
 use crate::app::App;
 use crate::{ailment, limits};
@@ -15,6 +15,7 @@ pub(crate) struct Sight<'a> {
     pub(crate) platform: Option<&'a PlatformSeen>,
     pub(crate) traffic: Option<&'a TrafficSeen>,
     pub(crate) schema: Option<&'a SchemaSeen>,
+    now: Timestamp,
 }
 
 /// How a slot is, as far as its routed processes go.
@@ -47,6 +48,7 @@ impl<'a> Sight<'a> {
             platform: seen.platform.as_ref().filter(|platform| fresh(platform.at)),
             traffic: seen.traffic.as_ref().filter(|traffic| fresh(traffic.at)),
             schema: seen.schema.as_ref().filter(|schema| fresh(schema.at)),
+            now,
         }
     }
 
@@ -62,14 +64,12 @@ impl<'a> Sight<'a> {
     }
 
     pub(crate) fn fitness(&self, app: &App, slot: Slot, revision: RevisionId) -> Fitness {
-        let Some(state) = app.revisions.get(&revision) else { return Fitness::Unknown };
-        if self.platform.is_none() {
+        if !app.revisions.contains_key(&revision) || self.platform.is_none() {
             return Fitness::Unknown;
         }
         let mut fitness = Fitness::Whole;
         for (name, wanted) in app.scale(revision) {
-            let routed = state.revision.processes.get(&name).is_some_and(|process| process.handover.is_none());
-            if !routed || wanted == 0 {
+            if !is_routed(app, revision, &name) || wanted == 0 {
                 continue;
             }
             let healthy = self.of(slot, revision).filter(|seen| seen.process == name && is_healthy(seen)).count();
@@ -81,6 +81,27 @@ impl<'a> Sight<'a> {
             }
         }
         fitness
+    }
+
+    /// Whether an instance counts as healthy by what it answered before, and has been asked since for longer than an
+    /// answer takes.
+    pub(crate) fn is_doubted(&self, slot: Slot, revision: RevisionId) -> bool {
+        self.of(slot, revision).any(|seen| self.silence(seen).is_some())
+    }
+
+    /// How long a healthy instance has been silent, when that is longer than an answer takes.
+    fn silence(&self, seen: &InstanceSeen) -> Option<Span> {
+        let silence = self.now.since(seen.unanswered_since.filter(|_| is_healthy(seen))?);
+        (silence > limits::ANSWER).then_some(silence)
+    }
+
+    /// Routed instances of `revision` in `slot` that are ill, are silent or have ended by themselves.
+    pub(crate) fn ailing(&self, app: &App, slot: Slot, revision: RevisionId) -> BTreeSet<InstanceId> {
+        let is_ill = |seen: &InstanceSeen| matches!(seen.phase, Phase::Unhealthy { .. } | Phase::Crashed { .. });
+        let ailing = |seen: &&InstanceSeen| {
+            is_routed(app, revision, &seen.process) && (is_ill(seen) || self.silence(seen).is_some())
+        };
+        self.of(slot, revision).filter(ailing).map(|seen| seen.id.clone()).collect()
     }
 
     /// Whether `wanted` instances of each of these processes are healthy in `role`.
@@ -108,6 +129,7 @@ impl<'a> Sight<'a> {
     /// Why instances of `revision` in `slot` are not healthy: a sentence for each cause, and the app's last lines.
     pub(crate) fn ailments(&self, slot: Slot, revision: RevisionId) -> (String, Vec<String>) {
         let mut ill = Vec::new();
+        let mut silent = Vec::new();
         let mut starting = Vec::new();
         let mut lines = Vec::new();
         for seen in self.of(slot, revision) {
@@ -119,9 +141,15 @@ impl<'a> Sight<'a> {
                 Phase::Starting { last, .. } => {
                     starting.push((seen.id.as_str(), last.as_deref().unwrap_or("no answer yet")));
                 }
-                Phase::Healthy { .. } | Phase::Stopping { .. } => {}
+                Phase::Healthy { .. } => silent.extend(self.silence(seen).map(|silence| (seen.id.as_str(), silence))),
+                Phase::Stopping { .. } => {}
             }
         }
+        let silent: Vec<_> = silent
+            .into_iter()
+            .map(|(id, silence)| (id, format!("asked for its health for {}, and no good answer", silence.rounded())))
+            .collect();
+        ill.extend(silent.iter().map(|(id, why)| (*id, why.as_str())));
         ill.extend(starting);
         if self.platform.is_none() {
             return ("The platform could not be asked.".to_owned(), lines);
@@ -163,6 +191,10 @@ impl<'a> Sight<'a> {
             Phase::Starting { .. } | Phase::Healthy { .. } | Phase::Stopping { .. } => None,
         })
     }
+}
+
+fn is_routed(app: &App, revision: RevisionId, process: &ProcessName) -> bool {
+    app.revision(revision).and_then(|it| it.processes.get(process)).is_some_and(|process| process.handover.is_none())
 }
 
 pub(crate) fn is_healthy(seen: &InstanceSeen) -> bool {

@@ -52,6 +52,7 @@ pub(crate) fn claim(turn: &mut Turn<'_>, id: ReleaseId) {
         if state.revision == own {
             // A way back to what is still there: it is not started anew.
             turn.record(Event::Entered { release: id, stage: Stage::Provision, slot: Some(slot) });
+            own.into_iter().for_each(|revision| renew(turn, id, (slot, revision)));
             return;
         }
         if !routes::are_in_force(turn) {
@@ -81,6 +82,16 @@ pub(crate) fn claim(turn: &mut Turn<'_>, id: ReleaseId) {
 pub(crate) fn end_bake(turn: &mut Turn<'_>, id: ReleaseId, outcome: Outcome) {
     turn.conclude(id, outcome);
     turn.record(Event::Entered { release: id, stage: Stage::Retire, slot: None });
+}
+
+/// Has the ill instances of a slot that a way back leads to replaced, once a release: new ones are there sooner than it
+/// is known of a silent one what it is.
+pub(crate) fn renew(turn: &mut Turn<'_>, id: ReleaseId, (slot, revision): (Slot, RevisionId)) {
+    let instances = turn.sight.ailing(&turn.app, slot, revision);
+    let asked = turn.app.slot(slot).renewal.is_some_and(|renewal| renewal.release == id);
+    if !asked && !instances.is_empty() && !planted!(turn, IllStayOnTheWayBack) {
+        turn.record(Event::Renewed { release: id, slot, instances });
+    }
 }
 
 fn provision(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot) {

@@ -7,7 +7,7 @@ use switchover_model::{Problem, ReleaseId, RevisionId, Slot};
 
 use crate::sight::Fitness;
 use crate::turn::{Turn, planted};
-use crate::{limits, provision, routes, schema, wait, workers};
+use crate::{limits, provision, routes, schema, slots, wait, workers};
 
 pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId) {
     let Some(release) = turn.release(id) else { return };
@@ -49,6 +49,9 @@ fn traffic_is_back(
 ) -> bool {
     let heading = turn.app.heading().map(|arm| (arm.slot, arm.revision));
     if heading != old {
+        if let Some(old) = old.filter(|(_, revision)| schema::forbids(turn, *revision).is_none()) {
+            slots::renew(turn, id, old);
+        }
         if let Some(old) = old
             && !can_take_it_back(turn, id, new, old)
         {
@@ -87,11 +90,15 @@ fn can_take_it_back(turn: &Turn<'_>, id: ReleaseId, new: (Slot, RevisionId), old
     if schema::forbids(turn, old.1).is_some() {
         return false;
     }
+    let new_is_down = turn.fitness(new.0, new.1) == Fitness::Down;
+    if turn.sight.is_doubted(old.0, old.1) && !new_is_down && !planted!(turn, DoubtIsTrust) {
+        return false;
+    }
     match turn.fitness(old.0, old.1) {
         Fitness::Whole => true,
         Fitness::Partial => {
             let undoing = turn.release(id).and_then(|release| release.undoing.as_ref());
-            undoing.is_some_and(|undoing| undoing.cause.is_none()) || turn.fitness(new.0, new.1) == Fitness::Down
+            undoing.is_some_and(|undoing| undoing.cause.is_none()) || new_is_down
         }
         Fitness::Down | Fitness::Unknown => false,
     }

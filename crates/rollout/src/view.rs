@@ -95,6 +95,11 @@ fn is_behind_a_shift(app: &App, moving: &Release) -> bool {
 }
 
 fn warm_way_back(app: &App, sight: Sight<'_>, release: &Release, old: Slot, to: RevisionId) -> WayBack {
+    if sight.is_doubted(old, to) {
+        let (why, _) = sight.ailments(old, to);
+        let why = format!("whether {to} in {old} is healthy is not known at this moment: {why}");
+        return WayBack::Start { to, estimate: boot(app, to), why };
+    }
     match sight.fitness(app, old, to) {
         fitness @ (Fitness::Whole | Fitness::Partial) => {
             let warm = app.config.as_ref().map(|config| config.release.keep_warm);

@@ -348,3 +348,29 @@ fn kill_a_shim() {
     assert_eq!(house.get("/version").unwrap().0, 200);
     assert_eq!(house.processes_of_the_app(), apps, "the apps went on, and no second one was started");
 }
+
+#[test]
+fn a_rollback_to_an_instance_that_hangs_has_it_replaced_and_no_user_meets_it() {
+    in_each_round(|| {
+        let house = House::start();
+        house.sample("", "[release]\nbake = \"1h\"");
+        house.cli(&["deploy", "--wait"]).ended(0);
+        let old = house.processes_of_the_app();
+        house.write("VERSION", "v2");
+        house.cli(&["deploy", "--wait"]).ended(0);
+        let crowd = crowd(&house);
+        house.wait_for("users are at work", |_| crowd.answered() > 100);
+        for pid in &old {
+            signal(*pid, libc::SIGSTOP);
+        }
+        house.wait_for("it is said that the way back is no longer instant", |house| {
+            house.cli(&["status", "--json"]).ended(0).json()["way_back"]["way"] != "instant"
+        });
+        house.cli(&["rollback", "--wait"]).ended(0);
+        let status = house.cli(&["status", "--json"]).ended(0).json();
+        assert_eq!(status["slots"]["blue"]["share"], 10_000, "{status:#}");
+        let after = crowd.answered();
+        house.wait_for("the new instance answers", |_| crowd.answered() > after + 100);
+        assert_eq!(crowd.leave().complaints(), Vec::<String>::new());
+    });
+}

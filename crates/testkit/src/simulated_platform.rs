@@ -147,7 +147,7 @@ impl State {
                 continue;
             }
             let goal = spec.processes.get(&instance.process).copied();
-            let goal = goal.filter(|_| instance.revision == spec.revision.id);
+            let goal = goal.filter(|_| instance.revision == spec.revision.id && !spec.without.contains(&instance.id));
             match goal {
                 Some(goal) if instance.place < count(&instance.kind, goal) => instance.tell(goal.role, now),
                 Some(_) | None => instance.stopping = Some(now),

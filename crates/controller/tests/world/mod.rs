@@ -159,6 +159,7 @@ impl Platform for Seams {
                         Phase::Healthy { since: now() }
                     },
                     restarts: 0,
+                    unanswered_since: None,
                 });
             }
         }

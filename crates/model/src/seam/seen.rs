@@ -52,6 +52,10 @@ pub struct InstanceSeen {
     pub address: Option<SocketAddr>,
     /// How it is.
     pub phase: Phase,
+    /// Since when it has been asked for its health and has not answered well. A healthy one may be so for a while: that
+    /// counts as its illness after several such questions only. Nothing: its last answer was good, or it is not asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unanswered_since: Option<Timestamp>,
     /// How often it was started anew in this place because the one before ended by itself.
     pub restarts: u32,
 }

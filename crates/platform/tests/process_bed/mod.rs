@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use switchover_model::config::{AppConfig, Handover, parse};
 use switchover_model::revision::{Revision, Source};
 use switchover_model::seam::{Builder, InstanceSeen, Phase, Platform, PlatformSeen, ProcessGoal, Role, SlotSpec};
-use switchover_model::{AppName, Problem, ProcessName, RevisionId, Slot, Span};
+use switchover_model::{AppName, InstanceId, Problem, ProcessName, RevisionId, Slot, Span};
 use switchover_platform::ProcessPlatform;
 use switchover_testkit::conformance_platform::{Behaviour, GRACE, HEALTH_DEADLINE, Plan, PlatformBed};
 
@@ -35,6 +35,8 @@ pub(crate) struct ProcessBed {
     pub(crate) dir: tempfile::TempDir,
     /// How long an instance that is too many may go on answering.
     pub(crate) drain: Span,
+    /// Who shall be none of the slot.
+    pub(crate) without: BTreeSet<InstanceId>,
 }
 
 pub(crate) async fn bed() -> ProcessBed {
@@ -43,7 +45,7 @@ pub(crate) async fn bed() -> ProcessBed {
     // Unlike the app of every other test, also of those in other programs: it is how what is left over is found.
     let app = format!("bed-{}-{number}", std::process::id()).parse().unwrap();
     let platform = platform_at(&dir.path().join("state"));
-    ProcessBed { app, platform, dir, drain: Span::ZERO }
+    ProcessBed { app, platform, dir, drain: Span::ZERO, without: BTreeSet::new() }
 }
 
 pub(crate) fn platform_at(state: &Path) -> Arc<ProcessPlatform> {
@@ -104,6 +106,7 @@ impl ProcessBed {
             revision: revision.clone(),
             processes: goals.collect(),
             drain: self.drain,
+            without: self.without.clone(),
         };
         self.platform.ensure(&spec).await.unwrap();
     }

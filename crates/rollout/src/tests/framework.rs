@@ -63,6 +63,20 @@ fn what_both_can_live_with_comes_before_the_slot_and_the_rest_when_the_old_one_i
 }
 
 #[test]
+fn what_never_served_can_not_come_back_once_another_one_was_migrated_with_nobody_beside_it() {
+    let mut bed = Bed::new(file_with_framework());
+    bed.boots_forever = true;
+    let first = bed.deploy_with("v1", &["a"]);
+    bed.command(Command::Abort { release: first }).unwrap();
+    bed.boots_forever = false;
+    bed.deploy_with("v2", &["a", "-b"]);
+    assert!(bed.carried.contains("-b"), "nobody is live that would need it");
+    let refused = bed.command(back_to(1)).unwrap_err();
+    assert_eq!(refused.code, "SCHEMA-GONE-ON");
+    assert!(refused.cause.contains("-b"), "{refused}");
+}
+
+#[test]
 fn a_release_that_takes_nothing_away_has_nothing_to_contract() {
     let mut bed = bed();
     bed.deploy_with("v2", &["a", "b"]);

@@ -10,5 +10,6 @@ mod schema_back;
 mod schema_bed;
 mod shown;
 mod stages;
+mod story;
 mod trouble;
 mod workers;

@@ -2,9 +2,9 @@
 
 use expect_test::expect;
 use switchover_model::release::{Command, Outcome, Stage};
-use switchover_model::seam::Action;
+use switchover_model::seam::{Action, Phase};
 use switchover_model::view::WayBack;
-use switchover_model::{ReleaseId, RevisionId, Share, Slot, Span};
+use switchover_model::{ReleaseId, RevisionId, Share, Slot, Span, Timestamp};
 
 use super::bed::{Bed, file, sick};
 use crate::view::way_back;
@@ -117,15 +117,101 @@ fn there_is_nothing_to_go_back_to_after_a_first_release() {
     assert_eq!(bed.records.len(), records, "a refusal changes nothing");
 }
 
+fn earlier(now: Timestamp, ago: Span) -> Timestamp {
+    Timestamp::from_micros(now.as_micros() - ago.as_micros())
+}
+
+#[test]
+fn a_rollback_has_the_ill_instances_of_the_old_slot_replaced() {
+    let mut bed = Bed::with_v2_baking(file());
+    bed.story();
+    bed.make(Slot::Blue, &sick());
+    assert!(matches!(way_back(&bed.app, &bed.seen, bed.now), WayBack::Start { to: RevisionId(1), .. }));
+    bed.command(BACK).unwrap();
+    bed.pass(Span::from_secs(60));
+    expect![[r#"
+        rollback asked for
+        2: undoing, asked for
+        2: 2 ill in blue are replaced
+        routes 3: [r1 in blue]
+        routes 3 in force
+        green drained, 0 left
+        2: workers to blue
+        2: rolled back, asked for
+        green told to stop
+        green empty
+        2: settled
+    "#]]
+    .assert_eq(&bed.story());
+    assert_eq!(bed.served(), Some((Slot::Blue, RevisionId(1))));
+}
+
+#[test]
+fn a_rollback_that_leads_to_a_slot_with_one_ill_instance_is_at_once_and_has_it_replaced() {
+    let mut bed = Bed::with_v2_baking(file());
+    let ill = bed.instances_mut().iter_mut().find(|seen| seen.slot == Slot::Blue).unwrap();
+    ill.phase = sick();
+    let gone = ill.id.clone();
+    bed.command(BACK).unwrap();
+    assert_eq!(bed.served(), Some((Slot::Blue, RevisionId(1))));
+    bed.pass(Span::from_secs(10));
+    assert!(bed.instances_mut().iter().all(|seen| seen.id != gone));
+}
+
+#[test]
+fn a_rollback_has_silent_instances_replaced_and_waits_for_that_unless_nothing_else_can_serve() {
+    let silent = |bed: &mut Bed, slot, ago| {
+        let since = earlier(bed.now, ago);
+        let of_slot = bed.instances_mut().iter_mut().filter(|seen| seen.slot == slot);
+        of_slot.for_each(|seen| seen.unanswered_since = Some(since));
+    };
+    let mut bed = Bed::with_v2_baking(file());
+    silent(&mut bed, Slot::Blue, Span::from_millis(500));
+    assert!(matches!(way_back(&bed.app, &bed.seen, bed.now), WayBack::Instant { .. }), "answers may take a while");
+    silent(&mut bed, Slot::Blue, Span::from_millis(501));
+    let WayBack::Start { why, .. } = way_back(&bed.app, &bed.seen, bed.now) else { panic!("it is not known") };
+    expect!["whether r1 in blue is healthy is not known at this moment: each of 2 instances (i1, i2): asked for its health for 501 ms, and no good answer."].assert_eq(&why);
+    bed.boots_forever = true;
+    bed.command(BACK).unwrap();
+    assert!(bed.story().contains("2: 2 ill in blue are replaced"));
+    assert_eq!(bed.served(), Some((Slot::Green, RevisionId(2))));
+    let now = bed.now;
+    bed.make(Slot::Blue, &Phase::Healthy { since: now });
+    bed.run();
+    assert_eq!(bed.served(), Some((Slot::Blue, RevisionId(1))));
+
+    let mut bed = Bed::with_v2_baking(file());
+    silent(&mut bed, Slot::Blue, Span::from_secs(1));
+    bed.make(Slot::Green, &sick());
+    bed.run();
+    assert_eq!(bed.served(), Some((Slot::Blue, RevisionId(1))), "it may answer; the other one does not");
+}
+
+#[test]
+fn a_new_slot_that_is_silent_does_not_get_the_traffic() {
+    let mut file = file();
+    file.release.approve = true;
+    let mut bed = Bed::with_v1_live_approving(file);
+    let release = bed.deploy("v2");
+    let since = earlier(bed.now, Span::from_secs(1));
+    bed.instances_mut().iter_mut().for_each(|seen| seen.unanswered_since = Some(since));
+    bed.command(Command::Promote { release, stage: Stage::Approve }).unwrap();
+    assert_eq!(bed.served(), Some((Slot::Blue, RevisionId(1))));
+    bed.instances_mut().iter_mut().for_each(|seen| seen.unanswered_since = None);
+    bed.run();
+    assert_eq!(bed.served(), Some((Slot::Green, RevisionId(2))));
+}
+
 #[test]
 fn a_rollback_waits_for_an_old_slot_that_died_and_leaves_the_traffic_where_it_is_healthy() {
     let mut bed = Bed::with_v2_baking(file());
+    bed.boots_forever = true;
     bed.make(Slot::Blue, &sick());
     bed.command(BACK).unwrap();
     bed.pass(Span::from_secs(20));
     assert_eq!(bed.served(), Some((Slot::Green, RevisionId(2))));
     let now = bed.now;
-    bed.make(Slot::Blue, &switchover_model::seam::Phase::Healthy { since: now });
+    bed.make(Slot::Blue, &Phase::Healthy { since: now });
     bed.run();
     assert_eq!(bed.served(), Some((Slot::Blue, RevisionId(1))));
     assert_eq!(bed.outcome(ReleaseId(2)), Some(Outcome::RolledBack { cause: None }));
@@ -136,11 +222,13 @@ fn a_rollback_whose_old_slot_never_recovers_asks_for_a_person() {
     let mut file = file();
     file.release.hooks.push(super::bed::hook(Stage::Retire, switchover_model::config::OnCrash::Fail));
     let mut bed = Bed::with_v2_baking(file);
+    bed.boots_forever = true;
     bed.make(Slot::Blue, &sick());
     bed.command(BACK).unwrap();
     bed.pass(Span::from_secs(120));
+    bed.boots_forever = false;
     let Some(Outcome::Failed { cause }) = bed.outcome(ReleaseId(2)) else { panic!("{:?}", bed.outcome(ReleaseId(2))) };
-    expect!["NO-HEALTHY-WAY-BACK: r1 in blue was to take the traffic back and was not seen healthy within 40s: each of 2 instances (i1, i2): answers 500. The traffic was left on r2 in green. Deploy a good revision, or `switchover rollback --to` an older one."].assert_eq(&cause.to_string());
+    expect!["NO-HEALTHY-WAY-BACK: r1 in blue was to take the traffic back and was not seen healthy within 40s: each of 2 instances (i5, i6): no answer yet. The traffic was left on r2 in green. Deploy a good revision, or `switchover rollback --to` an older one."].assert_eq(&cause.to_string());
     assert_eq!(bed.served(), Some((Slot::Green, RevisionId(2))));
     bed.pass(Span::from_secs(700));
     assert!(bed.app.releases.is_empty(), "it is settled");
@@ -188,7 +276,7 @@ fn a_rollback_by_a_new_release_that_was_typed_twice_goes_back_once() {
     assert_eq!(bed.command(BACK).unwrap(), release, "while it boots the second one is the same rollback");
     bed.boots_forever = false;
     let now = bed.now;
-    bed.make(Slot::Blue, &switchover_model::seam::Phase::Healthy { since: now });
+    bed.make(Slot::Blue, &Phase::Healthy { since: now });
     bed.run();
     assert_eq!(bed.served(), Some((Slot::Blue, RevisionId(1))));
     assert_eq!(bed.command(BACK).unwrap(), release, "nor while it is watched");

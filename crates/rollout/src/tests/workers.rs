@@ -135,6 +135,7 @@ fn workers_stay_with_the_traffic_when_a_rollback_in_mid_shift_finds_no_healthy_w
     bed.router_is_deaf = true;
     bed.deploy("v2");
     assert_eq!(bed.stage(), Some(Stage::Shift));
+    bed.boots_forever = true;
     bed.make(Slot::Blue, &sick());
     bed.command(Command::Rollback { to: None, release: None, detach: false }).unwrap();
     bed.pass(Span::from_secs(120));

@@ -41,6 +41,8 @@ pub(crate) struct Entry {
     pub(crate) backup: Backup,
     /// Its routes were seen in force once.
     pub(crate) in_force: bool,
+    /// The ill instances of the slot it goes back to are to be replaced.
+    pub(crate) renewed: bool,
     /// A newer release was opened while it had no outcome.
     pub(crate) cut_short: bool,
     /// The file in force when it was opened.
@@ -120,6 +122,7 @@ impl Book {
                         attempts: Vec::new(),
                         backup: Backup::None,
                         in_force: false,
+                        renewed: false,
                         cut_short: false,
                         config: self.config.clone(),
                     },
@@ -204,6 +207,9 @@ impl Book {
             }
             Event::Emptied { slot } => {
                 self.emptied.insert(*slot);
+            }
+            Event::Renewed { release, .. } => {
+                self.releases.entry(*release).and_modify(|entry| entry.renewed = true);
             }
             Event::Noted { release, .. } => self.noted.extend(*release),
             Event::Waiting { release, reason } => self.waiting(*release, reason),

@@ -17,6 +17,7 @@ impl World {
             Fault::InstanceCrashes
             | Fault::InstanceVanishes
             | Fault::TurnsUnhealthy
+            | Fault::InstanceHangs
             | Fault::CrashLoop
             | Fault::LiveSlotDies
             | Fault::IdleSlotDies
@@ -178,6 +179,7 @@ impl World {
                 match fault {
                     Fault::LiveSlotDies => Some(instance.slot) == live,
                     Fault::IdleSlotDies => Some(instance.slot) != live,
+                    Fault::InstanceHangs => instance.is_healthy() && instance.address.is_some(),
                     _ => true,
                 }
             })
@@ -193,6 +195,10 @@ impl World {
             self.tell(|| format!("{fault:?} hits {id}"));
             match fault {
                 Fault::InstanceVanishes => self.platform.vanish(index),
+                Fault::InstanceHangs => {
+                    let noticed_at = now + self.dice.between(1_000, 8_000) * MILLIS;
+                    self.platform.hang(index, now, noticed_at);
+                }
                 Fault::TurnsUnhealthy => self.platform.sicken(index, now, until),
                 Fault::CrashLoop => self.platform.crash_again_until(index, until, now),
                 Fault::LiveSlotDies | Fault::IdleSlotDies if self.dice.chance(500) => self.platform.vanish(index),

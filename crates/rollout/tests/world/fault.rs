@@ -14,6 +14,8 @@ pub(crate) enum Fault {
     IdleSlotDies,
     /// An instance is no longer healthy for a while.
     TurnsUnhealthy,
+    /// It answers nothing any more, is taken for healthy for a while, and never recovers.
+    InstanceHangs,
     /// An instance ends again and again.
     CrashLoop,
     /// What is started now does not become healthy.
@@ -98,12 +100,13 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 42] = [
+    pub(crate) const ALL: [Self; 43] = [
         Self::InstanceCrashes,
         Self::InstanceVanishes,
         Self::LiveSlotDies,
         Self::IdleSlotDies,
         Self::TurnsUnhealthy,
+        Self::InstanceHangs,
         Self::CrashLoop,
         Self::NeverHealthy,
         Self::SlowBoot,

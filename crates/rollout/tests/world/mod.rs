@@ -25,5 +25,6 @@ pub(crate) mod settings;
 pub(crate) mod state;
 pub(crate) mod watch;
 pub(crate) mod watch_actions;
+pub(crate) mod watch_outcomes;
 pub(crate) mod watch_records;
 pub(crate) mod watch_schema;

@@ -38,6 +38,12 @@ pub(crate) enum State {
         since: u64,
         sick_at: Option<u64>,
     },
+    /// It answers nothing any more, and is still shown as healthy until `noticed_at`.
+    Hung {
+        since: u64,
+        healthy_since: u64,
+        noticed_at: u64,
+    },
     Unhealthy {
         since: u64,
         until: Option<u64>,
@@ -75,7 +81,7 @@ impl Instance {
     /// Whether it takes connections.
     pub(crate) fn listens(&self) -> bool {
         match self.state {
-            State::Healthy { .. } | State::Unhealthy { .. } => self.address.is_some(),
+            State::Healthy { .. } | State::Hung { .. } | State::Unhealthy { .. } => self.address.is_some(),
             State::Starting { .. } | State::Stopping { .. } | State::Crashed { .. } => false,
         }
     }
@@ -105,6 +111,7 @@ impl Instance {
                 [healthy_at, crash_at, deadline].into_iter().flatten().min()
             }
             State::Healthy { sick_at, .. } => sick_at,
+            State::Hung { noticed_at, .. } => Some(noticed_at),
             State::Unhealthy { until, .. } => until,
             State::Stopping { ends, .. } => Some(ends),
             State::Crashed { retry_at } => Some(retry_at),
@@ -163,8 +170,9 @@ impl Platform {
         for index in 0..self.instances.len() {
             let instance = &self.instances[index];
             let belongs = instance.revision == spec.revision.id && wanted.contains_key(&instance.process);
-            if instance.slot == spec.slot && !instance.is_stopping() && !belongs {
-                told.push(Told { instance: instance.id.clone(), surplus: false });
+            let is_replaced = spec.without.contains(&instance.id);
+            if instance.slot == spec.slot && !instance.is_stopping() && (!belongs || is_replaced) {
+                told.push(Told { instance: instance.id.clone(), surplus: belongs });
                 self.tell_to_stop(index, now, dice);
             }
         }
@@ -275,6 +283,11 @@ impl Platform {
                         self.effects.push(Fault::RevisionFallsSick);
                     }
                 }
+                State::Hung { since, noticed_at, .. } => {
+                    if noticed_at <= now {
+                        instance.state = State::Unhealthy { since, until: None };
+                    }
+                }
                 State::Unhealthy { until, .. } => {
                     if until.is_some_and(|at| at <= now) {
                         instance.state = State::Healthy { since: now, sick_at: None };
@@ -333,6 +346,14 @@ impl Platform {
     pub(crate) fn sicken(&mut self, index: usize, now: u64, until: u64) {
         if let State::Healthy { .. } = self.instances[index].state {
             self.instances[index].state = State::Unhealthy { since: now, until: Some(until) };
+        }
+    }
+
+    /// It answers nothing from now on, which is noticed at `noticed_at`, and does not recover by itself.
+    pub(crate) fn hang(&mut self, index: usize, now: u64, noticed_at: u64) {
+        let instance = &mut self.instances[index];
+        if let (State::Healthy { since, .. }, Some(_)) = (instance.state, instance.address) {
+            instance.state = State::Hung { since: now, healthy_since: since, noticed_at };
         }
     }
 
@@ -405,7 +426,11 @@ impl Platform {
         let instance = &mut self.instances[index];
         let ends = match instance.state {
             State::Crashed { .. } => 0,
-            State::Starting { .. } | State::Healthy { .. } | State::Unhealthy { .. } | State::Stopping { .. } => {
+            State::Starting { .. }
+            | State::Healthy { .. }
+            | State::Hung { .. }
+            | State::Unhealthy { .. }
+            | State::Stopping { .. } => {
                 if now < self.trouble.ignores_stop_until {
                     self.effects.push(Fault::IgnoresStop);
                     now + instance.grace
@@ -443,6 +468,7 @@ impl Platform {
             let stuck = match self.instances[index].state {
                 State::Starting { healthy_at, .. } => healthy_at.is_none(),
                 State::Unhealthy { until, .. } => until.is_none(),
+                State::Hung { .. } => true,
                 State::Healthy { .. } | State::Stopping { .. } | State::Crashed { .. } => false,
             };
             if good && stuck {
@@ -465,7 +491,9 @@ fn seen(instance: &Instance) -> InstanceSeen {
     let moment = Timestamp::from_micros;
     let phase = match instance.state {
         State::Starting { since, .. } => Phase::Starting { since: moment(since), last: None },
-        State::Healthy { since, .. } => Phase::Healthy { since: moment(since) },
+        State::Healthy { since, .. } | State::Hung { healthy_since: since, .. } => {
+            Phase::Healthy { since: moment(since) }
+        }
         State::Unhealthy { since, .. } => Phase::Unhealthy {
             since: moment(since),
             cause: Problem::new("HEALTH-FAILING", "It answers 503.", "Look at its log."),
@@ -475,6 +503,10 @@ fn seen(instance: &Instance) -> InstanceSeen {
             cause: Problem::new("INSTANCE-ENDED", "It ended with status 1.", "Look at its log."),
             retry_at: moment(retry_at),
         },
+    };
+    let unanswered_since = match instance.state {
+        State::Hung { since, .. } | State::Unhealthy { since, .. } => Some(moment(since)),
+        State::Starting { .. } | State::Healthy { .. } | State::Stopping { .. } | State::Crashed { .. } => None,
     };
     let holds = instance.handover.is_some() && instance.works();
     InstanceSeen {
@@ -486,5 +518,6 @@ fn seen(instance: &Instance) -> InstanceSeen {
         address: instance.address,
         phase,
         restarts: instance.restarts,
+        unanswered_since,
     }
 }

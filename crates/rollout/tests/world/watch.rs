@@ -4,13 +4,15 @@ use std::rc::Rc;
 
 use switchover_model::record::{Event, IdempotencyKey};
 use switchover_model::release::{Command, Outcome, ReleaseKind, Stage};
-use switchover_model::seam::{Phase, PlatformSeen, Seen};
+use switchover_model::seam::{InstanceSeen, Phase, PlatformSeen, Seen};
 use switchover_model::{Problem, ReleaseId, RevisionId, Slot};
 use switchover_rollout::{Admission, App, Decision};
 
 use super::book::{Book, whole_arm};
 use super::router::Fate;
 use super::state::{World, brief};
+
+const HALF_SECOND: u64 = 500_000;
 
 /// What the checks remember between moments.
 #[derive(Debug, Default)]
@@ -66,6 +68,21 @@ impl Book {
             }
         }
         health
+    }
+
+    /// A healthy instance that has been asked for its health for longer than half a second.
+    pub(crate) fn doubted(
+        platform: Option<&PlatformSeen>,
+        slot: Slot,
+        revision: RevisionId,
+        now: u64,
+    ) -> Option<&InstanceSeen> {
+        platform?.instances.iter().find(|instance| {
+            instance.slot == slot
+                && instance.revision == revision
+                && matches!(instance.phase, Phase::Healthy { .. })
+                && instance.unanswered_since.is_some_and(|since| since.as_micros() + HALF_SECOND < now)
+        })
     }
 
     /// Instances wanted of a process type: the file in force, else the file of the revision's own release.
@@ -194,9 +211,14 @@ impl World {
             return None;
         }
         let heading = self.book.heading() == Some((entry.slot?, entry.revision));
-        let whole = self.book.health(Some(&self.platform.observe(self.now)), slot, from) == Health::Whole;
+        let whole = self.is_surely_whole(Some(&self.platform.observe(self.now)), slot, from);
         let kept = !self.book.emptying.contains(&slot);
         (switched && succeeded && heading && whole && kept).then_some((entry.release, from))
+    }
+
+    fn is_surely_whole(&self, platform: Option<&PlatformSeen>, slot: Slot, revision: RevisionId) -> bool {
+        self.book.health(platform, slot, revision) == Health::Whole
+            && Book::doubted(platform, slot, revision, self.now).is_none()
     }
 
     // === decisions ===
@@ -206,7 +228,7 @@ impl World {
         let fresh = seen.platform.as_ref().is_some_and(|platform| platform.at == self.moment());
         if let Some((release, from)) = self.watch.expected_flip {
             let slot = self.book.releases.get(&release).and_then(|entry| entry.slot).map(Slot::other);
-            let whole = slot.is_some_and(|slot| self.book.health(seen.platform.as_ref(), slot, from) == Health::Whole);
+            let whole = slot.is_some_and(|slot| self.is_surely_whole(seen.platform.as_ref(), slot, from));
             let flips = decision.drafts.iter().any(|draft| match &draft.event {
                 Event::Routed { goal, .. } => whole_arm(goal) == slot.map(|slot| (slot, from)),
                 _ => false,

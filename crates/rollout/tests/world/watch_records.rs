@@ -2,7 +2,7 @@
 
 use switchover_model::config::OnCrash;
 use switchover_model::record::{Attempt, AttemptResult, Event, Record};
-use switchover_model::release::{Outcome, ReleaseKind, Stage};
+use switchover_model::release::{ReleaseKind, Stage};
 use switchover_model::seam::{Phase, PlatformSeen, Role, RoutesGoal};
 use switchover_model::{ReleaseId, RevisionId, Share, Slot};
 
@@ -44,6 +44,7 @@ impl World {
             | Event::Sealed { .. }
             | Event::Marked { .. }
             | Event::HandedOver { .. }
+            | Event::Renewed { .. }
             | Event::Stopped { .. }
             | Event::Drifted { .. }
             | Event::Noted { .. }
@@ -123,7 +124,9 @@ impl World {
         if let Some(left) = platform.instances.iter().find(is_left) {
             return Some(("a slot is empty before it is taken", left.id.to_string()));
         }
-        if platform.headroom.is_some() {
+        // What runs there already is no second environment more.
+        let is_there = platform.instances.iter().any(|instance| instance.slot == slot);
+        if platform.headroom.is_some() && !is_there {
             return Some(("headroom is looked at first", String::new()));
         }
         let live = heading.and_then(|(_, revision)| self.book.sealed.get(&revision));
@@ -191,6 +194,12 @@ impl World {
             let undone = entry.is_some_and(|entry| entry.undoing);
             return (fit && !undone).then_some(("traffic is not taken from a healthy slot for nothing", String::new()));
         };
+        let can_serve =
+            |(slot, revision)| matches!(self.book.health(platform, slot, revision), Health::Whole | Health::Some);
+        if let (Some(silent), true) = (Book::doubted(platform, slot, revision, self.now), before.is_some_and(can_serve))
+        {
+            return Some(("traffic goes to what answers", format!("{} does not", silent.id)));
+        }
         match self.book.health(platform, slot, revision) {
             Health::Whole | Health::Some => None,
             Health::Unknown => Some(("nothing unseen gets the traffic", format!("{slot} {revision}"))),
@@ -292,96 +301,5 @@ impl World {
         let platform = self.watch.seen.platform.as_ref();
         let empty = platform.is_some_and(|platform| platform.instances.iter().all(|instance| instance.slot != slot));
         (!empty).then_some(("empty is what was seen empty", String::new()))
-    }
-
-    fn broken_by_outcome(&self, release: ReleaseId, outcome: &Outcome, at: u64) -> Option<(&'static str, String)> {
-        let entry = self.book.releases.get(&release)?;
-        match outcome {
-            Outcome::Succeeded { proven } => self.broken_by_success(entry, *proven, at),
-            Outcome::RolledBack { .. } => {
-                (!entry.shifted).then_some(("rolled back is what had been shifted", String::new()))
-            }
-            Outcome::Aborted { .. } => entry.in_force.then_some(("aborted is what never had traffic", String::new())),
-            Outcome::Superseded { by } => (*by <= release || entry.shifted)
-                .then_some(("superseded is what had no traffic and has a successor", String::new())),
-            Outcome::Failed { .. } => None,
-        }
-    }
-
-    fn broken_by_success(&self, entry: &Entry, proven: bool, at: u64) -> Option<(&'static str, String)> {
-        if entry.hook_failed || entry.build_failed {
-            return Some(("what failed does not succeed", String::new()));
-        }
-        let Some(switched_at) = entry.switched_at else {
-            return Some(("what was not switched does not succeed", String::new()));
-        };
-        if !proven {
-            return None;
-        }
-        let rule = "nothing is proven without evidence";
-        if self.book.releases.keys().next_back() != Some(&entry.release) && entry.cut_short {
-            let bake = self.book.config.as_ref().map_or(0, |config| config.release.bake.as_micros());
-            if at < switched_at + bake {
-                return Some((rule, "the bake was cut short".to_owned()));
-            }
-        }
-        let bake = self.book.config.as_ref().map_or(0, |config| config.release.bake.as_micros());
-        let baked = entry.stage == Stage::Bake && at >= entry.entered_at + bake;
-        if !baked {
-            return Some((rule, "the bake is not over".to_owned()));
-        }
-        let health = self.book.health(self.watch.seen.platform.as_ref(), entry.slot?, entry.revision);
-        if health != Health::Whole {
-            return Some((rule, format!("it is seen {health:?}")));
-        }
-        let counts =
-            self.watch.seen.traffic.as_ref().and_then(|traffic| traffic.ledger.by_revision.get(&entry.revision));
-        let answered: u64 = counts.map_or(0, |counts| counts.answered[..4].iter().sum());
-        if entry.answered_at_switch.is_none_or(|before| answered <= before) {
-            return Some((rule, "no answer of it was counted".to_owned()));
-        }
-        None
-    }
-
-    fn broken_by_settling(&self, release: ReleaseId) -> Option<(&'static str, String)> {
-        let entry = self.book.releases.get(&release)?;
-        if entry.outcome.is_none() {
-            return Some(("what settles has an outcome", String::new()));
-        }
-        if let Some((attempt, _)) = self.book.open_attempts.iter().find(|(_, (of, _))| *of == release) {
-            return Some(("nothing of a settled release runs", format!("attempt {}", attempt.0)));
-        }
-        if matches!(entry.outcome, Some(Outcome::Failed { .. })) {
-            // A person is asked; both slots are left as they are until then.
-            return None;
-        }
-        let succeeded = matches!(entry.outcome, Some(Outcome::Succeeded { .. }));
-        let (slot, revision) =
-            if succeeded { (entry.slot.map(Slot::other), entry.from) } else { (entry.slot, Some(entry.revision)) };
-        let (slot, revision) = slot.zip(revision)?;
-        let taken = self.book.heading() == Some((slot, revision))
-            || self.book.releases.values().any(|other| {
-                let holds_slot = other.release > release && other.slot == Some(slot);
-                holds_slot
-                    || other.release != release
-                        && !other.settled
-                        && (other.revision == revision || other.from == Some(revision))
-            });
-        if taken {
-            return None;
-        }
-        let platform = self.watch.seen.platform.as_ref();
-        let left = platform.map(|platform| {
-            platform.instances.iter().any(|instance| instance.slot == slot && instance.revision == revision)
-        });
-        match left {
-            None if !self.book.emptied.contains(&slot) => {
-                Some(("what a release leaves is seen gone before it settles", "not seen".to_owned()))
-            }
-            Some(true) if !self.watch.stray_seen && !self.book.emptied.contains(&slot) => {
-                Some(("what a release leaves is seen gone before it settles", format!("{revision} in {slot}")))
-            }
-            None | Some(_) => None,
-        }
     }
 }

@@ -78,6 +78,7 @@ fn instance(id: &str, process: &str, phase: Phase) -> InstanceSeen {
         address: None,
         phase,
         restarts: 0,
+        unanswered_since: None,
     }
 }
 

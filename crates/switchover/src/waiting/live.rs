@@ -69,6 +69,7 @@ impl Live {
             | Event::Drained { .. }
             | Event::Stopped { .. }
             | Event::Emptied { .. }
+            | Event::Renewed { .. }
             | Event::Concluded { .. }
             | Event::Settled { .. }
             | Event::Drifted { .. }

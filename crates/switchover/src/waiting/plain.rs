@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use switchover_model::record::{Actor, Attempt, AttemptId, AttemptResult, Event, Record};
 use switchover_model::release::Stage;
 use switchover_model::view::{ReleaseView, StageState, StatusView};
-use switchover_model::{AppName, ReleaseId};
+use switchover_model::{AppName, InstanceId, ReleaseId};
 
 use crate::say;
 use crate::show::release::{gate, is_empty, nothing_to, outcome_word, stage_time};
@@ -125,6 +125,10 @@ impl Plain {
                     }
                 }
             }
+            Event::Renewed { release, slot, instances } if *release == self.release => {
+                let who: Vec<&str> = instances.iter().map(InstanceId::as_str).collect();
+                say::line(format_args!("{}: replaced in {slot}, because ill: {}", self.begin, who.join(", ")));
+            }
             Event::Noted { release: Some(release), problem }
                 if *release == self.release && record.actor == Actor::Controller =>
             {
@@ -148,6 +152,7 @@ impl Plain {
             | Event::Drained { .. }
             | Event::Stopped { .. }
             | Event::Emptied { .. }
+            | Event::Renewed { .. }
             | Event::Concluded { .. }
             | Event::Settled { .. }
             | Event::Drifted { .. }

@@ -108,6 +108,7 @@ impl Instance {
             address: self.kind.health.is_some().then_some(address),
             phase: self.phase(now),
             restarts: self.restarts,
+            unanswered_since: None,
         }
     }
 }

@@ -1,0 +1,64 @@
+//! What each slot shall run, and what is left in it.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use switchover_model::{InstanceId, ReleaseId, RevisionId, Slot, Timestamp};
+
+/// What a slot shall run.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct SlotState {
+    /// The revision; nothing: the slot shall be empty.
+    pub revision: Option<RevisionId>,
+    /// The release that put it there.
+    pub release: Option<ReleaseId>,
+    /// It was told to stop and not yet seen empty.
+    pub stopping: Option<Stopping>,
+    /// Some of its instances are to be replaced.
+    #[serde(default)]
+    pub renewal: Option<Renewal>,
+}
+
+/// Instances of a slot that are ill on the way back to it: none of them shall be part of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Renewal {
+    /// The release that goes back.
+    pub release: ReleaseId,
+    /// Who is replaced.
+    pub instances: BTreeSet<InstanceId>,
+}
+
+/// A slot on its way to empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stopping {
+    /// Since when.
+    pub since: Timestamp,
+    /// What it ran.
+    pub revision: Option<RevisionId>,
+    /// The release that had put it there.
+    pub release: Option<ReleaseId>,
+}
+
+/// Whose workers shall work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Working {
+    /// The slot.
+    pub slot: Slot,
+    /// Since when.
+    pub since: Timestamp,
+    /// The release that wanted it.
+    pub release: ReleaseId,
+}
+
+/// A slot that lost the traffic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Draining {
+    /// The release that took it.
+    pub release: ReleaseId,
+    /// The slot.
+    pub slot: Slot,
+    /// What it runs.
+    pub revision: RevisionId,
+    /// The flip.
+    pub since: Timestamp,
+}

@@ -1,0 +1,65 @@
+//! Records as a person reads them in these tests.
+
+use switchover_model::record::{Attempt, Event};
+use switchover_model::release::Outcome;
+use switchover_model::{Problem, Share};
+
+/// A record as a person reads it in these tests; waiting and attempts' ends left out.
+pub(super) fn line(event: &Event) -> Option<String> {
+    let text = match event {
+        Event::Commanded { command, .. } => format!("{} asked for", command.as_str()),
+        Event::Opened { release, revision, .. } => format!("{release}: opened with {revision}"),
+        Event::Entered { release, stage, slot: Some(slot) } => format!("{release}: {stage} in {slot}"),
+        Event::Entered { release, stage, slot: None } => format!("{release}: {stage}"),
+        Event::AttemptStarted { release, what: Attempt::Hook { stage, hook }, .. } => {
+            format!("{release}: {stage} hook {hook}")
+        }
+        Event::AttemptStarted { release, what: Attempt::Migrate { step }, .. } => {
+            format!("{release}: framework asked to {step}")
+        }
+        Event::Migrated { release, migrated } => {
+            format!("{release}: did {:?}, waiting {:?}", migrated.done, migrated.waiting)
+        }
+        Event::Routed { version, goal, .. } => {
+            let arms = goal.arms.iter().filter(|arm| arm.share == Share::ALL);
+            let to: Vec<String> = arms.map(|arm| format!("{} in {}", arm.revision, arm.slot)).collect();
+            let preview = if goal.preview.is_some() { ", preview" } else { "" };
+            format!("routes {version}: [{}]{preview}", to.join(", "))
+        }
+        Event::InForce { version, .. } => format!("routes {version} in force"),
+        Event::HandedOver { release, to } => format!("{release}: workers to {to}"),
+        Event::Switched { release, .. } => format!("{release}: switched"),
+        Event::Marked { release, point } => format!("{release}: restore point {}", point.name),
+        Event::Undoing { release, cause, detach } => {
+            let how = if *detach { ", detached" } else { "" };
+            format!("{release}: undoing, {}{how}", cause.as_ref().map_or("asked for", |cause| &cause.code))
+        }
+        Event::Drained { slot, left, .. } => format!("{slot} drained, {left} left"),
+        Event::Stopped { slot } => format!("{slot} told to stop"),
+        Event::Renewed { release, slot, instances } => {
+            format!("{release}: {} ill in {slot} are replaced", instances.len())
+        }
+        Event::Emptied { slot } => format!("{slot} empty"),
+        Event::Concluded { release, outcome } => format!("{release}: {}", outcome_text(outcome)),
+        Event::Settled { release, .. } => format!("{release}: settled"),
+        Event::Drifted { what, corrected } => format!("drift: {what} (put right: {corrected})"),
+        Event::Noted { problem, .. } => format!("note {}", problem.code),
+        Event::Waiting { .. }
+        | Event::AttemptStarted { .. }
+        | Event::AttemptEnded { .. }
+        | Event::Sealed { .. }
+        | Event::RouterRestarted { .. } => return None,
+    };
+    Some(text)
+}
+
+fn outcome_text(outcome: &Outcome) -> String {
+    let why = |cause: &Option<Problem>| cause.as_ref().map_or("asked for".to_owned(), |cause| cause.code.clone());
+    match outcome {
+        Outcome::Succeeded { proven } => format!("succeeded, proven: {proven}"),
+        Outcome::RolledBack { cause } => format!("rolled back, {}", why(cause)),
+        Outcome::Aborted { cause } => format!("aborted, {}", why(cause)),
+        Outcome::Superseded { by } => format!("superseded by {by}"),
+        Outcome::Failed { cause } => format!("failed, {}", cause.code),
+    }
+}
