@@ -16,8 +16,9 @@ use crate::layout::InstanceDir;
 use crate::process_platform::{Shared, lock, unreachable};
 use crate::seal;
 
-/// How long an instance that leaves may still be sent requests: until the table without it is in force in every lane.
-const OUT_OF_TABLE: Span = Span::from_secs(1);
+/// What leaving takes beyond the drain: a table without the instance comes into force, and upgrades are closed over two
+/// seconds.
+const LEAVING: Span = Span::from_secs(4);
 
 impl Shared {
     /// Makes the directories say `spec`; the tasks and shims follow.
@@ -106,7 +107,7 @@ impl Shared {
         });
         match serving {
             Some(watched) => {
-                if watched.leave(clock::now() + spec.drain.max(OUT_OF_TABLE)) {
+                if watched.leave(clock::now() + spec.drain + LEAVING) {
                     self.tell_change();
                 }
                 Ok(())

@@ -44,7 +44,10 @@ async fn one_too_many_is_out_of_service_at_once_and_lives_until_its_drain_is_ove
     assert_eq!((seen.len(), leaving.len()), (2, 1), "{seen:#?}");
     assert!(answers(leaving[0]));
     let left = bed.until("it has ended", |seen| seen.len() == 1).await;
-    assert!(begun.elapsed() >= Duration::from_secs(1), "told to stop before its drain was over");
+    assert!(
+        begun.elapsed() >= Duration::from_secs(5),
+        "told to stop before its drain was over and upgrades were closed"
+    );
     assert!(!is_stopping(&left[0]));
     bed.end().await;
 }
@@ -58,7 +61,7 @@ async fn a_drain_can_be_made_shorter_while_it_runs_but_not_shorter_than_leaving_
     let begun = Instant::now();
     bed.ensure(&revision, Slot::Blue, 1).await;
     bed.until("it has ended", |seen| seen.len() == 1).await;
-    assert!(begun.elapsed() >= Duration::from_secs(1), "the table may still have it");
+    assert!(begun.elapsed() >= Duration::from_secs(4), "the table may still have it");
     bed.end().await;
 }
 

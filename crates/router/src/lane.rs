@@ -15,8 +15,8 @@ use switchover_model::{AppName, Timestamp};
 
 pub(crate) use crate::causes::{OwnAnswer, OwnCause};
 use crate::connection::{Asked, LaneIo};
+pub(crate) use crate::endpoint::Endpoint;
 use crate::generation::{Generation, Held};
-pub(crate) use crate::lane_table::Endpoint;
 use crate::lane_table::{LaneTable, Memory};
 use crate::ledger::{Kind, LaneLedger, Owner, OwnerCounters};
 use crate::table::{Bucket, Found, Table};

@@ -6,77 +6,13 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use switchover_model::{InstanceId, RevisionId};
+use switchover_model::{AppName, InstanceId, ProcessName, RevisionId};
 
+use crate::endpoint::{Backends, Deadline, Endpoint, EndpointState};
 use crate::generation::Numbered;
 use crate::ledger::{Kind, LaneLedger, Owner, OwnerCounters, RevisionCounters};
 use crate::table::{ArmTable, Table};
 use crate::ticket::Way;
-
-/// How long an instance that refused a connection is passed over, while others are there (milliseconds).
-pub(crate) const EJECTED_MS: u64 = 1_000;
-/// No deadline is set.
-const NEVER: u64 = u64::MAX;
-
-/// An instance, as the byte path knows it: the key of its upstream connections.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Endpoint {
-    /// Where it listens.
-    pub(crate) address: SocketAddr,
-    /// Which instance; a port that another one took over later is another endpoint.
-    number: u64,
-}
-
-/// What a lane knows of an instance.
-#[derive(Debug)]
-pub(crate) struct EndpointState {
-    pub(crate) endpoint: Endpoint,
-    in_flight: Cell<u32>,
-    ejected_until_ms: Cell<u64>,
-}
-
-impl EndpointState {
-    pub(crate) fn enter(&self) {
-        self.in_flight.set(self.in_flight.get() + 1);
-    }
-
-    pub(crate) fn leave(&self) {
-        self.in_flight.set(self.in_flight.get() - 1);
-    }
-
-    pub(crate) fn eject(&self, now_ms: u64) {
-        self.ejected_until_ms.set(now_ms + EJECTED_MS);
-    }
-
-    pub(crate) fn is_ejected(&self, now_ms: u64) -> bool {
-        self.ejected_until_ms.get() > now_ms
-    }
-}
-
-/// The instances of one process type in one slot.
-#[derive(Debug)]
-pub(crate) struct Backends {
-    endpoints: Vec<Rc<EndpointState>>,
-    turn: Cell<usize>,
-}
-
-impl Backends {
-    /// The one with the least in flight that is not in `tried`; ejected ones only when no other is left.
-    pub(crate) fn choose(&self, tried: &[Endpoint], now_ms: u64) -> Option<&Rc<EndpointState>> {
-        let count = self.endpoints.len();
-        // Begins at another one each time, so that equals take turns.
-        let turn = self.turn.get();
-        self.turn.set(turn.wrapping_add(1));
-        (0..count)
-            .map(|step| &self.endpoints[(turn.wrapping_add(step)) % count])
-            .filter(|state| !tried.contains(&state.endpoint))
-            .min_by_key(|state| (state.is_ejected(now_ms), state.in_flight.get()))
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.endpoints.is_empty()
-    }
-}
 
 /// What a lane knows of a revision, over all generations.
 #[derive(Debug)]
@@ -87,8 +23,7 @@ pub(crate) struct RevisionState {
     in_flight: Cell<u64>,
     /// Upgraded connections open.
     tunnels: Cell<u64>,
-    drained_at_ms: Cell<u64>,
-    must_close: Cell<bool>,
+    drain: Deadline,
 }
 
 impl RevisionState {
@@ -114,7 +49,7 @@ impl RevisionState {
 
     /// True from the drain's deadline on.
     pub(crate) fn must_close(&self) -> bool {
-        self.must_close.get()
+        self.drain.is_over()
     }
 }
 
@@ -202,28 +137,26 @@ impl Memory {
                 counters: ledger.revision(owner, arm.revision),
                 in_flight: Cell::new(0),
                 tunnels: Cell::new(0),
-                drained_at_ms: Cell::new(NEVER),
-                must_close: Cell::new(false),
+                drain: Deadline::none(),
             })
         });
         let mut endpoints = self.endpoints.borrow_mut();
         let processes = arm
             .processes
             .iter()
-            .map(|process| Backends {
-                endpoints: process
+            .map(|process| {
+                let endpoints = process
                     .endpoints
                     .iter()
                     .map(|endpoint| {
                         let key = (endpoint.instance.clone(), endpoint.address);
                         Rc::clone(endpoints.entry(key).or_insert_with(|| {
                             self.numbers.set(self.numbers.get() + 1);
-                            let endpoint = Endpoint { address: endpoint.address, number: self.numbers.get() };
-                            Rc::new(EndpointState { endpoint, in_flight: Cell::new(0), ejected_until_ms: Cell::new(0) })
+                            Rc::new(EndpointState::new(endpoint.address, self.numbers.get()))
                         }))
                     })
-                    .collect(),
-                turn: Cell::new(0),
+                    .collect();
+                Backends::new(endpoints)
             })
             .collect();
         LaneArm { revision: Rc::clone(revision), processes }
@@ -239,13 +172,13 @@ impl Memory {
         }
     }
 
-    /// After the flip from `before` to `now`: who lost all traffic gets the deadline of its drain, who has some loses it.
+    /// After the flip from `before` to `now`: who lost all traffic gets the deadline of its drain, who has some loses it;
+    /// so does an instance that left while others of its kind are there. Where it was the last one, its users stay.
     /// Returns the instances that are in the table no more.
     pub(crate) fn settle(&self, before: &LaneTable, now: &LaneTable, now_ms: u64) -> Vec<Endpoint> {
         let (had, has) = (served(before), served(now));
         for (state, _) in has.values() {
-            state.drained_at_ms.set(NEVER);
-            state.must_close.set(false);
+            state.drain.lift();
         }
         for (key, (state, drain_ms)) in had {
             if !has.contains_key(&key) {
@@ -256,26 +189,31 @@ impl Memory {
                     .iter()
                     .find(|app| Some(&app.app) == key.0.app.as_ref())
                     .map_or(drain_ms, |app| app.drain_ms);
-                state.drained_at_ms.set(now_ms.saturating_add(drain_ms));
+                state.drain.set(now_ms.saturating_add(drain_ms));
             }
         }
-        self.forget_unused(now)
+        let used: HashSet<Endpoint> = endpoints(now).map(|(state, _)| state.endpoint).collect();
+        for (state, _) in endpoints(now) {
+            state.drain.lift();
+        }
+        let kinds: HashMap<_, u64> = endpoints(now).map(|(_, kind)| (kind.name(), kind.drain_ms)).collect();
+        for (state, kind) in endpoints(before).filter(|(state, _)| !used.contains(&state.endpoint)) {
+            if let Some(drain_ms) = kinds.get(&kind.name()) {
+                state.drain.set(now_ms.saturating_add(*drain_ms));
+            }
+        }
+        self.forget_unused(now, &used)
     }
 
-    fn forget_unused(&self, now: &LaneTable) -> Vec<Endpoint> {
+    fn forget_unused(&self, now: &LaneTable, used: &HashSet<Endpoint>) -> Vec<Endpoint> {
         let arms = || now.apps.iter().flat_map(|app| app.arms.iter().chain(&app.preview));
-        let used: HashSet<_> = arms()
-            .flat_map(|arm| &arm.processes)
-            .flat_map(|backends| &backends.endpoints)
-            .map(|state| state.endpoint)
-            .collect();
         let mut gone = Vec::new();
         self.endpoints.borrow_mut().retain(|_, state| {
-            let stays = used.contains(&state.endpoint);
-            if !stays {
+            let is_used = used.contains(&state.endpoint);
+            if !is_used {
                 gone.push(state.endpoint);
             }
-            stays
+            is_used || state.is_busy()
         });
         self.revisions.borrow_mut().retain(|_, state| {
             state.in_flight.get() > 0 || state.tunnels.get() > 0 || arms().any(|arm| Rc::ptr_eq(&arm.revision, state))
@@ -283,14 +221,14 @@ impl Memory {
         gone
     }
 
-    /// Marks the revisions whose drain is over. True when one of them has tunnels that must close now.
+    /// Marks the revisions and instances whose drain is over. True when one of them has tunnels that must close now.
     pub(crate) fn end_drains(&self, now_ms: u64) -> bool {
         let mut has_tunnels = false;
         for state in self.revisions.borrow().values() {
-            if state.drained_at_ms.get() <= now_ms && !state.must_close.get() {
-                state.must_close.set(true);
-                has_tunnels |= state.tunnels.get() > 0;
-            }
+            has_tunnels |= state.drain.passes(now_ms) && state.tunnels.get() > 0;
+        }
+        for state in self.endpoints.borrow().values() {
+            has_tunnels |= state.drain.passes(now_ms) && state.is_busy();
         }
         has_tunnels
     }
@@ -298,7 +236,7 @@ impl Memory {
     /// Every tunnel must close now: the router ends.
     pub(crate) fn close_all(&self) {
         for state in self.revisions.borrow().values() {
-            state.must_close.set(true);
+            state.drain.end();
         }
     }
 
@@ -311,6 +249,37 @@ impl Memory {
             .map(|((_, revision), state)| (*revision, state.in_flight.get(), state.tunnels.get()))
             .collect()
     }
+}
+
+/// What instances have in common that can stand in for each other.
+#[derive(Debug, Clone, Copy)]
+struct KindOfEndpoint<'a> {
+    app: &'a AppName,
+    revision: RevisionId,
+    process: &'a ProcessName,
+    drain_ms: u64,
+}
+
+impl<'a> KindOfEndpoint<'a> {
+    fn name(&self) -> (&'a AppName, RevisionId, &'a ProcessName) {
+        (self.app, self.revision, self.process)
+    }
+}
+
+/// The instances in a table, each with its kind.
+fn endpoints(table: &LaneTable) -> impl Iterator<Item = (&Rc<EndpointState>, KindOfEndpoint<'_>)> {
+    let apps = table.table.apps.iter().zip(&table.apps);
+    apps.flat_map(|(app, lane)| {
+        let arms = app.arms.iter().zip(&lane.arms);
+        let preview = app.preview.iter().map(|part| &part.arm).zip(&lane.preview);
+        arms.chain(preview).flat_map(move |(arm, state)| {
+            arm.processes.iter().zip(&state.processes).flat_map(move |(process, backends)| {
+                let (revision, process) = (arm.revision, &process.process);
+                let kind = KindOfEndpoint { app: &app.app, revision, process, drain_ms: app.drain_ms };
+                backends.endpoints().map(move |state| (state, kind))
+            })
+        })
+    })
 }
 
 /// The revisions that have traffic in a table, with their drain time.

@@ -14,6 +14,7 @@ mod causes;
 pub mod client;
 mod connection;
 mod control;
+mod endpoint;
 mod generation;
 mod handover;
 mod identity;

@@ -5,8 +5,9 @@ use std::rc::Rc;
 use switchover_http1::Field;
 
 use crate::causes::OwnCause;
+use crate::endpoint::{Backends, Endpoint, EndpointState};
 use crate::lane::Lane;
-use crate::lane_table::{Backends, Endpoint, EndpointState, LaneTable, RevisionState};
+use crate::lane_table::{LaneTable, RevisionState};
 use crate::ledger::{Kind, OwnerCounters};
 use crate::preview::Passes;
 use crate::table::Bucket;
@@ -207,9 +208,9 @@ pub(crate) struct TunnelTicket {
 }
 
 impl TunnelTicket {
-    /// True from the drain's deadline on, and when the router ends.
+    /// True from the drain's deadline on, the slot's or its instance's, and when the router ends.
     pub(crate) fn must_close(&self) -> bool {
-        self.revision.must_close()
+        self.revision.must_close() || self.endpoint.as_ref().is_some_and(|state| state.must_close())
     }
 
     /// The tunnel is over.

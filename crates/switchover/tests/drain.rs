@@ -58,6 +58,7 @@ fn an_instance_that_is_too_many_answers_what_it_has_before_it_is_told_to_stop() 
     house.cli(&["deploy", "--wait"]).ended(0);
     let mut plan = Plan::nobody(house.address, "localhost");
     (plan.quick, plan.single, plan.slow, plan.streams, plan.uploads) = (4, 4, 12, 4, 2);
+    plan.websockets = 12;
     let crowd = Crowd::gather(plan);
     house.wait_for("users are at work", |_| crowd.answered() > 100);
     house.write("switchover.toml", &file.replace("instances = 3", "instances = 1"));
@@ -65,5 +66,9 @@ fn an_instance_that_is_too_many_answers_what_it_has_before_it_is_told_to_stop() 
     house.wait_for("two instances have ended", |house| house.processes_of_the_app().len() == 1);
     let after = crowd.answered();
     house.wait_for("the one that is left answers", |_| crowd.answered() > after + 100);
-    assert_eq!(crowd.leave().complaints(), Vec::<String>::new());
+    let report = crowd.leave();
+    assert_eq!(report.complaints(), Vec::<String>::new());
+    // Those of the two that left were told so, and came back to the one that stayed.
+    let told = report.websockets.sessions.iter().filter(|session| session.how == "1012").count();
+    assert!(told >= 4, "{:?}", report.websockets.ended);
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
 
-use super::bounds::{FRAME_END_TIME, TUNNEL_CLOSE_SPREAD, TUNNEL_IDLE_TIME};
+use super::bounds::{FRAME_END_TIME, TUNNEL_CLOSE_SPREAD, TUNNEL_HALF_CLOSED_TIME, TUNNEL_IDLE_TIME};
 use super::buffers::{BufferPool, Inbound};
 use super::lane_io::LaneIo;
 use super::outgoing::Outgoing;
@@ -89,7 +89,7 @@ impl Tunnel<'_> {
                     return Poll::Ready(if closing == Closing::NotYet { TunnelEnd::Closed } else { TunnelEnd::Cut });
                 }
                 match closing {
-                    Closing::NotYet if moved => self.seat.allow(TUNNEL_IDLE_TIME),
+                    Closing::NotYet if moved => self.seat.allow(idle_time(up, down)),
                     Closing::NotYet if self.seat.is_over() => return Poll::Ready(TunnelEnd::Closed),
                     Closing::At { ms } => self.seat.allow(Duration::from_millis(ms.saturating_sub(self.io.now_ms()))),
                     Closing::NotYet | Closing::AtFrameEnd | Closing::Saying => {}
@@ -135,7 +135,7 @@ impl Tunnel<'_> {
             match step {
                 Poll::Pending => return Ok(()),
                 Poll::Ready(Ok(true)) => *moved = true,
-                Poll::Ready(Ok(false)) => *side = Side::Ending,
+                Poll::Ready(Ok(false)) => (*side, *moved) = (Side::Ending, true),
                 Poll::Ready(Err(error)) => return Err(error),
             }
         }
@@ -197,11 +197,16 @@ impl Tunnel<'_> {
             match step {
                 Poll::Pending => return Ok(()),
                 Poll::Ready(Ok(true)) => *moved = true,
-                Poll::Ready(Ok(false)) => *side = Side::Ending,
+                Poll::Ready(Ok(false)) => (*side, *moved) = (Side::Ending, true),
                 Poll::Ready(Err(error)) => return Err(error),
             }
         }
     }
+}
+
+/// How long a tunnel may be silent.
+fn idle_time(up: Side, down: Side) -> Duration {
+    if up == Side::Moving && down == Side::Moving { TUNNEL_IDLE_TIME } else { TUNNEL_HALF_CLOSED_TIME }
 }
 
 /// Writes what is to be written, then takes what was read, then reads. True when bytes moved, false at the end.

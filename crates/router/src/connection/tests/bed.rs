@@ -79,9 +79,22 @@ impl Bed {
 
     /// Switches to another revision, which ends the drain of the one before at once.
     pub(super) fn switch(&self) {
-        let before = self.lane.table();
         let next = self.generation.now() + 1;
-        self.lane.make_ready(Arc::new(table(next, &self.upstreams, &[])));
+        self.set(table(next, &self.upstreams, &[]));
+    }
+
+    /// From now on the first revision has these of its instances alone; what left has so long to end.
+    pub(super) fn lead_to(&self, upstreams: &[SocketAddr], drain_ms: u64) {
+        let next = self.generation.now() + 1;
+        let known = |address: &SocketAddr| self.upstreams.iter().position(|upstream| upstream == address);
+        let instances = upstreams.iter().map(|address| (known(address).expect("an upstream"), *address));
+        self.set(table_of(next, RevisionId(1), instances, &[], drain_ms));
+    }
+
+    fn set(&self, table: Table) {
+        let before = self.lane.table();
+        let next = table.generation;
+        self.lane.make_ready(Arc::new(table));
         self.generation.flip(next);
         self.lane.settle(&before);
         self.lane.tick();
@@ -147,16 +160,26 @@ impl Bed {
 
 /// The routes of one app; the revision has the generation's number.
 fn table(generation: u64, upstreams: &[SocketAddr], hosts: &[&str]) -> Table {
-    let endpoints = upstreams.iter().enumerate().map(|(number, address)| Endpoint {
+    let revision = RevisionId(u32::try_from(generation).expect("small"));
+    table_of(generation, revision, upstreams.iter().copied().enumerate(), hosts, 0)
+}
+
+fn table_of(
+    generation: u64,
+    revision: RevisionId,
+    instances: impl Iterator<Item = (usize, SocketAddr)>,
+    hosts: &[&str],
+    drain_ms: u64,
+) -> Table {
+    let endpoints = instances.map(|(number, address)| Endpoint {
         instance: format!("web-{number}").parse::<InstanceId>().expect("a name"),
-        address: *address,
+        address,
     });
     let process = RoutedProcess {
         process: "web".parse().expect("a name"),
         paths: vec!["/".to_owned()],
         endpoints: endpoints.collect(),
     };
-    let revision = RevisionId(u32::try_from(generation).expect("small"));
     let routes = Routes {
         app: "shop".parse().expect("a name"),
         version: generation,
@@ -164,7 +187,7 @@ fn table(generation: u64, upstreams: &[SocketAddr], hosts: &[&str]) -> Table {
         arms: vec![Arm { slot: Slot::Blue, revision, share: Share::ALL, processes: vec![process] }],
         preview: None,
         preview_host: None,
-        drain_ms: 0,
+        drain_ms,
     };
     Table::compile(generation, [&routes], false).expect("valid routes")
 }

@@ -1,9 +1,12 @@
 //! Connections that change their protocol.
 
+use std::net::SocketAddr;
+use std::time::Duration;
+
 use tokio::io::AsyncWriteExt;
 
 use super::bed::{Bed, Client, Upstream, header, run, until};
-use crate::connection::bounds::TUNNEL_CLOSE_SPREAD;
+use crate::connection::bounds::{TUNNEL_CLOSE_SPREAD, TUNNEL_HALF_CLOSED_TIME};
 
 const ASK: &str = "GET /chat HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\
                    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
@@ -181,5 +184,85 @@ fn tunnels_that_must_close_do_so_in_time_and_spread() {
             client.stream.shutdown().await.ok();
         }
         until(|| ended() == 20).await;
+    });
+}
+
+/// Two instances with a WebSocket each, which echoes what it is sent.
+struct OneEach {
+    bed: Bed,
+    addresses: [SocketAddr; 2],
+    clients: [Client; 2],
+}
+
+async fn one_each() -> OneEach {
+    let addresses = [switching().await.address, switching().await.address];
+    let bed = Bed::new(&addresses).await;
+    let mut clients = Vec::new();
+    for address in addresses {
+        bed.lead_to(&[address], HOUR_MS);
+        let mut client = open(&bed).await;
+        assert_eq!(client.until(";").await, "welcome;");
+        clients.push(client);
+    }
+    bed.lead_to(&addresses, HOUR_MS);
+    OneEach { bed, addresses, clients: clients.try_into().ok().expect("two") }
+}
+
+const HOUR_MS: u64 = 3_600_000;
+
+async fn echoes(client: &mut Client) {
+    client.send(b"still;").await;
+    assert_eq!(client.until("still;").await, "still;");
+}
+
+#[test]
+fn tunnels_of_an_instance_that_has_left_close_when_its_drain_is_over_and_others_go_on() {
+    run(async {
+        let OneEach { bed, addresses: [_, other], clients: [mut first, mut second] } = one_each().await;
+        bed.lead_to(&[other], 1_000);
+        bed.skip(Duration::from_millis(900));
+        echoes(&mut first).await;
+        bed.skip(Duration::from_millis(100));
+        tokio::task::yield_now().await;
+        bed.skip(TUNNEL_CLOSE_SPREAD);
+        // The server's own bytes are no frames: the Close frame may stand in for what comes at the end.
+        echoes(&mut second).await;
+        until(|| bed.in_flight().1 == 1).await;
+        echoes(&mut second).await;
+        drop((first, second));
+        bed.ended(&["answered 1xx", "answered 1xx", "cut"]).await;
+    });
+}
+
+#[test]
+fn tunnels_of_an_instance_that_comes_back_or_was_the_last_one_go_on() {
+    run(async {
+        let OneEach { bed, addresses, clients: [mut first, mut second] } = one_each().await;
+        bed.lead_to(&addresses[1..], 1_000);
+        bed.lead_to(&addresses, 1_000);
+        bed.skip(Duration::from_secs(60));
+        echoes(&mut first).await;
+        bed.lead_to(&[], 1_000);
+        bed.skip(Duration::from_secs(60));
+        for client in [&mut first, &mut second] {
+            echoes(client).await;
+        }
+    });
+}
+
+#[test]
+fn a_tunnel_that_one_side_has_ended_waits_for_the_other_for_a_bounded_time() {
+    run(async {
+        let upstream = Upstream::new(|mut client, _, _| async move {
+            client.head().await;
+            client.send(SWITCH.as_bytes()).await;
+        })
+        .await;
+        let bed = Bed::new(&[upstream.address]).await;
+        let mut client = open(&bed).await;
+        assert_eq!(client.rest().await, "", "the instance has ended its side");
+        assert_eq!(bed.in_flight().1, 1, "the client has not");
+        bed.skip(TUNNEL_HALF_CLOSED_TIME);
+        bed.ended(&["answered 1xx"]).await;
     });
 }
