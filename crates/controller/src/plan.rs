@@ -100,7 +100,7 @@ fn plan(app: &App, seen: &Seen, command: &Command, actor: &Actor) -> PlanView {
         Ok(Admission::New { drafts, release, notices }) => (drafts, release, notices),
     };
     plan.release = release;
-    plan.notes = notices.iter().map(|notice| format!("{} {}", notice.cause, notice.next)).collect();
+    plan.notes = notices;
     let idle = live.map_or(Slot::Blue, |arm| arm.slot.other());
     for draft in &drafts {
         match &draft.event {
@@ -121,7 +121,8 @@ fn plan(app: &App, seen: &Seen, command: &Command, actor: &Actor) -> PlanView {
                     plan.revision = undone.from;
                     plan.slot = undone.slot.map(Slot::other);
                 }
-                plan.notes.push(way_back_now(&view::way_back(app, seen, clock::now())));
+                let way = way_back_now(&view::way_back(app, seen, clock::now()));
+                plan.notes.push(Problem::new("WAY-BACK", way, ""));
             }
             _ => {}
         }

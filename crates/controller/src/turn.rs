@@ -306,7 +306,7 @@ impl Turner {
             sequence,
             release,
             repeated,
-            notes: notices.iter().map(|notice| format!("{} {}", notice.cause, notice.next)).collect(),
+            notes: notices.to_vec(),
         }
     }
 

@@ -59,7 +59,7 @@ pub struct CommandAnswer {
     /// Whether it had been given before under the same key: nothing was done now.
     pub repeated: bool,
     /// What one should know about it: a way back that it closes, a setting that waits for the next deploy.
-    pub notes: Vec<String>,
+    pub notes: Vec<Problem>,
 }
 
 /// One stage of what a command would do.
@@ -95,7 +95,7 @@ pub struct PlanView {
     /// Stage by stage.
     pub stages: Vec<PlanStage>,
     /// What one should know.
-    pub notes: Vec<String>,
+    pub notes: Vec<Problem>,
     /// The settings that differ from the ones in force; names only where a value may be a secret.
     pub changes: Vec<String>,
 }

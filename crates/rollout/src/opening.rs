@@ -55,11 +55,7 @@ fn open(desk: &mut Desk<'_>, kind: ReleaseKind, revision: RevisionId, source: So
             waits_for = Some(other.id);
         } else if makes_room(desk, other) {
             desk.write(Event::Concluded { release: other.id, outcome: Outcome::Superseded { by: release } });
-            let cause = format!(
-                "release {} of {}, which had moved no traffic, gives way to release {release}.",
-                other.id, other.revision
-            );
-            desk.notice(Some(other.id), Problem::new("RELEASE-SUPERSEDED", cause, "Nothing is left to do."));
+            desk.notice(Some(other.id), superseded(desk, other, release));
         } else if other.stage() == Some(Stage::Shift) {
             if replace {
                 let cause = format!("release {release} was to replace it.");
@@ -81,6 +77,23 @@ fn open(desk: &mut Desk<'_>, kind: ReleaseKind, revision: RevisionId, source: So
         desk.notice(Some(release), problem);
     }
     release
+}
+
+/// What is said of a release that had moved no traffic when a newer one took its place.
+fn superseded(desk: &Desk<'_>, other: &Release, by: ReleaseId) -> Problem {
+    let (id, revision) = (other.id, other.revision);
+    let cause = format!("release {id} of {revision}, which had moved no traffic, gives way to release {by}.");
+    let live = desk.app.heading().map(|live| live.revision);
+    match (&other.kind, live) {
+        (ReleaseKind::Return { to, .. }, Some(live)) => Problem::new(
+            "RELEASE-SUPERSEDED",
+            format!("{cause} It was the way back to {to}: {live} keeps the traffic until release {by} is switched."),
+            format!("To go back after all: `switchover abort`, then `switchover rollback --to {to}`."),
+        ),
+        (ReleaseKind::Return { .. } | ReleaseKind::Deploy, _) => {
+            Problem::new("RELEASE-SUPERSEDED", cause, "Nothing is left to do.")
+        }
+    }
 }
 
 /// A newer release takes the place of one whose traffic was not told to move.

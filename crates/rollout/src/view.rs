@@ -151,6 +151,14 @@ fn live_view(app: &App, sight: Sight<'_>, release: &Release) -> ReleaseView {
         let waits = work.blockers.first().map(|who| format!(", waits for {who}")).unwrap_or_default();
         stage.note = Some(format!("{}{rows}{waits}", work.step));
     }
+    let length = app.config.as_ref().and_then(|config| match release.stage()? {
+        Stage::Bake => Some(config.release.bake),
+        Stage::Retire if app.slot(release.slot?.other()).revision.is_some() => Some(config.release.keep_warm),
+        _ => None,
+    });
+    if let (Some(length), Some(stage)) = (length, view.stages.last_mut().filter(|stage| stage.note.is_none())) {
+        stage.note = Some(format!("of {length}"));
+    }
     let Some(slot) = release.slot.filter(|_| release.stage() == Some(Stage::Provision)) else { return view };
     let waited_for = provision::waited_for(app, release.revision);
     let wanted: u32 = waited_for.values().sum();

@@ -35,7 +35,7 @@ impl Exit {
             Self::Succeeded => (0, "it succeeded"),
             Self::Other => (1, "another failure; the message says which"),
             Self::Wrong => (2, "the command line or switchover.toml is wrong; nothing was changed"),
-            Self::Refused => (3, "the daemon refused it; nothing was changed"),
+            Self::Refused => (3, "it was refused; nothing was changed"),
             Self::Undone => (4, "the release was rolled back, aborted or superseded"),
             Self::TimedOut => (5, "it took longer than --timeout; the release goes on"),
             Self::Unreachable => (6, "the daemon cannot be reached"),

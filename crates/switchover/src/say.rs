@@ -74,6 +74,16 @@ pub(crate) fn problem(problem: &Problem) {
     }
 }
 
+/// Something that is good to know about what was asked for.
+pub(crate) fn note(note: &Problem) {
+    sentence(noted(note));
+}
+
+/// A note as it is read.
+pub(crate) fn noted(note: &Problem) -> String {
+    format!("note: {}: {} {}", note.code, note.cause, note.next).trim_end().to_owned()
+}
+
 /// `text` without what a terminal would obey: an app's lines shall not move the cursor or change colours.
 pub(crate) fn printable(text: &str) -> String {
     console::strip_ansi_codes(text)

@@ -43,7 +43,7 @@ impl Apply {
             }
             if !plan.notes.is_empty() {
                 say::line("and this is noted then:");
-                plan.notes.iter().for_each(|note| say::sentence(format_args!("  {note}")));
+                plan.notes.iter().for_each(say::note);
             }
             return Ok(Exit::Succeeded);
         }

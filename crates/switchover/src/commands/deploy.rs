@@ -73,9 +73,7 @@ impl Deploy {
             return Ok(Exit::Succeeded);
         };
         if !shared.json {
-            for note in &answer.notes {
-                crate::say::sentence(format_args!("note: {note}"));
-            }
+            answer.notes.iter().for_each(crate::say::note);
         }
         let until = match goal {
             Goal::Switched => Until::Switched,

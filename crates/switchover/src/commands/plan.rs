@@ -61,6 +61,6 @@ fn lines(plan: &PlanView) -> Vec<String> {
         lines.push("changes:".to_owned());
         lines.extend(plan.changes.iter().map(|change| format!("  {change}")));
     }
-    lines.extend(plan.notes.iter().map(|note| format!("note: {note}")));
+    lines.extend(plan.notes.iter().map(say::noted));
     lines
 }

@@ -13,6 +13,7 @@ use crate::follow::{Follow, News};
 use crate::say;
 use crate::show::moment;
 use crate::show::status::{Frame, picture};
+use crate::show::wrap::wrapped;
 
 /// The width that is used where the terminal does not say its own.
 const WIDTH: usize = 100;
@@ -68,8 +69,10 @@ impl Status {
                 if is_drawn {
                     // A terminal that is gone is noticed by the next line.
                     let _ = term.clear_screen();
+                    cut(&lines(look), &term).iter().for_each(say::line);
+                } else {
+                    tell(shared, look);
                 }
-                tell(shared, look);
             }
         }
     }
@@ -105,11 +108,29 @@ fn tell(shared: &Shared, look: &Look) {
         say::json(&look.status);
         return;
     }
+    lines(look).into_iter().for_each(say::sentence);
+}
+
+fn lines(look: &Look) -> Vec<String> {
     let width = console::Term::stdout().size_checked().map_or(WIDTH, |(_, columns)| columns.into());
     let zone = jiff::tz::TimeZone::system();
     let newest = look.newest.as_ref();
     let frame = Frame { now: moment::now(), zone: &zone, width, last_switch: look.last_switch, newest };
-    picture(&look.status, &frame).into_iter().for_each(say::sentence);
+    picture(&look.status, &frame)
+}
+
+/// As many rows as the terminal has, the last one saying how many there are not.
+fn cut(lines: &[String], term: &console::Term) -> Vec<String> {
+    let (rows, columns) = term.size();
+    let mut fitted: Vec<String> = lines.iter().flat_map(|line| wrapped(line, columns.into())).collect();
+    // The cursor stands in a row of its own.
+    let room = usize::from(rows).saturating_sub(1).max(1);
+    if fitted.len() > room {
+        let left = fitted.len() - (room - 1);
+        fitted.truncate(room - 1);
+        fitted.push(format!("… {left} more lines: `switchover status` shows them"));
+    }
+    fitted
 }
 
 /// How long the last switch took, by the newest receipt; nothing when it cannot be had.

@@ -60,7 +60,5 @@ pub(crate) fn tell(shared: &Shared, answer: &CommandAnswer, said: &str) {
         return;
     }
     say::line(said);
-    for note in &answer.notes {
-        say::sentence(format_args!("note: {note}"));
-    }
+    answer.notes.iter().for_each(say::note);
 }

@@ -50,8 +50,14 @@ pub(crate) async fn tell(keep: bool) -> Done {
         say::error("stopped, everything removed");
         return told;
     }
-    let down = house.pull_down().await;
-    down.and(told)
+    house.pull_down().await?;
+    if matches!(told, Ok(Exit::Succeeded)) {
+        title("Everything is removed again. With an app of your own, in its directory:");
+        say::line("  switchover init && switchover serve &");
+        say::line("  switchover deploy --wait");
+        say::line("Or play with this one: switchover demo --keep");
+    }
+    told
 }
 
 async fn chapters(house: &House) -> Done {

@@ -103,10 +103,10 @@ fn stage_line(stage: &StageView, now: Timestamp, pace: Pace) -> String {
     format!("  {sign} {:<10}{took:>8}  {note}", stage.stage.as_str()).trim_end().to_owned()
 }
 
-/// A verify stage without a hook: it was passed in the same step that began it.
+/// A stage that had nothing to do, such as verify without a hook: it was passed in the same step that began it.
 pub(crate) fn is_empty(stage: &StageView) -> bool {
     let took = stage.left_at.map(|left| left.since(stage.entered_at));
-    stage.stage == Stage::Verify
+    (stage.stage == Stage::Verify || stage.stage.is_of_the_schema())
         && stage.state == StageState::Done
         && stage.note.is_none()
         && took.is_some_and(|took| took < Span::from_millis(1))
