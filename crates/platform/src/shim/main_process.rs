@@ -22,7 +22,7 @@ use crate::shell;
 pub(super) struct MainProcess {
     pub(super) identity: Identity,
     /// Whether its exit status will be ours to take.
-    is_child: bool,
+    pub(super) is_child: bool,
 }
 
 /// Starts the app: its own process group, the revision's tree as working directory, the sealed environment.
@@ -113,9 +113,16 @@ pub(super) fn has_children() -> bool {
 
 /// Takes the exit status of every ended child that is not `main`: orphans of the app become children of the shim.
 pub(super) fn reap_orphans(main: &Option<Identity>) {
+    let Some(main) = main else {
+        while let Ok(Some(_)) = rustix::process::wait(WaitOptions::NOHANG) {}
+        return;
+    };
+    // The table is looked through only where the kernel says that some child has ended.
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    let Ok(Some(_)) = rustix::process::waitid(WaitId::All, options) else { return };
     let own = i32::try_from(std::process::id()).unwrap_or(0);
     for zombie in processes::zombies(own) {
-        if main.is_none_or(|main| main != zombie) {
+        if *main != zombie {
             // It may be reaped only once, and only here.
             let _ = rustix::process::waitpid(Pid::from_raw(zombie.pid), WaitOptions::NOHANG);
         }

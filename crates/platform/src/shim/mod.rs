@@ -302,8 +302,8 @@ impl Shim {
 
     /// What follows when the main process has ended; nothing when the instance has.
     async fn app_ended(&mut self, now: Now, exit: Exit, goal: Goal) -> io::Result<Option<Now>> {
-        let (identity, ran, overran) = match now {
-            Now::Running { main, since } => (main.identity, since.elapsed(), false),
+        let (main, ran, overran) = match now {
+            Now::Running { main, since } => (main, since.elapsed(), false),
             Now::Stopping { main, kill_at, told, overran } => {
                 // A shell does not wait for the app when it is told to stop; its grace is the app's.
                 let goes_on = || told.iter().any(|process| process.is_running());
@@ -311,11 +311,15 @@ impl Shim {
                     self.take_last_output();
                     tokio::time::sleep(Duration::from_millis(10)).await;
                 }
-                (main.identity, Duration::ZERO, overran || goes_on())
+                (main, Duration::ZERO, overran || goes_on())
             }
             Now::ToStart | Now::Waiting { .. } => return Ok(Some(now)),
         };
-        self.kill_everything(identity, true).await;
+        // What an app leaves behind becomes a child of this process: where that has none, nothing of its own app lives.
+        main_process::reap_orphans(&None);
+        if !main.is_child || main_process::has_children() {
+            self.kill_everything(main.identity, true).await;
+        }
         let until = Instant::now() + LAST_OUTPUT;
         while self.take_last_output() == Pumped::Full && Instant::now() < until {}
         if self.is_homeless() {
