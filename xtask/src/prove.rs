@@ -53,6 +53,14 @@ const PROOFS: &[Proof] = &[
         ),
     },
     Proof {
+        name: "migrations",
+        shows: "kill -9 of the tool, and of PostgreSQL, after each statement of each declared operation that changes something, in expand, undo, contract and its undo: what was begun is gone on with or taken back, and the catalog and the rows are those of a run that nobody killed",
+        way: Way::Test(
+            &["test", "--package", "switchover", "--test", "migration_kills", "--", "--nocapture"],
+            &[("MIGRATION_KILLS", "1")],
+        ),
+    },
+    Proof {
         name: "soak",
         shows: "ten minutes of deploys and rollbacks under load: memory, open files, threads and processes do not grow",
         way: Way::Test(

@@ -3,7 +3,9 @@
 use crate::{Ident, QualifiedName};
 
 /// The sequence that holds when a version older than the change last wrote, in seconds since 1970: no transaction waits for
-/// another one for it, and it is not logged. A crash of the server forgets it.
+/// another one for it, and it is set once a second at most. Logged, though a crash might forget it: a server that dies while
+/// a transaction that has made an unlogged relation is being taken back does not start again (`could not create file`: what
+/// resets such relations at the end of the recovery finds the first file of one there).
 #[must_use]
 pub fn older_writes(schema: &Ident, number: u32) -> QualifiedName {
     QualifiedName::new(&ours(), &schema.prefixed(&format!("older_{number}_")))
@@ -13,7 +15,7 @@ pub fn older_writes(schema: &Ident, number: u32) -> QualifiedName {
 #[must_use]
 pub fn make_older_writes(schema: &Ident, number: u32) -> String {
     let sequence = older_writes(schema, number);
-    format!("CREATE UNLOGGED SEQUENCE IF NOT EXISTS {sequence}; GRANT SELECT, UPDATE ON SEQUENCE {sequence} TO PUBLIC")
+    format!("CREATE SEQUENCE IF NOT EXISTS {sequence}; GRANT SELECT, UPDATE ON SEQUENCE {sequence} TO PUBLIC")
 }
 
 pub(super) fn ours() -> Ident {

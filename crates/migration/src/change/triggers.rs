@@ -166,10 +166,11 @@ fn after_update(body: &mut String, schema: &Ident, changes: &[TableChange]) {
 
 fn note_older(body: &mut String, schema: &Ident, change: &TableChange, condition: &str) {
     let sequence = older_writes(schema, change.number).to_string();
+    let sequence = Literal(&sequence);
+    let now = "extract(epoch FROM clock_timestamp())::bigint";
     let _ = writeln!(
         body,
-        "        IF {condition} THEN\n            PERFORM setval({}, extract(epoch FROM clock_timestamp())::bigint);\n        END IF;",
-        Literal(&sequence)
+        "        IF ({condition}) AND coalesce(pg_sequence_last_value({sequence}), 0) < {now} THEN\n            PERFORM setval({sequence}, {now});\n        END IF;"
     );
 }
 
