@@ -4,6 +4,8 @@ use std::cell::Cell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
+use switchover_model::{AppName, ProcessName, RevisionId};
+
 /// How long an instance that refused a connection is passed over, while others are there (milliseconds).
 pub(crate) const EJECTED_MS: u64 = 1_000;
 /// No deadline is set.
@@ -33,6 +35,13 @@ impl Deadline {
         self.at_ms.set(at_ms);
     }
 
+    /// The same, where none runs yet.
+    pub(crate) fn begin(&self, at_ms: u64) {
+        if self.at_ms.get() == NEVER {
+            self.at_ms.set(at_ms);
+        }
+    }
+
     pub(crate) fn lift(&self) {
         self.at_ms.set(NEVER);
         self.is_over.set(false);
@@ -59,14 +68,19 @@ pub(crate) struct EndpointState {
     pub(crate) endpoint: Endpoint,
     in_flight: Cell<u32>,
     ejected_until_ms: Cell<u64>,
+    /// Who can stand in for it: the instances of the same process type, in the same revision.
+    pub(crate) kind: Kind,
     /// It is in the table no more, and others of its kind are.
     pub(crate) drain: Deadline,
 }
 
+/// What instances have in common that can stand in for each other.
+pub(crate) type Kind = (AppName, RevisionId, ProcessName);
+
 impl EndpointState {
-    pub(crate) fn new(address: SocketAddr, number: u64) -> Self {
+    pub(crate) fn new(address: SocketAddr, number: u64, kind: Kind) -> Self {
         let endpoint = Endpoint { address, number };
-        Self { endpoint, in_flight: Cell::new(0), ejected_until_ms: Cell::new(0), drain: Deadline::none() }
+        Self { endpoint, in_flight: Cell::new(0), ejected_until_ms: Cell::new(0), kind, drain: Deadline::none() }
     }
 
     /// Whether it has requests or tunnels.

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use switchover_model::{AppName, InstanceId, ProcessName, RevisionId};
+use switchover_model::{AppName, InstanceId, RevisionId};
 
 use crate::endpoint::{Backends, Deadline, Endpoint, EndpointState};
 use crate::generation::Numbered;
@@ -119,8 +119,8 @@ impl Memory {
                 let preview = Owner { app: Some(app.app.clone()), kind: Kind::Preview };
                 LaneApp {
                     counters: ledger.owner(&live),
-                    arms: app.arms.iter().map(|arm| self.prepare_arm(&live, arm, ledger)).collect(),
-                    preview: app.preview.as_ref().map(|part| self.prepare_arm(&preview, &part.arm, ledger)),
+                    arms: app.arms.iter().map(|arm| self.prepare_arm(&app.app, &live, arm, ledger)).collect(),
+                    preview: app.preview.as_ref().map(|part| self.prepare_arm(&app.app, &preview, &part.arm, ledger)),
                     preview_counters: app.has_preview_host.then(|| ledger.owner(&preview)),
                 }
             })
@@ -128,7 +128,7 @@ impl Memory {
         LaneTable { table, apps }
     }
 
-    fn prepare_arm(&self, owner: &Owner, arm: &ArmTable, ledger: &LaneLedger) -> LaneArm {
+    fn prepare_arm(&self, app: &AppName, owner: &Owner, arm: &ArmTable, ledger: &LaneLedger) -> LaneArm {
         let key = (owner.clone(), arm.revision);
         let mut revisions = self.revisions.borrow_mut();
         let revision = revisions.entry(key).or_insert_with(|| {
@@ -152,7 +152,8 @@ impl Memory {
                         let key = (endpoint.instance.clone(), endpoint.address);
                         Rc::clone(endpoints.entry(key).or_insert_with(|| {
                             self.numbers.set(self.numbers.get() + 1);
-                            Rc::new(EndpointState::new(endpoint.address, self.numbers.get()))
+                            let kind = (app.clone(), arm.revision, process.process.clone());
+                            Rc::new(EndpointState::new(endpoint.address, self.numbers.get(), kind))
                         }))
                     })
                     .collect();
@@ -173,7 +174,7 @@ impl Memory {
     }
 
     /// After the flip from `before` to `now`: who lost all traffic gets the deadline of its drain, who has some loses it;
-    /// so does an instance that left while others of its kind are there. Where it was the last one, its users stay.
+    /// so does an instance that is out of the table while others of its kind are in it. Where there is none, its users stay.
     /// Returns the instances that are in the table no more.
     pub(crate) fn settle(&self, before: &LaneTable, now: &LaneTable, now_ms: u64) -> Vec<Endpoint> {
         let (had, has) = (served(before), served(now));
@@ -193,13 +194,13 @@ impl Memory {
             }
         }
         let used: HashSet<Endpoint> = endpoints(now).map(|(state, _)| state.endpoint).collect();
-        for (state, _) in endpoints(now) {
-            state.drain.lift();
-        }
-        let kinds: HashMap<_, u64> = endpoints(now).map(|(_, kind)| (kind.name(), kind.drain_ms)).collect();
-        for (state, kind) in endpoints(before).filter(|(state, _)| !used.contains(&state.endpoint)) {
-            if let Some(drain_ms) = kinds.get(&kind.name()) {
-                state.drain.set(now_ms.saturating_add(*drain_ms));
+        let kinds: HashMap<_, u64> = endpoints(now).map(|(state, drain_ms)| (&state.kind, drain_ms)).collect();
+        for state in self.endpoints.borrow().values() {
+            match kinds.get(&state.kind) {
+                Some(drain_ms) if !used.contains(&state.endpoint) => {
+                    state.drain.begin(now_ms.saturating_add(*drain_ms));
+                }
+                Some(_) | None => state.drain.lift(),
             }
         }
         self.forget_unused(now, &used)
@@ -251,34 +252,13 @@ impl Memory {
     }
 }
 
-/// What instances have in common that can stand in for each other.
-#[derive(Debug, Clone, Copy)]
-struct KindOfEndpoint<'a> {
-    app: &'a AppName,
-    revision: RevisionId,
-    process: &'a ProcessName,
-    drain_ms: u64,
-}
-
-impl<'a> KindOfEndpoint<'a> {
-    fn name(&self) -> (&'a AppName, RevisionId, &'a ProcessName) {
-        (self.app, self.revision, self.process)
-    }
-}
-
-/// The instances in a table, each with its kind.
-fn endpoints(table: &LaneTable) -> impl Iterator<Item = (&Rc<EndpointState>, KindOfEndpoint<'_>)> {
+/// The instances in a table, each with the drain time of its app.
+fn endpoints(table: &LaneTable) -> impl Iterator<Item = (&Rc<EndpointState>, u64)> {
     let apps = table.table.apps.iter().zip(&table.apps);
     apps.flat_map(|(app, lane)| {
-        let arms = app.arms.iter().zip(&lane.arms);
-        let preview = app.preview.iter().map(|part| &part.arm).zip(&lane.preview);
-        arms.chain(preview).flat_map(move |(arm, state)| {
-            arm.processes.iter().zip(&state.processes).flat_map(move |(process, backends)| {
-                let (revision, process) = (arm.revision, &process.process);
-                let kind = KindOfEndpoint { app: &app.app, revision, process, drain_ms: app.drain_ms };
-                backends.endpoints().map(move |state| (state, kind))
-            })
-        })
+        let arms = lane.arms.iter().chain(&lane.preview);
+        let backends = arms.flat_map(|arm| &arm.processes).flat_map(Backends::endpoints);
+        backends.map(|state| (state, app.drain_ms))
     })
 }
 

@@ -37,8 +37,8 @@ pub(super) const INFORMATIONAL_MAX: u32 = 16;
 pub(super) const STREAM_IDLE_TIME: Duration = Duration::from_secs(300);
 /// How long a tunnel may be silent in both directions.
 pub(super) const TUNNEL_IDLE_TIME: Duration = Duration::from_secs(3600);
-/// How long a tunnel that one side has ended may be silent before it is over.
-pub(super) const TUNNEL_HALF_CLOSED_TIME: Duration = Duration::from_secs(30);
+/// How long a tunnel that one side has ended may be silent before it is over: the other one may be at work on its answer.
+pub(super) const TUNNEL_HALF_CLOSED_TIME: Duration = STREAM_IDLE_TIME;
 /// Tunnels that must close do so spread over this time, so that their clients do not come back all at once.
 pub(super) const TUNNEL_CLOSE_SPREAD: Duration = Duration::from_secs(2);
 /// How long a WebSocket that must close is given to come to the end of a frame.
