@@ -10,6 +10,7 @@ const NEEDED: &[(&str, &[&str], &[&str])] = &[
     ("cc", &["--version"], &["gcc", "libc6-dev"]),
     ("git", &["--version"], &["git"]),
     ("python3", &["-c", "import venv, ensurepip"], &["python3", "python3-venv"]),
+    ("pgbouncer", &["--version"], &["pgbouncer"]),
 ];
 
 /// Sets up what the tests need, then format, clippy, docs, tidy and all tests.
