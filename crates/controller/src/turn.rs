@@ -27,7 +27,7 @@ mod act;
 mod observe;
 
 /// The program as snapshots name it: another version folds for itself.
-const PROGRAM: &str = concat!(env!("CARGO_PKG_VERSION"), "+fold-5");
+const PROGRAM: &str = concat!(env!("CARGO_PKG_VERSION"), "+fold-6");
 
 /// One app and what is known of it.
 pub(crate) struct Turner {
@@ -165,7 +165,8 @@ impl Turner {
         }
         let now = clock::now();
         let ledger = self.seen.traffic.as_ref().map(|traffic| &traffic.ledger);
-        let admission = admit(&self.app, &command, &key, &actor, now).map(|admitted| admitted.with_ledger(ledger));
+        let admission =
+            admit(&self.app, &command, &key, &actor, now).map(|admitted| admitted.with_ledger(&self.app, ledger));
         let (drafts, release, notices) = match admission {
             Err(problem) => {
                 answer(Err(problem));

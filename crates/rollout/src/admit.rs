@@ -8,6 +8,7 @@ use switchover_model::{Problem, ReleaseId, Timestamp};
 
 use crate::app::App;
 use crate::fold::command_digest;
+use crate::receipt::trimmed;
 use crate::release::Release;
 use crate::turn::planted;
 use crate::{limits, opening, policy, refusal};
@@ -34,13 +35,13 @@ pub enum Admission {
 }
 
 impl Admission {
-    /// The same with the router's counters in the release it opens: where its receipt begins.
+    /// The same with the router's counters in the release it opens: where its receipt begins. `app` is as it was admitted for.
     #[must_use]
-    pub fn with_ledger(mut self, reading: Option<&Ledger>) -> Self {
+    pub fn with_ledger(mut self, app: &App, reading: Option<&Ledger>) -> Self {
         if let Self::New { drafts, .. } = &mut self {
             for draft in drafts {
                 if let Event::Opened { ledger, .. } = &mut draft.event {
-                    *ledger = reading.map(|reading| Box::new(reading.clone()));
+                    *ledger = reading.map(|reading| Box::new(trimmed(reading, app, app.archive.iter())));
                 }
             }
         }

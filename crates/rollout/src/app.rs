@@ -339,6 +339,24 @@ impl App {
         self.revisions.retain(|id, _| needed.contains(id));
     }
 
+    /// Whether requests may be counted for the revision from now on: it is on disk, in a slot, or of a release that goes on.
+    pub(crate) fn may_answer(&self, id: RevisionId) -> bool {
+        let in_slot = |state: &SlotState| {
+            state.revision == Some(id) || state.stopping.is_some_and(|stopping| stopping.revision == Some(id))
+        };
+        self.revisions.contains_key(&id)
+            || self.slots.values().any(in_slot)
+            || self.releases.iter().any(|release| release.revision == id || release.from == Some(id))
+            || self.draining.is_some_and(|draining| draining.revision == id)
+            || self.live().is_some_and(|live| live.revision == id)
+    }
+
+    /// Whether a process type of the revision takes requests.
+    pub(crate) fn is_routed(&self, revision: RevisionId, process: &switchover_model::ProcessName) -> bool {
+        let process = self.revision(revision).and_then(|revision| revision.processes.get(process));
+        process.is_some_and(|process| process.handover.is_none())
+    }
+
     /// The release that brought the live revision, in one piece.
     pub(crate) fn brought_by(&self) -> Option<&Release> {
         let live = self.heading()?;

@@ -55,7 +55,7 @@ fn crashes(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revision: RevisionId)
     if !old_can_serve(turn, slot) {
         return false;
     }
-    let (why, lines) = turn.sight.ailments(slot, revision);
+    let (why, lines) = turn.sight.ailments(&turn.app, slot, revision);
     let cause = format!("{} of {revision} in {slot} ends by itself again and again: {why}", seen.process);
     roll_back(turn, id, "INSTANCE-EXITED", cause, lines)
 }
@@ -67,7 +67,7 @@ fn recovery_is_over(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revision: Re
     let dips = turn.release(id).map_or(0, |release| release.dips);
     if old_can_serve(turn, slot) {
         if over || dips > limits::DIPS {
-            let (why, lines) = turn.sight.ailments(slot, revision);
+            let (why, lines) = turn.sight.ailments(&turn.app, slot, revision);
             let cause = format!("{revision} in {slot} is not wholly healthy under full traffic: {why}");
             roll_back(turn, id, "HEALTH-LOST", cause, lines);
         }
@@ -86,7 +86,7 @@ fn roll_back(turn: &mut Turn<'_>, id: ReleaseId, code: &str, cause: String, line
 }
 
 fn fail(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revision: RevisionId) {
-    let (why, lines) = turn.sight.ailments(slot, revision);
+    let (why, lines) = turn.sight.ailments(&turn.app, slot, revision);
     let cause = format!(
         "{revision} in {slot} has all the traffic and is not wholly healthy: {why} The old slot can not serve, so it was \
          waited {} for a recovery and the traffic left where it is.",

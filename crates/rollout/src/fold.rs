@@ -211,7 +211,8 @@ impl App {
     }
 
     fn renew(&mut self, id: ReleaseId, slot: Slot, instances: BTreeSet<InstanceId>, at: Timestamp) {
-        self.slots.entry(slot).or_default().renewal = Some(Renewal { release: id, instances });
+        let state = self.slots.entry(slot).or_default();
+        state.renewal = Some(Renewal::after(state.renewal.take(), id, instances));
         self.with(id, |release| release.wait_for(None, at));
     }
 
@@ -289,7 +290,9 @@ impl App {
             revision = Some(release.revision);
         });
         if let (Stage::Provision, Some(slot)) = (stage, slot) {
-            self.slots.insert(slot, SlotState { revision, release: Some(id), ..SlotState::default() });
+            let before = self.slot(slot);
+            let renewal = before.renewal.filter(|_| before.revision == revision);
+            self.slots.insert(slot, SlotState { revision, release: Some(id), stopping: None, renewal });
         }
         if let (Some(boot), Some(state)) = (boot, revision.and_then(|revision| self.revisions.get_mut(&revision))) {
             state.boot = Some(boot);

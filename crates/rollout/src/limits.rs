@@ -17,8 +17,6 @@ pub const DRAIN: Span = Span::from_secs(30);
 
 /// An observation older than this is no observation.
 pub const SEEN_MAX_AGE: Span = Span::from_secs(10);
-/// How long a healthy instance may take to answer: one that has been asked for longer gets no traffic that it has not.
-pub const ANSWER: Span = Span::from_millis(500);
 /// How long a stage waits for an observation before traffic moved.
 pub const UNKNOWN: Span = Span::from_secs(120);
 /// Build time where no file says how long.

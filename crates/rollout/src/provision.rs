@@ -45,7 +45,7 @@ pub(crate) fn is_ready(turn: &Turn<'_>, slot: Slot, revision: RevisionId) -> boo
 
 fn still_booting(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revision: RevisionId) {
     if let Some(seen) = turn.sight.crash_loop(slot, revision) {
-        let (why, lines) = turn.sight.ailments(slot, revision);
+        let (why, lines) = turn.sight.ailments(&turn.app, slot, revision);
         let cause = format!(
             "{} of {revision} in {slot} ended by itself again and again before it was healthy: {why}",
             seen.process
@@ -60,7 +60,7 @@ fn still_booting(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revision: Revis
     let entered_at = turn.release(id).map(Release::entered_at).unwrap_or_default();
     let over = turn.over(entered_at, limit) || has_overrun(turn, slot, revision, entered_at);
     if over && !planted!(turn, NoProvisionDeadline) {
-        let (why, lines) = turn.sight.ailments(slot, revision);
+        let (why, lines) = turn.sight.ailments(&turn.app, slot, revision);
         let problem = if turn.sight.platform.is_none() {
             let cause = format!("whether {revision} in {slot} is healthy could not be seen within {limit}.");
             Problem::new("PLATFORM-UNKNOWN", cause, "See the daemon's log for why, then deploy again.")

@@ -41,7 +41,8 @@ pub fn receipt(
     let settled = reading(found.settled_at, found.settled_ledger.as_deref());
     let end = earlier(settled, next);
     let closed = end.is_some();
-    let end = end.or(current.map(|ledger| Reading { at: now, ledger }))?;
+    let current = current.map(|ledger| trimmed(ledger, app, app.archive.iter()));
+    let end = end.or(current.as_ref().map(|ledger| Reading { at: now, ledger }))?;
     let mut receipt = difference(found, begin, end, closed, evidence);
     let before = app.all_releases().rfind(|other| other.id < release);
     if let Some(last) = before.and_then(|before| reading(before.settled_at, before.settled_ledger.as_deref()))
@@ -59,6 +60,21 @@ pub fn receipt(
     name_slots(app, found, &mut receipt.by_revision);
     name_slots(app, found, &mut receipt.since_last.by_revision);
     Some(receipt)
+}
+
+/// A reading without the revisions that can answer nothing any more, and have not since any reading that it is compared with:
+/// they tell nothing in a receipt. So what is recorded is as large as what is kept, however many revisions there were.
+pub(crate) fn trimmed<'a>(ledger: &Ledger, app: &App, archive: impl Iterator<Item = &'a Release>) -> Ledger {
+    let open = app.releases.iter().flat_map(|release| [&release.opened_ledger, &release.switched_ledger]);
+    let last = archive.max_by_key(|release| release.id).map(|release| &release.settled_ledger);
+    let compared: Vec<&Ledger> = open.chain(last).flatten().map(|ledger| &**ledger).collect();
+    let mut trimmed = ledger.clone();
+    trimmed.by_revision.retain(|id, counted| {
+        // One that is left out there was left out for the same reason.
+        let has_rested = |before: &&Ledger| before.by_revision.get(id).is_none_or(|before| before == counted);
+        app.may_answer(*id) || !compared.iter().all(has_rested)
+    });
+    trimmed
 }
 
 /// Names the slot of each revision that answered: the one that the newest release up to this one brought it to.

@@ -14,10 +14,10 @@ pub(crate) fn enter(turn: &mut Turn<'_>, id: ReleaseId) {
     if turn.is_held(id) {
         return;
     }
-    let is_doubted = turn.sight.is_doubted(slot, revision) && !planted!(turn, DoubtIsTrust);
-    if is_doubted || !provision::is_ready(turn, slot, revision) {
+    let is_sure = turn.sure_fitness(slot, revision) == turn.fitness(slot, revision);
+    if !is_sure || !provision::is_ready(turn, slot, revision) {
         if turn.waited_out(id, wait::READY, limits::READY) {
-            let (why, lines) = turn.sight.ailments(slot, revision);
+            let (why, lines) = turn.sight.ailments(&turn.app, slot, revision);
             let cause =
                 format!("{revision} in {slot} was healthy once, but was not seen so again before its shift: {why}");
             let next = ailment::next_step(&lines);
@@ -54,14 +54,14 @@ pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId) {
     }
     if !workers::have_moved(turn, slot, revision) {
         if let Some(seen) = turn.sight.crash_loop(slot, revision) {
-            let (why, lines) = turn.sight.ailments(slot, revision);
+            let (why, lines) = turn.sight.ailments(&turn.app, slot, revision);
             let cause = format!("{} of {revision} in {slot} ends by itself again and again: {why}", seen.process);
             let next = "Read the app's last lines, mend it, then deploy again.";
             return turn.undo(id, Problem::new("INSTANCE-EXITED", cause, next).with_detail(lines));
         }
         let limit = workers::limit(turn, slot, revision);
         if turn.waited_out(id, wait::HANDOVER, limit) {
-            let (why, lines) = turn.sight.ailments(slot, revision);
+            let (why, lines) = turn.sight.ailments(&turn.app, slot, revision);
             let cause = format!("the workers were not handed over to {revision} in {slot} within {limit}: {why}");
             let next = ailment::next_step(&lines);
             turn.undo(id, Problem::new("WORKERS-NOT-HANDED-OVER", cause, next).with_detail(lines));
@@ -90,7 +90,7 @@ pub(crate) fn breaks_down(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revisi
     if planted!(turn, BakeLooksAway) || !(down && old.is_some_and(Fitness::can_serve)) {
         return false;
     }
-    let (why, lines) = turn.sight.ailments(slot, revision);
+    let (why, lines) = turn.sight.ailments(&turn.app, slot, revision);
     let cause = format!("{revision} in {slot} has no healthy instance left: {why}");
     let next = ailment::next_step(&lines);
     turn.undo(id, Problem::new("HEALTH-LOST", cause, next).with_detail(lines));

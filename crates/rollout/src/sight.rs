@@ -64,44 +64,58 @@ impl<'a> Sight<'a> {
     }
 
     pub(crate) fn fitness(&self, app: &App, slot: Slot, revision: RevisionId) -> Fitness {
+        self.fitness_of(app, slot, revision, is_healthy)
+    }
+
+    /// The same by those alone whose health is no older than a question for it may take.
+    pub(crate) fn sure_fitness(&self, app: &App, slot: Slot, revision: RevisionId) -> Fitness {
+        self.fitness_of(app, slot, revision, |seen| is_healthy(seen) && self.silence(app, seen).is_none())
+    }
+
+    fn fitness_of(
+        &self,
+        app: &App,
+        slot: Slot,
+        revision: RevisionId,
+        serves: impl Fn(&InstanceSeen) -> bool,
+    ) -> Fitness {
         if !app.revisions.contains_key(&revision) || self.platform.is_none() {
             return Fitness::Unknown;
         }
         let mut fitness = Fitness::Whole;
         for (name, wanted) in app.scale(revision) {
-            if !is_routed(app, revision, &name) || wanted == 0 {
+            if !app.is_routed(revision, &name) || wanted == 0 {
                 continue;
             }
-            let healthy = self.of(slot, revision).filter(|seen| seen.process == name && is_healthy(seen)).count();
-            if healthy == 0 {
+            let serving = self.of(slot, revision).filter(|seen| seen.process == name && serves(seen)).count();
+            if serving == 0 {
                 return Fitness::Down;
             }
-            if healthy < wanted as usize {
+            if serving < wanted as usize {
                 fitness = Fitness::Partial;
             }
         }
         fitness
     }
 
-    /// Whether an instance counts as healthy by what it answered before, and has been asked since for longer than an
-    /// answer takes.
-    pub(crate) fn is_doubted(&self, slot: Slot, revision: RevisionId) -> bool {
-        self.of(slot, revision).any(|seen| self.silence(seen).is_some())
-    }
-
-    /// How long a healthy instance has been silent, when that is longer than an answer takes.
-    fn silence(&self, seen: &InstanceSeen) -> Option<Span> {
+    /// How long a healthy instance has been silent, when that is longer than a question for its health may take.
+    fn silence(&self, app: &App, seen: &InstanceSeen) -> Option<Span> {
+        let health = app.revision(seen.revision)?.processes.get(&seen.process)?.health.as_ref()?;
         let silence = self.now.since(seen.unanswered_since.filter(|_| is_healthy(seen))?);
-        (silence > limits::ANSWER).then_some(silence)
+        (silence > health.timeout).then_some(silence)
     }
 
-    /// Routed instances of `revision` in `slot` that are ill, are silent or have ended by themselves.
-    pub(crate) fn ailing(&self, app: &App, slot: Slot, revision: RevisionId) -> BTreeSet<InstanceId> {
-        let is_ill = |seen: &InstanceSeen| matches!(seen.phase, Phase::Unhealthy { .. } | Phase::Crashed { .. });
-        let ailing = |seen: &&InstanceSeen| {
-            is_routed(app, revision, &seen.process) && (is_ill(seen) || self.silence(seen).is_some())
-        };
-        self.of(slot, revision).filter(ailing).map(|seen| seen.id.clone()).collect()
+    /// Routed instances of `revision` in `slot` that are ill or have ended by themselves.
+    pub(crate) fn ill(&self, app: &App, slot: Slot, revision: RevisionId) -> BTreeSet<InstanceId> {
+        let is_ill = |seen: &&InstanceSeen| matches!(seen.phase, Phase::Unhealthy { .. } | Phase::Crashed { .. });
+        let routed = self.of(slot, revision).filter(|seen| app.is_routed(revision, &seen.process));
+        routed.filter(is_ill).map(|seen| seen.id.clone()).collect()
+    }
+
+    /// Instances of `revision` in `slot` that count as healthy and are silent.
+    pub(crate) fn silent(&self, app: &App, slot: Slot, revision: RevisionId) -> BTreeSet<InstanceId> {
+        let silent = self.of(slot, revision).filter(|seen| self.silence(app, seen).is_some());
+        silent.map(|seen| seen.id.clone()).collect()
     }
 
     /// Whether `wanted` instances of each of these processes are healthy in `role`.
@@ -127,7 +141,7 @@ impl<'a> Sight<'a> {
     }
 
     /// Why instances of `revision` in `slot` are not healthy: a sentence for each cause, and the app's last lines.
-    pub(crate) fn ailments(&self, slot: Slot, revision: RevisionId) -> (String, Vec<String>) {
+    pub(crate) fn ailments(&self, app: &App, slot: Slot, revision: RevisionId) -> (String, Vec<String>) {
         let mut ill = Vec::new();
         let mut silent = Vec::new();
         let mut starting = Vec::new();
@@ -141,7 +155,9 @@ impl<'a> Sight<'a> {
                 Phase::Starting { last, .. } => {
                     starting.push((seen.id.as_str(), last.as_deref().unwrap_or("no answer yet")));
                 }
-                Phase::Healthy { .. } => silent.extend(self.silence(seen).map(|silence| (seen.id.as_str(), silence))),
+                Phase::Healthy { .. } => {
+                    silent.extend(self.silence(app, seen).map(|silence| (seen.id.as_str(), silence)));
+                }
                 Phase::Stopping { .. } => {}
             }
         }
@@ -191,10 +207,6 @@ impl<'a> Sight<'a> {
             Phase::Starting { .. } | Phase::Healthy { .. } | Phase::Stopping { .. } => None,
         })
     }
-}
-
-fn is_routed(app: &App, revision: RevisionId, process: &ProcessName) -> bool {
-    app.revision(revision).and_then(|it| it.processes.get(process)).is_some_and(|process| process.handover.is_none())
 }
 
 pub(crate) fn is_healthy(seen: &InstanceSeen) -> bool {

@@ -1,8 +1,10 @@
 //! The idle slot: made free before a release takes it, seen empty before it counts as such.
 
+use std::collections::BTreeSet;
+
 use switchover_model::record::Event;
 use switchover_model::release::{Outcome, ReleaseKind, Stage};
-use switchover_model::{Problem, ReleaseId, RevisionId, Slot, Span};
+use switchover_model::{InstanceId, Problem, ReleaseId, RevisionId, Slot, Span};
 
 use crate::app::App;
 use crate::turn::{Turn, planted};
@@ -52,7 +54,10 @@ pub(crate) fn claim(turn: &mut Turn<'_>, id: ReleaseId) {
         if state.revision == own {
             // A way back to what is still there: it is not started anew.
             turn.record(Event::Entered { release: id, stage: Stage::Provision, slot: Some(slot) });
-            own.into_iter().for_each(|revision| renew(turn, id, (slot, revision)));
+            if let Some(revision) = own {
+                let ill = turn.sight.ill(&turn.app, slot, revision);
+                renew(turn, id, (slot, revision), &ill);
+            }
             return;
         }
         if !routes::are_in_force(turn) {
@@ -84,13 +89,23 @@ pub(crate) fn end_bake(turn: &mut Turn<'_>, id: ReleaseId, outcome: Outcome) {
     turn.record(Event::Entered { release: id, stage: Stage::Retire, slot: None });
 }
 
-/// Has the ill instances of a slot that a way back leads to replaced, once a release: new ones are there sooner than it
-/// is known of a silent one what it is.
-pub(crate) fn renew(turn: &mut Turn<'_>, id: ReleaseId, (slot, revision): (Slot, RevisionId)) {
-    let instances = turn.sight.ailing(&turn.app, slot, revision);
-    let asked = turn.app.slot(slot).renewal.is_some_and(|renewal| renewal.release == id);
-    if !asked && !instances.is_empty() && !planted!(turn, IllStayOnTheWayBack) {
-        turn.record(Event::Renewed { release: id, slot, instances });
+/// Has ill instances of a slot that a way back leads to replaced: for one release as many as the slot has, so that what is
+/// ill anew has an end.
+pub(crate) fn renew(
+    turn: &mut Turn<'_>,
+    id: ReleaseId,
+    (slot, revision): (Slot, RevisionId),
+    ailing: &BTreeSet<InstanceId>,
+) {
+    let before = turn.app.slot(slot).renewal;
+    let of_this = before.as_ref().filter(|before| before.release == id).map_or(0, |before| before.count);
+    let scale = turn.app.scale(revision);
+    let most: u32 = scale.iter().filter(|(name, _)| turn.app.is_routed(revision, name)).map(|(_, count)| count).sum();
+    let known = before.map(|before| before.instances).unwrap_or_default();
+    let more: Vec<InstanceId> =
+        ailing.difference(&known).take(most.saturating_sub(of_this) as usize).cloned().collect();
+    if !more.is_empty() && !planted!(turn, IllStayOnTheWayBack) {
+        turn.record(Event::Renewed { release: id, slot, instances: known.into_iter().chain(more).collect() });
     }
 }
 

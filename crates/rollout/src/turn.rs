@@ -9,6 +9,7 @@ use switchover_model::{Problem, ReleaseId, RevisionId, Slot, Span, Timestamp};
 
 use crate::app::App;
 use crate::limits;
+use crate::receipt::trimmed;
 use crate::release::Release;
 use crate::sight::{Fitness, Sight};
 
@@ -99,6 +100,17 @@ impl<'a> Turn<'a> {
         }
     }
 
+    /// The same by those alone whose health is known at this moment.
+    pub(crate) fn sure_fitness(&self, slot: Slot, revision: RevisionId) -> Fitness {
+        if planted!(self, DoubtIsTrust) {
+            return self.fitness(slot, revision);
+        }
+        match self.sight.sure_fitness(&self.app, slot, revision) {
+            Fitness::Unknown if planted!(self, UnknownIsHealthy) => Fitness::Whole,
+            fitness => fitness,
+        }
+    }
+
     /// Whether the slot that `release` moves from could take the traffic, and what is in it.
     pub(crate) fn old_place(&self, slot: Slot) -> Option<(Slot, RevisionId)> {
         let old = slot.other();
@@ -137,7 +149,7 @@ impl<'a> Turn<'a> {
     /// The router's counters, read at `moment` or later.
     pub(crate) fn ledger_since(&self, moment: Timestamp) -> Option<Box<Ledger>> {
         let traffic = self.sight.traffic.filter(|traffic| traffic.at >= moment);
-        traffic.map(|traffic| Box::new(traffic.ledger.clone()))
+        traffic.map(|traffic| Box::new(trimmed(&traffic.ledger, &self.app, self.archive.iter())))
     }
 
     /// Whether a person holds the release. A hold has an end: before the switch the release is undone, later it goes on.

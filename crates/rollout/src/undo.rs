@@ -49,12 +49,14 @@ fn traffic_is_back(
 ) -> bool {
     let heading = turn.app.heading().map(|arm| (arm.slot, arm.revision));
     if heading != old {
-        if let Some(old) = old.filter(|(_, revision)| schema::forbids(turn, *revision).is_none()) {
-            slots::renew(turn, id, old);
-        }
         if let Some(old) = old
             && !can_take_it_back(turn, id, new, old)
         {
+            if schema::forbids(turn, old.1).is_none() {
+                let mut ailing = turn.sight.ill(&turn.app, old.0, old.1);
+                ailing.extend(turn.sight.silent(&turn.app, old.0, old.1));
+                slots::renew(turn, id, old, &ailing);
+            }
             let limit = provision::boot_limit(&turn.app, old.1);
             if turn.waited_out(id, wait::OLD_SLOT, limit) {
                 fail_without_old_slot(turn, id, new, old, limit);
@@ -62,6 +64,11 @@ fn traffic_is_back(
             return false;
         }
         routes::switch_to(turn, id, old);
+        if let Some(old) = old {
+            // Who is silent has the traffic now, and may answer it; who is ill has none.
+            let ill = turn.sight.ill(&turn.app, old.0, old.1);
+            slots::renew(turn, id, old, &ill);
+        }
     }
     if routes::are_in_force(turn) {
         return true;
@@ -91,16 +98,14 @@ fn can_take_it_back(turn: &Turn<'_>, id: ReleaseId, new: (Slot, RevisionId), old
         return false;
     }
     let new_is_down = turn.fitness(new.0, new.1) == Fitness::Down;
-    if turn.sight.is_doubted(old.0, old.1) && !new_is_down && !planted!(turn, DoubtIsTrust) {
-        return false;
-    }
-    match turn.fitness(old.0, old.1) {
+    match turn.sure_fitness(old.0, old.1) {
         Fitness::Whole => true,
         Fitness::Partial => {
             let undoing = turn.release(id).and_then(|release| release.undoing.as_ref());
             undoing.is_some_and(|undoing| undoing.cause.is_none()) || new_is_down
         }
-        Fitness::Down | Fitness::Unknown => false,
+        // Who is silent may answer; the new slot does not.
+        Fitness::Down | Fitness::Unknown => new_is_down && turn.fitness(old.0, old.1).can_serve(),
     }
 }
 
@@ -115,7 +120,7 @@ fn workers_are_back(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revision: Re
     }
     let limit = workers::limit(turn, slot, revision);
     if turn.waited_out(id, wait::HANDOVER_BACK, limit) {
-        let (why, lines) = turn.sight.ailments(slot, revision);
+        let (why, lines) = turn.sight.ailments(&turn.app, slot, revision);
         let cause = format!(
             "the traffic is back on {revision} in {slot}, but its workers were not seen to work within {limit}: {why}"
         );
@@ -132,7 +137,7 @@ fn fail_without_old_slot(
     old: (Slot, RevisionId),
     limit: switchover_model::Span,
 ) {
-    let (mut why, lines) = turn.sight.ailments(old.0, old.1);
+    let (mut why, lines) = turn.sight.ailments(&turn.app, old.0, old.1);
     if let Some(schema) = schema::forbids(turn, old.1) {
         why = format!("It can not run on the schema: {schema}.");
     }

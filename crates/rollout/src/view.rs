@@ -95,22 +95,17 @@ fn is_behind_a_shift(app: &App, moving: &Release) -> bool {
 }
 
 fn warm_way_back(app: &App, sight: Sight<'_>, release: &Release, old: Slot, to: RevisionId) -> WayBack {
-    if sight.is_doubted(old, to) {
-        let (why, _) = sight.ailments(old, to);
-        let why = format!("whether {to} in {old} is healthy is not known at this moment: {why}");
-        return WayBack::Start { to, estimate: boot(app, to), why };
-    }
-    match sight.fitness(app, old, to) {
+    match sight.sure_fitness(app, old, to) {
         fitness @ (Fitness::Whole | Fitness::Partial) => {
             let warm = app.config.as_ref().map(|config| config.release.keep_warm);
             let retiring = release.stage() == Some(Stage::Retire);
             let until = warm.filter(|_| retiring).map(|warm| release.entered_at() + warm);
             // Who asks gets what can serve.
-            let ailing = (fitness == Fitness::Partial).then(|| sight.ailments(old, to).0);
+            let ailing = (fitness == Fitness::Partial).then(|| sight.ailments(app, old, to).0);
             WayBack::Instant { to, until, ailing }
         }
         Fitness::Down => {
-            let (why, _) = sight.ailments(old, to);
+            let (why, _) = sight.ailments(app, old, to);
             WayBack::Start { to, estimate: boot(app, to), why: format!("{to} in {old} is not healthy: {why}") }
         }
         Fitness::Unknown => {
@@ -157,7 +152,7 @@ fn live_view(app: &App, sight: Sight<'_>, release: &Release) -> ReleaseView {
         _ => None,
     });
     if let (Some(length), Some(stage)) = (length, view.stages.last_mut().filter(|stage| stage.note.is_none())) {
-        stage.note = Some(format!("of {length}"));
+        stage.note = Some(format!("lasts {length}"));
     }
     let Some(slot) = release.slot.filter(|_| release.stage() == Some(Stage::Provision)) else { return view };
     let waited_for = provision::waited_for(app, release.revision);

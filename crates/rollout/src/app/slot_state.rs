@@ -26,6 +26,18 @@ pub struct Renewal {
     pub release: ReleaseId,
     /// Who is replaced.
     pub instances: BTreeSet<InstanceId>,
+    /// How many of them by its wish.
+    pub count: u32,
+}
+
+impl Renewal {
+    /// What `release` wishes after what was wished `before`; `instances` are those of before and more.
+    pub(crate) fn after(before: Option<Self>, release: ReleaseId, instances: BTreeSet<InstanceId>) -> Self {
+        let known = before.as_ref().map_or(0, |before| before.instances.len());
+        let of_this = before.filter(|before| before.release == release).map_or(0, |before| before.count);
+        let more = u32::try_from(instances.len().saturating_sub(known)).unwrap_or(u32::MAX);
+        Self { release, instances, count: of_this.saturating_add(more) }
+    }
 }
 
 /// A slot on its way to empty.

@@ -195,7 +195,7 @@ impl Bed {
     pub(super) fn command_with_key(&mut self, command: &Command, key: &str) -> Result<Option<ReleaseId>, Problem> {
         let actor = Actor::Operator { uid: 1000, name: Some("ann".into()) };
         let admission = admit(&self.app, command, &IdempotencyKey(key.into()), &actor, self.now)?;
-        let admission = admission.with_ledger(self.seen.traffic.as_ref().map(|traffic| &traffic.ledger));
+        let admission = admission.with_ledger(&self.app, self.seen.traffic.as_ref().map(|traffic| &traffic.ledger));
         let release = match admission {
             Admission::New { drafts, release, notices: _ } => {
                 self.append(drafts);

@@ -47,6 +47,37 @@ fn receipts_close_and_no_request_is_in_two_of_them() {
 }
 
 #[test]
+fn a_reading_is_as_large_as_what_is_kept_and_every_receipt_closes_all_the_same() {
+    let mut file = file();
+    file.release.keep_revisions = 2;
+    let mut bed = Bed::new(file);
+    for number in 1..=40 {
+        bed.deploy(&format!("v{number}"));
+        serve(&mut bed, 10);
+        if number % 3 == 0 {
+            bed.command(Command::Rollback { to: None, release: None, detach: false }).unwrap();
+            serve(&mut bed, 100);
+        }
+        if number % 4 == 0 {
+            bed.pass(Span::from_secs(7_200));
+            serve(&mut bed, 1_000);
+        }
+    }
+    let (now, ledger) = (bed.now, bed.ledger().clone());
+    assert_eq!(ledger.by_revision.len(), 40);
+    for release in bed.app.all_releases() {
+        let readings = [&release.opened_ledger, &release.switched_ledger, &release.settled_ledger];
+        for reading in readings.into_iter().flatten() {
+            assert!(reading.by_revision.len() <= 8, "{}: {:?}", release.id, reading.by_revision.keys());
+        }
+        let receipt = receipt(&bed.app, release.id, Some(&ledger), now, Evidence::EveryRequest).unwrap();
+        assert!(receipt.balanced, "{receipt:?}");
+        let between: u64 = receipt.since_last.by_revision.values().flat_map(|counted| counted.answered).sum();
+        assert_eq!(between, receipt.accepted_since_last, "{receipt:?}");
+    }
+}
+
+#[test]
 fn what_came_after_the_way_back_is_not_told_of_the_switch_before_it() {
     for (moved_back_first, last_on_old) in [(false, true), (true, false)] {
         let mut bed = Bed::with_v2_baking(file());

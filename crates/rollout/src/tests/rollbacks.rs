@@ -166,11 +166,14 @@ fn a_rollback_has_silent_instances_replaced_and_waits_for_that_unless_nothing_el
         of_slot.for_each(|seen| seen.unanswered_since = Some(since));
     };
     let mut bed = Bed::with_v2_baking(file());
-    silent(&mut bed, Slot::Blue, Span::from_millis(500));
+    silent(&mut bed, Slot::Blue, Span::from_secs(2));
     assert!(matches!(way_back(&bed.app, &bed.seen, bed.now), WayBack::Instant { .. }), "answers may take a while");
-    silent(&mut bed, Slot::Blue, Span::from_millis(501));
+    silent(&mut bed, Slot::Blue, Span::from_millis(2_001));
     let WayBack::Start { why, .. } = way_back(&bed.app, &bed.seen, bed.now) else { panic!("it is not known") };
-    expect!["whether r1 in blue is healthy is not known at this moment: each of 2 instances (i1, i2): asked for its health for 501 ms, and no good answer."].assert_eq(&why);
+    expect![
+        "r1 in blue is not healthy: each of 2 instances (i1, i2): asked for its health for 2.0 s, and no good answer."
+    ]
+    .assert_eq(&why);
     bed.boots_forever = true;
     bed.command(BACK).unwrap();
     assert!(bed.story().contains("2: 2 ill in blue are replaced"));
@@ -181,10 +184,37 @@ fn a_rollback_has_silent_instances_replaced_and_waits_for_that_unless_nothing_el
     assert_eq!(bed.served(), Some((Slot::Blue, RevisionId(1))));
 
     let mut bed = Bed::with_v2_baking(file());
-    silent(&mut bed, Slot::Blue, Span::from_secs(1));
+    silent(&mut bed, Slot::Blue, Span::from_secs(3));
     bed.make(Slot::Green, &sick());
+    bed.boots_forever = true;
     bed.run();
     assert_eq!(bed.served(), Some((Slot::Blue, RevisionId(1))), "it may answer; the other one does not");
+    assert!(!bed.story().contains("replaced"), "and it is left to answer");
+    let left = bed.instances_mut().iter().filter(|seen| seen.slot == Slot::Blue && seen.unanswered_since.is_some());
+    assert_eq!(left.count(), 2);
+}
+
+#[test]
+fn those_that_fall_ill_later_are_replaced_too_and_no_more_than_the_slot_has() {
+    let mut bed = Bed::with_v2_baking(file());
+    bed.boots_forever = true;
+    let old: Vec<_> =
+        bed.instances_mut().iter().filter(|seen| seen.slot == Slot::Blue).map(|seen| seen.id.clone()).collect();
+    let make_ill = |bed: &mut Bed, id: &switchover_model::InstanceId| {
+        bed.instances_mut().iter_mut().find(|seen| seen.id == *id).unwrap().phase = sick();
+    };
+    // Green is well, and it is no operator who asks: the old slot has to be whole.
+    make_ill(&mut bed, &old[0]);
+    let cause = Some(switchover_model::Problem::new("X", "it is bad.", ""));
+    bed.note(switchover_model::record::Event::Undoing { release: ReleaseId(2), cause, detach: false });
+    bed.run();
+    make_ill(&mut bed, &old[1]);
+    bed.run();
+    bed.make(Slot::Blue, &sick());
+    bed.run();
+    let story = bed.story();
+    assert!(story.contains("1 ill in blue") && story.contains("2 ill in blue"), "{story}");
+    assert!(!story.contains("3 ill") && !story.contains("4 ill"), "{story}");
 }
 
 #[test]
@@ -193,7 +223,7 @@ fn a_new_slot_that_is_silent_does_not_get_the_traffic() {
     file.release.approve = true;
     let mut bed = Bed::with_v1_live_approving(file);
     let release = bed.deploy("v2");
-    let since = earlier(bed.now, Span::from_secs(1));
+    let since = earlier(bed.now, Span::from_secs(3));
     bed.instances_mut().iter_mut().for_each(|seen| seen.unanswered_since = Some(since));
     bed.command(Command::Promote { release, stage: Stage::Approve }).unwrap();
     assert_eq!(bed.served(), Some((Slot::Blue, RevisionId(1))));

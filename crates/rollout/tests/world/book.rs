@@ -7,7 +7,7 @@ use switchover_model::record::{Attempt, AttemptId, AttemptResult, Event, Idempot
 use switchover_model::release::{Command, Outcome, ReleaseKind, Stage};
 use switchover_model::revision::{Revision, Source};
 use switchover_model::seam::RoutesGoal;
-use switchover_model::{ProcessName, ReleaseId, RevisionId, Share, Slot};
+use switchover_model::{InstanceId, ProcessName, ReleaseId, RevisionId, Share, Slot};
 
 use super::coverage::Place;
 
@@ -41,8 +41,8 @@ pub(crate) struct Entry {
     pub(crate) backup: Backup,
     /// Its routes were seen in force once.
     pub(crate) in_force: bool,
-    /// The ill instances of the slot it goes back to are to be replaced.
-    pub(crate) renewed: bool,
+    /// Instances of the slot it goes back to that are to be replaced.
+    pub(crate) renewed: BTreeSet<InstanceId>,
     /// A newer release was opened while it had no outcome.
     pub(crate) cut_short: bool,
     /// The file in force when it was opened.
@@ -122,7 +122,7 @@ impl Book {
                         attempts: Vec::new(),
                         backup: Backup::None,
                         in_force: false,
-                        renewed: false,
+                        renewed: BTreeSet::new(),
                         cut_short: false,
                         config: self.config.clone(),
                     },
@@ -208,8 +208,8 @@ impl Book {
             Event::Emptied { slot } => {
                 self.emptied.insert(*slot);
             }
-            Event::Renewed { release, .. } => {
-                self.releases.entry(*release).and_modify(|entry| entry.renewed = true);
+            Event::Renewed { release, instances, .. } => {
+                self.releases.entry(*release).and_modify(|entry| entry.renewed.clone_from(instances));
             }
             Event::Noted { release, .. } => self.noted.extend(*release),
             Event::Waiting { release, reason } => self.waiting(*release, reason),

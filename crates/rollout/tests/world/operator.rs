@@ -97,14 +97,13 @@ impl World {
     fn submit(&mut self, key: &IdempotencyKey, command: &Command) {
         let Some(memory) = &self.memory else { return };
         let actor = Actor::Operator { uid: 1_000, name: Some("ada".to_owned()) };
+        let ledger = self.router.observe(self.now).map(|seen| seen.ledger);
         let answer = self.room.admit(&memory.app, command, key, &actor, self.moment());
+        let answer = answer.map(|admission| admission.with_ledger(&memory.app, ledger.as_ref()));
         self.visit.order(Order::of(command));
         self.tell(|| format!("command {} {}: {}", key.0, said(command), answered(&answer)));
         self.watch_answer(key, command, &answer);
-        let ledger = self.router.observe(self.now).map(|seen| seen.ledger);
-        if let Ok(admission) = answer
-            && let Admission::New { drafts, .. } = admission.with_ledger(ledger.as_ref())
-        {
+        if let Ok(Admission::New { drafts, .. }) = answer {
             self.append(drafts);
             self.wake();
         }

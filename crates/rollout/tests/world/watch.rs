@@ -4,15 +4,13 @@ use std::rc::Rc;
 
 use switchover_model::record::{Event, IdempotencyKey};
 use switchover_model::release::{Command, Outcome, ReleaseKind, Stage};
-use switchover_model::seam::{InstanceSeen, Phase, PlatformSeen, Seen};
+use switchover_model::seam::{Phase, PlatformSeen, Seen};
 use switchover_model::{Problem, ReleaseId, RevisionId, Slot};
 use switchover_rollout::{Admission, App, Decision};
 
 use super::book::{Book, whole_arm};
 use super::router::Fate;
 use super::state::{World, brief};
-
-const HALF_SECOND: u64 = 500_000;
 
 /// What the checks remember between moments.
 #[derive(Debug, Default)]
@@ -70,19 +68,31 @@ impl Book {
         health
     }
 
-    /// A healthy instance that has been asked for its health for longer than half a second.
-    pub(crate) fn doubted(
+    /// The same by those alone that have not been asked for their health in vain for longer than a question may take.
+    pub(crate) fn sure_health(
+        &self,
         platform: Option<&PlatformSeen>,
         slot: Slot,
         revision: RevisionId,
         now: u64,
-    ) -> Option<&InstanceSeen> {
-        platform?.instances.iter().find(|instance| {
-            instance.slot == slot
-                && instance.revision == revision
-                && matches!(instance.phase, Phase::Healthy { .. })
-                && instance.unanswered_since.is_some_and(|since| since.as_micros() + HALF_SECOND < now)
-        })
+    ) -> Health {
+        let mut sure = platform.cloned();
+        if let (Some(sure), Some(sealed)) = (&mut sure, self.sealed.get(&revision)) {
+            sure.instances.retain(|instance| {
+                let health = sealed.processes.get(&instance.process).and_then(|process| process.health.as_ref());
+                let timeout = health.map_or(u64::MAX, |health| health.timeout.as_micros());
+                instance.unanswered_since.is_none_or(|since| since.as_micros().saturating_add(timeout) >= now)
+            });
+        }
+        self.health(sure.as_ref(), slot, revision)
+    }
+
+    /// How many routed instances a slot with the revision has.
+    pub(crate) fn size(&self, revision: RevisionId) -> usize {
+        let sealed = self.sealed.get(&revision);
+        let routed =
+            sealed.iter().flat_map(|sealed| &sealed.processes).filter(|(_, process)| process.handover.is_none());
+        routed.map(|(name, _)| self.scale(revision, name) as usize).sum()
     }
 
     /// Instances wanted of a process type: the file in force, else the file of the revision's own release.
@@ -217,8 +227,7 @@ impl World {
     }
 
     fn is_surely_whole(&self, platform: Option<&PlatformSeen>, slot: Slot, revision: RevisionId) -> bool {
-        self.book.health(platform, slot, revision) == Health::Whole
-            && Book::doubted(platform, slot, revision, self.now).is_none()
+        self.book.sure_health(platform, slot, revision, self.now) == Health::Whole
     }
 
     // === decisions ===

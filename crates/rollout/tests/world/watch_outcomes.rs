@@ -36,12 +36,14 @@ impl World {
         let (slot, from) = entry.slot.map(Slot::other).zip(entry.from)?;
         let sealed = self.book.sealed.get(&from)?;
         let needs = sealed.schema.as_ref().is_some();
-        let platform = self.watch.seen.platform.as_ref().filter(|_| !entry.renewed && !needs)?;
+        let is_spent = entry.renewed.len() >= self.book.size(from);
+        let platform = self.watch.seen.platform.as_ref().filter(|_| !is_spent && !needs)?;
         let ill = platform.instances.iter().find(|instance| {
             instance.slot == slot
                 && instance.revision == from
                 && sealed.processes.get(&instance.process).is_some_and(|process| process.handover.is_none())
                 && matches!(instance.phase, Phase::Unhealthy { .. } | Phase::Crashed { .. })
+                && !entry.renewed.contains(&instance.id)
         });
         ill.map(|ill| ill.id.to_string())
     }

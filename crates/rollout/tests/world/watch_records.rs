@@ -196,9 +196,9 @@ impl World {
         };
         let can_serve =
             |(slot, revision)| matches!(self.book.health(platform, slot, revision), Health::Whole | Health::Some);
-        if let (Some(silent), true) = (Book::doubted(platform, slot, revision, self.now), before.is_some_and(can_serve))
-        {
-            return Some(("traffic goes to what answers", format!("{} does not", silent.id)));
+        let sure = self.book.sure_health(platform, slot, revision, self.now);
+        if sure == Health::None && before.is_some_and(can_serve) {
+            return Some(("traffic goes to what answers", format!("{slot} {revision}")));
         }
         match self.book.health(platform, slot, revision) {
             Health::Whole | Health::Some => None,
