@@ -89,8 +89,11 @@ impl Shared {
 
     /// How well an instance can serve; the least is the best.
     fn standing(&self, instance: &InstanceId) -> u8 {
-        let phase = lock(&self.watched).get(instance).map(|watched| watched.view().phase);
-        match phase {
+        let known = lock(&self.watched).get(instance).cloned();
+        if known.as_ref().is_some_and(|watched| watched.silent_since().is_some()) {
+            return 3;
+        }
+        match known.map(|watched| watched.view().phase) {
             Some(Phase::Healthy { .. }) => 0,
             // It was in service until it began to leave.
             Some(Phase::Stopping { .. }) => 1,

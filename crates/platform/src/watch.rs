@@ -219,20 +219,15 @@ impl Watcher {
         let now = clock::now();
         let wait = match verdict {
             Ok(()) => {
-                self.failures = 0;
-                self.lost_since = None;
-                self.heard();
-                let healthy = self.healthy_since.unwrap_or(now);
-                if self.healthy_since.is_none() {
-                    self.healthy_since = Some(healthy);
-                    self.watched.note_healthy(process, healthy);
-                }
-                self.show(Phase::Healthy { since: healthy });
+                self.is_well(process, now);
                 health.interval.to_std()
             }
             Err(unhealthy) if self.healthy_since.is_some() => {
                 self.failures = self.failures.saturating_add(1);
                 if self.failures >= FAILURES_UNTIL_UNHEALTHY {
+                    if self.lost_since.is_none() {
+                        self.watched.note_ill();
+                    }
                     let lost = *self.lost_since.get_or_insert(now);
                     self.show(Phase::Unhealthy { since: lost, cause: self.lost(&unhealthy) });
                 }
@@ -254,10 +249,18 @@ impl Watcher {
     }
 
     /// It has answered well: whoever waited for that, because it was silent, looks again.
-    fn heard(&self) {
+    fn is_well(&mut self, process: Identity, now: Timestamp) {
+        self.failures = 0;
+        let was_ill = self.lost_since.take().is_some();
         if self.watched.answered() {
             self.shared.tell_change();
         }
+        let is_new = self.healthy_since.is_none();
+        let healthy = *self.healthy_since.get_or_insert(now);
+        if is_new || was_ill {
+            self.watched.note_healthy(process, healthy);
+        }
+        self.show(Phase::Healthy { since: healthy });
     }
 
     /// How soon to look again at one that was told to stop or is about to be; nothing when it shall go on.

@@ -143,8 +143,8 @@ impl Watched {
                     Some(_) => self.healthy_since(process),
                     None => (clock::now() >= settled).then_some(settled),
                 };
-                // Known from before alone: it is about to be asked.
-                view.unanswered_since = self.spec.health.is_some().then(clock::now);
+                // Known from before alone: what it is now is not known until it has answered.
+                view.unanswered_since = healthy.filter(|_| self.spec.health.is_some());
                 view.phase = match healthy.filter(|_| process.is_running()) {
                     Some(healthy) => Phase::Healthy { since: healthy },
                     None => Phase::Starting { since, last: None },
@@ -210,6 +210,16 @@ impl Watched {
         let seen = HealthySince { process, since };
         if let Err(error) = steady::write_json(&self.dir.healthy(), HEALTHY_BYTES, &seen) {
             tracing::warn!(instance = %self.spec.id, %error, "its health cannot be noted");
+        }
+    }
+
+    /// Takes that note back: it is ill.
+    pub(crate) fn note_ill(&self) {
+        match std::fs::remove_file(self.dir.healthy()) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                tracing::warn!(instance = %self.spec.id, %error, "its illness cannot be noted");
+            }
+            Ok(()) | Err(_) => {}
         }
     }
 

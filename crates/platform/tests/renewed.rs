@@ -60,6 +60,21 @@ async fn one_that_hangs_is_shown_as_silent_before_it_counts_as_ill() {
 }
 
 #[tokio::test]
+async fn one_that_is_ill_is_not_taken_for_healthy_by_the_next_platform() {
+    let (mut bed, _, seen) = serving(1).await;
+    let app = bed.app_pids(&seen[0])[0];
+    kill(app, Signal::STOP);
+    bed.until("it is ill", |seen| matches!(seen[0].phase, Phase::Unhealthy { .. })).await;
+    bed.platform = platform_at(&bed.state());
+    assert_eq!(healthy(&bed.observe().await.instances), Vec::<&InstanceId>::new());
+    kill(app, Signal::CONT);
+    bed.until_healthy(1).await;
+    bed.platform = platform_at(&bed.state());
+    assert_eq!(healthy(&bed.observe().await.instances), [&seen[0].id]);
+    bed.end().await;
+}
+
+#[tokio::test]
 async fn a_replaced_one_does_not_come_back_with_the_next_platform() {
     let (mut bed, revision, seen) = serving(1).await;
     let app = bed.app_pids(&seen[0])[0];

@@ -219,24 +219,25 @@ impl Shim {
     /// The app of a shim that was killed, if it still runs.
     async fn find_survivor(&mut self) -> io::Result<Now> {
         let (name, value) = self.spec.mark();
-        let survivors = processes::members(None, Some((name, &value)));
         let status = self.dir.read_status()?;
         let recorded = status.as_ref().and_then(|status| match &status.life {
             Life::Running { process, .. } | Life::Stopping { process, .. } => Some(*process),
             Life::Starting { .. } | Life::Waiting { .. } | Life::Ended { .. } => None,
         });
-        let leads_a_group =
-            |process: &Identity| processes::entry(process.pid).is_some_and(|it| it.group == process.pid);
+        // Its group is its own as long as nobody else has its pid.
+        let group = recorded.filter(|known| Identity::of(known.pid).is_none_or(|now| now == *known));
+        let members = || processes::members(group, Some((name, &value)));
+        let survivors = members();
+        let leads = |process: &Identity| processes::entry(process.pid).is_some_and(|it| it.group == process.pid);
         // The recorded process is known by its start time within this boot: it may have written over its environment. The
         // mark finds what was started and not yet recorded.
         let main = recorded.filter(|process| process.is_running()).or_else(|| {
-            let oldest = survivors.iter().filter(|process| leads_a_group(process)).min_by_key(|it| it.start_ticks);
+            let oldest = survivors.iter().filter(|process| leads(process)).min_by_key(|it| it.start_ticks);
             oldest.copied().filter(|_| recorded.is_none())
         });
         let Some(main) = main else {
             if !survivors.is_empty() {
-                let left = || processes::members(None, Some((name, &value)));
-                processes::kill_until_gone(left, |left| note(&self.dir, &cannot_be_killed(left))).await;
+                processes::kill_until_gone(members, |left| note(&self.dir, &cannot_be_killed(left))).await;
             }
             if let Some(Status { life: Life::Running { .. } | Life::Stopping { .. }, .. }) = status {
                 // It ended while nobody was there to see how.
@@ -315,7 +316,7 @@ impl Shim {
             }
             Now::ToStart | Now::Waiting { .. } => return Ok(Some(now)),
         };
-        // What an app leaves behind becomes a child of this process: where that has none, nothing of its own app lives.
+        // What an app leaves behind becomes a child of this process.
         main_process::reap_orphans(&None);
         if !main.is_child || main_process::has_children() {
             self.kill_everything(main.identity, true).await;

@@ -55,7 +55,9 @@ fn lines(plan: &PlanView) -> Vec<String> {
     for stage in &plan.stages {
         table.row([stage.stage.to_string(), stage.does.clone(), stage.way_back.clone()]);
     }
-    lines.extend(table.lines());
+    if !plan.stages.is_empty() {
+        lines.extend(table.lines());
+    }
     if !plan.changes.is_empty() {
         lines.push(String::new());
         lines.push("changes:".to_owned());

@@ -119,16 +119,17 @@ fn lines(look: &Look) -> Vec<String> {
     picture(&look.status, &frame)
 }
 
-/// As many rows as the terminal has, the last one saying how many there are not.
+/// As many rows as the terminal has: the last ones, in which the stages and the way back are, below a row that says how many
+/// there are not.
 fn cut(lines: &[String], term: &console::Term) -> Vec<String> {
     let (rows, columns) = term.size();
     let mut fitted: Vec<String> = lines.iter().flat_map(|line| wrapped(line, columns.into())).collect();
     // The cursor stands in a row of its own.
-    let room = usize::from(rows).saturating_sub(1).max(1);
+    let room = usize::from(rows).saturating_sub(1).max(2);
     if fitted.len() > room {
         let left = fitted.len() - (room - 1);
-        fitted.truncate(room - 1);
-        fitted.push(format!("… {left} more lines: `switchover status` shows them"));
+        fitted.drain(..left);
+        fitted.insert(0, format!("… {left} more lines: `switchover status` shows them"));
     }
     fitted
 }

@@ -171,13 +171,7 @@ impl Wait<'_> {
     fn left(&self, screen: &mut Screen) -> Exit {
         say::fresh_line();
         screen.say("");
-        say::error(format_args!(
-            "Left. Release {} of {} goes on. Look again with `{}`; undo it with `{}`.",
-            self.release,
-            self.app,
-            self.shared.again("status --watch"),
-            self.shared.again("abort"),
-        ));
+        say::error(format_args!("Left. Release {} of {} goes on. {}", self.release, self.app, self.how_to_go_on()));
         Exit::Left
     }
 
@@ -191,13 +185,19 @@ impl Wait<'_> {
                     "Release {} of {} was not where it should be after {limit}; it goes on.",
                     self.release, self.app
                 ),
-                format!(
-                    "Look again with `{}`; undo it with `{}`.",
-                    self.shared.again("status --watch"),
-                    self.shared.again("abort")
-                ),
+                self.how_to_go_on(),
             ),
         )
+    }
+
+    fn how_to_go_on(&self) -> String {
+        let look = self.shared.again("status --watch");
+        match self.until {
+            Until::Undone => format!("It is being undone; look again with `{look}`."),
+            Until::Switched | Until::Settled => {
+                format!("Look again with `{look}`; undo it with `{}`.", self.shared.again("abort"))
+            }
+        }
     }
 }
 
