@@ -154,7 +154,8 @@ impl Book {
                 self.routed_at = at;
                 if let Some(entry) = release.and_then(|release| self.releases.get_mut(&release)) {
                     let to_it = goal.arms.iter().any(|arm| arm.revision == entry.revision && arm.share > Share::NONE);
-                    entry.shifted |= to_it && !entry.undoing;
+                    // Where another one's undoing leads there already, it moves nothing.
+                    entry.shifted |= to_it && !entry.undoing && before != whole_arm(goal);
                     if before != whole_arm(goal) {
                         let plain_return = matches!(entry.kind, ReleaseKind::Return { plain: true, .. });
                         self.moved_back = entry.undoing != plain_return;
@@ -167,7 +168,7 @@ impl Book {
             Event::InForce { version, .. } => {
                 self.in_force = Some(*version);
                 let goal = self.routed.as_ref().map(|(_, goal)| goal.clone());
-                for entry in self.releases.values_mut().filter(|entry| entry.outcome.is_none()) {
+                for entry in self.releases.values_mut().filter(|entry| entry.outcome.is_none() && entry.shifted) {
                     entry.in_force |= goal.as_ref().is_some_and(|goal| {
                         goal.arms.iter().any(|arm| {
                             arm.revision == entry.revision && Some(arm.slot) == entry.slot && arm.share > Share::NONE
