@@ -266,7 +266,7 @@ static ROUTE_KEYS: &[Key] = &[
         Part::Policy,
         Some("30s"),
         "drain = \"30s\"",
-        "How long requests on the old slot may go on after a switch; then its WebSockets and other upgrades are closed. Also how long an instance that became too many by `apply` goes on answering what it has, before it is told to stop.",
+        "How long requests on the old slot may go on after a switch; then its WebSockets and other upgrades are closed. Also how long an instance that became too many by `apply` goes on answering what it has, before its WebSockets are closed and it is told to stop.",
     ),
     later("tls", "tls = \"auto\"", "leave it out and terminate TLS in front of Switchover"),
     later("static", "static = { \"/assets/\" = \"public/assets\" }", "leave it out and let the app serve these files"),
