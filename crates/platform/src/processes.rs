@@ -243,6 +243,12 @@ pub(crate) async fn kill_until_gone(
     }
 }
 
+/// What `shim.log` says of processes that outlive SIGKILL: the kernel holds them (an uninterruptible sleep).
+pub(crate) fn cannot_be_killed(left: &BTreeSet<Identity>) -> io::Error {
+    let pids: Vec<String> = left.iter().map(|process| process.pid.to_string()).collect();
+    io::Error::other(format!("killed and still there: {}; waiting until the kernel lets go of it", pids.join(", ")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -89,16 +89,14 @@ impl Shared {
 
     /// How well an instance can serve; the least is the best.
     fn standing(&self, instance: &InstanceId) -> u8 {
-        let known = lock(&self.watched).get(instance).cloned();
-        if known.as_ref().is_some_and(|watched| watched.silent_since().is_some()) {
-            return 3;
-        }
-        match known.map(|watched| watched.view().phase) {
-            Some(Phase::Healthy { .. }) => 0,
+        let Some(watched) = lock(&self.watched).get(instance).cloned() else { return 2 };
+        let is_silent = watched.silent_since().is_some();
+        match watched.view().phase {
+            Phase::Healthy { .. } if !is_silent => 0,
             // It was in service until it began to leave.
-            Some(Phase::Stopping { .. }) => 1,
-            Some(Phase::Starting { .. }) | None => 2,
-            Some(Phase::Unhealthy { .. } | Phase::Crashed { .. }) => 3,
+            Phase::Stopping { .. } if !is_silent => 1,
+            Phase::Starting { .. } => 2,
+            Phase::Healthy { .. } | Phase::Stopping { .. } | Phase::Unhealthy { .. } | Phase::Crashed { .. } => 3,
         }
     }
 

@@ -4,6 +4,8 @@
 
 mod process_bed;
 
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::time::{Instant, SystemTime};
 
 use process_bed::{ProcessBed, app_command, bed, eventually, kill, platform_at};
@@ -40,22 +42,50 @@ async fn one_that_hangs_is_shown_as_silent_before_it_counts_as_ill() {
     kill(app, Signal::STOP);
     let silent = bed.until("it is silent", |seen| seen[0].unanswered_since.is_some()).await;
     assert_eq!(healthy(&silent), [&seen[0].id]);
-    // Whoever takes the platform over has seen no answer.
+    // Whoever takes the platform over has seen no answer, and says so before it has asked.
     let next = platform_at(&bed.state());
-    let mut first = next.observe(&bed.app).await.unwrap().instances;
-    for _ in 0..200 {
-        if first[0].unanswered_since.is_some() {
-            break;
-        }
-        tokio::time::sleep(process_bed::LOOK).await;
-        first = next.observe(&bed.app).await.unwrap().instances;
-    }
+    let first = next.observe(&bed.app).await.unwrap().instances;
+    assert_eq!(healthy(&first), [&seen[0].id]);
     assert!(first[0].unanswered_since.is_some(), "{first:#?}");
     let mut changed = bed.platform.changed();
     changed.borrow_and_update();
     kill(app, Signal::CONT);
     tokio::time::timeout(process_bed::DEADLINE, changed.changed()).await.expect("its answer is told").unwrap();
     bed.until("it has answered", |seen| seen[0].unanswered_since.is_none()).await;
+    bed.end().await;
+}
+
+#[tokio::test]
+async fn who_carries_the_mark_of_an_instance_is_ended_with_it_wherever_it_comes_from() {
+    let (bed, _, seen) = serving(1).await;
+    let environment = std::fs::read(format!("/proc/{}/environ", bed.app_pids(&seen[0])[0])).unwrap();
+    let pairs = environment.split(|byte| *byte == 0).filter_map(|pair| std::str::from_utf8(pair).ok()?.split_once('='));
+    let marks = pairs.filter(|(name, _)| name.starts_with("SWITCHOVER_"));
+    // In a group of its own: who is killed is killed with its group.
+    let mut stranger = Command::new("sleep").arg("600").envs(marks).process_group(0).spawn().unwrap();
+    bed.platform.stop(&bed.app, Slot::Blue).await.unwrap();
+    bed.until("it has ended", <[InstanceSeen]>::is_empty).await;
+    assert!(stranger.wait().unwrap().code().is_none(), "it was killed");
+    bed.end().await;
+}
+
+#[tokio::test]
+async fn one_that_boots_stays_rather_than_one_that_is_ill() {
+    let bed = bed().await;
+    let revision = bed.sealed(&bed.web_config(&app_command("boots-in=2500")), 1).await;
+    bed.ensure(&revision, Slot::Blue, 1).await;
+    let ill = bed.until_healthy(1).await;
+    kill(bed.app_pids(&ill[0])[0], Signal::STOP);
+    bed.until("it is ill", |seen| matches!(seen[0].phase, Phase::Unhealthy { .. })).await;
+    bed.ensure(&revision, Slot::Blue, 2).await;
+    // Asked, and not listening yet.
+    bed.until("the second one boots", |seen| {
+        seen.len() == 2 && seen.iter().all(|seen| seen.unanswered_since.is_some())
+    })
+    .await;
+    bed.ensure(&revision, Slot::Blue, 1).await;
+    let left = bed.until_healthy(1).await;
+    assert_ne!(left[0].id, ill[0].id);
     bed.end().await;
 }
 

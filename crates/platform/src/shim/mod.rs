@@ -32,7 +32,7 @@ use crate::instance::{Exit, Goal, Home, InstanceSpec, Life, Status};
 use crate::layout::{InstanceDir, RevisionDir};
 use crate::output::{self, RotatingLog};
 use crate::port::{self, Reserved};
-use crate::processes::{self, Identity};
+use crate::processes::{self, Identity, cannot_be_killed};
 use crate::watched::span;
 
 /// Wait before the first restart; doubled with each one that follows soon.
@@ -218,7 +218,6 @@ impl Shim {
 
     /// The app of a shim that was killed, if it still runs.
     async fn find_survivor(&mut self) -> io::Result<Now> {
-        let (name, value) = self.spec.mark();
         let status = self.dir.read_status()?;
         let recorded = status.as_ref().and_then(|status| match &status.life {
             Life::Running { process, .. } | Life::Stopping { process, .. } => Some(*process),
@@ -226,8 +225,7 @@ impl Shim {
         });
         // Its group is its own as long as nobody else has its pid.
         let group = recorded.filter(|known| Identity::of(known.pid).is_none_or(|now| now == *known));
-        let members = || processes::members(group, Some((name, &value)));
-        let survivors = members();
+        let survivors = self.members(group);
         let leads = |process: &Identity| processes::entry(process.pid).is_some_and(|it| it.group == process.pid);
         // The recorded process is known by its start time within this boot: it may have written over its environment. The
         // mark finds what was started and not yet recorded.
@@ -237,7 +235,8 @@ impl Shim {
         });
         let Some(main) = main else {
             if !survivors.is_empty() {
-                processes::kill_until_gone(members, |left| note(&self.dir, &cannot_be_killed(left))).await;
+                processes::kill_until_gone(|| self.members(group), |left| note(&self.dir, &cannot_be_killed(left)))
+                    .await;
             }
             if let Some(Status { life: Life::Running { .. } | Life::Stopping { .. }, .. }) = status {
                 // It ended while nobody was there to see how.
@@ -316,9 +315,9 @@ impl Shim {
             }
             Now::ToStart | Now::Waiting { .. } => return Ok(Some(now)),
         };
-        // What an app leaves behind becomes a child of this process.
+        // What an app leaves behind becomes a child of this process, and who else carries its mark is seen at one look.
         main_process::reap_orphans(&None);
-        if !main.is_child || main_process::has_children() {
+        if !main.is_child || main_process::has_children() || !self.members(None).is_empty() {
             self.kill_everything(main.identity, true).await;
         }
         let until = Instant::now() + LAST_OUTPUT;
@@ -352,10 +351,9 @@ impl Shim {
     /// `is_reaped`: the main process's exit status was taken.
     async fn kill_everything(&self, main: Identity, is_reaped: bool) {
         let own = i32::try_from(std::process::id()).unwrap_or(0);
-        let (name, value) = self.spec.mark();
         let left = |main_too: bool| {
             main_process::reap_orphans(&Some(main).filter(|_| !main_too));
-            let mut members = processes::members(Some(main), Some((name, &value)));
+            let mut members = self.members(Some(main));
             members.extend(processes::children(own));
             members
         };
@@ -372,6 +370,12 @@ impl Shim {
                 processes::kill_until_gone(|| left(true), &mut tell).await;
             }
         }
+    }
+
+    /// The processes of the group of `root`, its descendants, and whoever carries the instance's mark.
+    fn members(&self, root: Option<Identity>) -> BTreeSet<Identity> {
+        let (name, value) = self.spec.mark();
+        processes::members(root, Some((name, &value)))
     }
 
     /// Reads the pipe itself, not what the runtime has heard of it: an app's last words come with its end.
@@ -421,10 +425,4 @@ async fn sleep_until(deadline: Option<Instant>) {
         Some(deadline) => tokio::time::sleep_until(deadline).await,
         None => std::future::pending().await,
     }
-}
-
-/// What `shim.log` says of processes that outlive SIGKILL: the kernel holds them (an uninterruptible sleep).
-fn cannot_be_killed(left: &BTreeSet<Identity>) -> io::Error {
-    let pids: Vec<String> = left.iter().map(|process| process.pid.to_string()).collect();
-    io::Error::other(format!("killed and still there: {}; waiting until the kernel lets go of it", pids.join(", ")))
 }
