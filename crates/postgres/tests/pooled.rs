@@ -4,14 +4,8 @@
 
 mod bed;
 
-use std::os::unix::fs::MetadataExt;
-use std::os::unix::process::CommandExt;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
-
 use bed::{Bed, SHOP, run};
-use switchover_testkit::postgres::Session;
+use switchover_testkit::postgres::{Pooler, Server, Session};
 
 const SPLIT: &str = "
 operations:
@@ -24,74 +18,10 @@ operations:
 const CLIENTS: usize = 8;
 const WRITES: usize = 40;
 
-/// A pooler in a directory of its own. Dropped, it is ended.
-struct Pooler {
-    child: Child,
-    directory: tempfile::TempDir,
-}
-
-impl Pooler {
-    /// With one line for each version, by its name.
-    fn start(database: &str, versions: &[&str]) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let (host, name) = place(database);
-        let lines: Vec<String> = versions
-            .iter()
-            .map(|version| {
-                format!("{version} = host={host} dbname={name} user=postgres connect_query='SET search_path = \"{version}\", public'")
-            })
-            .collect();
-        let settings = format!(
-            "[databases]\n{}\n[pgbouncer]\nlisten_addr =\nunix_socket_dir = {socket}\nlisten_port = 6432\nauth_type = any\n\
-             pool_mode = transaction\ndefault_pool_size = 2\nlogfile = {socket}/log\n",
-            lines.join("\n"),
-            socket = directory.path().display()
-        );
-        let file = directory.path().join("pgbouncer.ini");
-        std::fs::write(&file, settings).unwrap();
-        let mut command = Command::new("pgbouncer");
-        command.arg(&file).stdout(Stdio::null()).stderr(Stdio::null());
-        if std::fs::metadata("/proc/self").unwrap().uid() == 0 {
-            // It does not run as root.
-            let id =
-                |flag| String::from_utf8(Command::new("id").args([flag, "postgres"]).output().unwrap().stdout).unwrap();
-            let (uid, gid) = (id("-u").trim().parse().unwrap(), id("-g").trim().parse().unwrap());
-            std::os::unix::fs::chown(directory.path(), Some(uid), Some(gid)).unwrap();
-            command.uid(uid).gid(gid);
-        }
-        let child = command.spawn().expect("pgbouncer is installed by `cargo xtask test`");
-        let pooler = Self { child, directory };
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while !pooler.directory.path().join(".s.PGSQL.6432").exists() {
-            assert!(Instant::now() < deadline, "it does not start: {}", pooler.log());
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        pooler
-    }
-
-    fn url(&self, version: &str) -> String {
-        let host = self.directory.path().display().to_string().replace('/', "%2F");
-        format!("postgresql://app@{host}:6432/{version}")
-    }
-
-    fn log(&self) -> String {
-        std::fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
-    }
-}
-
-impl Drop for Pooler {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// The directory of the server's socket, and the database's name.
-fn place(url: &str) -> (String, String) {
-    let (host, name) = url.split_once('@').unwrap().1.split_once('/').unwrap();
-    let host = host.replace("%2F", "/");
-    assert!(Path::new(&host).is_dir(), "{host}");
-    (host, name.to_owned())
+/// The line of each version, as the page on the database writes it.
+fn lines(versions: &[&str]) -> Vec<(String, String)> {
+    let line = |version: &&str| ((*version).to_owned(), format!("SET search_path = \"{version}\", public"));
+    versions.iter().map(line).collect()
 }
 
 /// One client of a version: writes in transactions of two statements, and reads back what it wrote.
@@ -119,7 +49,8 @@ fn both_versions_work_through_a_pooler_that_keeps_no_session_for_anyone() {
     run(|major| async move {
         let Some(bed) = Bed::new(major, SHOP).await else { return };
         bed.expand("01_split", SPLIT).await.unwrap();
-        let pooler = Pooler::start(&bed.url, &["public_base", "public_01_split"]);
+        let server = Server::shared(major).unwrap();
+        let pooler = Pooler::start(server, &bed.url, &lines(&["public_base", "public_01_split"]));
         let mut clients = Vec::new();
         for client in 0..CLIENTS {
             clients.push(tokio::spawn(work(pooler.url("public_base"), client, false)));
@@ -144,7 +75,7 @@ fn both_versions_work_through_a_pooler_that_keeps_no_session_for_anyone() {
         // The older line goes with the older version; the newer one works on after contract.
         drop(pooler);
         bed.contract().await;
-        let pooler = Pooler::start(&bed.url, &["public_01_split"]);
+        let pooler = Pooler::start(server, &bed.url, &lines(&["public_01_split"]));
         work(pooler.url("public_01_split"), CLIENTS, true).await;
     });
 }

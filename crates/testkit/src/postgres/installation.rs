@@ -92,7 +92,6 @@ impl Installation {
 
     /// One of its programs, to be run as `user` in `directory` with nothing of this process's environment.
     pub(super) fn program(&self, name: &str, user: Option<User>, directory: &Path) -> Command {
-        use std::os::unix::process::CommandExt as _;
         let mut command = Command::new(self.root.join("bin").join(name));
         command
             .env_clear()
@@ -102,8 +101,8 @@ impl Installation {
             .env("PATH", "/usr/bin:/bin")
             .current_dir(directory)
             .stdin(std::process::Stdio::null());
-        if let Some(User { uid, gid }) = user {
-            command.uid(uid).gid(gid);
+        if let Some(user) = user {
+            user.runs(&mut command);
         }
         command
     }
@@ -122,6 +121,12 @@ pub(super) struct User {
 }
 
 impl User {
+    /// Has a command run as this user.
+    pub(super) fn runs(self, command: &mut Command) {
+        use std::os::unix::process::CommandExt as _;
+        command.uid(self.uid).gid(self.gid);
+    }
+
     /// As whom a server runs: root may not, so `postgres`, else `nobody`; anyone else runs it as themselves.
     pub(super) fn of_server() -> Option<Self> {
         if !rustix::process::geteuid().is_root() {

@@ -10,6 +10,7 @@
 mod clients;
 mod dump;
 mod installation;
+mod pooler;
 mod processes;
 mod server;
 mod session;
@@ -20,5 +21,6 @@ pub use clients::{
 };
 pub use dump::dump;
 pub use installation::{BEDS, Major, beds};
+pub use pooler::Pooler;
 pub use server::{Durability, Server};
 pub use session::Session;
