@@ -210,7 +210,7 @@ pub enum Event {
         release: ReleaseId,
         /// The slot.
         slot: Slot,
-        /// Who is replaced.
+        /// Who is replaced, besides those that were before.
         instances: BTreeSet<InstanceId>,
     },
     /// A slot that was told to stop was seen with no instance left.

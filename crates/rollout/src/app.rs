@@ -8,7 +8,7 @@ use switchover_model::record::{Attempt, AttemptId, IdempotencyKey};
 use switchover_model::release::Stage;
 use switchover_model::revision::Revision;
 use switchover_model::seam::{ArmGoal, RoutesGoal};
-use switchover_model::{AppName, Problem, ReleaseId, RevisionId, Slot, Span, Timestamp};
+use switchover_model::{AppName, Problem, ProcessName, ReleaseId, RevisionId, Slot, Span, Timestamp};
 
 use crate::limits;
 use crate::release::Release;
@@ -51,7 +51,6 @@ pub struct App {
     /// Migrations of the app's own framework that were contracted, or begun to be, each with the revision it was for.
     pub contracted: BTreeMap<String, RevisionId>,
     /// The newest revision whose framework was run while nothing else was live: it may have carried out all it has.
-    #[serde(default)]
     pub migrated_alone: Option<RevisionId>,
     /// Number of the next release.
     pub next_release: u32,
@@ -292,7 +291,7 @@ impl App {
 
     /// How many instances of each process type `revision` shall have: the policy in force, else its own file.
     #[must_use]
-    pub fn scale(&self, revision: RevisionId) -> BTreeMap<switchover_model::ProcessName, u32> {
+    pub fn scale(&self, revision: RevisionId) -> BTreeMap<ProcessName, u32> {
         let Some(state) = self.revisions.get(&revision) else { return BTreeMap::new() };
         let instances = |config: &AppConfig, name| config.processes.get(name).map(|process| process.instances);
         let counts = state.revision.processes.keys().map(|name| {
@@ -339,20 +338,8 @@ impl App {
         self.revisions.retain(|id, _| needed.contains(id));
     }
 
-    /// Whether requests may be counted for the revision from now on: it is on disk, in a slot, or of a release that goes on.
-    pub(crate) fn may_answer(&self, id: RevisionId) -> bool {
-        let in_slot = |state: &SlotState| {
-            state.revision == Some(id) || state.stopping.is_some_and(|stopping| stopping.revision == Some(id))
-        };
-        self.revisions.contains_key(&id)
-            || self.slots.values().any(in_slot)
-            || self.releases.iter().any(|release| release.revision == id || release.from == Some(id))
-            || self.draining.is_some_and(|draining| draining.revision == id)
-            || self.live().is_some_and(|live| live.revision == id)
-    }
-
     /// Whether a process type of the revision takes requests.
-    pub(crate) fn is_routed(&self, revision: RevisionId, process: &switchover_model::ProcessName) -> bool {
+    pub(crate) fn is_routed(&self, revision: RevisionId, process: &ProcessName) -> bool {
         let process = self.revision(revision).and_then(|revision| revision.processes.get(process));
         process.is_some_and(|process| process.handover.is_none())
     }

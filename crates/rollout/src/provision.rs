@@ -109,6 +109,12 @@ pub(crate) fn boot_limit(app: &App, revision: RevisionId) -> Span {
     longer(deadlines.max().unwrap_or(limits::WORKER_DEADLINE), limits::PROVISION_ALLOWANCE)
 }
 
+/// How long a question for the health of an instance of the revision may take.
+pub(crate) fn question(app: &App, revision: RevisionId) -> Span {
+    let processes = app.revisions.get(&revision).into_iter().flat_map(|state| state.revision.processes.values());
+    processes.filter_map(|process| process.health.as_ref()).map(|health| health.timeout).max().unwrap_or(Span::ZERO)
+}
+
 /// How many instances of each process type it starts and waits for: what takes requests, and what stands by running. The
 /// other workers start at the shift.
 pub(crate) fn waited_for(app: &App, revision: RevisionId) -> BTreeMap<ProcessName, u32> {

@@ -62,7 +62,7 @@ pub fn receipt(
     Some(receipt)
 }
 
-/// A reading without the revisions that can answer nothing any more, and have not since any reading that it is compared with:
+/// A reading without the revisions that are forgotten, so can answer nothing any more, and have not since any reading that it is compared with:
 /// they tell nothing in a receipt. So what is recorded is as large as what is kept, however many revisions there were.
 pub(crate) fn trimmed<'a>(ledger: &Ledger, app: &App, archive: impl Iterator<Item = &'a Release>) -> Ledger {
     let open = app.releases.iter().flat_map(|release| [&release.opened_ledger, &release.switched_ledger]);
@@ -72,7 +72,7 @@ pub(crate) fn trimmed<'a>(ledger: &Ledger, app: &App, archive: impl Iterator<Ite
     trimmed.by_revision.retain(|id, counted| {
         // One that is left out there was left out for the same reason.
         let has_rested = |before: &&Ledger| before.by_revision.get(id).is_none_or(|before| before == counted);
-        app.may_answer(*id) || !compared.iter().all(has_rested)
+        app.revisions.contains_key(id) || !compared.iter().all(has_rested)
     });
     trimmed
 }

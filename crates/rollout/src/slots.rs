@@ -102,10 +102,10 @@ pub(crate) fn renew(
     let scale = turn.app.scale(revision);
     let most: u32 = scale.iter().filter(|(name, _)| turn.app.is_routed(revision, name)).map(|(_, count)| count).sum();
     let known = before.map(|before| before.instances).unwrap_or_default();
-    let more: Vec<InstanceId> =
-        ailing.difference(&known).take(most.saturating_sub(of_this) as usize).cloned().collect();
-    if !more.is_empty() && !planted!(turn, IllStayOnTheWayBack) {
-        turn.record(Event::Renewed { release: id, slot, instances: known.into_iter().chain(more).collect() });
+    let left = most.saturating_sub(of_this) as usize;
+    let instances: BTreeSet<InstanceId> = ailing.difference(&known).take(left).cloned().collect();
+    if !instances.is_empty() && !planted!(turn, IllStayOnTheWayBack) {
+        turn.record(Event::Renewed { release: id, slot, instances });
     }
 }
 

@@ -94,10 +94,7 @@ impl<'a> Turn<'a> {
 
     /// How the slot is, as far as its routed processes go.
     pub(crate) fn fitness(&self, slot: Slot, revision: RevisionId) -> Fitness {
-        match self.sight.fitness(&self.app, slot, revision) {
-            Fitness::Unknown if planted!(self, UnknownIsHealthy) => Fitness::Whole,
-            fitness => fitness,
-        }
+        self.believed(self.sight.fitness(&self.app, slot, revision))
     }
 
     /// The same by those alone whose health is known at this moment.
@@ -105,10 +102,11 @@ impl<'a> Turn<'a> {
         if planted!(self, DoubtIsTrust) {
             return self.fitness(slot, revision);
         }
-        match self.sight.sure_fitness(&self.app, slot, revision) {
-            Fitness::Unknown if planted!(self, UnknownIsHealthy) => Fitness::Whole,
-            fitness => fitness,
-        }
+        self.believed(self.sight.sure_fitness(&self.app, slot, revision))
+    }
+
+    fn believed(&self, fitness: Fitness) -> Fitness {
+        if fitness == Fitness::Unknown && planted!(self, UnknownIsHealthy) { Fitness::Whole } else { fitness }
     }
 
     /// Whether the slot that `release` moves from could take the traffic, and what is in it.

@@ -52,13 +52,12 @@ fn traffic_is_back(
         if let Some(old) = old
             && !can_take_it_back(turn, id, new, old)
         {
-            if schema::forbids(turn, old.1).is_none() {
-                let mut ailing = turn.sight.ill(&turn.app, old.0, old.1);
-                ailing.extend(turn.sight.silent(&turn.app, old.0, old.1));
-                slots::renew(turn, id, old, &ailing);
-            }
             let limit = provision::boot_limit(&turn.app, old.1);
-            if turn.waited_out(id, wait::OLD_SLOT, limit) {
+            let is_over = turn.waited_out(id, wait::OLD_SLOT, limit);
+            if schema::forbids(turn, old.1).is_none() {
+                replace(turn, id, old);
+            }
+            if is_over {
                 fail_without_old_slot(turn, id, new, old, limit);
             }
             return false;
@@ -86,6 +85,18 @@ fn traffic_is_back(
         fail(turn, id, Problem::new("SWITCH-NOT-SEEN", cause, next));
     }
     false
+}
+
+/// Has who is ill in the old slot replaced; who is silent, once one more question could have been answered.
+fn replace(turn: &mut Turn<'_>, id: ReleaseId, old: (Slot, RevisionId)) {
+    let mut ailing = turn.sight.ill(&turn.app, old.0, old.1);
+    let silent = turn.sight.silent(&turn.app, old.0, old.1);
+    let since = turn.release(id).and_then(|release| release.waiting.as_ref()).map(|waiting| waiting.since);
+    let patience = provision::question(&turn.app, old.1);
+    if !silent.is_empty() && since.is_some_and(|since| turn.over(since, patience)) {
+        ailing.extend(silent);
+    }
+    slots::renew(turn, id, old, &ailing);
 }
 
 /// The old slot takes the traffic when it is whole; or when it can serve, and the new one can not or an operator asked:

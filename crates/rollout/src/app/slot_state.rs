@@ -15,7 +15,6 @@ pub struct SlotState {
     /// It was told to stop and not yet seen empty.
     pub stopping: Option<Stopping>,
     /// Some of its instances are to be replaced.
-    #[serde(default)]
     pub renewal: Option<Renewal>,
 }
 
@@ -31,12 +30,13 @@ pub struct Renewal {
 }
 
 impl Renewal {
-    /// What `release` wishes after what was wished `before`; `instances` are those of before and more.
-    pub(crate) fn after(before: Option<Self>, release: ReleaseId, instances: BTreeSet<InstanceId>) -> Self {
-        let known = before.as_ref().map_or(0, |before| before.instances.len());
-        let of_this = before.filter(|before| before.release == release).map_or(0, |before| before.count);
-        let more = u32::try_from(instances.len().saturating_sub(known)).unwrap_or(u32::MAX);
-        Self { release, instances, count: of_this.saturating_add(more) }
+    /// What is wished when `release` wants `more` replaced besides those of `before`.
+    pub(crate) fn after(before: Option<Self>, release: ReleaseId, more: BTreeSet<InstanceId>) -> Self {
+        let of_this = before.as_ref().filter(|before| before.release == release).map_or(0, |before| before.count);
+        let count = of_this.saturating_add(u32::try_from(more.len()).unwrap_or(u32::MAX));
+        let mut instances = before.map(|before| before.instances).unwrap_or_default();
+        instances.extend(more);
+        Self { release, instances, count }
     }
 }
 

@@ -210,7 +210,7 @@ impl Book {
                 self.emptied.insert(*slot);
             }
             Event::Renewed { release, instances, .. } => {
-                self.releases.entry(*release).and_modify(|entry| entry.renewed.clone_from(instances));
+                self.releases.entry(*release).and_modify(|entry| entry.renewed.extend(instances.clone()));
             }
             Event::Noted { release, .. } => self.noted.extend(*release),
             Event::Waiting { release, reason } => self.waiting(*release, reason),
