@@ -190,11 +190,10 @@ fn a_release_that_needs_approval_waits_until_somebody_promotes_or_aborts_it() {
     house.wait_for("the next release waits for approval", at_the_gate);
     house.cli(&["pause"]).ended(0);
     house.cli(&["resume"]).ended(0);
-    house.cli(&["abort"]).ended(0);
-    house.wait_for("the release is undone", |house| {
-        let history = house.cli(&["history", "--json"]).ended(0).json();
-        history["releases"][1]["outcome"]["kind"] == "aborted"
-    });
+    let aborted = house.cli(&["abort", "--wait", "--json"]).ended(0).json();
+    assert_eq!(aborted["result"], "aborted", "{aborted}");
+    let history = house.cli(&["history", "--json"]).ended(0).json();
+    assert_eq!(history["releases"][1]["outcome"]["kind"], "aborted");
     assert_eq!(house.live_revision().as_deref(), Some("r1"));
 }
 

@@ -100,7 +100,10 @@ mod tests {
         assert_eq!(exit(&ReleaseView { undoing: true, ..release(None, true, false) }, Until::Switched), None);
         assert_eq!(exit(&release(None, true, false), Until::Settled), None);
         assert_eq!(exit(&release(good.clone(), true, false), Until::Settled), None);
-        assert_eq!(exit(&release(good, true, true), Until::Settled), Some(Exit::Succeeded));
+        assert_eq!(exit(&release(good.clone(), true, true), Until::Settled), Some(Exit::Succeeded));
+        assert_eq!(exit(&release(good, true, false), Until::Undone), Some(Exit::Undone), "nothing is undone any more");
+        let aborted = Some(Outcome::Aborted { cause: None });
+        assert_eq!(exit(&release(aborted, false, false), Until::Undone), Some(Exit::Succeeded));
         assert_eq!(exit(&release(back.clone(), true, false), Until::Switched), Some(Exit::Undone));
         assert_eq!(exit(&release(back, true, false), Until::Undone), Some(Exit::Succeeded));
         assert_eq!(exit(&release(failed.clone(), false, false), Until::Undone), Some(Exit::NeedsPerson));

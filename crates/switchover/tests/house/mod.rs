@@ -264,16 +264,18 @@ pub fn copy_tree(from: &Path, to: &Path) {
 
 /// Ends the shims and routers of `state`, and what they run: within a bound, then by force.
 pub fn end_all_of(state: &Path) {
-    let left = || [processes(state, "serve"), processes(state, "shim"), processes(state, "router")].concat();
-    for pid in left() {
-        signal(pid, libc::SIGTERM);
-    }
-    let deadline = Instant::now() + Duration::from_secs(8);
-    while !left().is_empty() && Instant::now() < deadline {
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    for pid in left() {
-        signal(pid, libc::SIGKILL);
+    // The daemon first: it would start again what ends before it.
+    for kind in ["serve", "shim", "router"] {
+        for pid in processes(state, kind) {
+            signal(pid, libc::SIGTERM);
+        }
+        let deadline = Instant::now() + Duration::from_secs(8);
+        while !processes(state, kind).is_empty() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        for pid in processes(state, kind) {
+            signal(pid, libc::SIGKILL);
+        }
     }
 }
 
