@@ -136,6 +136,7 @@ fn not_started(spec: &SlotSpec, cause: &Problem, since: Timestamp, seen: &[Insta
             phase: Phase::Unhealthy { since, cause: cause.clone() },
             restarts: 0,
             unanswered_since: None,
+            answered_since: None,
         })
     });
     missing.collect()

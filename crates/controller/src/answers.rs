@@ -30,7 +30,7 @@ impl Controller {
         let mut status = view::status(&shown.app, &shown.seen, clock::now());
         status.url.clone_from(&self.parts().http);
         status.preview = preview(&shown);
-        status.notes = notes(&shown.app);
+        status.notes.extend(notes(&shown.app));
         status.problems.extend(shown.problems);
         status.problems.extend(self.router_problem());
         Ok(status)

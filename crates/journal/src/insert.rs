@@ -87,13 +87,12 @@ fn release_of(event: &Event) -> Option<ReleaseId> {
         | Event::Marked { release, .. }
         | Event::Migrated { release, .. }
         | Event::HandedOver { release, .. }
-        | Event::Renewed { release, .. }
         | Event::Switched { release, .. }
         | Event::Undoing { release, .. }
         | Event::Drained { release, .. }
         | Event::Concluded { release, .. }
         | Event::Settled { release, .. } => Some(*release),
-        Event::Routed { release, .. } | Event::Noted { release, .. } => *release,
+        Event::Routed { release, .. } | Event::Noted { release, .. } | Event::Renewed { release, .. } => *release,
         Event::Commanded { .. }
         | Event::AttemptEnded { .. }
         | Event::Sealed { .. }

@@ -204,14 +204,17 @@ pub enum Event {
         /// The slot.
         slot: Slot,
     },
-    /// The way back leads to a slot with instances that are ill or silent: each is to be replaced by a new one.
+    /// Instances of a slot are ill or silent: each is to be replaced by a new one.
     Renewed {
-        /// The release that is being undone, or that leads back.
-        release: ReleaseId,
+        /// The release that is being undone, or that leads back, to this slot; nothing when they were ill for long.
+        release: Option<ReleaseId>,
         /// The slot.
         slot: Slot,
-        /// Who is replaced, besides those that were before.
+        /// Who is replaced.
         instances: BTreeSet<InstanceId>,
+        /// Who was to be replaced before, and is not seen gone.
+        #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+        still: BTreeSet<InstanceId>,
     },
     /// A slot that was told to stop was seen with no instance left.
     Emptied {

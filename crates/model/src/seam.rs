@@ -16,7 +16,7 @@ use crate::record::AttemptId;
 use crate::release::Stage;
 use crate::revision::{Revision, Source};
 use crate::schema::{MigrationFile, SchemaGoal};
-use crate::time::Span;
+use crate::time::{Span, Timestamp};
 
 mod routes;
 mod seen;
@@ -44,6 +44,10 @@ pub struct SlotSpec {
     /// that is not there is nobody.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub without: BTreeSet<InstanceId>,
+    /// Each routed instance that is there shall be asked for its health after this moment: one whose last question is older
+    /// at once. That it has answered well is seen as [`InstanceSeen::answered_since`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_since: Option<Timestamp>,
 }
 
 /// What one process type of a slot shall be.

@@ -46,7 +46,7 @@ pub struct StatusView {
     /// What could not be asked: unknown, neither good nor bad.
     pub unknown: Vec<String>,
     /// What a person should know of the newest release and what changed nothing by itself: an instance that had to be
-    /// killed, a drain that nobody saw.
+    /// killed, a drain that nobody saw; and what was put right a short while ago.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<Problem>,
 }

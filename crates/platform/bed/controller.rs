@@ -19,7 +19,15 @@ pub(crate) fn run(state: &str, app: &str, spec_file: &str) -> ExitCode {
         let app = app.parse().unwrap();
         let goal = ProcessGoal { count: 2, role: Role::Active };
         let processes = revision.processes.keys().map(|name| (name.clone(), goal)).collect();
-        let spec = SlotSpec { app, slot: Slot::Blue, revision, processes, drain: Span::ZERO, without: BTreeSet::new() };
+        let spec = SlotSpec {
+            app,
+            slot: Slot::Blue,
+            revision,
+            processes,
+            drain: Span::ZERO,
+            without: BTreeSet::new(),
+            asked_since: None,
+        };
         platform.ensure(&spec).await.unwrap();
         loop {
             let seen = platform.observe(&spec.app).await.unwrap().instances;

@@ -310,6 +310,7 @@ impl Platform for ProcessPlatform {
                 phase: view.phase,
                 restarts: view.restarts,
                 unanswered_since: watched.silent_since(),
+                answered_since: view.answered_since,
             });
         }
         Ok(PlatformSeen { at: clock::now(), instances, headroom: headroom::measure(self.shared.layout.state()) })

@@ -53,6 +53,7 @@ impl Shared {
                 kept.insert(&instance.id);
                 if let Some(watched) = lock(&self.watched).get(&instance.id) {
                     watched.stay();
+                    watched.ask(spec.asked_since);
                 }
                 if instance.handover == Some(Handover::Lease) && dir.root.exists() {
                     dir.tell_role(goal.role).map_err(|error| unreachable(&error))?;

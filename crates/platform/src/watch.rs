@@ -206,6 +206,7 @@ impl Watcher {
             self.show(Phase::Healthy { since: since + span(WORKER_SETTLED) });
             return self.pause(IDLE, Some(process)).await;
         };
+        let asked_since = self.watched.memory().asked_since;
         self.watched.begin_question();
         let verdict = tokio::select! {
             verdict = self.question(process) => verdict,
@@ -219,7 +220,7 @@ impl Watcher {
         let now = clock::now();
         let wait = match verdict {
             Ok(()) => {
-                self.is_well(process, now);
+                self.is_well(process, asked_since, now);
                 health.interval.to_std()
             }
             Err(unhealthy) if self.healthy_since.is_some() => {
@@ -249,10 +250,10 @@ impl Watcher {
     }
 
     /// It has answered well: whoever waited for that, because it was silent, looks again.
-    fn is_well(&mut self, process: Identity, now: Timestamp) {
+    fn is_well(&mut self, process: Identity, asked_since: Option<Timestamp>, now: Timestamp) {
         self.failures = 0;
         let was_ill = self.lost_since.take().is_some();
-        if self.watched.answered() {
+        if self.watched.answered(asked_since) {
             self.shared.tell_change();
         }
         let is_new = self.healthy_since.is_none();

@@ -38,6 +38,8 @@ pub(crate) struct View {
     pub(crate) restarts: u32,
     /// Since when it is asked for its health without a good answer.
     pub(crate) unanswered_since: Option<Timestamp>,
+    /// The moment after which it was to be asked, was, and has answered well.
+    pub(crate) answered_since: Option<Timestamp>,
     /// Whether it has ended and only its directory is left.
     pub(crate) is_over: bool,
 }
@@ -62,6 +64,8 @@ pub(crate) struct Memory {
     pub(crate) is_to_stop: bool,
     /// It is too many: it takes no more requests, and is told to stop at this moment.
     pub(crate) leaves_at: Option<Timestamp>,
+    /// It is to be asked for its health after this moment.
+    pub(crate) asked_since: Option<Timestamp>,
     pub(crate) shim: Option<Identity>,
     pub(crate) process: Option<(Identity, Timestamp)>,
     role: Option<Role>,
@@ -82,6 +86,7 @@ impl Watched {
             address: None,
             restarts: 0,
             unanswered_since: None,
+            answered_since: None,
             is_over: false,
         };
         let (view, memory) = (Mutex::new(view), Mutex::default());
@@ -164,11 +169,24 @@ impl Watched {
         self.change(|view| view.unanswered_since = view.unanswered_since.or_else(|| Some(clock::now())));
     }
 
-    /// It answered well; says whether it was shown as silent until now.
-    pub(crate) fn answered(&self) -> bool {
+    /// It answered a question well that was asked after `asked_since`; says whether somebody waits to hear that.
+    pub(crate) fn answered(&self, asked_since: Option<Timestamp>) -> bool {
         let was_silent = self.silent_since().is_some();
-        self.change(|view| view.unanswered_since = None);
-        was_silent
+        let mut was_asked = false;
+        self.change(|view| {
+            was_asked = view.answered_since < asked_since;
+            view.unanswered_since = None;
+            view.answered_since = asked_since;
+        });
+        was_silent || was_asked
+    }
+
+    /// Has it asked for its health at once, unless its last question is younger than `since`.
+    pub(crate) fn ask(&self, since: Option<Timestamp>) {
+        if since > self.memory().asked_since {
+            self.remember(|memory| memory.asked_since = since);
+            self.wake();
+        }
     }
 
     /// Since when it has not answered well, where that is longer than answers take.

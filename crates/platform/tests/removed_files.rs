@@ -139,8 +139,14 @@ async fn a_copy_of_the_state_directory_leaves_the_instances_of_the_original_alon
     let copied = std::process::Command::new("cp").arg("-a").args([bed.state(), copy.clone()]).status().unwrap();
     assert!(copied.success());
     let (app, platform) = (bed.app.clone(), platform_at(&copy));
-    let other =
-        ProcessBed { app, platform, dir: tempfile::tempdir().unwrap(), drain: bed.drain, without: bed.without.clone() };
+    let other = ProcessBed {
+        app,
+        platform,
+        dir: tempfile::tempdir().unwrap(),
+        drain: bed.drain,
+        without: bed.without.clone(),
+        asked_since: None,
+    };
     let mut told = Vec::new();
     while told.len() < 2 {
         assert_eq!(other.observe().await.instances, [], "they are somebody else's");

@@ -56,6 +56,22 @@ async fn one_that_hangs_is_shown_as_silent_before_it_counts_as_ill() {
 }
 
 #[tokio::test]
+async fn one_that_hung_a_moment_ago_has_not_answered_who_asks_now() {
+    let (mut bed, revision, seen) = serving(2).await;
+    let app = bed.app_pids(&seen[0])[0];
+    kill(app, Signal::STOP);
+    let asked = bed.observe().await.at;
+    bed.asked_since = Some(asked);
+    bed.ensure(&revision, Slot::Blue, 2).await;
+    let one = bed.until("the other one has answered", |seen| seen[1].answered_since == Some(asked)).await;
+    assert_eq!(healthy(&one).len(), 2, "its illness was not noticed yet");
+    assert_eq!(one[0].answered_since, None);
+    kill(app, Signal::CONT);
+    bed.until("both have answered", |seen| seen.iter().all(|seen| seen.answered_since == Some(asked))).await;
+    bed.end().await;
+}
+
+#[tokio::test]
 async fn who_carries_the_mark_of_an_instance_is_ended_with_it_wherever_it_comes_from() {
     let (bed, _, seen) = serving(1).await;
     let environment = std::fs::read(format!("/proc/{}/environ", bed.app_pids(&seen[0])[0])).unwrap();

@@ -231,6 +231,7 @@ async fn a_sealed_revision_that_was_changed_is_not_started() {
         processes: revision.processes.keys().map(|name| (name.clone(), goal)).collect(),
         drain: Span::ZERO,
         without: BTreeSet::new(),
+        asked_since: None,
     };
     // Touched, but with the same content: it is what was sealed.
     let data = tree(&bed, 1).join("sub/data");

@@ -1,13 +1,13 @@
 //! What shall be true now, all of it, computed from the app as the decision leaves it.
 
 use switchover_model::record::Attempt;
-use switchover_model::release::{Outcome, Stage};
+use switchover_model::release::Outcome;
 use switchover_model::seam::{Action, ProcessGoal, SlotSpec};
 use switchover_model::{RevisionId, Slot, Span};
 
 use crate::release::{AttemptState, Release};
 use crate::turn::{Turn, planted};
-use crate::{contract, drift, expand, routes, schema, workers};
+use crate::{contract, drift, expand, routes, schema, slots, undo, workers};
 
 /// Every action that holds. The traffic comes first: a switch waits for nothing else.
 pub(crate) fn wanted(turn: &Turn<'_>) -> Vec<Action> {
@@ -57,13 +57,14 @@ fn slot_action(turn: &Turn<'_>, slot: Slot) -> Option<Action> {
     if let Some(revision) = state.revision {
         let sealed = turn.app.revisions.get(&revision)?;
         let mut processes = workers::goals(turn, slot, revision);
-        if planted!(turn, WarmSlotShrinks) && is_warm(turn, slot) {
+        if planted!(turn, WarmSlotShrinks) && slots::is_warm(turn, slot) {
             processes.values_mut().for_each(|goal: &mut ProcessGoal| goal.count = goal.count.min(1));
         }
         let drain = turn.app.config.as_ref().map_or(Span::ZERO, |config| config.route.drain);
         let without = state.renewal.map(|renewal| renewal.instances).unwrap_or_default();
         let (app, revision) = (turn.app.name.clone(), sealed.revision.clone());
-        let spec = SlotSpec { app, slot, revision, processes, drain, without };
+        let asked_since = undo::asked_since(turn, slot);
+        let spec = SlotSpec { app, slot, revision, processes, drain, without, asked_since };
         return Some(Action::Ensure(Box::new(spec)));
     }
     (state.stopping.is_some() || drift::is_to_be_cleared(turn, slot)).then_some(Action::Stop { slot })
@@ -103,18 +104,10 @@ fn is_given_up(release: &Release) -> bool {
     }
 }
 
-fn is_warm(turn: &Turn<'_>, slot: Slot) -> bool {
-    let retiring = turn.app.releases.iter().any(|release| {
-        matches!(release.stage(), Some(Stage::Bake | Stage::Retire | Stage::Contract))
-            && release.slot == Some(slot.other())
-    });
-    retiring && turn.app.heading().is_some_and(|live| live.slot != slot)
-}
-
 fn kept(turn: &Turn<'_>) -> Vec<RevisionId> {
     let mut keep = turn.app.kept_revisions();
     if planted!(turn, WarmRevisionCleared) {
-        let warm = Slot::BOTH.into_iter().find(|slot| is_warm(turn, *slot)).and_then(|slot| turn.occupant(slot));
+        let warm = Slot::BOTH.into_iter().find(|slot| slots::is_warm(turn, *slot)).and_then(|slot| turn.occupant(slot));
         keep.retain(|revision| Some(*revision) != warm);
     }
     keep

@@ -6,6 +6,7 @@ use switchover_model::release::Stage;
 use switchover_model::{Problem, ReleaseId};
 
 use crate::attempts::{self, Progress};
+use crate::sight::Fitness;
 use crate::turn::{Turn, planted};
 use crate::{decide, limits, wait};
 
@@ -35,7 +36,7 @@ pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId) {
     }
 }
 
-/// A revision that would run exactly what is live already changes nothing.
+/// A revision that would run exactly what is live already, and well, changes nothing.
 fn live_twin(turn: &Turn<'_>, id: ReleaseId) -> Option<Problem> {
     if planted!(turn, IdenticalDeployed) {
         return None;
@@ -44,7 +45,8 @@ fn live_twin(turn: &Turn<'_>, id: ReleaseId) -> Option<Problem> {
     let before = turn.app.revisions.get(&live.revision)?;
     let made = turn.app.revisions.get(&turn.release(id)?.revision)?;
     let (old, new) = (&before.revision, &made.revision);
-    if !new.is_same_content(old) || !made.has_paths_of(before) {
+    let is_well = !matches!(turn.fitness(live.slot, live.revision), Fitness::Partial | Fitness::Down);
+    if !new.is_same_content(old) || !made.has_paths_of(before) || !is_well {
         return None;
     }
     let cause = format!(

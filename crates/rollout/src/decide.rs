@@ -64,6 +64,7 @@ fn one_pass(turn: &mut Turn<'_>) {
     routes::follow_drain(turn);
     slots::confirm_empty(turn);
     drift::look(turn);
+    drift::replace_ill(turn);
     let ids: Vec<ReleaseId> = turn.app.releases.iter().map(|release| release.id).collect();
     for id in ids {
         step(turn, id);

@@ -9,11 +9,9 @@ use switchover_model::record::{Actor, Attempt, AttemptId, AttemptResult, Event, 
 use switchover_model::release::{Command, Outcome, Stage};
 use switchover_model::seam::RoutesGoal;
 use switchover_model::view::StageState;
-use switchover_model::{AppName, InstanceId, Problem, ReleaseId, RevisionId, Slot, Span, Timestamp};
+use switchover_model::{AppName, Problem, ReleaseId, RevisionId, Slot, Span, Timestamp};
 
-use crate::app::{
-    App, Draining, KnownDrift, KnownKey, Note, Renewal, RevisionState, RoutesState, SlotState, Stopping, Working,
-};
+use crate::app::{App, Draining, KnownDrift, KnownKey, Note, RevisionState, RoutesState, SlotState, Stopping, Working};
 use crate::limits;
 use crate::release::{AttemptState, Release, StageRecord, Switch, Undoing};
 
@@ -185,7 +183,10 @@ impl App {
                 let stopping = Stopping { since: at, revision: state.revision, release: state.release };
                 self.slots.insert(*slot, SlotState { stopping: Some(stopping), ..SlotState::default() });
             }
-            Event::Renewed { release, slot, instances } => self.renew(*release, *slot, instances.clone(), at),
+            Event::Renewed { release, slot, instances, still } => {
+                self.slots.entry(*slot).or_default().renew(*release, instances, still, at);
+                release.iter().for_each(|id| self.with(*id, |release| release.wait_for(None, at)));
+            }
             Event::Emptied { slot } => {
                 let mut state = self.slot(*slot);
                 state.stopping = None;
@@ -208,12 +209,6 @@ impl App {
             Event::Noted { release, problem } => self.note(*release, problem, at),
             Event::RouterRestarted { .. } => {}
         }
-    }
-
-    fn renew(&mut self, id: ReleaseId, slot: Slot, instances: BTreeSet<InstanceId>, at: Timestamp) {
-        let state = self.slots.entry(slot).or_default();
-        state.renewal = Some(Renewal::after(state.renewal.take(), id, instances));
-        self.with(id, |release| release.wait_for(None, at));
     }
 
     fn end_attempt(&mut self, attempt: AttemptId, result: &AttemptResult, took: Span, at: Timestamp) {

@@ -65,6 +65,8 @@ pub const BLIND_PART: u64 = 10;
 pub const PAUSE: Span = Span::from_secs(7 * 24 * 3600);
 /// How long the same change behind our back is not recorded again.
 pub const DRIFT_QUIET: Span = Span::from_secs(600);
+/// After this, instances of a slot that stay ill are replaced again.
+pub const RENEWAL: Span = Span::from_secs(300);
 /// How long after somebody took a release back before its switch a plain rollback is taken to have meant that release.
 pub const MEANT: Span = Span::from_secs(60);
 /// How old the finding of an invariant may be.

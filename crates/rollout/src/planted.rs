@@ -78,11 +78,15 @@ pub enum Bug {
     IllStayOnTheWayBack,
     /// Traffic is switched to an instance that has been asked for its health and does not answer.
     DoubtIsTrust,
+    /// Goes back to who was healthy once, without asking.
+    LastAnswerIsEnough,
+    /// Leaves who stays ill in the live slot.
+    IllStayInService,
 }
 
 impl Bug {
     /// Every planted mistake.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 39] = [
         Self::RouteBeforeHealthy,
         Self::HalfScale,
         Self::UnknownIsHealthy,
@@ -120,5 +124,7 @@ impl Bug {
         Self::BackupOfBefore,
         Self::IllStayOnTheWayBack,
         Self::DoubtIsTrust,
+        Self::LastAnswerIsEnough,
+        Self::IllStayInService,
     ];
 }

@@ -72,6 +72,22 @@ impl<'a> Sight<'a> {
         self.fitness_of(app, slot, revision, |seen| is_healthy(seen) && self.silence(app, seen).is_none())
     }
 
+    /// The same by those alone who were asked after `since`, and have answered well.
+    pub(crate) fn fitness_since(
+        &self,
+        app: &App,
+        slot: Slot,
+        revision: RevisionId,
+        since: Option<Timestamp>,
+    ) -> Fitness {
+        let has_answered = |seen: &InstanceSeen| match seen.phase {
+            // Who became healthy later has answered later.
+            Phase::Healthy { since: healthy } => Some(healthy) >= since || seen.answered_since >= since,
+            Phase::Starting { .. } | Phase::Unhealthy { .. } | Phase::Crashed { .. } | Phase::Stopping { .. } => false,
+        };
+        self.fitness_of(app, slot, revision, |seen| has_answered(seen) && self.silence(app, seen).is_none())
+    }
+
     fn fitness_of(
         &self,
         app: &App,
@@ -110,6 +126,30 @@ impl<'a> Sight<'a> {
         let is_ill = |seen: &&InstanceSeen| matches!(seen.phase, Phase::Unhealthy { .. } | Phase::Crashed { .. });
         let routed = self.of(slot, revision).filter(|seen| app.is_routed(revision, &seen.process));
         routed.filter(is_ill).map(|seen| seen.id.clone()).collect()
+    }
+
+    /// Routed instances of `revision` in `slot` that have been ill for as long as one may take to boot, and when the next
+    /// one will have been.
+    pub(crate) fn ill_for_long(
+        &self,
+        app: &App,
+        slot: Slot,
+        revision: RevisionId,
+    ) -> (BTreeSet<InstanceId>, Option<Timestamp>) {
+        let mut ill = BTreeSet::new();
+        let mut next: Option<Timestamp> = None;
+        let processes = app.revisions.get(&revision).map(|state| &state.revision.processes);
+        for seen in self.of(slot, revision) {
+            let health = processes.and_then(|processes| processes.get(&seen.process)?.health.as_ref());
+            let (Phase::Unhealthy { since, .. }, Some(health)) = (&seen.phase, health) else { continue };
+            let long = *since + health.deadline;
+            if self.now >= long {
+                ill.insert(seen.id.clone());
+            } else {
+                next = Some(next.map_or(long, |next| next.min(long)));
+            }
+        }
+        (ill, next)
     }
 
     /// Instances of `revision` in `slot` that count as healthy and are silent.

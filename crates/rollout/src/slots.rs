@@ -6,7 +6,7 @@ use switchover_model::record::Event;
 use switchover_model::release::{Outcome, ReleaseKind, Stage};
 use switchover_model::{InstanceId, Problem, ReleaseId, RevisionId, Slot, Span};
 
-use crate::app::App;
+use crate::app::{App, Renewal};
 use crate::turn::{Turn, planted};
 use crate::{limits, routes, wait};
 
@@ -97,16 +97,30 @@ pub(crate) fn renew(
     (slot, revision): (Slot, RevisionId),
     ailing: &BTreeSet<InstanceId>,
 ) {
-    let before = turn.app.slot(slot).renewal;
-    let of_this = before.as_ref().filter(|before| before.release == id).map_or(0, |before| before.count);
     let scale = turn.app.scale(revision);
     let most: u32 = scale.iter().filter(|(name, _)| turn.app.is_routed(revision, name)).map(|(_, count)| count).sum();
-    let known = before.map(|before| before.instances).unwrap_or_default();
-    let left = most.saturating_sub(of_this) as usize;
-    let instances: BTreeSet<InstanceId> = ailing.difference(&known).take(left).cloned().collect();
-    if !instances.is_empty() && !planted!(turn, IllStayOnTheWayBack) {
-        turn.record(Event::Renewed { release: id, slot, instances });
+    let of_this = Renewal::count_of(turn.app.slot(slot).renewal.as_ref(), Some(id));
+    if !planted!(turn, IllStayOnTheWayBack) {
+        replace(turn, Some(id), slot, ailing, most.saturating_sub(of_this) as usize);
     }
+}
+
+/// Has at most `most` of the ailing instances of the slot replaced that are not being so yet; says how many.
+pub(crate) fn replace(
+    turn: &mut Turn<'_>,
+    release: Option<ReleaseId>,
+    slot: Slot,
+    ailing: &BTreeSet<InstanceId>,
+    most: usize,
+) -> usize {
+    let known = turn.app.slot(slot).renewal.map(|before| before.instances).unwrap_or_default();
+    let instances: BTreeSet<InstanceId> = ailing.difference(&known).take(most).cloned().collect();
+    let count = instances.len();
+    if count > 0 {
+        let there: BTreeSet<InstanceId> = turn.sight.in_slot(slot).map(|seen| seen.id.clone()).collect();
+        turn.record(Event::Renewed { release, slot, instances, still: &known & &there });
+    }
+    count
 }
 
 fn provision(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot) {
@@ -136,6 +150,15 @@ fn provision(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot) {
 /// Whether requests of before the last switch may still be on this slot.
 pub(crate) fn is_draining(turn: &Turn<'_>, slot: Slot) -> bool {
     !planted!(turn, SkipDrain) && turn.app.draining.is_some_and(|draining| draining.slot == slot)
+}
+
+/// Whether the slot is kept for the way back to it.
+pub(crate) fn is_warm(turn: &Turn<'_>, slot: Slot) -> bool {
+    let retiring = turn.app.releases.iter().any(|release| {
+        matches!(release.stage(), Some(Stage::Bake | Stage::Retire | Stage::Contract))
+            && release.slot == Some(slot.other())
+    });
+    retiring && turn.app.heading().is_some_and(|live| live.slot != slot)
 }
 
 /// How long a slot may take to be empty.

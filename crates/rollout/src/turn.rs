@@ -105,6 +105,14 @@ impl<'a> Turn<'a> {
         self.believed(self.sight.sure_fitness(&self.app, slot, revision))
     }
 
+    /// The same by those alone who were asked after `since`, and have answered well.
+    pub(crate) fn fitness_since(&self, slot: Slot, revision: RevisionId, since: Option<Timestamp>) -> Fitness {
+        if planted!(self, LastAnswerIsEnough) {
+            return self.sure_fitness(slot, revision);
+        }
+        self.believed(self.sight.fitness_since(&self.app, slot, revision, since))
+    }
+
     fn believed(&self, fitness: Fitness) -> Fitness {
         if fitness == Fitness::Unknown && planted!(self, UnknownIsHealthy) { Fitness::Whole } else { fitness }
     }

@@ -3,8 +3,9 @@
 
 use switchover_model::record::Event;
 use switchover_model::release::Outcome;
-use switchover_model::{Problem, ReleaseId, RevisionId, Slot};
+use switchover_model::{Problem, ReleaseId, RevisionId, Slot, Timestamp};
 
+use crate::release::Release;
 use crate::sight::Fitness;
 use crate::turn::{Turn, planted};
 use crate::{limits, provision, routes, schema, slots, wait, workers};
@@ -52,10 +53,15 @@ fn traffic_is_back(
         if let Some(old) = old
             && !can_take_it_back(turn, id, new, old)
         {
+            if is_about_to_answer(turn, id, old) {
+                return false;
+            }
             let limit = provision::boot_limit(&turn.app, old.1);
             let is_over = turn.waited_out(id, wait::OLD_SLOT, limit);
             if schema::forbids(turn, old.1).is_none() {
-                replace(turn, id, old);
+                let mut ailing = turn.sight.ill(&turn.app, old.0, old.1);
+                ailing.extend(turn.sight.silent(&turn.app, old.0, old.1));
+                slots::renew(turn, id, old, &ailing);
             }
             if is_over {
                 fail_without_old_slot(turn, id, new, old, limit);
@@ -87,16 +93,26 @@ fn traffic_is_back(
     false
 }
 
-/// Has who is ill in the old slot replaced; who is silent, once one more question could have been answered.
-fn replace(turn: &mut Turn<'_>, id: ReleaseId, old: (Slot, RevisionId)) {
-    let mut ailing = turn.sight.ill(&turn.app, old.0, old.1);
-    let silent = turn.sight.silent(&turn.app, old.0, old.1);
-    let since = turn.release(id).and_then(|release| release.waiting.as_ref()).map(|waiting| waiting.since);
+/// Since when the instances of this slot are asked whether they can take the traffic back.
+pub(crate) fn asked_since(turn: &Turn<'_>, slot: Slot) -> Option<Timestamp> {
+    let undone = turn.app.releases.iter().filter(|release| release.is_undoing() && release.has_shifted());
+    undone.filter(|release| release.slot == Some(slot.other())).filter_map(undone_since).max()
+}
+
+fn undone_since(release: &Release) -> Option<Timestamp> {
+    release.undoing.as_ref().map(|undoing| undoing.at)
+}
+
+/// How the old slot is by those alone who have answered after the way back was asked for.
+fn answering(turn: &Turn<'_>, id: ReleaseId, old: (Slot, RevisionId)) -> Fitness {
+    turn.fitness_since(old.0, old.1, turn.release(id).and_then(undone_since))
+}
+
+/// Somebody in the old slot counts as healthy, and may still answer the question of the way back in time.
+fn is_about_to_answer(turn: &mut Turn<'_>, id: ReleaseId, old: (Slot, RevisionId)) -> bool {
     let patience = provision::question(&turn.app, old.1);
-    if !silent.is_empty() && since.is_some_and(|since| turn.over(since, patience)) {
-        ailing.extend(silent);
-    }
-    slots::renew(turn, id, old, &ailing);
+    let since = turn.release(id).and_then(undone_since).unwrap_or_default();
+    answering(turn, id, old) != turn.fitness(old.0, old.1) && !turn.over(since, patience)
 }
 
 /// The old slot takes the traffic when it is whole; or when it can serve, and the new one can not or an operator asked:
@@ -109,7 +125,7 @@ fn can_take_it_back(turn: &Turn<'_>, id: ReleaseId, new: (Slot, RevisionId), old
         return false;
     }
     let new_is_down = turn.fitness(new.0, new.1) == Fitness::Down;
-    match turn.sure_fitness(old.0, old.1) {
+    match answering(turn, id, old) {
         Fitness::Whole => true,
         Fitness::Partial => {
             let undoing = turn.release(id).and_then(|release| release.undoing.as_ref());

@@ -9,11 +9,10 @@ use switchover_model::view::{ReleaseView, SCHEMA_VERSION, SlotView, StageState, 
 use switchover_model::{Problem, RevisionId, Share, Slot, Timestamp};
 
 use crate::admit::{goes_back, gone_back, has_old_slot, is_live};
-use crate::app::App;
-use crate::framework;
-use crate::provision;
+use crate::app::{App, KnownDrift};
 use crate::release::Release;
 use crate::sight::{Fitness, Sight};
+use crate::{framework, limits, provision};
 
 /// The status of `app`. `url` and `preview` are the controller's to fill in.
 #[must_use]
@@ -31,9 +30,9 @@ pub fn status(app: &App, seen: &Seen, now: Timestamp) -> StatusView {
         url: None,
         preview: None,
         schema: sight.schema.map(|seen| SchemaSeen { framework: framework::seen(app), ..seen.clone() }),
-        problems: problems(app, sight),
+        problems: problems(app, sight, now),
         unknown: unknown(app, sight),
-        notes: Vec::new(),
+        notes: put_right(app, now),
     }
 }
 
@@ -196,7 +195,7 @@ fn release_view(release: &Release) -> ReleaseView {
 }
 
 /// What is wrong now: the last release when it needs a person, and instances that are not healthy.
-fn problems(app: &App, sight: Sight<'_>) -> Vec<Problem> {
+fn problems(app: &App, sight: Sight<'_>, now: Timestamp) -> Vec<Problem> {
     let mut problems = Vec::new();
     let last = app.all_releases().rev().find(|release| release.outcome.is_some());
     if let Some(Outcome::Failed { cause }) = last.and_then(|release| release.outcome.as_ref()) {
@@ -209,11 +208,22 @@ fn problems(app: &App, sight: Sight<'_>) -> Vec<Problem> {
             }
         }
     }
-    for drift in app.drifts.iter().filter(|drift| !drift.corrected) {
+    for drift in drifts(app, now).filter(|drift| !drift.corrected) {
         let next = "Put it right by hand, or set drift = \"correct\" in the file.";
-        problems.push(Problem::new("DRIFT", format!("{}.", drift.what), next));
+        problems.push(Problem::new("DRIFT", drift.what.clone(), next));
     }
     problems
+}
+
+/// What was put right a short while ago.
+fn put_right(app: &App, now: Timestamp) -> Vec<Problem> {
+    let corrected = drifts(app, now).filter(|drift| drift.corrected);
+    corrected.map(|drift| Problem::new("DRIFT", drift.what.clone(), "It was put right.")).collect()
+}
+
+/// What was recorded since it would have been recorded again.
+fn drifts(app: &App, now: Timestamp) -> impl Iterator<Item = &KnownDrift> {
+    app.drifts.iter().filter(move |drift| now.since(drift.at) <= limits::DRIFT_QUIET)
 }
 
 fn unknown(app: &App, sight: Sight<'_>) -> Vec<String> {

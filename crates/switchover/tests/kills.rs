@@ -8,7 +8,7 @@ mod house;
 use std::time::Duration;
 
 use house::crowd::Crowd;
-use house::{House, signal};
+use house::{BINARY, House, signal};
 use serde_json::Value;
 use switchover_testkit::load::Plan;
 
@@ -351,7 +351,7 @@ fn kill_a_shim() {
 
 #[test]
 fn a_rollback_to_an_instance_that_hangs_has_it_replaced_and_no_user_meets_it() {
-    in_each_round(|| {
+    let go_back = |was_noticed: bool| {
         let house = House::start();
         house.sample("", "[release]\nbake = \"1h\"");
         house.cli(&["deploy", "--wait"]).ended(0);
@@ -363,14 +363,40 @@ fn a_rollback_to_an_instance_that_hangs_has_it_replaced_and_no_user_meets_it() {
         for pid in &old {
             signal(*pid, libc::SIGSTOP);
         }
-        house.wait_for("it is said that the way back is no longer instant", |house| {
-            house.cli(&["status", "--json"]).ended(0).json()["way_back"]["way"] != "instant"
-        });
+        if was_noticed {
+            house.wait_for("it is said that the way back is no longer instant", |house| {
+                house.status()["way_back"]["way"] != "instant"
+            });
+        }
         house.cli(&["rollback", "--wait"]).ended(0);
-        let status = house.cli(&["status", "--json"]).ended(0).json();
+        let status = house.status();
         assert_eq!(status["slots"]["blue"]["share"], 10_000, "{status:#}");
         let after = crowd.answered();
         house.wait_for("the new instance answers", |_| crowd.answered() > after + 100);
         assert_eq!(crowd.leave().complaints(), Vec::<String>::new());
+    };
+    in_each_round(|| {
+        go_back(true);
+        go_back(false);
     });
+}
+
+#[test]
+fn who_hangs_in_the_live_slot_is_replaced() {
+    let house = House::start();
+    let file = format!(
+        "name = \"shop\"\n[process.web]\ncommand = \"{BINARY} sample-app\"\ninstances = 2\n\
+             health = {{ path = \"/up\", interval = \"200ms\", timeout = \"300ms\", deadline = \"2s\" }}\n\
+             stop = {{ grace = \"1s\" }}\n[route]\ndrain = \"1s\"\n[release]\nbake = \"0s\"\n"
+    );
+    house.write("switchover.toml", &file);
+    house.cli(&["deploy", "--wait=settled"]).ended(0);
+    let before = house.processes_of_the_app();
+    signal(before[0], libc::SIGSTOP);
+    house.wait_for("another one is in its place", |house| {
+        let now = house.processes_of_the_app();
+        now.len() == 2 && !now.contains(&before[0]) && now.contains(&before[1])
+    });
+    let status = house.status();
+    assert!(status["notes"].to_string().contains("instances that stay ill"), "{status:#}");
 }

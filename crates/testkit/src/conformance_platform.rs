@@ -3,6 +3,8 @@
 //! Flow: `switchover_testkit::platform_conformance!(make_bed)` in a test file makes one test of each case. Guarantees:
 //! each case has a bed of its own and waits for conditions with a deadline, never for time to pass.
 
+mod ailing;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -11,6 +13,8 @@ use switchover_model::config::Handover;
 use switchover_model::revision::Revision;
 use switchover_model::seam::{InstanceSeen, Phase, Platform, PlatformSeen, ProcessGoal, Role, SlotSpec};
 use switchover_model::{AppName, InstanceId, ProcessName, RevisionId, Slot, Span, Timestamp};
+
+pub use ailing::{one_that_is_asked_answers, one_that_is_not_wanted_is_replaced};
 
 /// How long a condition is waited for, by the platform's own clock.
 const DEADLINE: Span = Span::from_secs(30);
@@ -76,12 +80,13 @@ pub struct Case<B> {
     bed: B,
     revisions: BTreeMap<RevisionId, Revision>,
     without: BTreeSet<InstanceId>,
+    asked_since: Option<Timestamp>,
 }
 
 impl<B: PlatformBed> Case<B> {
     /// Begins a case.
     pub fn new(bed: B) -> Self {
-        Self { bed, revisions: BTreeMap::new(), without: BTreeSet::new() }
+        Self { bed, revisions: BTreeMap::new(), without: BTreeSet::new(), asked_since: None }
     }
 
     /// Ends it.
@@ -99,8 +104,9 @@ impl<B: PlatformBed> Case<B> {
         let goals =
             processes.iter().map(|(name, count, role)| (process(name), ProcessGoal { count: *count, role: *role }));
         let revision = self.revisions[&RevisionId(id)].clone();
-        let (app, without) = (self.bed.app(), self.without.clone());
-        let spec = SlotSpec { app, slot, revision, processes: goals.collect(), drain: Span::ZERO, without };
+        let (app, without, asked_since) = (self.bed.app(), self.without.clone(), self.asked_since);
+        let spec =
+            SlotSpec { app, slot, revision, processes: goals.collect(), drain: Span::ZERO, without, asked_since };
         self.bed.platform().ensure(&spec).await.expect("ensured");
     }
 
@@ -241,24 +247,6 @@ pub async fn a_killed_app_is_started_again<B: PlatformBed>(case: &mut Case<B>) {
     assert_eq!(ids(&after), ids(&before));
 }
 
-/// Who shall be none of the slot gives its place to a new one, whoever looks; the others stay.
-pub async fn one_that_is_not_wanted_is_replaced<B: PlatformBed>(case: &mut Case<B>) {
-    case.seal(1, &[("web", WEB)]).await;
-    case.ensure_web(Slot::Blue, 1, 2).await;
-    let before = case.until_healthy(2).await;
-    let (gone, stays) = (before[0].id.clone(), before[1].id.clone());
-    case.without = [gone.clone(), "nobody".parse().expect("a name")].into();
-    case.ensure_web(Slot::Blue, 1, 2).await;
-    case.ensure_web(Slot::Blue, 1, 2).await;
-    let replaced = |seen: &[InstanceSeen]| seen.iter().filter(|seen| is_healthy(seen)).count() == 2;
-    let after = case.until("another one has its place", replaced).await;
-    let healthy: BTreeSet<_> = after.iter().filter(|seen| is_healthy(seen)).map(|seen| seen.id.clone()).collect();
-    assert!(healthy.contains(&stays) && !healthy.contains(&gone), "{after:#?}");
-    case.bed.restart().await;
-    case.ensure_web(Slot::Blue, 1, 2).await;
-    assert_eq!(ids(&case.until_healthy(2).await), healthy);
-}
-
 /// A crash loop is reported with its cause, backs off, and can be stopped.
 pub async fn a_crash_loop_is_reported_and_can_be_stopped<B: PlatformBed>(case: &mut Case<B>) {
     case.seal(1, &[("web", Plan { behaviour: Behaviour::ExitsAtOnce, handover: None })]).await;
@@ -373,6 +361,7 @@ macro_rules! platform_conformance {
             a_restarted_platform_finds_everything,
             a_killed_app_is_started_again,
             one_that_is_not_wanted_is_replaced,
+            one_that_is_asked_answers,
             a_crash_loop_is_reported_and_can_be_stopped,
             health_that_never_comes_is_reported,
             what_ignores_the_stop_is_killed_after_its_grace,

@@ -149,7 +149,10 @@ impl State {
             let goal = spec.processes.get(&instance.process).copied();
             let goal = goal.filter(|_| instance.revision == spec.revision.id && !spec.without.contains(&instance.id));
             match goal {
-                Some(goal) if instance.place < count(&instance.kind, goal) => instance.tell(goal.role, now),
+                Some(goal) if instance.place < count(&instance.kind, goal) => {
+                    instance.tell(goal.role, now);
+                    instance.asked_since = instance.asked_since.max(spec.asked_since);
+                }
                 Some(_) | None => instance.stopping = Some(now),
             }
         }
@@ -199,6 +202,7 @@ impl State {
             stopping: None,
             role,
             told_standby: None,
+            asked_since: None,
         }
     }
 }

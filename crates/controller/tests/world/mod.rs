@@ -139,7 +139,10 @@ impl Platform for Seams {
         let sick = state.sick_revisions.contains(&spec.revision.id);
         let mut instances = state.instances.remove(&spec.app).unwrap_or_default();
         instances.retain(|seen| seen.slot != spec.slot || seen.revision == spec.revision.id);
-        let before = instances.len();
+        let before = instances.clone();
+        for seen in instances.iter_mut().filter(|seen| seen.slot == spec.slot) {
+            seen.answered_since = spec.asked_since;
+        }
         for (process, goal) in &spec.processes {
             let have = instances.iter().filter(|seen| seen.slot == spec.slot && seen.process == *process).count();
             for _ in have..goal.count as usize {
@@ -160,10 +163,11 @@ impl Platform for Seams {
                     },
                     restarts: 0,
                     unanswered_since: None,
+                    answered_since: None,
                 });
             }
         }
-        let changed = instances.len() != before;
+        let changed = instances != before;
         state.instances.insert(spec.app.clone(), instances);
         drop(state);
         if changed {

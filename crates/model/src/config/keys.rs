@@ -28,7 +28,7 @@ pub(super) static FILE_KEYS: &[Key] = &[
         Part::Policy,
         Some("correct"),
         "drift = \"report\"",
-        "What to do about a change made behind the tool's back: `correct` puts it right and records it, `report` only records it.",
+        "What to do about a change made behind the tool's back, and about instances in service that stay ill: `correct` puts it right (who stays ill for its `health.deadline` is replaced) and records it, `report` only records it.",
     ),
     key(
         "build",

@@ -56,6 +56,9 @@ pub struct InstanceSeen {
     /// counts as its illness after several such questions only. Nothing: its last answer was good, or it is not asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unanswered_since: Option<Timestamp>,
+    /// The newest [`SlotSpec::asked_since`](super::SlotSpec::asked_since) after which it was asked and has answered well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answered_since: Option<Timestamp>,
     /// How often it was started anew in this place because the one before ended by itself.
     pub restarts: u32,
 }

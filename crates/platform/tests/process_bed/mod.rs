@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use switchover_model::config::{AppConfig, Handover, parse};
 use switchover_model::revision::{Revision, Source};
 use switchover_model::seam::{Builder, InstanceSeen, Phase, Platform, PlatformSeen, ProcessGoal, Role, SlotSpec};
-use switchover_model::{AppName, InstanceId, Problem, ProcessName, RevisionId, Slot, Span};
+use switchover_model::{AppName, InstanceId, Problem, ProcessName, RevisionId, Slot, Span, Timestamp};
 use switchover_platform::ProcessPlatform;
 use switchover_testkit::conformance_platform::{Behaviour, GRACE, HEALTH_DEADLINE, Plan, PlatformBed};
 
@@ -37,6 +37,8 @@ pub(crate) struct ProcessBed {
     pub(crate) drain: Span,
     /// Who shall be none of the slot.
     pub(crate) without: BTreeSet<InstanceId>,
+    /// The moment after which everybody shall be asked for its health.
+    pub(crate) asked_since: Option<Timestamp>,
 }
 
 pub(crate) async fn bed() -> ProcessBed {
@@ -45,7 +47,7 @@ pub(crate) async fn bed() -> ProcessBed {
     // Unlike the app of every other test, also of those in other programs: it is how what is left over is found.
     let app = format!("bed-{}-{number}", std::process::id()).parse().unwrap();
     let platform = platform_at(&dir.path().join("state"));
-    ProcessBed { app, platform, dir, drain: Span::ZERO, without: BTreeSet::new() }
+    ProcessBed { app, platform, dir, drain: Span::ZERO, without: BTreeSet::new(), asked_since: None }
 }
 
 pub(crate) fn platform_at(state: &Path) -> Arc<ProcessPlatform> {
@@ -107,6 +109,7 @@ impl ProcessBed {
             processes: goals.collect(),
             drain: self.drain,
             without: self.without.clone(),
+            asked_since: self.asked_since,
         };
         self.platform.ensure(&spec).await.unwrap();
     }

@@ -18,25 +18,38 @@ pub struct SlotState {
     pub renewal: Option<Renewal>,
 }
 
-/// Instances of a slot that are ill on the way back to it: none of them shall be part of it.
+impl SlotState {
+    /// `new` ones are to be replaced besides those that `still` are.
+    pub(crate) fn renew(
+        &mut self,
+        release: Option<ReleaseId>,
+        new: &BTreeSet<InstanceId>,
+        still: &BTreeSet<InstanceId>,
+        at: Timestamp,
+    ) {
+        let before = Renewal::count_of(self.renewal.as_ref(), release);
+        let count = before.saturating_add(u32::try_from(new.len()).unwrap_or(u32::MAX));
+        self.renewal = Some(Renewal { release, instances: new | still, count, at });
+    }
+}
+
+/// Instances of a slot that are ill: none of them shall be part of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Renewal {
-    /// The release that goes back.
-    pub release: ReleaseId,
+    /// The release that goes back to the slot; nothing when they were ill for long.
+    pub release: Option<ReleaseId>,
     /// Who is replaced.
     pub instances: BTreeSet<InstanceId>,
-    /// How many of them by its wish.
+    /// How many by its wish until now.
     pub count: u32,
+    /// When that was wished last.
+    pub at: Timestamp,
 }
 
 impl Renewal {
-    /// What is wished when `release` wants `more` replaced besides those of `before`.
-    pub(crate) fn after(before: Option<Self>, release: ReleaseId, more: BTreeSet<InstanceId>) -> Self {
-        let of_this = before.as_ref().filter(|before| before.release == release).map_or(0, |before| before.count);
-        let count = of_this.saturating_add(u32::try_from(more.len()).unwrap_or(u32::MAX));
-        let mut instances = before.map(|before| before.instances).unwrap_or_default();
-        instances.extend(more);
-        Self { release, instances, count }
+    /// How many were replaced by the wish of `release` until now.
+    pub(crate) fn count_of(before: Option<&Self>, release: Option<ReleaseId>) -> u32 {
+        before.filter(|before| before.release == release).map_or(0, |before| before.count)
     }
 }
 

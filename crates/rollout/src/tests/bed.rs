@@ -90,6 +90,8 @@ pub(super) struct Bed {
     pub(super) content: String,
     /// New instances stay in their boot.
     pub(super) boots_forever: bool,
+    /// Nobody answers the question for its health any more; it was not noticed yet.
+    pub(super) is_mute: bool,
     /// Attempts do not end by themselves.
     pub(super) attempts_hang: bool,
     /// Workers told to stop take until `finish_stops`.
@@ -128,6 +130,7 @@ impl Bed {
             file,
             content: "v1".into(),
             boots_forever: false,
+            is_mute: false,
             attempts_hang: false,
             stops_slowly: false,
             router_is_deaf: false,
@@ -347,7 +350,7 @@ impl Bed {
     }
 
     fn ensure(&mut self, spec: &SlotSpec) {
-        let (now, slow, forever) = (self.now, self.stops_slowly, self.boots_forever);
+        let (now, slow, forever, mute) = (self.now, self.stops_slowly, self.boots_forever, self.is_mute);
         for (name, goal) in &spec.processes {
             let process = &spec.revision.processes[name];
             let runs = process.handover.is_none_or(|handover| goal.role == Role::Active || handover == Handover::Lease);
@@ -364,6 +367,9 @@ impl Bed {
                 kept += 1;
                 if kept <= wanted {
                     seen.role = goal.role;
+                    if matches!(seen.phase, Phase::Healthy { .. }) && seen.unanswered_since.is_none() && !mute {
+                        seen.answered_since = seen.answered_since.max(spec.asked_since);
+                    }
                     return true;
                 }
                 begin_to_stop(seen, now);
@@ -384,6 +390,7 @@ impl Bed {
                     phase,
                     restarts: 0,
                     unanswered_since: None,
+                    answered_since: None,
                 };
                 self.instances_mut().push(seen);
             }

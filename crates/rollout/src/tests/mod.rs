@@ -1,5 +1,6 @@
 //! Scenarios on a small obedient world: what it is told it does at once; what a test wants to go wrong, the test breaks.
 
+mod ailing;
 mod bed;
 mod commands;
 mod framework;

@@ -4,7 +4,7 @@ use expect_test::expect;
 use switchover_model::release::{Command, Outcome, Stage};
 use switchover_model::seam::{Action, Phase};
 use switchover_model::view::WayBack;
-use switchover_model::{ReleaseId, RevisionId, Share, Slot, Span, Timestamp};
+use switchover_model::{ReleaseId, RevisionId, Share, Slot, Span};
 
 use super::bed::{Bed, file, sick};
 use crate::view::way_back;
@@ -117,10 +117,6 @@ fn there_is_nothing_to_go_back_to_after_a_first_release() {
     assert_eq!(bed.records.len(), records, "a refusal changes nothing");
 }
 
-fn earlier(now: Timestamp, ago: Span) -> Timestamp {
-    Timestamp::from_micros(now.as_micros() - ago.as_micros())
-}
-
 #[test]
 fn a_rollback_has_the_ill_instances_of_the_old_slot_replaced() {
     let mut bed = Bed::with_v2_baking(file());
@@ -144,94 +140,6 @@ fn a_rollback_has_the_ill_instances_of_the_old_slot_replaced() {
     "#]]
     .assert_eq(&bed.story());
     assert_eq!(bed.served(), Some((Slot::Blue, RevisionId(1))));
-}
-
-#[test]
-fn a_rollback_that_leads_to_a_slot_with_one_ill_instance_is_at_once_and_has_it_replaced() {
-    let mut bed = Bed::with_v2_baking(file());
-    let ill = bed.instances_mut().iter_mut().find(|seen| seen.slot == Slot::Blue).unwrap();
-    ill.phase = sick();
-    let gone = ill.id.clone();
-    bed.command(BACK).unwrap();
-    assert_eq!(bed.served(), Some((Slot::Blue, RevisionId(1))));
-    bed.pass(Span::from_secs(10));
-    assert!(bed.instances_mut().iter().all(|seen| seen.id != gone));
-}
-
-#[test]
-fn a_rollback_has_silent_instances_replaced_and_waits_for_that_unless_nothing_else_can_serve() {
-    let silent = |bed: &mut Bed, slot, ago| {
-        let since = earlier(bed.now, ago);
-        let of_slot = bed.instances_mut().iter_mut().filter(|seen| seen.slot == slot);
-        of_slot.for_each(|seen| seen.unanswered_since = Some(since));
-    };
-    let mut bed = Bed::with_v2_baking(file());
-    silent(&mut bed, Slot::Blue, Span::from_secs(2));
-    assert!(matches!(way_back(&bed.app, &bed.seen, bed.now), WayBack::Instant { .. }), "answers may take a while");
-    silent(&mut bed, Slot::Blue, Span::from_millis(2_001));
-    let WayBack::Start { why, .. } = way_back(&bed.app, &bed.seen, bed.now) else { panic!("it is not known") };
-    expect![
-        "r1 in blue is not healthy: each of 2 instances (i1, i2): asked for its health for 2.0 s, and no good answer."
-    ]
-    .assert_eq(&why);
-    bed.boots_forever = true;
-    bed.command(BACK).unwrap();
-    assert!(!bed.story().contains("replaced"), "after a start of the daemon nobody has been asked yet");
-    bed.pass(Span::from_secs(3));
-    assert!(bed.story().contains("2: 2 ill in blue are replaced"));
-    assert_eq!(bed.served(), Some((Slot::Green, RevisionId(2))));
-    let now = bed.now;
-    bed.make(Slot::Blue, &Phase::Healthy { since: now });
-    bed.run();
-    assert_eq!(bed.served(), Some((Slot::Blue, RevisionId(1))));
-
-    let mut bed = Bed::with_v2_baking(file());
-    silent(&mut bed, Slot::Blue, Span::from_secs(3));
-    bed.make(Slot::Green, &sick());
-    bed.boots_forever = true;
-    bed.run();
-    assert_eq!(bed.served(), Some((Slot::Blue, RevisionId(1))), "it may answer; the other one does not");
-    assert!(!bed.story().contains("replaced"), "and it is left to answer");
-    let left = bed.instances_mut().iter().filter(|seen| seen.slot == Slot::Blue && seen.unanswered_since.is_some());
-    assert_eq!(left.count(), 2);
-}
-
-#[test]
-fn those_that_fall_ill_later_are_replaced_too_and_no_more_than_the_slot_has() {
-    let mut bed = Bed::with_v2_baking(file());
-    bed.boots_forever = true;
-    let old: Vec<_> =
-        bed.instances_mut().iter().filter(|seen| seen.slot == Slot::Blue).map(|seen| seen.id.clone()).collect();
-    let make_ill = |bed: &mut Bed, id: &switchover_model::InstanceId| {
-        bed.instances_mut().iter_mut().find(|seen| seen.id == *id).unwrap().phase = sick();
-    };
-    // Green is well, and it is no operator who asks: the old slot has to be whole.
-    make_ill(&mut bed, &old[0]);
-    let cause = Some(switchover_model::Problem::new("X", "it is bad.", ""));
-    bed.note(switchover_model::record::Event::Undoing { release: ReleaseId(2), cause, detach: false });
-    bed.run();
-    make_ill(&mut bed, &old[1]);
-    bed.run();
-    bed.make(Slot::Blue, &sick());
-    bed.run();
-    let story = bed.story();
-    assert_eq!(story.matches("2: 1 ill in blue are replaced").count(), 2, "{story}");
-    assert_eq!(story.matches("are replaced").count(), 2, "{story}");
-}
-
-#[test]
-fn a_new_slot_that_is_silent_does_not_get_the_traffic() {
-    let mut file = file();
-    file.release.approve = true;
-    let mut bed = Bed::with_v1_live_approving(file);
-    let release = bed.deploy("v2");
-    let since = earlier(bed.now, Span::from_secs(3));
-    bed.instances_mut().iter_mut().for_each(|seen| seen.unanswered_since = Some(since));
-    bed.command(Command::Promote { release, stage: Stage::Approve }).unwrap();
-    assert_eq!(bed.served(), Some((Slot::Blue, RevisionId(1))));
-    bed.instances_mut().iter_mut().for_each(|seen| seen.unanswered_since = None);
-    bed.run();
-    assert_eq!(bed.served(), Some((Slot::Green, RevisionId(2))));
 }
 
 #[test]

@@ -36,8 +36,9 @@ pub(super) fn line(event: &Event) -> Option<String> {
         }
         Event::Drained { slot, left, .. } => format!("{slot} drained, {left} left"),
         Event::Stopped { slot } => format!("{slot} told to stop"),
-        Event::Renewed { release, slot, instances } => {
-            format!("{release}: {} ill in {slot} are replaced", instances.len())
+        Event::Renewed { release, slot, instances, .. } => {
+            let of = release.map(|release| format!("{release}: ")).unwrap_or_default();
+            format!("{of}{} ill in {slot} are replaced", instances.len())
         }
         Event::Emptied { slot } => format!("{slot} empty"),
         Event::Concluded { release, outcome } => format!("{release}: {}", outcome_text(outcome)),

@@ -23,6 +23,8 @@ pub(crate) struct Entry {
     pub(crate) entered_at: u64,
     pub(crate) slot: Option<Slot>,
     pub(crate) undoing: bool,
+    /// When its undoing began.
+    pub(crate) undone_at: Option<u64>,
     /// Routed to its slot at least once.
     pub(crate) shifted: bool,
     pub(crate) switched_at: Option<u64>,
@@ -109,6 +111,7 @@ impl Book {
                         entered_at: at,
                         slot: None,
                         undoing: false,
+                        undone_at: None,
                         shifted: false,
                         switched_at: None,
                         answered_at_switch: None,
@@ -187,6 +190,7 @@ impl Book {
             Event::Undoing { release, .. } => {
                 if let Some(entry) = self.releases.get_mut(release) {
                     entry.undoing = true;
+                    entry.undone_at = Some(at);
                     entry.outcome = None;
                     entry.paused = false;
                 }
@@ -210,7 +214,9 @@ impl Book {
                 self.emptied.insert(*slot);
             }
             Event::Renewed { release, instances, .. } => {
-                self.releases.entry(*release).and_modify(|entry| entry.renewed.extend(instances.clone()));
+                if let Some(entry) = release.and_then(|release| self.releases.get_mut(&release)) {
+                    entry.renewed.extend(instances.clone());
+                }
             }
             Event::Noted { release, .. } => self.noted.extend(*release),
             Event::Waiting { release, reason } => self.waiting(*release, reason),

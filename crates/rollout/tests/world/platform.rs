@@ -68,6 +68,8 @@ pub(crate) struct Instance {
     pub(crate) handover: Option<Handover>,
     /// What it was told to be.
     pub(crate) role: Role,
+    /// It was to be asked for its health after this moment, and has answered well.
+    answered_since: Option<Timestamp>,
     /// Whether a lease worker still holds the lease, although told to stand by, and until when.
     pub(crate) lets_go_at: Option<u64>,
     pub(crate) state: State,
@@ -98,6 +100,11 @@ impl Instance {
             Some(Handover::StopFirst | Handover::StartFirst | Handover::Drain) | None => true,
         };
         alive && holds
+    }
+
+    /// It answers nothing, and does not recover by itself.
+    pub(crate) fn hangs(&self) -> bool {
+        matches!(self.state, State::Hung { .. } | State::Unhealthy { until: None, .. })
     }
 
     pub(crate) fn is_stopping(&self) -> bool {
@@ -174,6 +181,11 @@ impl Platform {
             if instance.slot == spec.slot && !instance.is_stopping() && (!belongs || is_replaced) {
                 told.push(Told { instance: instance.id.clone(), surplus: belongs });
                 self.tell_to_stop(index, now, dice);
+            }
+        }
+        for instance in self.instances.iter_mut().filter(|instance| instance.slot == spec.slot) {
+            if instance.is_healthy() && instance.address.is_some() {
+                instance.answered_since = instance.answered_since.max(spec.asked_since);
             }
         }
         for (name, goal) in &spec.processes {
@@ -379,6 +391,7 @@ impl Platform {
             address: how.health.as_ref().map(|_| SocketAddr::from(([127, 0, 0, 1], port))),
             handover: how.handover,
             role,
+            answered_since: None,
             lets_go_at: None,
             state: State::Crashed { retry_at: now },
             restarts: 0,
@@ -467,8 +480,8 @@ impl Platform {
             );
             let stuck = match self.instances[index].state {
                 State::Starting { healthy_at, .. } => healthy_at.is_none(),
-                State::Unhealthy { until, .. } => until.is_none(),
-                State::Hung { .. } => true,
+                // What hangs is for the tool to replace.
+                State::Hung { .. } | State::Unhealthy { .. } => false,
                 State::Healthy { .. } | State::Stopping { .. } | State::Crashed { .. } => false,
             };
             if good && stuck {
@@ -519,5 +532,6 @@ fn seen(instance: &Instance) -> InstanceSeen {
         phase,
         restarts: instance.restarts,
         unanswered_since,
+        answered_since: instance.answered_since,
     }
 }

@@ -4,6 +4,7 @@ use switchover_model::release::{Command, Stage};
 
 use super::coverage::{Coverage, Order, Place};
 use super::fault::Fault;
+use super::platform::Instance;
 use super::room::Room;
 use super::state::{BEGIN, Violation, World};
 
@@ -15,6 +16,9 @@ const CHAOS: u64 = 90 * SECOND;
 const SETTLES_WITHIN: u64 = 1_500 * SECOND;
 /// Then the world stays as it is for this long.
 const STAYS: u64 = 20 * SECOND;
+
+/// How long somebody in the live slot who hangs may stay: its deadline, and what lies between two times of replacing.
+const REPLACED_WITHIN: u64 = 400 * SECOND;
 /// A run that turns more often than this goes round in circles.
 const TURNS: u64 = 20_000;
 
@@ -240,9 +244,14 @@ impl World {
             self.resume_paused();
             self.go_to(end);
         }
-        let stays = self.now + STAYS;
-        while self.now < stays && self.violation.is_none() {
-            self.go_to(stays);
+        for stays in [STAYS, REPLACED_WITHIN] {
+            let stays = self.now + stays;
+            while self.now < stays && self.violation.is_none() {
+                self.go_to(stays);
+            }
+            if !self.platform.instances.iter().any(Instance::hangs) {
+                return;
+            }
         }
     }
 

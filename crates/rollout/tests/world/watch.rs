@@ -5,10 +5,11 @@ use std::rc::Rc;
 use switchover_model::record::{Event, IdempotencyKey};
 use switchover_model::release::{Command, Outcome, ReleaseKind, Stage};
 use switchover_model::seam::{Phase, PlatformSeen, Seen};
-use switchover_model::{Problem, ReleaseId, RevisionId, Slot};
+use switchover_model::{Problem, ReleaseId, RevisionId, Slot, Timestamp};
 use switchover_rollout::{Admission, App, Decision};
 
 use super::book::{Book, whole_arm};
+use super::platform::State;
 use super::router::Fate;
 use super::state::{World, brief};
 
@@ -21,6 +22,8 @@ pub(crate) struct Watch {
     pub(crate) before_crash: Option<App>,
     /// A rollback was admitted while the old slot was warm: the next decision that sees it whole flips.
     expected_flip: Option<(ReleaseId, RevisionId)>,
+    /// Since when.
+    asked_back_at: u64,
     /// Somebody edited the routes by hand.
     pub(crate) routes_edited: bool,
     /// A release was opened or settled without a reading of the counters.
@@ -197,6 +200,7 @@ impl World {
                     self.violate("a rollback is not gone on with", || format!("{command:?} was admitted"));
                 }
                 self.watch.expected_flip = self.warm_way_back();
+                self.watch.asked_back_at = self.now;
             }
             Command::Apply { .. } | Command::Deploy { .. } | Command::Rollback { to: Some(_), .. } => {}
         }
@@ -230,6 +234,28 @@ impl World {
         self.book.sure_health(platform, slot, revision, self.now) == Health::Whole
     }
 
+    /// Everybody in the slot has answered after the way back to it was asked for.
+    fn has_answered(&self, platform: Option<&PlatformSeen>, slot: Slot) -> bool {
+        let asked = Some(Timestamp::from_micros(self.watch.asked_back_at));
+        let seen = platform.iter().flat_map(|platform| &platform.instances);
+        let mut here = seen.filter(|seen| seen.slot == slot && seen.address.is_some());
+        here.all(|seen| seen.answered_since >= asked)
+    }
+
+    /// A routed process of the slot has nobody healthy but those who, in truth, answered nothing any more at that moment.
+    pub(super) fn has_hung_before(&self, slot: Slot, revision: RevisionId, at: u64) -> bool {
+        let mut alive = self.platform.observe(self.now);
+        alive.instances.retain(|seen| {
+            let instance = self.platform.instances.iter().find(|instance| instance.id == seen.id);
+            !instance.is_some_and(|instance| matches!(instance.state, State::Hung { since, .. } if since < at))
+        });
+        let hung =
+            self.platform.instances.iter().any(|instance| {
+                instance.slot == slot && matches!(instance.state, State::Hung { since, .. } if since < at)
+            });
+        hung && self.book.health(Some(&alive), slot, revision) == Health::None
+    }
+
     // === decisions ===
 
     pub(crate) fn watch_decision(&mut self, seen: &Rc<Seen>, decision: &Decision) {
@@ -238,15 +264,18 @@ impl World {
         if let Some((release, from)) = self.watch.expected_flip {
             let slot = self.book.releases.get(&release).and_then(|entry| entry.slot).map(Slot::other);
             let whole = slot.is_some_and(|slot| self.is_surely_whole(seen.platform.as_ref(), slot, from));
+            let answered = slot.is_some_and(|slot| self.has_answered(seen.platform.as_ref(), slot));
             let flips = decision.drafts.iter().any(|draft| match &draft.event {
                 Event::Routed { goal, .. } => whole_arm(goal) == slot.map(|slot| (slot, from)),
                 _ => false,
             });
-            if fresh || flips {
+            if fresh && (answered || !whole) || flips {
                 self.watch.expected_flip = None;
             }
-            if fresh && whole && !flips {
-                self.violate("a warm rollback flips within one decision", || brief(&format!("{:?}", decision.drafts)));
+            if fresh && whole && answered && !flips {
+                self.violate("a warm rollback flips with the decision that sees its answer", || {
+                    brief(&format!("{:?}", decision.drafts))
+                });
             }
         }
         if fresh {

@@ -78,6 +78,9 @@ impl World {
         if let (Some(hook), false) = (unpassed(), cut_short) {
             return Some(("a stage is left when its hooks have passed", format!("hook {hook}")));
         }
+        if entry.stages.last() == Some(&Stage::Build) && self.is_live_twin(entry) {
+            return Some(("what is live already is not deployed again", String::new()));
+        }
         let platform = self.watch.seen.platform.as_ref();
         if stage == Stage::Provision {
             return self.broken_by_provisioning(entry, slot);
@@ -129,13 +132,17 @@ impl World {
         if platform.headroom.is_some() && !is_there {
             return Some(("headroom is looked at first", String::new()));
         }
-        let live = heading.and_then(|(_, revision)| self.book.sealed.get(&revision));
-        let new = self.book.sealed.get(&entry.revision);
-        let twin = live.zip(new).is_some_and(|(live, new)| live.is_same_content(new));
-        if twin && entry.kind == ReleaseKind::Deploy {
-            return Some(("what is live already is not deployed again", String::new()));
-        }
         None
+    }
+
+    /// Exactly what is live, and well.
+    fn is_live_twin(&self, entry: &Entry) -> bool {
+        let Some((slot, live)) = self.book.heading().filter(|_| entry.kind == ReleaseKind::Deploy) else {
+            return false;
+        };
+        let twins = self.book.sealed.get(&live).zip(self.book.sealed.get(&entry.revision));
+        twins.is_some_and(|(live, new)| live.is_same_content(new))
+            && self.book.health(self.watch.seen.platform.as_ref(), slot, live) == Health::Whole
     }
 
     fn broken_by_attempt(&self, release: ReleaseId, what: &Attempt) -> Option<(&'static str, String)> {
@@ -199,6 +206,10 @@ impl World {
         let sure = self.book.sure_health(platform, slot, revision, self.now);
         if sure == Health::None && before.is_some_and(can_serve) {
             return Some(("traffic goes to what answers", format!("{slot} {revision}")));
+        }
+        let undone_at = entry.filter(|entry| entry.undoing).and_then(|entry| entry.undone_at);
+        if undone_at.is_some_and(|at| self.has_hung_before(slot, revision, at)) && before.is_some_and(can_serve) {
+            return Some(("who goes back has answered after that was asked for", format!("{slot} {revision}")));
         }
         match self.book.health(platform, slot, revision) {
             Health::Whole | Health::Some => None,

@@ -165,7 +165,10 @@ pub(crate) fn processes(slot: &SlotView) -> Vec<String> {
 /// What keeps an instance from being healthy.
 fn trouble(instance: &InstanceSeen) -> Option<String> {
     match &instance.phase {
-        Phase::Healthy { .. } => None,
+        // Slow, or about to be ill.
+        Phase::Healthy { .. } => {
+            instance.unanswered_since.map(|_| "no answer to the last question for its health".to_owned())
+        }
         Phase::Starting { last, .. } => Some(match last {
             Some(last) => format!("starting: {}", crate::say::printable(last)),
             None => "starting".to_owned(),

@@ -79,6 +79,7 @@ fn instance(id: &str, process: &str, phase: Phase) -> InstanceSeen {
         phase,
         restarts: 0,
         unanswered_since: None,
+        answered_since: None,
     }
 }
 

@@ -125,7 +125,7 @@ impl Plain {
                     }
                 }
             }
-            Event::Renewed { release, slot, instances } if *release == self.release => {
+            Event::Renewed { release, slot, instances, .. } if *release == Some(self.release) => {
                 let who: Vec<&str> = instances.iter().map(InstanceId::as_str).collect();
                 say::line(format_args!("{}: replaced in {slot}, because ill: {}", self.begin, who.join(", ")));
             }

@@ -36,6 +36,7 @@ pub(super) struct Instance {
     pub(super) stopping: Option<Timestamp>,
     pub(super) role: Role,
     pub(super) told_standby: Option<Timestamp>,
+    pub(super) asked_since: Option<Timestamp>,
 }
 
 impl Instance {
@@ -109,6 +110,7 @@ impl Instance {
             phase: self.phase(now),
             restarts: self.restarts,
             unanswered_since: None,
+            answered_since: self.asked_since.filter(|_| matches!(self.phase(now), Phase::Healthy { .. })),
         }
     }
 }
