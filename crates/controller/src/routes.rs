@@ -4,15 +4,16 @@ use switchover_model::config::ProcessKind;
 use switchover_model::seam::{
     Arm, ArmGoal, Endpoint, InstanceSeen, Phase, PlatformSeen, Preview, RoutedProcess, Routes, RoutesGoal,
 };
-use switchover_model::{ProcessName, Span};
+use switchover_model::{ProcessName, Share, Span};
 use switchover_rollout::{App, RevisionState};
 
 use crate::token::PreviewToken;
 
 /// The routes of `goal`.
 ///
-/// Guarantees: an endpoint belongs to exactly the arm's slot and revision; it was seen healthy, or it is in `in_force`
-/// already and has not been asked yet by a platform that was started anew.
+/// Guarantees: an endpoint belongs to exactly the arm's slot and revision; it was seen healthy and has answered since its slot
+/// was last asked, or it takes requests in `in_force` already. Where nobody of a process type has answered, who is healthy
+/// will do.
 pub(crate) fn fill(
     app: &App,
     goal: &RoutesGoal,
@@ -61,7 +62,11 @@ fn fill_arm(app: &App, goal: &ArmGoal, platform: &PlatformSeen, in_force: Option
     };
     let routed = state.revision.processes.keys().filter_map(|name| {
         let paths = paths_of(state, name)?;
-        Some(RoutedProcess { process: name.clone(), paths, endpoints: endpoints_of(goal, name, platform, in_force) })
+        Some(RoutedProcess {
+            process: name.clone(),
+            paths,
+            endpoints: endpoints_of(app, goal, name, platform, in_force),
+        })
     });
     arm(routed.collect())
 }
@@ -89,6 +94,7 @@ fn paths_of(state: &RevisionState, name: &ProcessName) -> Option<Vec<String>> {
 }
 
 fn endpoints_of(
+    app: &App,
     goal: &ArmGoal,
     process: &ProcessName,
     platform: &PlatformSeen,
@@ -98,27 +104,43 @@ fn endpoints_of(
         .instances
         .iter()
         .filter(|seen| seen.slot == goal.slot && seen.revision == goal.revision && seen.process == *process);
-    let mut endpoints: Vec<Endpoint> = here
+    let fit: Vec<(Endpoint, bool)> = here
         .filter_map(|seen| {
             let endpoint = Endpoint { instance: seen.id.clone(), address: seen.address? };
-            takes_requests(seen, &endpoint, in_force).then_some(endpoint)
+            let is_known = in_force.is_some_and(|routes| serves(routes, &endpoint));
+            let is_sure = goal.share == Share::NONE || app.has_answered(seen);
+            let works = in_force.is_some_and(|routes| answers(routes, &endpoint));
+            takes_requests(seen, is_known).then_some((endpoint, works || is_sure))
         })
         .collect();
+    let somebody_answers = fit.iter().any(|(_, is_sure)| *is_sure);
+    let mut endpoints: Vec<Endpoint> =
+        fit.into_iter().filter(|(_, is_sure)| *is_sure || !somebody_answers).map(|(endpoint, _)| endpoint).collect();
     endpoints.sort_unstable_by(|one, other| one.instance.cmp(&other.instance));
     endpoints
 }
 
-fn takes_requests(seen: &InstanceSeen, endpoint: &Endpoint, in_force: Option<&Routes>) -> bool {
+/// `is_known`: it is in the table that is in force.
+fn takes_requests(seen: &InstanceSeen, is_known: bool) -> bool {
     match &seen.phase {
         Phase::Healthy { .. } => true,
-        // An instance's id is never used twice: what is in the table has been healthy before.
-        Phase::Starting { .. } => in_force.is_some_and(|routes| serves(routes, endpoint)),
+        // An instance's id is never used twice: what is in the table has been healthy before, and has not been asked yet by a
+        // platform that was started anew.
+        Phase::Starting { .. } => is_known,
         Phase::Unhealthy { .. } | Phase::Stopping { .. } | Phase::Crashed { .. } => false,
     }
 }
 
 fn serves(routes: &Routes, endpoint: &Endpoint) -> bool {
-    routes.arms.iter().flat_map(|arm| &arm.processes).any(|process| process.endpoints.contains(endpoint))
+    routes.arms.iter().any(|arm| has(arm, endpoint))
+}
+
+fn answers(routes: &Routes, endpoint: &Endpoint) -> bool {
+    routes.arms.iter().any(|arm| arm.share != Share::NONE && has(arm, endpoint))
+}
+
+fn has(arm: &Arm, endpoint: &Endpoint) -> bool {
+    arm.processes.iter().any(|process| process.endpoints.contains(endpoint))
 }
 
 fn millis(span: Span) -> u64 {

@@ -27,7 +27,7 @@ mod act;
 mod observe;
 
 /// The program as snapshots name it: another version folds for itself.
-const PROGRAM: &str = concat!(env!("CARGO_PKG_VERSION"), "+fold-6");
+const PROGRAM: &str = concat!(env!("CARGO_PKG_VERSION"), "+fold-7");
 
 /// One app and what is known of it.
 pub(crate) struct Turner {
@@ -143,8 +143,8 @@ impl Turner {
         }
     }
 
-    /// Takes a command: decided on what was seen last, so that a rollback flips at once. `answer` is called as soon as
-    /// it is journaled, before anything is done about it.
+    /// Takes a command: a way back is decided on what was seen last, so that the old slot is asked at once. `answer` is called
+    /// as soon as it is journaled, before anything is done about it.
     pub(crate) async fn command(
         &mut self,
         mut command: Command,

@@ -44,8 +44,8 @@ pub struct SlotSpec {
     /// that is not there is nobody.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub without: BTreeSet<InstanceId>,
-    /// Each routed instance that is there shall be asked for its health after this moment: one whose last question is older
-    /// at once. That it has answered well is seen as [`InstanceSeen::answered_since`].
+    /// Each routed instance shall be asked for its health after this moment, at once where this is new. That it has answered
+    /// well is seen as [`InstanceSeen::answered_since`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked_since: Option<Timestamp>,
 }

@@ -89,6 +89,9 @@ pub struct ReleaseView {
     pub stages: Vec<StageView>,
     /// What it waits for now.
     pub waiting: Option<String>,
+    /// Whether it waits at its gate for a person.
+    #[serde(default)]
+    pub at_gate: bool,
     /// Whether it is held.
     pub paused: bool,
     /// Whether it is being undone.

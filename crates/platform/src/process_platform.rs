@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use switchover_model::seam::{InstanceSeen, Platform, PlatformSeen, Role, SeamError, SlotSpec};
-use switchover_model::{AppName, InstanceId, Problem, RevisionId, Slot};
+use switchover_model::{AppName, InstanceId, Problem, RevisionId, Slot, Timestamp};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -46,6 +46,10 @@ pub(crate) struct Shared {
     /// Apps whose processes without files were looked for.
     pub(crate) searched: Mutex<BTreeSet<AppName>>,
     pub(crate) watched: Mutex<BTreeMap<InstanceId, Arc<Watched>>>,
+    /// The moments after which the instances of a slot are to be asked for their health.
+    pub(crate) asked: Mutex<BTreeMap<(AppName, Slot), Timestamp>>,
+    /// Since when it looks.
+    since: Timestamp,
     /// One change at a time of an app's instances.
     changes: Mutex<BTreeMap<AppName, Arc<Mutex<()>>>>,
     /// One copy at a time into an app's revisions.
@@ -72,6 +76,8 @@ impl ProcessPlatform {
             home: Home::at(state)?,
             searched: Mutex::default(),
             watched: Mutex::default(),
+            asked: Mutex::default(),
+            since: clock::now(),
             changes: Mutex::default(),
             copies: Mutex::default(),
             building: Mutex::default(),
@@ -170,7 +176,9 @@ impl Shared {
         }
         let Some(spec) = dir.read_spec()? else { return Ok(None) };
         let (id, is_current) = (spec.id.clone(), self.is_current(&spec));
+        let asked_since = lock(&self.asked).get(&(spec.app.clone(), spec.slot)).copied();
         let found = Arc::new(Watched::found(dir, spec, is_current));
+        found.ask(asked_since);
         watched.insert(id, Arc::clone(&found));
         Ok(Some(found))
     }
@@ -313,7 +321,8 @@ impl Platform for ProcessPlatform {
                 answered_since: view.answered_since,
             });
         }
-        Ok(PlatformSeen { at: clock::now(), instances, headroom: headroom::measure(self.shared.layout.state()) })
+        let headroom = headroom::measure(self.shared.layout.state());
+        Ok(PlatformSeen { at: clock::now(), since: self.shared.since, instances, headroom })
     }
 
     async fn ensure(&self, spec: &SlotSpec) -> Result<(), SeamError> {

@@ -27,6 +27,9 @@ impl Shared {
         let _change = lock(&change);
         self.clear_half_made(&spec.app).map_err(|error| unreachable(&error))?;
         let instances = self.instances(&spec.app).map_err(|error| unreachable(&error))?;
+        if let Some(asked_since) = spec.asked_since {
+            lock(&self.asked).insert((spec.app.clone(), spec.slot), asked_since);
+        }
         let in_slot: Vec<_> = instances.iter().filter(|(_, instance, _)| instance.slot == spec.slot).collect();
         let mut missing = Vec::new();
         let mut kept = BTreeSet::new();
@@ -71,14 +74,15 @@ impl Shared {
                 missing.extend(free.map(|place| (process.clone(), revised, goal.role, place)));
             }
         }
+        // Where nobody can take its place, who is there stays.
+        if !missing.is_empty() {
+            seal::verify(&self.layout.revision(&spec.app, spec.revision.id), &spec.revision)
+                .map_err(SeamError::Refused)?;
+        }
         for (dir, instance, goal) in &in_slot {
             if !kept.contains(&instance.id) && *goal == Goal::Run {
                 self.let_go(dir, instance, spec).map_err(|error| unreachable(&error))?;
             }
-        }
-        if !missing.is_empty() {
-            seal::verify(&self.layout.revision(&spec.app, spec.revision.id), &spec.revision)
-                .map_err(SeamError::Refused)?;
         }
         for (process, revised, role, place) in missing {
             self.create(spec, &process, revised, role, place).map_err(|error| {

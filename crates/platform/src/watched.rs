@@ -148,8 +148,6 @@ impl Watched {
                     Some(_) => self.healthy_since(process),
                     None => (clock::now() >= settled).then_some(settled),
                 };
-                // Known from before alone: what it is now is not known until it has answered.
-                view.unanswered_since = healthy.filter(|_| self.spec.health.is_some());
                 view.phase = match healthy.filter(|_| process.is_running()) {
                     Some(healthy) => Phase::Healthy { since: healthy },
                     None => Phase::Starting { since, last: None },
@@ -181,7 +179,7 @@ impl Watched {
         was_silent || was_asked
     }
 
-    /// Has it asked for its health at once, unless its last question is younger than `since`.
+    /// Has it asked for its health at once, unless that was wished of it before.
     pub(crate) fn ask(&self, since: Option<Timestamp>) {
         if since > self.memory().asked_since {
             self.remember(|memory| memory.asked_since = since);

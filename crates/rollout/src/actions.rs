@@ -7,7 +7,7 @@ use switchover_model::{RevisionId, Slot, Span};
 
 use crate::release::{AttemptState, Release};
 use crate::turn::{Turn, planted};
-use crate::{contract, drift, expand, routes, schema, slots, undo, workers};
+use crate::{contract, drift, expand, routes, schema, slots, workers};
 
 /// Every action that holds. The traffic comes first: a switch waits for nothing else.
 pub(crate) fn wanted(turn: &Turn<'_>) -> Vec<Action> {
@@ -63,7 +63,7 @@ fn slot_action(turn: &Turn<'_>, slot: Slot) -> Option<Action> {
         let drain = turn.app.config.as_ref().map_or(Span::ZERO, |config| config.route.drain);
         let without = state.renewal.map(|renewal| renewal.instances).unwrap_or_default();
         let (app, revision) = (turn.app.name.clone(), sealed.revision.clone());
-        let asked_since = undo::asked_since(turn, slot);
+        let asked_since = state.asked_since;
         let spec = SlotSpec { app, slot, revision, processes, drain, without, asked_since };
         return Some(Action::Ensure(Box::new(spec)));
     }

@@ -7,7 +7,7 @@ use switchover_model::config::{AppConfig, ProcessKind};
 use switchover_model::record::{Attempt, AttemptId, IdempotencyKey};
 use switchover_model::release::Stage;
 use switchover_model::revision::Revision;
-use switchover_model::seam::{ArmGoal, RoutesGoal};
+use switchover_model::seam::{ArmGoal, InstanceSeen, RoutesGoal};
 use switchover_model::{AppName, Problem, ProcessName, ReleaseId, RevisionId, Slot, Span, Timestamp};
 
 use crate::limits;
@@ -336,6 +336,21 @@ impl App {
         needed.extend(self.live().map(|arm| arm.revision));
         needed.extend(self.draining.map(|draining| draining.revision));
         self.revisions.retain(|id, _| needed.contains(id));
+    }
+
+    /// Whether an instance has answered well since its slot was last asked.
+    #[must_use]
+    pub fn has_answered(&self, seen: &InstanceSeen) -> bool {
+        seen.answered_since >= self.slot(seen.slot).asked_since
+    }
+
+    /// The slot that `release`, which is undone, goes back to is asked for its health anew.
+    pub(crate) fn ask_old_slot(&mut self, release: ReleaseId, at: Timestamp) {
+        let Some(release) = self.release(release).filter(|release| release.has_shifted()) else { return };
+        let Some((slot, from)) = release.slot.map(Slot::other).zip(release.from) else { return };
+        if let Some(state) = self.slots.get_mut(&slot).filter(|state| state.revision == Some(from)) {
+            state.asked_since = Some(at);
+        }
     }
 
     /// Whether a process type of the revision takes requests.

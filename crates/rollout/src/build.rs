@@ -6,7 +6,6 @@ use switchover_model::release::Stage;
 use switchover_model::{Problem, ReleaseId};
 
 use crate::attempts::{self, Progress};
-use crate::sight::Fitness;
 use crate::turn::{Turn, planted};
 use crate::{decide, limits, wait};
 
@@ -45,7 +44,9 @@ fn live_twin(turn: &Turn<'_>, id: ReleaseId) -> Option<Problem> {
     let before = turn.app.revisions.get(&live.revision)?;
     let made = turn.app.revisions.get(&turn.release(id)?.revision)?;
     let (old, new) = (&before.revision, &made.revision);
-    let is_well = !matches!(turn.fitness(live.slot, live.revision), Fitness::Partial | Fitness::Down);
+    let (ill, silent) =
+        (turn.sight.ill(&turn.app, live.slot, live.revision), turn.sight.silent(&turn.app, live.slot, live.revision));
+    let is_well = ill.is_empty() && silent.is_empty();
     if !new.is_same_content(old) || !made.has_paths_of(before) || !is_well {
         return None;
     }

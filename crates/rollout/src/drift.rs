@@ -1,13 +1,13 @@
 //! Changes behind our back: seen, recorded (not again and again), put right or left, as the app says.
 
-use switchover_model::Slot;
 use switchover_model::config::Drift;
 use switchover_model::record::Event;
+use switchover_model::{InstanceId, RevisionId, Slot, Span};
 
 use crate::release::Release;
 use crate::sight::is_stopping;
 use crate::turn::{Turn, planted};
-use crate::{limits, slots};
+use crate::{limits, schema, slots};
 
 /// What the app wants done about drift.
 pub(crate) fn policy(turn: &Turn<'_>) -> Drift {
@@ -33,35 +33,43 @@ pub(crate) fn look(turn: &mut Turn<'_>) {
 }
 
 /// Has instances of the live slot and of a warm one replaced that stay ill: nothing is sent to them, and what hangs does not
-/// recover by itself. In a slot that a release goes to, or back to, that release judges them.
+/// recover by itself.
 pub(crate) fn replace_ill(turn: &mut Turn<'_>) {
     for slot in Slot::BOTH {
-        let Some(revision) = turn.occupant(slot) else { continue };
-        let is_live = turn.app.heading().is_some_and(|live| live.slot == slot);
-        let judges = |release: &Release| {
-            release.is_open() && (release.slot == Some(slot) || release.is_undoing() && release.has_shifted())
-        };
-        if !is_live && !slots::is_warm(turn, slot) || turn.app.releases.iter().any(judges) {
+        let Some(revision) = turn.occupant(slot).filter(|revision| is_in_service(turn, slot, *revision)) else {
             continue;
-        }
+        };
         let (ill, next) = turn.sight.ill_for_long(&turn.app, slot, revision);
         if let Some(next) = next {
             turn.wake_at(next);
         }
-        let last = turn.app.slot(slot).renewal.map(|renewal| renewal.at);
-        if planted!(turn, IllStayInService) {
+        if ill.is_empty() || was_replaced_lately(turn, slot) || planted!(turn, IllStayInService) {
             continue;
         }
-        if ill.is_empty() || last.is_some_and(|last| !turn.over(last, limits::RENEWAL)) {
-            continue;
-        }
+        let ids: Vec<&str> = ill.iter().map(InstanceId::as_str).collect();
+        let what = format!("{revision} in {slot}: ill for long: {}.", ids.join(", "));
         let corrected = policy(turn) == Drift::Correct;
-        let count = if corrected { slots::replace(turn, None, slot, &ill, ill.len()) } else { ill.len() };
-        if count > 0 {
-            let (why, _) = turn.sight.ailments(&turn.app, slot, revision);
-            report(turn, format!("{revision} in {slot} has instances that stay ill: {why}"), corrected);
+        if !corrected || slots::replace(turn, None, slot, &ill, ill.len()) > 0 {
+            report(turn, what, corrected);
         }
     }
+}
+
+/// The slot is live or kept warm, and can run on the schema. One that a release goes to, or back to, is judged by that.
+fn is_in_service(turn: &Turn<'_>, slot: Slot, revision: RevisionId) -> bool {
+    let judges = |release: &Release| {
+        release.is_open() && (release.slot == Some(slot) || release.is_undoing() && release.has_shifted())
+    };
+    let is_live = turn.app.heading().is_some_and(|live| live.slot == slot);
+    let is_kept = || slots::is_warm(turn, slot) && !slots::is_draining(turn, slot);
+    (is_live || is_kept()) && !turn.app.releases.iter().any(judges) && schema::forbids(turn, revision).is_none()
+}
+
+/// Somebody of the slot was replaced for this a short while ago; the more were, the longer it is until the next time.
+fn was_replaced_lately(turn: &mut Turn<'_>, slot: Slot) -> bool {
+    let Some(last) = turn.app.slot(slot).renewal.filter(|renewal| renewal.release.is_none()) else { return false };
+    let wait = limits::RENEWAL.as_micros().saturating_mul(u64::from(last.count));
+    !turn.over(last.at, Span::from_micros(wait).min(limits::LONGEST_RENEWAL))
 }
 
 /// Whether `slot` shall be empty, is not, and the app wants that put right.

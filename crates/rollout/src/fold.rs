@@ -165,6 +165,7 @@ impl App {
                     release.paused = None;
                     release.wait_for(None, at);
                 });
+                self.ask_old_slot(*release, at);
             }
             Event::Drained { release, slot, left, upgrades_cut } => {
                 if self.draining.is_some_and(|draining| draining.slot == *slot) {
@@ -187,11 +188,7 @@ impl App {
                 self.slots.entry(*slot).or_default().renew(*release, instances, still, at);
                 release.iter().for_each(|id| self.with(*id, |release| release.wait_for(None, at)));
             }
-            Event::Emptied { slot } => {
-                let mut state = self.slot(*slot);
-                state.stopping = None;
-                self.slots.insert(*slot, state);
-            }
+            Event::Emptied { slot } => self.slots.entry(*slot).or_default().stopping = None,
             Event::Concluded { release, outcome } => {
                 let outcome = outcome.clone();
                 if let (Some((_, state)), Outcome::Succeeded { .. }) = (self.revision_of(*release), &outcome) {
@@ -287,7 +284,8 @@ impl App {
         if let (Stage::Provision, Some(slot)) = (stage, slot) {
             let before = self.slot(slot);
             let renewal = before.renewal.filter(|_| before.revision == revision);
-            self.slots.insert(slot, SlotState { revision, release: Some(id), stopping: None, renewal });
+            let asked_since = Some(at);
+            self.slots.insert(slot, SlotState { revision, release: Some(id), stopping: None, renewal, asked_since });
         }
         if let (Some(boot), Some(state)) = (boot, revision.and_then(|revision| self.revisions.get_mut(&revision))) {
             state.boot = Some(boot);

@@ -143,8 +143,8 @@ fn run(turn: &mut Turn<'_>, id: ReleaseId, what: &Attempt) -> Progress {
 #[must_use]
 pub fn gone_on(revision: RevisionId, name: &str) -> Problem {
     let cause = format!(
-        "{revision} was made without migration {name}, which took away what only older revisions needed: it can not run \
-         on the schema that is there, and nothing of a framework is run backwards."
+        "{revision} was made without migration {name}, which is carried out whole: what only older revisions needed may be \
+         gone, so it can not run on the schema that is there, and nothing of a framework is run backwards."
     );
     let next = "Deploy a revision that has this migration: for the older content, put its code back beside a new \
                 migration that makes what it needs. Rows come from your backup.";

@@ -65,8 +65,12 @@ pub const BLIND_PART: u64 = 10;
 pub const PAUSE: Span = Span::from_secs(7 * 24 * 3600);
 /// How long the same change behind our back is not recorded again.
 pub const DRIFT_QUIET: Span = Span::from_secs(600);
-/// After this, instances of a slot that stay ill are replaced again.
+/// How long the answers of the others are waited for where some of the old slot would do for a way back.
+pub const ANSWERS: Span = Span::from_millis(250);
+/// After this, an instance of a slot that stays ill is replaced again; after so many times of it, when so many were.
 pub const RENEWAL: Span = Span::from_secs(300);
+/// And after this at the latest.
+pub const LONGEST_RENEWAL: Span = Span::from_secs(3600);
 /// How long after somebody took a release back before its switch a plain rollback is taken to have meant that release.
 pub const MEANT: Span = Span::from_secs(60);
 /// How old the finding of an invariant may be.

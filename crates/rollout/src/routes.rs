@@ -84,7 +84,7 @@ pub(crate) fn confirm(turn: &mut Turn<'_>) {
             }
         } else if seen.version >= ours.version {
             let corrected = drift::policy(turn) == Drift::Correct;
-            let what = format!("the routes in force are number {}, which no decision made", seen.version);
+            let what = format!("the routes in force are number {}, which no decision made.", seen.version);
             drift::report(turn, what, corrected);
             if corrected {
                 let version = next_version(turn);

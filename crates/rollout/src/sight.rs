@@ -67,25 +67,16 @@ impl<'a> Sight<'a> {
         self.fitness_of(app, slot, revision, is_healthy)
     }
 
-    /// The same by those alone whose health is no older than a question for it may take.
+    /// The same by those alone who have answered since their slot was last asked, and are not silent.
     pub(crate) fn sure_fitness(&self, app: &App, slot: Slot, revision: RevisionId) -> Fitness {
-        self.fitness_of(app, slot, revision, |seen| is_healthy(seen) && self.silence(app, seen).is_none())
+        let is_sure =
+            |seen: &InstanceSeen| is_healthy(seen) && app.has_answered(seen) && self.silence(app, seen).is_none();
+        self.fitness_of(app, slot, revision, is_sure)
     }
 
-    /// The same by those alone who were asked after `since`, and have answered well.
-    pub(crate) fn fitness_since(
-        &self,
-        app: &App,
-        slot: Slot,
-        revision: RevisionId,
-        since: Option<Timestamp>,
-    ) -> Fitness {
-        let has_answered = |seen: &InstanceSeen| match seen.phase {
-            // Who became healthy later has answered later.
-            Phase::Healthy { since: healthy } => Some(healthy) >= since || seen.answered_since >= since,
-            Phase::Starting { .. } | Phase::Unhealthy { .. } | Phase::Crashed { .. } | Phase::Stopping { .. } => false,
-        };
-        self.fitness_of(app, slot, revision, |seen| has_answered(seen) && self.silence(app, seen).is_none())
+    /// The same whether or not they have answered, for the world's planted mistake.
+    pub(crate) fn loud_fitness(&self, app: &App, slot: Slot, revision: RevisionId) -> Fitness {
+        self.fitness_of(app, slot, revision, |seen| is_healthy(seen) && self.silence(app, seen).is_none())
     }
 
     fn fitness_of(
@@ -123,13 +114,18 @@ impl<'a> Sight<'a> {
 
     /// Routed instances of `revision` in `slot` that are ill or have ended by themselves.
     pub(crate) fn ill(&self, app: &App, slot: Slot, revision: RevisionId) -> BTreeSet<InstanceId> {
-        let is_ill = |seen: &&InstanceSeen| matches!(seen.phase, Phase::Unhealthy { .. } | Phase::Crashed { .. });
+        // What could not be started is shown without an address, and is nobody to replace.
+        let is_ill = |seen: &&InstanceSeen| match seen.phase {
+            Phase::Unhealthy { .. } => seen.address.is_some(),
+            Phase::Crashed { .. } => true,
+            Phase::Starting { .. } | Phase::Healthy { .. } | Phase::Stopping { .. } => false,
+        };
         let routed = self.of(slot, revision).filter(|seen| app.is_routed(revision, &seen.process));
         routed.filter(is_ill).map(|seen| seen.id.clone()).collect()
     }
 
     /// Routed instances of `revision` in `slot` that have been ill for as long as one may take to boot, and when the next
-    /// one will have been.
+    /// one will have been. Where nobody of a process type is healthy, the cause may lie elsewhere: then it is one of them.
     pub(crate) fn ill_for_long(
         &self,
         app: &App,
@@ -138,16 +134,17 @@ impl<'a> Sight<'a> {
     ) -> (BTreeSet<InstanceId>, Option<Timestamp>) {
         let mut ill = BTreeSet::new();
         let mut next: Option<Timestamp> = None;
-        let processes = app.revisions.get(&revision).map(|state| &state.revision.processes);
-        for seen in self.of(slot, revision) {
-            let health = processes.and_then(|processes| processes.get(&seen.process)?.health.as_ref());
-            let (Phase::Unhealthy { since, .. }, Some(health)) = (&seen.phase, health) else { continue };
-            let long = *since + health.deadline;
-            if self.now >= long {
-                ill.insert(seen.id.clone());
-            } else {
-                next = Some(next.map_or(long, |next| next.min(long)));
-            }
+        let processes = app.revisions.get(&revision).into_iter().flat_map(|state| &state.revision.processes);
+        for (name, health) in processes.filter_map(|(name, process)| Some((name, process.health.as_ref()?))) {
+            let of_it = || self.of(slot, revision).filter(|seen| seen.process == *name);
+            let since = of_it().filter_map(|seen| match seen.phase {
+                Phase::Unhealthy { since, .. } if seen.address.is_some() => Some((since + health.deadline, &seen.id)),
+                _ => None,
+            });
+            let (long, short): (Vec<_>, Vec<_>) = since.partition(|(long, _)| self.now >= *long);
+            next = next.into_iter().chain(short.into_iter().map(|(long, _)| long)).min();
+            let most = if of_it().any(is_healthy) { long.len() } else { 1 };
+            ill.extend(long.into_iter().take(most).map(|(_, id)| id.clone()));
         }
         (ill, next)
     }
@@ -197,6 +194,9 @@ impl<'a> Sight<'a> {
                 }
                 Phase::Healthy { .. } => {
                     silent.extend(self.silence(app, seen).map(|silence| (seen.id.as_str(), silence)));
+                    if app.is_routed(revision, &seen.process) && !app.has_answered(seen) {
+                        starting.push((seen.id.as_str(), "asked for its health, and no answer yet"));
+                    }
                 }
                 Phase::Stopping { .. } => {}
             }

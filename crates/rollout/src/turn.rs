@@ -97,20 +97,15 @@ impl<'a> Turn<'a> {
         self.believed(self.sight.fitness(&self.app, slot, revision))
     }
 
-    /// The same by those alone whose health is known at this moment.
+    /// The same by those alone who have answered since their slot was last asked, and are not silent.
     pub(crate) fn sure_fitness(&self, slot: Slot, revision: RevisionId) -> Fitness {
         if planted!(self, DoubtIsTrust) {
             return self.fitness(slot, revision);
         }
-        self.believed(self.sight.sure_fitness(&self.app, slot, revision))
-    }
-
-    /// The same by those alone who were asked after `since`, and have answered well.
-    pub(crate) fn fitness_since(&self, slot: Slot, revision: RevisionId, since: Option<Timestamp>) -> Fitness {
         if planted!(self, LastAnswerIsEnough) {
-            return self.sure_fitness(slot, revision);
+            return self.believed(self.sight.loud_fitness(&self.app, slot, revision));
         }
-        self.believed(self.sight.fitness_since(&self.app, slot, revision, since))
+        self.believed(self.sight.sure_fitness(&self.app, slot, revision))
     }
 
     fn believed(&self, fitness: Fitness) -> Fitness {

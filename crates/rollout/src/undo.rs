@@ -3,9 +3,8 @@
 
 use switchover_model::record::Event;
 use switchover_model::release::Outcome;
-use switchover_model::{Problem, ReleaseId, RevisionId, Slot, Timestamp};
+use switchover_model::{Problem, ReleaseId, RevisionId, Slot};
 
-use crate::release::Release;
 use crate::sight::Fitness;
 use crate::turn::{Turn, planted};
 use crate::{limits, provision, routes, schema, slots, wait, workers};
@@ -53,17 +52,16 @@ fn traffic_is_back(
         if let Some(old) = old
             && !can_take_it_back(turn, id, new, old)
         {
-            if is_about_to_answer(turn, id, old) {
+            if may_answer_yet(turn, old) {
                 return false;
             }
-            let limit = provision::boot_limit(&turn.app, old.1);
-            let is_over = turn.waited_out(id, wait::OLD_SLOT, limit);
             if schema::forbids(turn, old.1).is_none() {
                 let mut ailing = turn.sight.ill(&turn.app, old.0, old.1);
                 ailing.extend(turn.sight.silent(&turn.app, old.0, old.1));
                 slots::renew(turn, id, old, &ailing);
             }
-            if is_over {
+            let limit = provision::boot_limit(&turn.app, old.1);
+            if turn.waited_out(id, wait::OLD_SLOT, limit) {
                 fail_without_old_slot(turn, id, new, old, limit);
             }
             return false;
@@ -93,31 +91,19 @@ fn traffic_is_back(
     false
 }
 
-/// Since when the instances of this slot are asked whether they can take the traffic back.
-pub(crate) fn asked_since(turn: &Turn<'_>, slot: Slot) -> Option<Timestamp> {
-    let undone = turn.app.releases.iter().filter(|release| release.is_undoing() && release.has_shifted());
-    undone.filter(|release| release.slot == Some(slot.other())).filter_map(undone_since).max()
-}
-
-fn undone_since(release: &Release) -> Option<Timestamp> {
-    release.undoing.as_ref().map(|undoing| undoing.at)
-}
-
-/// How the old slot is by those alone who have answered after the way back was asked for.
-fn answering(turn: &Turn<'_>, id: ReleaseId, old: (Slot, RevisionId)) -> Fitness {
-    turn.fitness_since(old.0, old.1, turn.release(id).and_then(undone_since))
-}
-
-/// Somebody in the old slot counts as healthy, and may still answer the question of the way back in time.
-fn is_about_to_answer(turn: &mut Turn<'_>, id: ReleaseId, old: (Slot, RevisionId)) -> bool {
-    let patience = provision::question(&turn.app, old.1);
-    let since = turn.release(id).and_then(undone_since).unwrap_or_default();
-    answering(turn, id, old) != turn.fitness(old.0, old.1) && !turn.over(since, patience)
+/// Somebody in the old slot counts as healthy, and may still answer the question of the way back.
+fn may_answer_yet(turn: &mut Turn<'_>, old: (Slot, RevisionId)) -> bool {
+    let asked = turn.app.slot(old.0).asked_since;
+    let looks_since = turn.sight.platform.map(|platform| platform.since);
+    // Whoever looks anew has asked nobody yet.
+    let is_open = turn.sure_fitness(old.0, old.1) != turn.fitness(old.0, old.1) || looks_since > asked;
+    let question = provision::question(&turn.app, old.1);
+    is_open && !turn.over(asked.max(looks_since).unwrap_or_default(), question)
 }
 
 /// The old slot takes the traffic when it is whole; or when it can serve, and the new one can not or an operator asked:
-/// who asks for a way back has seen more than the health of instances.
-fn can_take_it_back(turn: &Turn<'_>, id: ReleaseId, new: (Slot, RevisionId), old: (Slot, RevisionId)) -> bool {
+/// who asks for a way back has seen more than the health of instances. The others of it are given a moment to answer too.
+fn can_take_it_back(turn: &mut Turn<'_>, id: ReleaseId, new: (Slot, RevisionId), old: (Slot, RevisionId)) -> bool {
     if planted!(turn, RollbackToDeadSlot) {
         return true;
     }
@@ -125,15 +111,17 @@ fn can_take_it_back(turn: &Turn<'_>, id: ReleaseId, new: (Slot, RevisionId), old
         return false;
     }
     let new_is_down = turn.fitness(new.0, new.1) == Fitness::Down;
-    match answering(turn, id, old) {
-        Fitness::Whole => true,
+    let will_do = match turn.sure_fitness(old.0, old.1) {
+        Fitness::Whole => return true,
         Fitness::Partial => {
             let undoing = turn.release(id).and_then(|release| release.undoing.as_ref());
             undoing.is_some_and(|undoing| undoing.cause.is_none()) || new_is_down
         }
         // Who is silent may answer; the new slot does not.
         Fitness::Down | Fitness::Unknown => new_is_down && turn.fitness(old.0, old.1).can_serve(),
-    }
+    };
+    let asked = turn.app.slot(old.0).asked_since.unwrap_or_default();
+    will_do && turn.over(asked, limits::ANSWERS)
 }
 
 /// Hands the workers back, and says whether they work there.

@@ -12,7 +12,7 @@ use crate::admit::{goes_back, gone_back, has_old_slot, is_live};
 use crate::app::{App, KnownDrift};
 use crate::release::Release;
 use crate::sight::{Fitness, Sight};
-use crate::{framework, limits, provision};
+use crate::{framework, limits, provision, wait};
 
 /// The status of `app`. `url` and `preview` are the controller's to fill in.
 #[must_use]
@@ -186,6 +186,7 @@ fn release_view(release: &Release) -> ReleaseView {
         opened_at: release.opened_at,
         stages: stages.collect(),
         waiting: release.waiting.as_ref().map(|waiting| waiting.reason.clone()),
+        at_gate: release.waiting.as_ref().is_some_and(|waiting| waiting.reason == wait::PROMOTE),
         paused: release.paused.is_some(),
         undoing: release.is_undoing(),
         switched_at: release.switched_at,

@@ -202,7 +202,7 @@ impl State {
             stopping: None,
             role,
             told_standby: None,
-            asked_since: None,
+            asked_since: spec.asked_since,
         }
     }
 }
@@ -229,7 +229,7 @@ impl Platform for SimulatedPlatform {
         let mut instances: Vec<_> = state.instances.iter().filter(|instance| instance.app == *app).collect();
         instances.sort_by_key(|instance| (instance.created, &instance.id));
         let instances = instances.into_iter().map(|instance| instance.seen(state.now)).collect();
-        Ok(PlatformSeen { at: state.now, instances, headroom: None })
+        Ok(PlatformSeen { at: state.now, instances, ..PlatformSeen::default() })
     }
 
     async fn ensure(&self, spec: &SlotSpec) -> Result<(), SeamError> {

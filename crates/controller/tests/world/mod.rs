@@ -41,6 +41,8 @@ pub(crate) fn shop() -> AppName {
 pub(crate) struct State {
     /// There is no space for instances, as long as the journal keeps all of its reserve.
     pub(crate) disk_is_full: bool,
+    /// Something was refused for that, while the reserve was whole.
+    pub(crate) refused_for_space: bool,
     /// How often lost attempts were ended.
     pub(crate) ended_lost: u32,
     pub(crate) instances: BTreeMap<AppName, Vec<InstanceSeen>>,
@@ -124,7 +126,7 @@ impl Platform for Seams {
         let mut state = self.0.lock();
         state.observed += 1;
         let instances = state.instances.get(app).cloned().unwrap_or_default();
-        Ok(PlatformSeen { at: now(), instances, headroom: None })
+        Ok(PlatformSeen { at: now(), instances, ..PlatformSeen::default() })
     }
 
     async fn ensure(&self, spec: &SlotSpec) -> Result<(), SeamError> {
@@ -134,6 +136,7 @@ impl Platform for Seams {
         }
         let reserve = std::fs::metadata(self.0.state_directory().join("reserve")).map_or(0, |file| file.len());
         if state.disk_is_full && reserve >= RESERVE_BYTES {
+            state.refused_for_space = true;
             return Err(SeamError::Refused(Problem::new("DISK-FULL", "The disk is full.", "Free some space.")));
         }
         let sick = state.sick_revisions.contains(&spec.revision.id);
@@ -163,7 +166,7 @@ impl Platform for Seams {
                     },
                     restarts: 0,
                     unanswered_since: None,
-                    answered_since: None,
+                    answered_since: spec.asked_since,
                 });
             }
         }

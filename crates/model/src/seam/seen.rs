@@ -29,6 +29,9 @@ pub struct Seen {
 pub struct PlatformSeen {
     /// When this was seen.
     pub at: Timestamp,
+    /// Since when this platform looks: nobody was asked by it before, and what it knows of then is from another one.
+    #[serde(default)]
+    pub since: Timestamp,
     /// Every instance of the app that exists, also those that are ending or have ended and were not cleared yet.
     pub instances: Vec<InstanceSeen>,
     /// What stands in the way of starting a second environment (memory, disk, ports), measured now; nothing is good.
@@ -56,7 +59,8 @@ pub struct InstanceSeen {
     /// counts as its illness after several such questions only. Nothing: its last answer was good, or it is not asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unanswered_since: Option<Timestamp>,
-    /// The newest [`SlotSpec::asked_since`](super::SlotSpec::asked_since) after which it was asked and has answered well.
+    /// The newest [`SlotSpec::asked_since`](super::SlotSpec::asked_since) after which this platform asked it and it has
+    /// answered well. Nothing: it has not yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answered_since: Option<Timestamp>,
     /// How often it was started anew in this place because the one before ended by itself.

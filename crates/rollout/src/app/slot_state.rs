@@ -16,6 +16,8 @@ pub struct SlotState {
     pub stopping: Option<Stopping>,
     /// Some of its instances are to be replaced.
     pub renewal: Option<Renewal>,
+    /// Its instances are asked for their health after this moment: who has not answered since takes over no traffic.
+    pub asked_since: Option<Timestamp>,
 }
 
 impl SlotState {
@@ -28,7 +30,8 @@ impl SlotState {
         at: Timestamp,
     ) {
         let before = Renewal::count_of(self.renewal.as_ref(), release);
-        let count = before.saturating_add(u32::try_from(new.len()).unwrap_or(u32::MAX));
+        let known = self.renewal.take().map(|before| before.instances).unwrap_or_default();
+        let count = before.saturating_add(u32::try_from(new.difference(&known).count()).unwrap_or(u32::MAX));
         self.renewal = Some(Renewal { release, instances: new | still, count, at });
     }
 }

@@ -56,7 +56,7 @@ fn a_rollback_has_silent_instances_replaced_and_waits_for_that_unless_nothing_el
     silent(&mut bed, Slot::Blue, Span::from_secs(3));
     bed.make(Slot::Green, &sick());
     bed.boots_forever = true;
-    bed.run();
+    bed.pass(Span::from_millis(260));
     assert_eq!(bed.served(), Some((Slot::Blue, RevisionId(1))), "it may answer; the other one does not");
     assert!(!bed.story().contains("replaced"), "and it is left to answer");
     let left = bed.instances_mut().iter().filter(|seen| seen.slot == Slot::Blue && seen.unanswered_since.is_some());
@@ -88,13 +88,15 @@ fn a_rollback_leads_to_nobody_who_has_not_answered_since_it_was_asked_for() {
     let since = bed.now;
     bed.instances_mut().iter_mut().find(|seen| seen.slot == Slot::Blue).unwrap().answered_since = Some(since);
     bed.run();
+    assert_eq!(bed.served(), Some((Slot::Green, RevisionId(2))), "the other one may be about to");
+    bed.pass(Span::from_millis(260));
     assert_eq!(bed.served(), Some((Slot::Blue, RevisionId(1))));
 
     // Nobody does, and green can not serve any more: they may answer yet.
     let mut bed = Bed::with_v2_baking(file());
     bed.is_mute = true;
     bed.make(Slot::Green, &sick());
-    bed.run();
+    bed.pass(Span::from_millis(260));
     assert_eq!(bed.served(), Some((Slot::Blue, RevisionId(1))));
 }
 
@@ -156,8 +158,7 @@ fn who_stays_ill_in_the_live_slot_or_the_warm_one_is_replaced_and_not_again_and_
             bed.boots_forever = true;
             bed.pass(Span::from_secs(2));
             let told = if replaced { format!("1 ill in {slot} are replaced\n") } else { String::new() };
-            let drifted =
-                format!("drift: {revision} has instances that stay ill: {ill}: answers 500. (put right: {replaced})\n");
+            let drifted = format!("drift: {revision}: ill for long: {ill}. (put right: {replaced})\n");
             assert_eq!(bed.story(), format!("{told}{drifted}"));
             assert_eq!(bed.instances_mut().iter().any(|seen| seen.id == ill), !replaced);
             if replaced {
@@ -192,4 +193,44 @@ fn ill_since(since: Timestamp) -> Phase {
 
 fn earlier(now: Timestamp, ago: Span) -> Timestamp {
     Timestamp::from_micros(now.as_micros() - ago.as_micros())
+}
+
+#[test]
+fn a_daemon_that_begins_in_the_middle_of_a_way_back_asks_before_it_replaces_or_gives_up() {
+    let mut bed = Bed::with_v2_baking(file());
+    bed.is_mute = true;
+    bed.command(BACK).unwrap();
+    // Away for longer than the whole way back may take; whoever is back has asked nobody.
+    let now = bed.now + Span::from_secs(600);
+    bed.set_now(now);
+    bed.seen.platform.as_mut().unwrap().since = now;
+    bed.run();
+    bed.pass(Span::from_millis(1_900));
+    assert_eq!(bed.story(), "rollback asked for\n2: undoing, asked for\n");
+    bed.is_mute = false;
+    bed.make(Slot::Blue, &Phase::Healthy { since: Timestamp::from_micros(1) });
+    bed.run();
+    assert_eq!(bed.served(), Some((Slot::Blue, RevisionId(1))));
+    assert!(!bed.story().contains("replaced"));
+}
+
+#[test]
+fn of_a_process_type_that_is_ill_as_a_whole_one_is_replaced_at_a_time() {
+    let mut bed = Bed::with_v2_baking(file());
+    bed.pass(Span::from_secs(120));
+    let phase = ill_since(bed.now);
+    bed.make(Slot::Green, &phase);
+    bed.boots_forever = true;
+    bed.pass(Span::from_secs(31));
+    assert!(bed.story().contains("1 ill in green are replaced"), "the cause may lie elsewhere");
+}
+
+#[test]
+fn a_deploy_that_only_scales_what_is_live_is_no_release_of_it() {
+    let mut bed = Bed::with_v2_baking(file());
+    bed.pass(Span::from_secs(120));
+    bed.boots_forever = true;
+    bed.file.processes.values_mut().for_each(|process| process.instances += 1);
+    bed.deploy("v2");
+    assert!(bed.story().contains("ALREADY-LIVE"), "one more boots, and nobody is ill");
 }

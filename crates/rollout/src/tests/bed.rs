@@ -118,7 +118,7 @@ impl Bed {
     pub(super) fn new(file: AppConfig) -> Self {
         let now = Timestamp::from_micros(1_000_000_000);
         let seen = Seen {
-            platform: Some(PlatformSeen { at: now, instances: Vec::new(), headroom: None }),
+            platform: Some(PlatformSeen { at: now, ..PlatformSeen::default() }),
             traffic: Some(TrafficSeen { at: now, ..TrafficSeen::default() }),
             schema: file.database.is_some().then(SchemaSeen::default),
         };
@@ -386,11 +386,11 @@ impl Bed {
                     revision: spec.revision.id,
                     process: name.clone(),
                     role: goal.role,
-                    address: None,
+                    address: process.health.is_some().then_some(([127, 0, 0, 1], 20_000).into()),
                     phase,
                     restarts: 0,
                     unanswered_since: None,
-                    answered_since: None,
+                    answered_since: spec.asked_since.filter(|_| !forever),
                 };
                 self.instances_mut().push(seen);
             }
@@ -445,8 +445,12 @@ impl Bed {
 
     /// Gives every instance of `slot` this phase.
     pub(super) fn make(&mut self, slot: Slot, phase: &Phase) {
+        let asked = self.app.slot(slot).asked_since;
         for seen in self.instances_mut().iter_mut().filter(|seen| seen.slot == slot) {
             seen.phase = phase.clone();
+            if matches!(phase, Phase::Healthy { .. }) {
+                seen.answered_since = asked;
+            }
         }
     }
 

@@ -369,6 +369,7 @@ impl World {
     }
 
     fn restart(&mut self) {
+        self.platform.looks_anew(self.now);
         let app = self.refold();
         self.memory = Some(Memory {
             app,

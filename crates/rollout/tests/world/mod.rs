@@ -17,6 +17,7 @@ pub(crate) mod framework;
 pub(crate) mod journal;
 pub(crate) mod operator;
 pub(crate) mod platform;
+mod platform_seen;
 pub(crate) mod room;
 pub(crate) mod router;
 pub(crate) mod run;

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 
 use switchover_model::config::Handover;
 use switchover_model::revision::Revision;
-use switchover_model::seam::{InstanceSeen, Phase, PlatformSeen, ProcessGoal, Role, SlotSpec};
-use switchover_model::{InstanceId, Problem, ProcessName, RevisionId, Slot, Timestamp};
+use switchover_model::seam::{ProcessGoal, Role, SlotSpec};
+use switchover_model::{InstanceId, ProcessName, RevisionId, Slot, Timestamp};
 
 use super::dice::Dice;
 use super::fault::Fault;
@@ -69,7 +69,7 @@ pub(crate) struct Instance {
     /// What it was told to be.
     pub(crate) role: Role,
     /// It was to be asked for its health after this moment, and has answered well.
-    answered_since: Option<Timestamp>,
+    pub(super) answered_since: Option<Timestamp>,
     /// Whether a lease worker still holds the lease, although told to stand by, and until when.
     pub(crate) lets_go_at: Option<u64>,
     pub(crate) state: State,
@@ -152,6 +152,10 @@ pub(crate) struct Platform {
     pub(crate) trouble: Trouble,
     /// Faults that took effect since they were last taken.
     pub(crate) effects: Vec<Fault>,
+    /// After which moment each slot is to be asked.
+    pub(super) asked: BTreeMap<Slot, Timestamp>,
+    /// Since when its controller looks.
+    pub(super) since: u64,
     born: u64,
 }
 
@@ -163,6 +167,8 @@ impl Platform {
             natures: BTreeMap::new(),
             trouble: Trouble::default(),
             effects: Vec::new(),
+            asked: BTreeMap::new(),
+            since: 0,
             born: 0,
         }
     }
@@ -183,11 +189,6 @@ impl Platform {
                 self.tell_to_stop(index, now, dice);
             }
         }
-        for instance in self.instances.iter_mut().filter(|instance| instance.slot == spec.slot) {
-            if instance.is_healthy() && instance.address.is_some() {
-                instance.answered_since = instance.answered_since.max(spec.asked_since);
-            }
-        }
         for (name, goal) in &spec.processes {
             let target = wanted.get(name).copied().unwrap_or(0);
             self.scale(spec, name, target, now, dice, &mut told);
@@ -202,6 +203,8 @@ impl Platform {
             }
         }
         self.instances.retain(|instance| !matches!(instance.state, State::Stopping { ends: 0, .. }));
+        self.asked.extend(spec.asked_since.map(|asked| (spec.slot, asked)));
+        self.answer();
         told
     }
 
@@ -249,15 +252,6 @@ impl Platform {
 
     pub(crate) fn keep(&mut self, keep: &BTreeSet<RevisionId>) {
         self.sealed.retain(|id, _| keep.contains(id));
-    }
-
-    pub(crate) fn observe(&self, now: u64) -> PlatformSeen {
-        PlatformSeen {
-            at: Timestamp::from_micros(now),
-            instances: self.instances.iter().map(seen).collect(),
-            headroom: (now < self.trouble.no_headroom_until)
-                .then(|| Problem::new("HEADROOM", "Too little memory for a second environment.", "Free some.")),
-        }
     }
 
     // === what happens by itself ===
@@ -314,6 +308,7 @@ impl Platform {
             }
         }
         self.instances.retain(|instance| !matches!(instance.state, State::Stopping { ends, .. } if ends <= now));
+        self.answer();
     }
 
     // === what is done to it ===
@@ -497,41 +492,5 @@ fn running(spec: &SlotSpec, name: &ProcessName, goal: ProcessGoal) -> u32 {
     match (goal.role, handover) {
         (Role::Active, _) | (Role::Standby, Some(Handover::Lease) | None) => goal.count,
         (Role::Standby, Some(Handover::StopFirst | Handover::StartFirst | Handover::Drain)) => 0,
-    }
-}
-
-fn seen(instance: &Instance) -> InstanceSeen {
-    let moment = Timestamp::from_micros;
-    let phase = match instance.state {
-        State::Starting { since, .. } => Phase::Starting { since: moment(since), last: None },
-        State::Healthy { since, .. } | State::Hung { healthy_since: since, .. } => {
-            Phase::Healthy { since: moment(since) }
-        }
-        State::Unhealthy { since, .. } => Phase::Unhealthy {
-            since: moment(since),
-            cause: Problem::new("HEALTH-FAILING", "It answers 503.", "Look at its log."),
-        },
-        State::Stopping { since, .. } => Phase::Stopping { since: moment(since) },
-        State::Crashed { retry_at } => Phase::Crashed {
-            cause: Problem::new("INSTANCE-ENDED", "It ended with status 1.", "Look at its log."),
-            retry_at: moment(retry_at),
-        },
-    };
-    let unanswered_since = match instance.state {
-        State::Hung { since, .. } | State::Unhealthy { since, .. } => Some(moment(since)),
-        State::Starting { .. } | State::Healthy { .. } | State::Stopping { .. } | State::Crashed { .. } => None,
-    };
-    let holds = instance.handover.is_some() && instance.works();
-    InstanceSeen {
-        id: instance.id.clone(),
-        slot: instance.slot,
-        revision: instance.revision,
-        process: instance.process.clone(),
-        role: if holds || instance.role == Role::Active { Role::Active } else { Role::Standby },
-        address: instance.address,
-        phase,
-        restarts: instance.restarts,
-        unanswered_since,
-        answered_since: instance.answered_since,
     }
 }

@@ -1,12 +1,16 @@
 //! What must hold of every record before it is written: it rests on what was seen, and on what is known.
 
+use std::collections::BTreeSet;
+
 use switchover_model::config::OnCrash;
 use switchover_model::record::{Attempt, AttemptResult, Event, Record};
 use switchover_model::release::{ReleaseKind, Stage};
 use switchover_model::seam::{Phase, PlatformSeen, Role, RoutesGoal};
-use switchover_model::{ReleaseId, RevisionId, Share, Slot};
+use switchover_model::{InstanceId, ReleaseId, RevisionId, Share, Slot};
+use switchover_rollout::limits;
 
 use super::book::{Book, Entry, whole_arm};
+use super::platform::{Instance, State};
 use super::state::{World, brief};
 use super::watch::Health;
 
@@ -39,12 +43,12 @@ impl World {
             }
             Event::Waiting { release, reason } => self.broken_by_waiting(*release, reason),
             Event::Undoing { release, cause, .. } => self.broken_by_undoing(*release, cause.as_ref()),
+            Event::Renewed { instances, .. } => self.broken_by_renewal(instances),
             Event::AttemptEnded { .. }
             | Event::Commanded { .. }
             | Event::Sealed { .. }
             | Event::Marked { .. }
             | Event::HandedOver { .. }
-            | Event::Renewed { .. }
             | Event::Stopped { .. }
             | Event::Drifted { .. }
             | Event::Noted { .. }
@@ -99,6 +103,13 @@ impl World {
             return Some(("a gate is opened by a person", String::new()));
         }
         None
+    }
+
+    /// Somebody is to be replaced who has been well for longer than what is seen may be old.
+    fn broken_by_renewal(&self, instances: &BTreeSet<InstanceId>) -> Option<(&'static str, String)> {
+        let is_well = |instance: &&Instance| matches!(instance.state, State::Healthy { since, .. } if since + limits::SEEN_MAX_AGE.as_micros() < self.now);
+        let mut named = self.platform.instances.iter().filter(|instance| instances.contains(&instance.id));
+        named.find(is_well).map(|well| ("who is well is not replaced", well.id.to_string()))
     }
 
     fn unpassed_hook(&self, entry: &Entry, stage: Stage) -> Option<usize> {

@@ -123,6 +123,7 @@ mod tests {
             opened_at: Timestamp::from_micros(1),
             stages: Vec::new(),
             waiting: None,
+            at_gate: false,
             paused: false,
             undoing: false,
             switched_at: None,

@@ -50,9 +50,7 @@ pub(crate) fn tree(release: &ReleaseView, has_schema: bool, now: Timestamp, pace
 /// What opens the gate that `release` waits at, and where its slot can be looked at meanwhile; nothing when it waits at
 /// none.
 pub(crate) fn gate(status: &StatusView, release: &ReleaseView) -> Vec<String> {
-    let at_gate = release.stages.last().is_some_and(|stage| stage.stage == Stage::Approve);
-    // What runs there after somebody said yes, or is held, waits for something else.
-    if !at_gate || release.outcome.is_some() || release.undoing || release.waiting.is_none() {
+    if !release.at_gate {
         return Vec::new();
     }
     let mut lines = vec!["`switchover promote` lets it through, `switchover abort` takes it back".to_owned()];

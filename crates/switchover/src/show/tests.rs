@@ -45,6 +45,7 @@ fn under_way() -> ReleaseView {
             stage(Stage::Verify, 2_438, None, StageState::Running, Some("hook ./smoke.sh")),
         ],
         waiting: Some("hook ./smoke.sh".into()),
+        at_gate: false,
         paused: false,
         undoing: false,
         switched_at: None,

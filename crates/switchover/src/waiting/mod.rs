@@ -130,7 +130,7 @@ impl Wait<'_> {
                     screen.show(&status, &release);
                     if let Some(verdict) = verdict(&release, self.until) {
                         screen.end(&release);
-                        return self.tell(&release, verdict);
+                        return self.tell(&release, &status.notes, verdict);
                     }
                 }
             }
@@ -143,7 +143,7 @@ impl Wait<'_> {
         self.daemon.try_get::<WaitAnswer>(&path).await.ok().map(|answer| answer.release)
     }
 
-    fn tell(&self, release: &ReleaseView, verdict: Verdict) -> Done {
+    fn tell(&self, release: &ReleaseView, notes: &[Problem], verdict: Verdict) -> Done {
         let Verdict { exit, word, problem } = verdict;
         if self.shared.json {
             say::json(&WaitedView {
@@ -151,6 +151,7 @@ impl Wait<'_> {
                 app: self.app,
                 result: word,
                 problem: problem.as_ref(),
+                notes,
                 release,
             });
             return Ok(exit);
@@ -209,5 +210,8 @@ struct WaitedView<'a> {
     result: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<&'a Problem>,
+    /// What a person should know of it.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    notes: &'a [Problem],
     release: &'a ReleaseView,
 }

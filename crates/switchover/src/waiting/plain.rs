@@ -193,6 +193,7 @@ mod tests {
             opened_at: at(0),
             stages: vec![stage(Stage::Build, 0, None, StageState::Running, None)],
             waiting: None,
+            at_gate: false,
             paused: false,
             undoing: false,
             switched_at: None,

@@ -79,6 +79,7 @@ mod tests {
             opened_at: Timestamp::from_micros(1),
             stages: Vec::new(),
             waiting: None,
+            at_gate: false,
             paused: false,
             undoing: false,
             switched_at: at(switched),
