@@ -47,8 +47,9 @@ fn a_release_that_was_promoted_while_it_is_held_waits_for_no_promotion() {
     file.release.approve = true;
     let mut bed = Bed::new(file);
     let release = bed.deploy("v1");
-    assert_eq!(shown(&bed).waiting.as_deref(), Some("a person to promote it"));
+    assert_eq!((shown(&bed).waiting.as_deref(), shown(&bed).at_gate), (Some("a person to promote it"), true));
     bed.command(Command::Pause { release }).unwrap();
     bed.command(Command::Promote { release, stage: Stage::Approve }).unwrap();
-    assert_eq!((shown(&bed).waiting, shown(&bed).paused), (None, true));
+    let shown = shown(&bed);
+    assert_eq!((shown.waiting, shown.at_gate, shown.paused), (None, false, true));
 }
