@@ -243,7 +243,7 @@ impl<'a> Desk<'a> {
         {
             return self.undo(last);
         }
-        match app.brought_by().and_then(|release| release.from).filter(|from| app.revisions.contains_key(from)) {
+        match app.before_live().filter(|from| app.revisions.contains_key(from)) {
             Some(from) => opening::return_to(self, from, true),
             None => Err(refusal::nothing_to_roll_back(app)),
         }

@@ -368,6 +368,12 @@ impl App {
         self.all_releases().rfind(brought)
     }
 
+    /// The revision that was live before the live one.
+    pub(crate) fn before_live(&self) -> Option<RevisionId> {
+        let took_over_from = || self.revisions.get(&self.heading()?.revision)?.took_over_from;
+        self.brought_by().and_then(|release| release.from).or_else(took_over_from)
+    }
+
     /// How long requests on the slot that lost the traffic may go on.
     pub(crate) fn drain_limit(&self) -> Span {
         self.config.as_ref().map_or(limits::DRAIN, |config| config.route.drain)

@@ -65,7 +65,7 @@ fn crashes(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revision: RevisionId)
 fn recovery_is_over(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revision: RevisionId) -> bool {
     let over = turn.waited_out(id, wait::RECOVERY, limits::DIP);
     let dips = turn.release(id).map_or(0, |release| release.dips);
-    if old_can_serve(turn, slot) {
+    if old_can_serve(turn, slot) && !shift::comes_back(turn, slot, revision) {
         if over || dips > limits::DIPS {
             let (why, lines) = turn.sight.ailments(&turn.app, slot, revision);
             let cause = format!("{revision} in {slot} is not wholly healthy under full traffic: {why}");

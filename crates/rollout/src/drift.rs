@@ -39,7 +39,8 @@ pub(crate) fn replace_ill(turn: &mut Turn<'_>) {
         let Some(revision) = turn.occupant(slot).filter(|revision| is_in_service(turn, slot, *revision)) else {
             continue;
         };
-        let (ill, next) = turn.sight.ill_for_long(&turn.app, slot, revision);
+        let corrected = policy(turn) == Drift::Correct;
+        let (ill, next) = turn.sight.ill_for_long(&turn.app, slot, revision, corrected);
         if let Some(next) = next {
             turn.wake_at(next);
         }
@@ -48,7 +49,6 @@ pub(crate) fn replace_ill(turn: &mut Turn<'_>) {
         }
         let ids: Vec<&str> = ill.iter().map(InstanceId::as_str).collect();
         let what = format!("{revision} in {slot}: ill for long: {}.", ids.join(", "));
-        let corrected = policy(turn) == Drift::Correct;
         if !corrected || slots::replace(turn, None, slot, &ill, ill.len()) > 0 {
             report(turn, what, corrected);
         }
@@ -65,10 +65,11 @@ fn is_in_service(turn: &Turn<'_>, slot: Slot, revision: RevisionId) -> bool {
     (is_live || is_kept()) && !turn.app.releases.iter().any(judges) && schema::forbids(turn, revision).is_none()
 }
 
-/// Somebody of the slot was replaced for this a short while ago; the more were, the longer it is until the next time.
+/// Somebody of the slot was replaced a short while ago; the more were, the longer it is until the next time.
 fn was_replaced_lately(turn: &mut Turn<'_>, slot: Slot) -> bool {
-    let Some(last) = turn.app.slot(slot).renewal.filter(|renewal| renewal.release.is_none()) else { return false };
-    let wait = limits::RENEWAL.as_micros().saturating_mul(u64::from(last.count));
+    let Some(last) = turn.app.slot(slot).renewal else { return false };
+    let times = if last.release.is_none() { last.count } else { 1 };
+    let wait = limits::RENEWAL.as_micros().saturating_mul(u64::from(times));
     !turn.over(last.at, Span::from_micros(wait).min(limits::LONGEST_RENEWAL))
 }
 

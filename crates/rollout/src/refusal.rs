@@ -45,7 +45,7 @@ pub(crate) fn nothing_to_roll_back(app: &App) -> Problem {
     let live = app.heading();
     let others = others_on_disk(app);
     let cause = match live {
-        Some(live) => match app.brought_by().and_then(|release| release.from) {
+        Some(live) => match app.before_live() {
             Some(from) => format!("{from}, which was live before {}, is no longer on disk.", live.revision),
             None => format!("{} is live, and no revision before it is known.", live.revision),
         },

@@ -2,9 +2,11 @@
 
 use switchover_model::record::Event;
 use switchover_model::release::Stage;
+use switchover_model::seam::{InstanceSeen, Phase};
 use switchover_model::{Problem, ReleaseId, RevisionId, Slot};
 
 use crate::sight::Fitness;
+use crate::slots::longer;
 use crate::turn::{Turn, planted};
 use crate::{ailment, attempts, limits, provision, routes, schema, wait, workers};
 
@@ -87,7 +89,10 @@ fn await_switch(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revision: Revisi
 pub(crate) fn breaks_down(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revision: RevisionId) -> bool {
     let down = turn.fitness(slot, revision) == Fitness::Down;
     let old = turn.old_place(slot).map(|(slot, revision)| turn.fitness(slot, revision));
-    if planted!(turn, BakeLooksAway) || !(down && old.is_some_and(Fitness::can_serve)) {
+    if planted!(turn, BakeLooksAway)
+        || !(down && old.is_some_and(Fitness::can_serve))
+        || comes_back(turn, slot, revision)
+    {
         return false;
     }
     let (why, lines) = turn.sight.ailments(&turn.app, slot, revision);
@@ -95,4 +100,16 @@ pub(crate) fn breaks_down(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revisi
     let next = ailment::next_step(&lines);
     turn.undo(id, Problem::new("HEALTH-LOST", cause, next).with_detail(lines));
     true
+}
+
+/// Everything was gone when this platform began to look, as after a reboot, and the slot is being started again: that is no
+/// fault of its revision for as long as its start may take.
+pub(crate) fn comes_back(turn: &mut Turn<'_>, slot: Slot, revision: RevisionId) -> bool {
+    let Some(since) = turn.sight.platform.map(|platform| platform.since) else { return false };
+    let starts = |seen: &InstanceSeen| {
+        matches!(seen.phase, Phase::Starting { .. } | Phase::Healthy { .. }) && seen.restarts == 0
+    };
+    let all_start = turn.sight.in_slot(slot).all(starts);
+    let boot = turn.app.revisions.get(&revision).and_then(|state| state.boot).unwrap_or_default();
+    all_start && !turn.over(since, longer(boot, limits::PROVISION_ALLOWANCE))
 }

@@ -125,12 +125,13 @@ impl<'a> Sight<'a> {
     }
 
     /// Routed instances of `revision` in `slot` that have been ill for as long as one may take to boot, and when the next
-    /// one will have been. Where nobody of a process type is healthy, the cause may lie elsewhere: then it is one of them.
+    /// one will have been. `to_replace`: where nobody of a process type is healthy, the cause may lie elsewhere, and it is one.
     pub(crate) fn ill_for_long(
         &self,
         app: &App,
         slot: Slot,
         revision: RevisionId,
+        to_replace: bool,
     ) -> (BTreeSet<InstanceId>, Option<Timestamp>) {
         let mut ill = BTreeSet::new();
         let mut next: Option<Timestamp> = None;
@@ -143,7 +144,7 @@ impl<'a> Sight<'a> {
             });
             let (long, short): (Vec<_>, Vec<_>) = since.partition(|(long, _)| self.now >= *long);
             next = next.into_iter().chain(short.into_iter().map(|(long, _)| long)).min();
-            let most = if of_it().any(is_healthy) { long.len() } else { 1 };
+            let most = if to_replace && !of_it().any(is_healthy) { 1 } else { long.len() };
             ill.extend(long.into_iter().take(most).map(|(_, id)| id.clone()));
         }
         (ill, next)

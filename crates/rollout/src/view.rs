@@ -72,14 +72,18 @@ pub fn way_back(app: &App, seen: &Seen, now: Timestamp) -> WayBack {
             return warm_way_back(app, sight, release, old, to);
         }
     }
-    let before = app.revisions.get(&live.revision).and_then(|state| state.took_over_from);
-    match app.brought_by().and_then(|release| release.from).or(before) {
+    match app.before_live() {
         Some(to) if app.contracted_without(to).is_some() => {
             let name = app.contracted_without(to).unwrap_or_default();
             WayBack::None { why: format!("{to} does not know migration {name}, which is contracted") }
         }
         Some(to) if app.revisions.contains_key(&to) => {
-            let why = "the old slot was stopped".to_owned();
+            let idle = live.slot.other();
+            let why = if app.slot(idle).revision == Some(to) {
+                format!("by a release that finds it running in {idle}")
+            } else {
+                "the old slot was stopped".to_owned()
+            };
             WayBack::Start { to, estimate: boot(app, to), why }
         }
         Some(to) => WayBack::None { why: format!("{to} is no longer on disk") },
@@ -211,7 +215,7 @@ fn problems(app: &App, sight: Sight<'_>, now: Timestamp) -> Vec<Problem> {
     }
     for drift in drifts(app, now).filter(|drift| !drift.corrected) {
         let next = "Put it right by hand, or set drift = \"correct\" in the file.";
-        problems.push(Problem::new("DRIFT", drift.what.clone(), next));
+        problems.push(Problem::new("DRIFT-SEEN", drift.what.clone(), next));
     }
     problems
 }
@@ -219,7 +223,7 @@ fn problems(app: &App, sight: Sight<'_>, now: Timestamp) -> Vec<Problem> {
 /// What was put right a short while ago.
 fn put_right(app: &App, now: Timestamp) -> Vec<Problem> {
     let corrected = drifts(app, now).filter(|drift| drift.corrected);
-    corrected.map(|drift| Problem::new("DRIFT", drift.what.clone(), "It was put right.")).collect()
+    corrected.map(|drift| Problem::new("DRIFT-SEEN", drift.what.clone(), "It was put right.")).collect()
 }
 
 /// What was recorded since it would have been recorded again.

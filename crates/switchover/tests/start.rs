@@ -2,7 +2,7 @@
 
 mod house;
 
-use house::{House, Said};
+use house::{BINARY, House, Said};
 
 #[track_caller]
 fn refused(said: Said, exit: i32, code: &str, holds: &str) {
@@ -45,4 +45,29 @@ fn a_daemon_that_cannot_go_on_takes_the_router_with_it_that_it_started() {
     let router = house.processes("router");
     refused(house.cli(&["serve", "--http", "127.0.0.1:0"]), 1, "STATE-NOT-WRITABLE", "control.sock");
     assert_eq!((house.processes("router"), router.len()), (router, 1));
+}
+
+#[test]
+fn a_machine_that_starts_again_in_a_bake_keeps_the_new_revision_that_boots_slowly() {
+    let mut house = House::start();
+    let file = |before: &str| {
+        format!(
+            "name = \"shop\"\n[process.web]\ncommand = \"{before}exec {BINARY} sample-app\"\n\
+             health = {{ path = \"/up\", deadline = \"20s\" }}\n[release]\nbake = \"1h\"\n"
+        )
+    };
+    house.write("VERSION", "v1");
+    house.write("switchover.toml", &file(""));
+    house.cli(&["deploy", "--wait"]).ended(0);
+    house.write("VERSION", "v2");
+    house.write("switchover.toml", &file("sleep 3; "));
+    house.cli(&["deploy", "--wait"]).ended(0);
+    house.stop_daemon();
+    house::end_all_of(&house.state());
+    house.serve();
+    house.wait_for("the new revision answers again", |house| {
+        house.get("/version").is_ok_and(|(status, body)| status == 200 && body.contains("v2"))
+    });
+    let releases = house.releases();
+    assert!(releases.last().unwrap()["outcome"].is_null(), "it bakes on: {releases:#?}");
 }

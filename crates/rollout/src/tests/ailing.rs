@@ -234,3 +234,21 @@ fn a_deploy_that_only_scales_what_is_live_is_no_release_of_it() {
     bed.deploy("v2");
     assert!(bed.story().contains("ALREADY-LIVE"), "one more boots, and nobody is ill");
 }
+
+#[test]
+fn after_a_way_back_that_failed_a_rollback_goes_there_as_soon_as_it_can() {
+    let mut bed = Bed::with_v2_baking(file());
+    bed.boots_forever = true;
+    bed.make(Slot::Blue, &sick());
+    bed.command(BACK).unwrap();
+    bed.pass(Span::from_secs(120));
+    assert!(bed.story().contains("failed, NO-HEALTHY-WAY-BACK"));
+    let now = bed.now;
+    bed.make(Slot::Blue, &Phase::Healthy { since: now });
+    bed.run();
+    let WayBack::Start { to, why, .. } = way_back(&bed.app, &bed.seen, bed.now) else { panic!("there is one") };
+    assert_eq!((to, why.as_str()), (RevisionId(1), "by a release that finds it running in blue"));
+    bed.command(BACK).unwrap();
+    bed.run();
+    assert_eq!(bed.served(), Some((Slot::Blue, RevisionId(1))));
+}

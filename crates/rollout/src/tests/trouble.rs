@@ -149,6 +149,25 @@ fn one_instance_of_two_may_be_down_for_a_moment_only() {
 }
 
 #[test]
+fn a_slot_that_starts_again_after_a_reboot_is_given_the_time_for_it() {
+    for starts in [true, false] {
+        let mut bed = Bed::with_v2_baking(file());
+        bed.pass(Span::from_secs(5));
+        let now = bed.now;
+        bed.seen.platform.as_mut().unwrap().since = now;
+        bed.make(Slot::Green, &Phase::Starting { since: now, last: None });
+        bed.pass(Span::from_secs(8));
+        assert_eq!(bed.stage(), Some(Stage::Bake), "the old slot was started sooner");
+        if starts {
+            bed.make(Slot::Green, &Phase::Healthy { since: now });
+        }
+        bed.pass(Span::from_secs(5));
+        let outcome = bed.outcome(ReleaseId(2)).map(|outcome| code_of(Some(outcome)));
+        assert_eq!(outcome.as_deref(), (!starts).then_some("HEALTH-LOST"));
+    }
+}
+
+#[test]
 fn a_breach_without_a_way_back_keeps_serving_and_asks_for_a_person() {
     let mut bed = Bed::new(file());
     bed.deploy("v1");

@@ -13,6 +13,9 @@ use super::platform::State;
 use super::router::Fate;
 use super::state::{World, brief};
 
+/// How long a slot that is started again after a reboot may take, in microseconds: the slowest boot, and what is allowed beyond it.
+const STARTS_AGAIN: u64 = 20_000_000;
+
 /// What the checks remember between moments.
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
@@ -287,6 +290,15 @@ impl World {
         }
     }
 
+    /// Nobody was there when the controller began to look, and they are being started.
+    fn comes_back(&self, platform: Option<&PlatformSeen>, slot: Slot) -> bool {
+        let is_young = platform.is_some_and(|platform| self.now < platform.since.as_micros() + STARTS_AGAIN);
+        let mut here = platform.iter().flat_map(|platform| &platform.instances).filter(|seen| seen.slot == slot);
+        is_young
+            && here
+                .all(|seen| matches!(seen.phase, Phase::Starting { .. } | Phase::Healthy { .. }) && seen.restarts == 0)
+    }
+
     /// A slot that can answer nothing is left at once while the old one can serve.
     fn watch_breach(&mut self, seen: &Seen, decision: &Decision) {
         let exposed: Vec<(ReleaseId, Slot, RevisionId, RevisionId)> = self
@@ -298,7 +310,8 @@ impl World {
             .filter_map(|entry| Some((entry.release, entry.slot?, entry.revision, entry.from?)))
             .collect();
         for (release, slot, revision, from) in exposed {
-            let down = self.book.health(seen.platform.as_ref(), slot, revision) == Health::None;
+            let down = self.book.health(seen.platform.as_ref(), slot, revision) == Health::None
+                && !self.comes_back(seen.platform.as_ref(), slot);
             let old = self.book.health(seen.platform.as_ref(), slot.other(), from);
             let can_go = matches!(old, Health::Whole | Health::Some) && !self.book.emptying.contains(&slot.other());
             let leaves = decision.drafts.iter().any(|draft| match &draft.event {

@@ -129,7 +129,8 @@ fn cut(lines: &[String], term: &console::Term) -> Vec<String> {
     if fitted.len() > room {
         let left = fitted.len() - (room - 1);
         fitted.drain(..left);
-        fitted.insert(0, format!("… {left} more lines: `switchover status` shows them"));
+        let told = format!("… {left} more lines: `switchover status` shows them");
+        fitted.insert(0, console::truncate_str(&told, columns.into(), "").into_owned());
     }
     fitted
 }

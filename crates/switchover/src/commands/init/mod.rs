@@ -86,7 +86,8 @@ impl Init {
             };
             say::line(format_args!("wrote {}, from {found}", file.display()));
             remarks.iter().for_each(say::sentence);
-            say::line("look it over; then: switchover validate, switchover serve, switchover deploy --wait");
+            let first = if signs.found.is_empty() { "write how it is run into `command`" } else { "look it over" };
+            say::line(format_args!("{first}; then: switchover validate, switchover serve, switchover deploy --wait"));
         }
         Ok(Exit::Succeeded)
     }
