@@ -14,6 +14,7 @@
 
 mod adrift;
 mod archive;
+mod beat;
 mod builder;
 mod clock;
 mod copy;

@@ -12,6 +12,7 @@ use switchover_model::{AppName, InstanceId, Problem, RevisionId, Slot, Timestamp
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::beat::Beat;
 use crate::clock;
 use crate::durable;
 use crate::headroom;
@@ -48,8 +49,7 @@ pub(crate) struct Shared {
     pub(crate) watched: Mutex<BTreeMap<InstanceId, Arc<Watched>>>,
     /// The moments after which the instances of a slot are to be asked for their health.
     pub(crate) asked: Mutex<BTreeMap<(AppName, Slot), Timestamp>>,
-    /// Since when it looks.
-    since: Timestamp,
+    pub(crate) beat: Mutex<Beat>,
     /// One change at a time of an app's instances.
     changes: Mutex<BTreeMap<AppName, Arc<Mutex<()>>>>,
     /// One copy at a time into an app's revisions.
@@ -77,7 +77,7 @@ impl ProcessPlatform {
             searched: Mutex::default(),
             watched: Mutex::default(),
             asked: Mutex::default(),
-            since: clock::now(),
+            beat: Mutex::new(Beat::begin()),
             changes: Mutex::default(),
             copies: Mutex::default(),
             building: Mutex::default(),
@@ -285,6 +285,7 @@ pub(crate) fn unreachable(error: &io::Error) -> SeamError {
 #[async_trait]
 impl Platform for ProcessPlatform {
     async fn observe(&self, app: &AppName) -> Result<PlatformSeen, SeamError> {
+        let since = self.shared.looks_since();
         let all = self.attend(app).map_err(|error| unreachable(&error))?;
         let mut leases: BTreeMap<PathBuf, Holders> = BTreeMap::new();
         let mut instances = Vec::new();
@@ -322,7 +323,7 @@ impl Platform for ProcessPlatform {
             });
         }
         let headroom = headroom::measure(self.shared.layout.state());
-        Ok(PlatformSeen { at: clock::now(), since: self.shared.since, instances, headroom })
+        Ok(PlatformSeen { at: clock::now(), since, instances, headroom })
     }
 
     async fn ensure(&self, spec: &SlotSpec) -> Result<(), SeamError> {

@@ -229,7 +229,8 @@ impl Watcher {
                     if self.lost_since.is_none() {
                         self.watched.note_ill();
                     }
-                    let lost = *self.lost_since.get_or_insert(now);
+                    let lost = self.lost_since.unwrap_or(now).max(self.shared.looks_since());
+                    self.lost_since = Some(lost);
                     self.show(Phase::Unhealthy { since: lost, cause: self.lost(&unhealthy) });
                 }
                 health.interval.to_std()

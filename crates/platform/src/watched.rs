@@ -187,6 +187,16 @@ impl Watched {
         }
     }
 
+    /// Nobody could ask it until now: it is neither silent nor ill for the time before.
+    pub(crate) fn seen_anew(&self, now: Timestamp) {
+        self.change(|view| {
+            view.unanswered_since = None;
+            if let Phase::Unhealthy { since, .. } = &mut view.phase {
+                *since = now;
+            }
+        });
+    }
+
     /// Since when it has not answered well, where that is longer than answers take.
     pub(crate) fn silent_since(&self) -> Option<Timestamp> {
         self.view().unanswered_since.filter(|since| clock::now().since(*since) > SLOW_ANSWER)

@@ -4,7 +4,7 @@ mod house;
 
 use std::time::{Duration, Instant};
 
-use house::House;
+use house::{BINARY, House, signal};
 
 /// The addresses that requests may go to.
 fn endpoints(house: &House) -> usize {
@@ -57,4 +57,26 @@ fn a_secrets_file_that_is_a_pipe_holds_up_nobody() {
     let said = house.cli(&["deploy", "--wait", "--timeout", "20s"]).ended(4);
     assert!(said.err.contains("SECRETS-UNREADABLE"), "{said:?}");
     assert!(asked.elapsed() < Duration::from_secs(20), "{said:?}");
+}
+
+#[test]
+fn a_daemon_that_was_held_takes_nobody_for_ill_whom_it_could_not_ask() {
+    let house = House::start();
+    let file = format!(
+        "name = \"shop\"\n[process.web]\ncommand = \"{BINARY} sample-app\"\n\
+         health = {{ path = \"/up\", interval = \"200ms\", timeout = \"300ms\", deadline = \"3s\" }}\n[release]\nbake = \"0s\"\n"
+    );
+    house.write("switchover.toml", &file);
+    house.cli(&["deploy", "--wait=settled"]).ended(0);
+    let app = house.processes_of_the_app();
+    signal(app[0], libc::SIGSTOP);
+    house.wait_for("it is ill", |house| house.status()["problems"].to_string().contains("HEALTH-LOST"));
+    // As long as the machine sleeps, it is not ill for longer.
+    signal(house.daemon(), libc::SIGSTOP);
+    signal(app[0], libc::SIGCONT);
+    std::thread::sleep(Duration::from_secs(5));
+    signal(house.daemon(), libc::SIGCONT);
+    house.wait_for("it is well", |house| house.status()["problems"] == serde_json::json!([]));
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!(house.processes_of_the_app(), app, "{:#}", house.status());
 }
