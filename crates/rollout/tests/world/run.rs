@@ -17,8 +17,8 @@ const SETTLES_WITHIN: u64 = 1_500 * SECOND;
 /// Then the world stays as it is for this long.
 const STAYS: u64 = 20 * SECOND;
 
-/// How long somebody in the live slot who hangs may stay: its deadline, and what lies between two times of replacing.
-const REPLACED_WITHIN: u64 = 400 * SECOND;
+/// How long somebody in the live slot who hangs may stay: its deadline, and what lies at most between two times of replacing.
+const REPLACED_WITHIN: u64 = 4_000 * SECOND;
 /// A run that turns more often than this goes round in circles.
 const TURNS: u64 = 20_000;
 

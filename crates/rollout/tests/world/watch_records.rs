@@ -146,14 +146,14 @@ impl World {
         None
     }
 
-    /// Exactly what is live, and well.
+    /// Exactly what is live, and well, as far as anybody answers.
     fn is_live_twin(&self, entry: &Entry) -> bool {
         let Some((slot, live)) = self.book.heading().filter(|_| entry.kind == ReleaseKind::Deploy) else {
             return false;
         };
         let twins = self.book.sealed.get(&live).zip(self.book.sealed.get(&entry.revision));
         twins.is_some_and(|(live, new)| live.is_same_content(new))
-            && self.book.health(self.watch.seen.platform.as_ref(), slot, live) == Health::Whole
+            && self.book.sure_health(self.watch.seen.platform.as_ref(), slot, live, self.now) == Health::Whole
     }
 
     fn broken_by_attempt(&self, release: ReleaseId, what: &Attempt) -> Option<(&'static str, String)> {
