@@ -132,8 +132,11 @@ impl World {
         let Some(platform) = &self.watch.seen.platform else {
             return Some(("an unseen slot is not taken", String::new()));
         };
+        // Where the revision runs already, who is told to leave is in nobody's way.
+        let runs_it = platform.instances.iter().any(|seen| seen.slot == slot && seen.revision == entry.revision);
         let is_left = |instance: &&switchover_model::seam::InstanceSeen| {
-            instance.slot == slot && instance.revision != entry.revision
+            let leaves = runs_it && matches!(instance.phase, Phase::Stopping { .. });
+            instance.slot == slot && instance.revision != entry.revision && !leaves
         };
         if let Some(left) = platform.instances.iter().find(is_left) {
             return Some(("a slot is empty before it is taken", left.id.to_string()));
