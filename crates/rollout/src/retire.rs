@@ -13,7 +13,8 @@ use crate::{limits, routes, schema, slots, wait};
 
 pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId) {
     let Some(release) = turn.release(id) else { return };
-    if release.stage() == Some(Stage::Contract) {
+    let succeeded = matches!(release.outcome, Some(Outcome::Succeeded { .. }));
+    if release.stage() == Some(Stage::Contract) && succeeded {
         return contracted(turn, id);
     }
     let has_traffic = turn.app.heading().is_some_and(|live| release.slot == Some(live.slot));
