@@ -5,7 +5,7 @@ use expect_test::expect;
 use switchover_model::release::{Command, Outcome};
 use switchover_model::schema::{Found, MigrationPhase};
 use switchover_model::seam::Phase;
-use switchover_model::{ReleaseId, RevisionId, Span};
+use switchover_model::{ReleaseId, RevisionId, Slot, Span};
 
 use super::bed::Bed;
 use super::schema::{find, quiet_since, with_invariant};
@@ -187,4 +187,24 @@ fn a_return_is_not_led_to_what_the_schema_was_seen_not_to_serve() {
     assert_eq!(bed.served().unwrap().1, RevisionId(2));
     bed.pass(Span::from_secs(600));
     assert!(bed.story().contains("3: undoing, SCHEMA-NOT-SERVED"));
+}
+
+#[test]
+fn a_release_that_is_undone_from_its_contract_leaves_its_slot_empty() {
+    let mut bed = Bed::new(file_with_database());
+    bed.deploy_with("v1", &[]);
+    bed.pass(Span::from_secs(3_600));
+    let release = bed.deploy_with("v2", &["a"]);
+    quiet_since(&mut bed, None);
+    bed.pass(Span::from_secs(3_600));
+    assert_eq!(bed.app.slot(Slot::Blue).revision, None, "the contract waits, and nothing old is left");
+    // Somebody has it started again, and somebody else takes the release back meanwhile.
+    bed.boots_forever = true;
+    bed.command(Command::Rollback { to: Some(RevisionId(1)), release: None, detach: false }).unwrap();
+    bed.command(Command::Abort { release }).unwrap();
+    let now = bed.now;
+    bed.make(Slot::Blue, &Phase::Healthy { since: now });
+    bed.pass(Span::from_secs(600));
+    assert_eq!(bed.served(), Some((Slot::Blue, RevisionId(1))));
+    assert_eq!(bed.app.slot(Slot::Green).revision, None, "{}", bed.story());
 }
