@@ -22,6 +22,10 @@ pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId) {
         return;
     }
     let old = if planted!(turn, RollbackToWrongSlot) { Some((slot, revision)) } else { way_back(turn, id, slot) };
+    let has_origin = turn.release(id).is_some_and(|release| release.from.is_some());
+    if old.is_none() && has_origin && turn.app.heading().is_some_and(|arm| arm.slot == slot) {
+        return fail_without_way_back(turn, id, (slot, revision));
+    }
     if !traffic_is_back(turn, id, (slot, revision), old) {
         return;
     }
@@ -166,6 +170,14 @@ fn fail_without_old_slot(
         turn.record(Event::HandedOver { release: id, to: new.0 });
     }
     fail(turn, id, Problem::new("NO-HEALTHY-WAY-BACK", cause, next).with_detail(lines));
+}
+
+/// What it came from is in its slot no more: the traffic stays where it is.
+fn fail_without_way_back(turn: &mut Turn<'_>, id: ReleaseId, new: (Slot, RevisionId)) {
+    let cause =
+        format!("the slot that the traffic came from was given up meanwhile. It was left on {} in {}.", new.1, new.0);
+    let next = "Deploy a good revision, or `switchover rollback --to` an older one.";
+    fail(turn, id, Problem::new("NO-HEALTHY-WAY-BACK", cause, next));
 }
 
 /// Ends the undoing without its goal: the story says why the release was undone and what came of it.
