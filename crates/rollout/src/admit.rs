@@ -239,7 +239,7 @@ impl<'a> Desk<'a> {
             return Err(refusal::gone_back_already(last, live.revision, app));
         }
         if let Some(last) = app.releases.iter().rev().find(|release| is_undoable(release) && is_live(app, release))
-            && has_old_slot(app, last)
+            && app.origin_of(last).is_some()
         {
             return self.undo(last);
         }
@@ -277,7 +277,7 @@ impl<'a> Desk<'a> {
             return Ok(release.id);
         }
         let moved_on = release.switched_at.is_some();
-        if moved_on && !(is_live(self.app, release) && has_old_slot(self.app, release)) {
+        if moved_on && !(is_live(self.app, release) && self.app.origin_of(release).is_some()) {
             return Err(refusal::nothing_to_roll_back(self.app));
         }
         self.write(Event::Undoing { release: release.id, cause: None, detach: self.detach });
@@ -309,10 +309,4 @@ fn is_undoable(release: &Release) -> bool {
 
 pub(crate) fn is_live(app: &App, release: &Release) -> bool {
     app.heading().is_some_and(|live| Some(live.slot) == release.slot && live.revision == release.revision)
-}
-
-/// The slot it moved from still runs what it ran.
-pub(crate) fn has_old_slot(app: &App, release: &Release) -> bool {
-    let old = release.slot.and_then(|slot| app.slot(slot.other()).revision);
-    old.is_some() && old == release.from
 }

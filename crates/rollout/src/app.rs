@@ -344,12 +344,23 @@ impl App {
         seen.answered_since >= self.slot(seen.slot).asked_since
     }
 
+    /// The slot that `release` moved from, where it still runs what it ran then. Whatever else may run there is no way back.
+    pub(crate) fn origin_of(&self, release: &Release) -> Option<(Slot, RevisionId)> {
+        let origin = release.slot.map(Slot::other).zip(release.from);
+        origin.filter(|(slot, from)| self.slot(*slot).revision == Some(*from))
+    }
+
+    /// Whether a release that is undone goes back to the slot.
+    pub(crate) fn is_gone_back_to(&self, slot: Slot) -> bool {
+        let mut undone = self.releases.iter().filter(|release| release.is_undoing() && release.has_shifted());
+        undone.any(|release| self.origin_of(release).is_some_and(|(origin, _)| origin == slot))
+    }
+
     /// The slot that `release`, which is undone, goes back to is asked for its health anew.
     pub(crate) fn ask_old_slot(&mut self, release: ReleaseId, at: Timestamp) {
-        let Some(release) = self.release(release).filter(|release| release.has_shifted()) else { return };
-        let Some((slot, from)) = release.slot.map(Slot::other).zip(release.from) else { return };
-        if let Some(state) = self.slots.get_mut(&slot).filter(|state| state.revision == Some(from)) {
-            state.asked_since = Some(at);
+        let shifted = self.release(release).filter(|release| release.has_shifted());
+        if let Some((slot, _)) = shifted.and_then(|release| self.origin_of(release)) {
+            self.slots.entry(slot).or_default().asked_since = Some(at);
         }
     }
 

@@ -44,9 +44,8 @@ fn live_twin(turn: &Turn<'_>, id: ReleaseId) -> Option<Problem> {
     let before = turn.app.revisions.get(&live.revision)?;
     let made = turn.app.revisions.get(&turn.release(id)?.revision)?;
     let (old, new) = (&before.revision, &made.revision);
-    let (ill, silent) =
-        (turn.sight.ill(&turn.app, live.slot, live.revision), turn.sight.silent(&turn.app, live.slot, live.revision));
-    let is_well = ill.is_empty() && silent.is_empty();
+    let is_well = turn.sight.ill(&turn.app, live.slot, live.revision).is_empty()
+        && turn.sight.silent(&turn.app, live.slot, live.revision).is_empty();
     if !new.is_same_content(old) || !made.has_paths_of(before) || !is_well {
         return None;
     }

@@ -5,7 +5,7 @@ use switchover_model::release::{Outcome, ReleaseKind, Stage};
 use switchover_model::revision::Source;
 use switchover_model::{Problem, ReleaseId, RevisionId, Slot};
 
-use crate::admit::{Desk, has_old_slot, is_live};
+use crate::admit::{Desk, is_live};
 use crate::release::Release;
 use crate::turn::planted;
 use crate::{framework, refusal};
@@ -21,10 +21,9 @@ pub(crate) fn return_to(desk: &mut Desk<'_>, to: RevisionId, plain: bool) -> Res
     let app = desk.app;
     let heading = app.heading().map(|live| live.revision);
     let last = app.releases.iter().rev().find(|release| release.has_shifted() && is_live(app, release));
-    if let Some(last) = last.filter(|last| last.undoing.is_none() && has_old_slot(app, last)) {
-        let old = last.slot.and_then(|slot| app.slot(slot.other()).revision);
+    if let Some(last) = last.filter(|last| last.undoing.is_none()) {
         let free = app.moving().is_none_or(|moving| moving.id <= last.id);
-        if old == Some(to) && free {
+        if app.origin_of(last).is_some_and(|(_, from)| from == to) && free {
             return desk.undo(last);
         }
     }

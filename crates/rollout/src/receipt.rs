@@ -63,7 +63,8 @@ pub fn receipt(
 }
 
 /// A reading without the revisions that are forgotten, so can answer nothing any more, and have not since any reading that
-/// it is compared with: they tell nothing in a receipt. So what is recorded is as large as what is kept, however many revisions there were.
+/// it is compared with: they tell nothing in a receipt. So what is recorded is as large as what is kept, however many
+/// revisions there were.
 pub(crate) fn trimmed<'a>(ledger: &Ledger, app: &App, archive: impl Iterator<Item = &'a Release>) -> Ledger {
     let open = app.releases.iter().flat_map(|release| [&release.opened_ledger, &release.switched_ledger]);
     let last = archive.max_by_key(|release| release.id).map(|release| &release.settled_ledger);

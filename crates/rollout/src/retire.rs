@@ -119,7 +119,8 @@ fn cleared(turn: &mut Turn<'_>, id: ReleaseId) -> Left {
     let Some((slot, _)) = turn.place(id) else { return Left::Nothing };
     let has_traffic = turn.app.heading().is_some_and(|live| live.slot == slot);
     if turn.app.slot(slot).release == Some(id) && !has_traffic {
-        if slots::is_draining(turn, slot) {
+        // An older release that is undone may need what this one has started: bounded by the bounds of its waits.
+        if slots::is_draining(turn, slot) || turn.app.is_gone_back_to(slot) {
             return Left::Work;
         }
         turn.record(Event::Stopped { slot });

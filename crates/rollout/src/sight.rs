@@ -74,11 +74,6 @@ impl<'a> Sight<'a> {
         self.fitness_of(app, slot, revision, is_sure)
     }
 
-    /// The same whether or not they have answered, for the world's planted mistake.
-    pub(crate) fn loud_fitness(&self, app: &App, slot: Slot, revision: RevisionId) -> Fitness {
-        self.fitness_of(app, slot, revision, |seen| is_healthy(seen) && self.silence(app, seen).is_none())
-    }
-
     fn fitness_of(
         &self,
         app: &App,

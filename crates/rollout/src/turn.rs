@@ -102,8 +102,8 @@ impl<'a> Turn<'a> {
         if planted!(self, DoubtIsTrust) {
             return self.fitness(slot, revision);
         }
-        if planted!(self, LastAnswerIsEnough) {
-            return self.believed(self.sight.loud_fitness(&self.app, slot, revision));
+        if planted!(self, LastAnswerIsEnough) && self.sight.silent(&self.app, slot, revision).is_empty() {
+            return self.fitness(slot, revision);
         }
         self.believed(self.sight.sure_fitness(&self.app, slot, revision))
     }

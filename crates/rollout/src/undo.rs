@@ -21,10 +21,16 @@ pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId) {
     if !schema::is_detached(turn, id) {
         return;
     }
-    let old = if planted!(turn, RollbackToWrongSlot) { Some((slot, revision)) } else { way_back(turn, id, slot) };
-    let has_origin = turn.release(id).is_some_and(|release| release.from.is_some());
-    if old.is_none() && has_origin && turn.app.heading().is_some_and(|arm| arm.slot == slot) {
-        return fail_without_way_back(turn, id, (slot, revision));
+    let Some(release) = turn.release(id) else { return };
+    let (from, origin) = (release.from, turn.app.origin_of(release));
+    let old = if planted!(turn, RollbackToWrongSlot) { Some((slot, revision)) } else { origin };
+    if let (Some(from), None, Some(live)) = (from, old, turn.app.heading()) {
+        // Only a first release is undone by leading the traffic nowhere.
+        let cause = format!(
+            "{from} is no longer in the slot that the traffic came from. It was left on {} in {}.",
+            live.revision, live.slot
+        );
+        return stay(turn, id, slot, cause, Vec::new());
     }
     if !traffic_is_back(turn, id, (slot, revision), old) {
         return;
@@ -36,12 +42,6 @@ pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId) {
         return;
     }
     turn.conclude(id, Outcome::RolledBack { cause });
-}
-
-/// The slot and revision it came from. Whatever else may run in the other slot is no way back.
-fn way_back(turn: &Turn<'_>, id: ReleaseId, slot: Slot) -> Option<(Slot, RevisionId)> {
-    let from = turn.release(id)?.from?;
-    turn.old_place(slot).filter(|(_, revision)| *revision == from)
 }
 
 /// Leads the traffic back, and says whether that is seen in force.
@@ -164,20 +164,17 @@ fn fail_without_old_slot(
         "{} in {} was to take the traffic back and was not seen healthy within {limit}: {why} The traffic was left on {} in {}.",
         old.1, old.0, new.1, new.0
     );
-    let next = "Deploy a good revision, or `switchover rollback --to` an older one.";
-    // The work stays with the traffic: a rollback in the middle of a shift finds the workers still in the old slot.
-    if turn.app.heading().is_some_and(|arm| arm.slot == new.0) && !workers::are_told(turn, new.0) {
-        turn.record(Event::HandedOver { release: id, to: new.0 });
-    }
-    fail(turn, id, Problem::new("NO-HEALTHY-WAY-BACK", cause, next).with_detail(lines));
+    stay(turn, id, new.0, cause, lines);
 }
 
-/// What it came from is in its slot no more: the traffic stays where it is.
-fn fail_without_way_back(turn: &mut Turn<'_>, id: ReleaseId, new: (Slot, RevisionId)) {
-    let cause =
-        format!("the slot that the traffic came from was given up meanwhile. It was left on {} in {}.", new.1, new.0);
+/// Ends the undoing with the traffic where it is. The work stays with it: a rollback in the middle of a shift finds the
+/// workers still in the old slot.
+fn stay(turn: &mut Turn<'_>, id: ReleaseId, new: Slot, cause: String, lines: Vec<String>) {
+    if turn.app.heading().is_some_and(|arm| arm.slot == new) && !workers::are_told(turn, new) {
+        turn.record(Event::HandedOver { release: id, to: new });
+    }
     let next = "Deploy a good revision, or `switchover rollback --to` an older one.";
-    fail(turn, id, Problem::new("NO-HEALTHY-WAY-BACK", cause, next));
+    fail(turn, id, Problem::new("NO-HEALTHY-WAY-BACK", cause, next).with_detail(lines));
 }
 
 /// Ends the undoing without its goal: the story says why the release was undone and what came of it.

@@ -8,7 +8,7 @@ use switchover_model::seam::{Phase, Seen};
 use switchover_model::view::{ReleaseView, SCHEMA_VERSION, SlotView, StageState, StageView, StatusView, WayBack};
 use switchover_model::{Problem, RevisionId, Share, Slot, Timestamp};
 
-use crate::admit::{goes_back, gone_back, has_old_slot, is_live};
+use crate::admit::{goes_back, gone_back, is_live};
 use crate::app::{App, KnownDrift};
 use crate::release::Release;
 use crate::sight::{Fitness, Sight};
@@ -66,11 +66,10 @@ pub fn way_back(app: &App, seen: &Seen, now: Timestamp) -> WayBack {
         return WayBack::None { why };
     }
     let newest = app.releases.iter().rev().find(|release| release.has_shifted() && is_live(app, release));
-    if let Some(release) = newest.filter(|release| has_old_slot(app, release) && release.undoing.is_none()) {
-        let old = live.slot.other();
-        if let Some(to) = app.slot(old).revision {
-            return warm_way_back(app, sight, release, old, to);
-        }
+    if let Some(release) = newest.filter(|release| release.undoing.is_none())
+        && let Some((old, to)) = app.origin_of(release)
+    {
+        return warm_way_back(app, sight, release, old, to);
     }
     match app.before_live() {
         Some(to) if app.contracted_without(to).is_some() => {

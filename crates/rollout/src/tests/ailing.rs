@@ -8,10 +8,8 @@ use switchover_model::seam::Phase;
 use switchover_model::view::WayBack;
 use switchover_model::{ReleaseId, RevisionId, Slot, Span, Timestamp};
 
-use super::bed::{Bed, file, sick};
+use super::bed::{BACK, Bed, file, ill_since, sick};
 use crate::view::way_back;
-
-const BACK: Command = Command::Rollback { to: None, release: None, detach: false };
 
 #[test]
 fn a_rollback_that_leads_to_a_slot_with_one_ill_instance_is_at_once_and_has_it_replaced() {
@@ -186,11 +184,6 @@ fn a_deploy_of_what_is_live_and_ill_is_a_release_of_it() {
     assert_eq!(bed.served(), Some((Slot::Blue, RevisionId(3))));
 }
 
-fn ill_since(since: Timestamp) -> Phase {
-    let Phase::Unhealthy { cause, .. } = sick() else { unreachable!() };
-    Phase::Unhealthy { since, cause }
-}
-
 fn earlier(now: Timestamp, ago: Span) -> Timestamp {
     Timestamp::from_micros(now.as_micros() - ago.as_micros())
 }
@@ -251,4 +244,18 @@ fn after_a_way_back_that_failed_a_rollback_goes_there_as_soon_as_it_can() {
     bed.command(BACK).unwrap();
     bed.run();
     assert_eq!(bed.served(), Some((Slot::Blue, RevisionId(1))));
+}
+
+#[test]
+fn a_way_back_whose_slot_was_given_up_leaves_the_traffic_where_it_is() {
+    let mut bed = Bed::with_v2_baking(file());
+    bed.boots_forever = true;
+    bed.make(Slot::Blue, &sick());
+    bed.command(BACK).unwrap();
+    bed.note(Event::Stopped { slot: Slot::Blue });
+    bed.run();
+    assert_eq!(bed.served(), Some((Slot::Green, RevisionId(2))));
+    assert!(bed.story().contains("failed, NO-HEALTHY-WAY-BACK"));
+    bed.pass(Span::from_secs(600));
+    assert_eq!(bed.served(), Some((Slot::Green, RevisionId(2))));
 }

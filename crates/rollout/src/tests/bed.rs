@@ -114,6 +114,9 @@ pub(super) struct Bed {
     serial: u32,
 }
 
+/// A plain rollback.
+pub(super) const BACK: Command = Command::Rollback { to: None, release: None, detach: false };
+
 impl Bed {
     pub(super) fn new(file: AppConfig) -> Self {
         let now = Timestamp::from_micros(1_000_000_000);
@@ -493,6 +496,10 @@ fn begin_to_stop(seen: &mut InstanceSeen, now: Timestamp) {
 }
 
 pub(super) fn sick() -> Phase {
+    ill_since(Timestamp::from_micros(1))
+}
+
+pub(super) fn ill_since(since: Timestamp) -> Phase {
     let cause = Problem::new("HEALTH", "answers 500.", "").with_detail(vec!["boom".into()]);
-    Phase::Unhealthy { since: Timestamp::from_micros(1), cause }
+    Phase::Unhealthy { since, cause }
 }

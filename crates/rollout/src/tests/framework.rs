@@ -6,11 +6,9 @@ use switchover_model::release::{Command, Outcome};
 use switchover_model::view::WayBack;
 use switchover_model::{Problem, RevisionId, Span, Timestamp};
 
-use super::bed::Bed;
+use super::bed::{BACK, Bed};
 use super::schema_bed::file_with_framework;
 use crate::view;
-
-const BACK: Command = Command::Rollback { to: None, release: None, detach: false };
 
 fn back_to(revision: u32) -> Command {
     Command::Rollback { to: Some(RevisionId(revision)), release: None, detach: false }

@@ -6,10 +6,8 @@ use switchover_model::seam::{Action, Phase};
 use switchover_model::view::WayBack;
 use switchover_model::{ReleaseId, RevisionId, Share, Slot, Span};
 
-use super::bed::{Bed, file, sick};
+use super::bed::{BACK, Bed, file, sick};
 use crate::view::way_back;
-
-const BACK: Command = Command::Rollback { to: None, release: None, detach: false };
 
 #[test]
 fn a_rollback_while_warm_is_one_switch_decided_at_once() {

@@ -8,10 +8,8 @@ use switchover_model::schema::{Found, InvariantSeen, SchemaFailure, SchemaGoal};
 use switchover_model::seam::Phase;
 use switchover_model::{Problem, ReleaseId, RevisionId, Span, Timestamp};
 
-use super::bed::Bed;
+use super::bed::{BACK, Bed};
 use super::schema_bed::file_with_database;
-
-const BACK: Command = Command::Rollback { to: None, release: None, detach: false };
 
 /// `v1` without migrations is live and settled.
 fn bed() -> Bed {

@@ -7,11 +7,9 @@ use switchover_model::schema::{Found, MigrationPhase};
 use switchover_model::seam::Phase;
 use switchover_model::{ReleaseId, RevisionId, Slot, Span};
 
-use super::bed::Bed;
+use super::bed::{BACK, Bed};
 use super::schema::{find, quiet_since, with_invariant};
 use super::schema_bed::file_with_database;
-
-const BACK: Command = Command::Rollback { to: None, release: None, detach: false };
 
 /// `r1` with `old` and `r2` with `new` were released one after the other; the slot of `r1` is retired, contract is done.
 fn retired(mut bed: Bed, old: &[&'static str], new: &[&'static str]) -> Bed {
@@ -190,21 +188,30 @@ fn a_return_is_not_led_to_what_the_schema_was_seen_not_to_serve() {
 }
 
 #[test]
-fn a_release_that_is_undone_from_its_contract_leaves_its_slot_empty() {
-    let mut bed = Bed::new(file_with_database());
-    bed.deploy_with("v1", &[]);
-    bed.pass(Span::from_secs(3_600));
-    let release = bed.deploy_with("v2", &["a"]);
-    quiet_since(&mut bed, None);
-    bed.pass(Span::from_secs(3_600));
-    assert_eq!(bed.app.slot(Slot::Blue).revision, None, "the contract waits, and nothing old is left");
-    // Somebody has it started again, and somebody else takes the release back meanwhile.
-    bed.boots_forever = true;
-    bed.command(Command::Rollback { to: Some(RevisionId(1)), release: None, detach: false }).unwrap();
-    bed.command(Command::Abort { release }).unwrap();
-    let now = bed.now;
-    bed.make(Slot::Blue, &Phase::Healthy { since: now });
-    bed.pass(Span::from_secs(600));
-    assert_eq!(bed.served(), Some((Slot::Blue, RevisionId(1))));
-    assert_eq!(bed.app.slot(Slot::Green).revision, None, "{}", bed.story());
+fn a_release_that_is_undone_from_its_contract_goes_back_and_leaves_its_slot_empty() {
+    for is_superseded in [false, true] {
+        let mut bed = Bed::new(file_with_database());
+        bed.deploy_with("v1", &[]);
+        bed.pass(Span::from_secs(3_600));
+        let release = bed.deploy_with("v2", &["a"]);
+        quiet_since(&mut bed, None);
+        bed.pass(Span::from_secs(3_600));
+        assert_eq!(bed.app.slot(Slot::Blue).revision, None, "the contract waits, and nothing old is left");
+        // Somebody has it started again, and somebody else takes the release back meanwhile.
+        bed.boots_forever = true;
+        bed.command(Command::Rollback { to: Some(RevisionId(1)), release: None, detach: false }).unwrap();
+        bed.command(Command::Abort { release }).unwrap();
+        if is_superseded {
+            // A newer deploy gives up what was to start it; it is needed all the same.
+            bed.deploy_with("v3", &["a"]);
+        }
+        let now = bed.now;
+        bed.make(Slot::Blue, &Phase::Healthy { since: now });
+        bed.run();
+        assert_eq!(bed.served(), Some((Slot::Blue, RevisionId(1))), "superseded: {is_superseded}");
+        if !is_superseded {
+            bed.pass(Span::from_secs(600));
+            assert_eq!(bed.app.slot(Slot::Green).revision, None, "{}", bed.story());
+        }
+    }
 }
