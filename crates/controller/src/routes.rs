@@ -107,10 +107,11 @@ fn endpoints_of(
     let fit: Vec<(Endpoint, bool)> = here
         .filter_map(|seen| {
             let endpoint = Endpoint { instance: seen.id.clone(), address: seen.address? };
-            let is_known = in_force.is_some_and(|routes| serves(routes, &endpoint));
-            let is_sure = goal.share == Share::NONE || app.has_answered(seen);
-            let works = in_force.is_some_and(|routes| answers(routes, &endpoint));
-            takes_requests(seen, is_known).then_some((endpoint, works || is_sure))
+            let holding = || in_force.iter().flat_map(|routes| &routes.arms).filter(|arm| has(arm, &endpoint));
+            let is_known = holding().next().is_some();
+            let works = holding().any(|arm| arm.share != Share::NONE);
+            let is_sure = works || goal.share == Share::NONE || app.has_answered(seen);
+            takes_requests(seen, is_known).then_some((endpoint, is_sure))
         })
         .collect();
     let somebody_answers = fit.iter().any(|(_, is_sure)| *is_sure);
@@ -129,14 +130,6 @@ fn takes_requests(seen: &InstanceSeen, is_known: bool) -> bool {
         Phase::Starting { .. } => is_known,
         Phase::Unhealthy { .. } | Phase::Stopping { .. } | Phase::Crashed { .. } => false,
     }
-}
-
-fn serves(routes: &Routes, endpoint: &Endpoint) -> bool {
-    routes.arms.iter().any(|arm| has(arm, endpoint))
-}
-
-fn answers(routes: &Routes, endpoint: &Endpoint) -> bool {
-    routes.arms.iter().any(|arm| arm.share != Share::NONE && has(arm, endpoint))
 }
 
 fn has(arm: &Arm, endpoint: &Endpoint) -> bool {
