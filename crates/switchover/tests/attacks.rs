@@ -64,7 +64,7 @@ fn a_daemon_that_was_held_takes_nobody_for_ill_whom_it_could_not_ask() {
     let house = House::start();
     let file = format!(
         "name = \"shop\"\n[process.web]\ncommand = \"{BINARY} sample-app\"\n\
-         health = {{ path = \"/up\", interval = \"200ms\", timeout = \"300ms\", deadline = \"3s\" }}\n[release]\nbake = \"0s\"\n"
+         health = {{ path = \"/up\", interval = \"200ms\", timeout = \"300ms\", deadline = \"8s\" }}\n[release]\nbake = \"0s\"\n"
     );
     house.write("switchover.toml", &file);
     house.cli(&["deploy", "--wait=settled"]).ended(0);
@@ -74,7 +74,7 @@ fn a_daemon_that_was_held_takes_nobody_for_ill_whom_it_could_not_ask() {
     // As long as the machine sleeps, it is not ill for longer.
     signal(house.daemon(), libc::SIGSTOP);
     signal(app[0], libc::SIGCONT);
-    std::thread::sleep(Duration::from_secs(5));
+    std::thread::sleep(Duration::from_secs(9));
     signal(house.daemon(), libc::SIGCONT);
     house.wait_for("it is well", |house| house.status()["problems"] == serde_json::json!([]));
     std::thread::sleep(Duration::from_secs(1));

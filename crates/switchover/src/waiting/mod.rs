@@ -210,7 +210,7 @@ struct WaitedView<'a> {
     result: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<&'a Problem>,
-    /// What a person should know of it.
+    /// What the status tells a person besides.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     notes: &'a [Problem],
     release: &'a ReleaseView,
