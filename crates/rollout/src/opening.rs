@@ -21,9 +21,12 @@ pub(crate) fn return_to(desk: &mut Desk<'_>, to: RevisionId, plain: bool) -> Res
     let app = desk.app;
     let heading = app.heading().map(|live| live.revision);
     let last = app.releases.iter().rev().find(|release| release.has_shifted() && is_live(app, release));
-    if let Some(last) = last.filter(|last| last.undoing.is_none()) {
-        let free = app.moving().is_none_or(|moving| moving.id <= last.id);
-        if app.origin_of(last).is_some_and(|(_, from)| from == to) && free {
+    if let Some(last) = last.filter(|last| last.undoing.is_none())
+        && app.origin_of(last).is_some_and(|(_, from)| from == to)
+    {
+        let newer = || app.releases.iter().filter(|other| other.is_open() && other.id > last.id);
+        if newer().all(|other| other.is_undoing() || makes_room(desk, other)) {
+            newer().filter(|other| !other.is_undoing()).for_each(|other| give_way(desk, other, last));
             return desk.undo(last);
         }
     }
@@ -43,6 +46,17 @@ pub(crate) fn return_to(desk: &mut Desk<'_>, to: RevisionId, plain: bool) -> Res
         return Err(framework::gone_on(to, &name));
     }
     Ok(open(desk, ReleaseKind::Return { to, plain }, to, Source::Revision { id: to }, false))
+}
+
+/// What had moved no traffic would go on in the opposite direction.
+fn give_way(desk: &mut Desk<'_>, other: &Release, undone: &Release) {
+    let (id, revision) = (other.id, other.revision);
+    desk.write(Event::Undoing { release: id, cause: None, detach: false });
+    let cause = format!(
+        "release {id} of {revision}, which had moved no traffic, gives way to the rollback of release {}.",
+        undone.id
+    );
+    desk.notice(Some(id), Problem::new("RELEASE-SUPERSEDED", cause, "Nothing is left to do."));
 }
 
 fn open(desk: &mut Desk<'_>, kind: ReleaseKind, revision: RevisionId, source: Source, replace: bool) -> ReleaseId {
@@ -110,7 +124,10 @@ fn way_back_that_closes(desk: &Desk<'_>, release: ReleaseId, kind: &ReleaseKind)
     let live = app.heading()?;
     let idle: Slot = live.slot.other();
     let state = app.slot(idle);
-    let warm = state.revision.filter(|_| {
+    let warm = state.revision.filter(|warm| {
+        if matches!(kind, ReleaseKind::Return { to, .. } if to == warm) {
+            return false;
+        }
         let owner = state.release.and_then(|owner| app.any_release(owner));
         owner.is_none_or(|owner| matches!(owner.outcome, Some(Outcome::Succeeded { .. })))
     })?;

@@ -191,6 +191,36 @@ fn an_older_revision_is_reached_by_its_name() {
 }
 
 #[test]
+fn a_warm_revision_is_one_switch_away_while_a_newer_release_has_not_taken_its_slot() {
+    let mut bed = Bed::with_v2_baking(file());
+    bed.attempts_hang = true;
+    bed.deploy("v3");
+    bed.story();
+    let undone = bed.command(Command::Rollback { to: Some(RevisionId(1)), release: None, detach: false });
+    bed.attempts_hang = false;
+    bed.run();
+    assert_eq!(undone, Ok(Some(ReleaseId(2))));
+    expect![[r#"
+        rollback asked for
+        3: undoing, asked for
+        note RELEASE-SUPERSEDED
+        2: undoing, asked for
+        3: aborted, asked for
+        routes 3: [r1 in blue]
+        3: settled
+        routes 3 in force
+        green drained, 0 left
+        2: workers to blue
+        2: rolled back, asked for
+        green told to stop
+        green empty
+        2: settled
+    "#]]
+    .assert_eq(&bed.story());
+    assert_eq!(bed.served(), Some((Slot::Blue, RevisionId(1))));
+}
+
+#[test]
 fn a_rollback_that_was_typed_twice_goes_back_once() {
     let mut bed = Bed::with_v2_baking(file());
     bed.pass(Span::from_secs(3_600));

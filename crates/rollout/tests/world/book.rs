@@ -305,6 +305,13 @@ impl Book {
         }
     }
 
+    /// The revision that was started in the slot last, unless it was told to stop since.
+    pub(crate) fn occupant(&self, slot: Slot) -> Option<RevisionId> {
+        let took = |entry: &&Entry| entry.slot == Some(slot) && entry.stages.contains(&Stage::Provision);
+        let taken = self.releases.values().rev().find(took).map(|entry| entry.revision);
+        taken.filter(|_| !self.emptying.contains(&slot))
+    }
+
     /// The routed process types of a revision with their paths, by the present file.
     pub(crate) fn routed_processes(&self, revision: RevisionId) -> Vec<(ProcessName, Vec<String>)> {
         let Some(config) = &self.config else { return Vec::new() };

@@ -130,7 +130,9 @@ impl World {
             return Some(("the live slot is not taken", String::new()));
         }
         let Some(platform) = &self.watch.seen.platform else {
-            return Some(("an unseen slot is not taken", String::new()));
+            // A slot that has the revision already is not taken: whether it still runs there is waited for.
+            let has_it = self.book.occupant(slot) == Some(entry.revision);
+            return (!has_it).then_some(("an unseen slot is not taken", String::new()));
         };
         // Where the revision runs already, who is told to leave is in nobody's way.
         let runs_it = platform.instances.iter().any(|seen| seen.slot == slot && seen.revision == entry.revision);
