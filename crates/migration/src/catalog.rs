@@ -17,6 +17,14 @@ pub struct Catalog {
     pub other_names: Vec<Ident>,
 }
 
+impl Catalog {
+    /// The table that has the index of this name.
+    #[must_use]
+    pub fn owner_of(&self, index: &Ident) -> Option<(&Ident, &Table)> {
+        self.tables.iter().find(|(_, table)| table.index(index).is_some())
+    }
+}
+
 /// One table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Table {
@@ -38,7 +46,7 @@ pub struct Table {
     pub row_security: bool,
     /// Whether it is partitioned.
     pub partitioned: bool,
-    /// Its partitions, those of its partitions not among them.
+    /// Its partitions and their partitions, each after the one that it is part of.
     pub partitions: Vec<Partition>,
     /// The columns by which it is partitioned.
     pub partition_key: Vec<Ident>,
@@ -53,6 +61,12 @@ impl Table {
     #[must_use]
     pub fn column(&self, name: &Ident) -> Option<&TableColumn> {
         self.columns.iter().find(|column| column.name == *name)
+    }
+
+    /// The index of this name.
+    #[must_use]
+    pub fn index(&self, name: &Ident) -> Option<&Index> {
+        self.indexes.iter().find(|index| index.name == *name)
     }
 }
 
@@ -120,8 +134,24 @@ pub struct Statistics {
 pub struct Partition {
     /// Its name.
     pub name: QualifiedName,
-    /// Whether it is partitioned itself.
-    pub partitioned: bool,
+    /// What it is.
+    pub kind: PartitionKind,
+    /// The columns by which it is partitioned itself.
+    pub key: Vec<Ident>,
+    /// The names of its indexes and constraints.
+    pub names: Vec<Ident>,
+}
+
+/// What a partition is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PartitionKind {
+    /// A table with rows of its own.
+    Table,
+    /// Partitioned itself.
+    Partitioned,
+    /// A table of another server.
+    Foreign,
 }
 
 /// One constraint.

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use switchover_migration::catalog::{
-    Catalog, ConstraintType, Dependant, Index, Partition, Statistics, Table, TableColumn, TableConstraint,
+    Catalog, ConstraintType, Dependant, Index, Partition, PartitionKind, Statistics, Table, TableColumn,
+    TableConstraint,
 };
 use switchover_migration::{Ident, QualifiedName};
 use tokio_postgres::{Client, Row};
@@ -103,12 +104,20 @@ SELECT namespace.nspname, statistics.stxname,
  WHERE statistics.stxrelid = $1 ORDER BY statistics.stxname";
 
 const PARTITIONS: &str = "
-SELECT namespace.nspname, class.relname, class.relkind = 'p', class.relispartition, class.oid::pg_catalog.regclass::text
-  FROM pg_catalog.pg_inherits AS inherits
+SELECT namespace.nspname, class.relname, class.relkind::text, class.oid,
+       ARRAY(SELECT named.relname::text FROM pg_catalog.pg_index AS index
+               JOIN pg_catalog.pg_class AS named ON named.oid = index.indexrelid WHERE index.indrelid = class.oid)
+    || ARRAY(SELECT conname::text FROM pg_catalog.pg_constraint WHERE conrelid = class.oid)
+  FROM pg_catalog.pg_partition_tree($1::oid::regclass) AS part
+  JOIN pg_catalog.pg_class AS class ON class.oid = part.relid
+  JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = class.relnamespace
+ WHERE part.level > 0 ORDER BY part.level, namespace.nspname, class.relname";
+
+const RELATIVES: &str = "
+SELECT class.oid::pg_catalog.regclass::text FROM pg_catalog.pg_inherits AS inherits
   JOIN pg_catalog.pg_class AS class
     ON class.oid = CASE WHEN inherits.inhparent = $1 THEN inherits.inhrelid ELSE inherits.inhparent END
-  JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = class.relnamespace
- WHERE inherits.inhparent = $1 OR inherits.inhrelid = $1 ORDER BY namespace.nspname, class.relname";
+ WHERE (inherits.inhparent = $1 OR inherits.inhrelid = $1) AND NOT class.relispartition ORDER BY 1";
 
 /// A column of an expression of the key counts, too.
 const PARTITION_KEY: &str = "
@@ -142,7 +151,6 @@ pub(crate) async fn read(client: &Client, schema: &Ident, versions: &[Ident]) ->
     for row in client.query(TABLES, &[&schema.as_str()]).await? {
         let oid: u32 = row.get(0);
         let rows: Option<i64> = row.get(3);
-        let (partitions, relatives) = relatives(client, oid).await?;
         let table = Table {
             columns: columns(client, oid).await?,
             primary_key: columns_of(client, PRIMARY_KEY, oid).await?,
@@ -153,9 +161,9 @@ pub(crate) async fn read(client: &Client, schema: &Ident, versions: &[Ident]) ->
             partitioned: row.get(2),
             row_security: row.get(4),
             statistics: statistics(client, oid).await?,
-            partitions,
+            partitions: partitions(client, oid).await?,
             partition_key: columns_of(client, PARTITION_KEY, oid).await?,
-            relatives,
+            relatives: client.query(RELATIVES, &[&oid]).await?.iter().map(|row| row.get(0)).collect(),
             triggers_around: client.query(TRIGGERS_AROUND, &[&oid]).await?.iter().map(|row| row.get(0)).collect(),
         };
         tables.insert(ident(&row, 1)?, table);
@@ -203,17 +211,23 @@ fn qualified(row: &Row, column: usize) -> Result<QualifiedName, MigrateError> {
     Ok(QualifiedName::new(&ident(row, column)?, &ident(row, column + 1)?))
 }
 
-/// Its partitions, and the names of other tables that it inherits from or that inherit from it.
-async fn relatives(client: &Client, oid: u32) -> Result<(Vec<Partition>, Vec<String>), MigrateError> {
-    let (mut partitions, mut relatives) = (Vec::new(), Vec::new());
+async fn partitions(client: &Client, oid: u32) -> Result<Vec<Partition>, MigrateError> {
+    let mut partitions = Vec::new();
     for row in client.query(PARTITIONS, &[&oid]).await? {
-        if row.get(3) {
-            partitions.push(Partition { name: qualified(&row, 0)?, partitioned: row.get(2) });
-        } else {
-            relatives.push(row.get(4));
-        }
+        let kind = match row.get(2) {
+            "p" => PartitionKind::Partitioned,
+            "f" => PartitionKind::Foreign,
+            _ => PartitionKind::Table,
+        };
+        let oid: u32 = row.get(3);
+        partitions.push(Partition {
+            name: qualified(&row, 0)?,
+            kind,
+            key: columns_of(client, PARTITION_KEY, oid).await?,
+            names: idents(row.get(4))?,
+        });
     }
-    Ok((partitions, relatives))
+    Ok(partitions)
 }
 
 async fn statistics(client: &Client, oid: u32) -> Result<Vec<Statistics>, MigrateError> {

@@ -14,6 +14,7 @@ mod error;
 mod fence;
 mod goal;
 mod migrator;
+mod parts;
 mod probe;
 mod run;
 mod statements;

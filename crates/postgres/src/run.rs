@@ -2,16 +2,18 @@
 
 use std::time::{Duration, Instant};
 
-use switchover_migration::plan::{Finding, SESSION_PATH, STATEMENT, Step, Work};
-use switchover_migration::{Ident, Literal, QualifiedName};
+use switchover_migration::plan::{Finding, Lock, SESSION_PATH, STATEMENT, Step, Work};
+use switchover_migration::{Ident, IndexBuild, Literal, QualifiedName};
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
-use crate::backfill;
 use crate::migrator::{MigrateError, Progress, Settings};
+use crate::{backfill, parts};
 
 /// How long one try waits for a lock: as long as everybody behind it in the queue waits, too.
 pub(crate) const LOCK_TRY: Duration = Duration::from_millis(40);
+/// How long one try at the locks of a table and its partitions takes at most: the first ones are held meanwhile.
+const LOCK_TRY_WHOLE: Duration = Duration::from_millis(80);
 /// The shortest and the longest pause between two tries; what is between is drawn.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(60), Duration::from_millis(700));
 
@@ -37,13 +39,14 @@ pub(crate) async fn steps(
         }
         tell(Progress::Began { step: step.name.clone() });
         match &step.work {
-            Work::Together(statements) => together(client, place, step, statements, settings, tell).await?,
-            Work::Concurrently { sql, index, breaks } => {
+            Work::Together(statements) => {
+                together(client, place, statements, &mut Try { step, settings, tell }).await?;
+            }
+            Work::BuildIndex { .. } | Work::DropIndex { .. } => {
                 bound(client, settings).await?;
-                let built = concurrently(client, sql, index).await.map_err(|error| error.at(&step.name));
-                let built = with_rows(client, step, built, breaks.as_ref()).await;
+                let done = index(client, &mut Try { step, settings, tell }).await;
                 client.batch_execute("RESET statement_timeout").await?;
-                built?;
+                done?;
                 note(client, place, step).await?;
             }
             Work::Alone { sql, schema } => {
@@ -62,7 +65,7 @@ pub(crate) async fn steps(
             }
             Work::Validate { sql, breaks } => {
                 bound(client, settings).await?;
-                let seen = together(client, place, step, std::slice::from_ref(sql), settings, tell).await;
+                let seen = together(client, place, std::slice::from_ref(sql), &mut Try { step, settings, tell }).await;
                 let seen = with_rows(client, step, seen, breaks.as_ref()).await;
                 client.batch_execute("RESET statement_timeout").await?;
                 seen?;
@@ -120,41 +123,62 @@ async fn note(client: &Client, place: Place<'_>, step: &Step) -> Result<(), Migr
     Ok(())
 }
 
-/// One transaction, tried until its locks are had or the deadline is over.
+/// For what locks are tried, how long, and who is told.
+pub(crate) struct Try<'a> {
+    pub(crate) step: &'a Step,
+    pub(crate) settings: &'a Settings,
+    pub(crate) tell: &'a mut (dyn FnMut(Progress) + Send),
+}
+
+/// The statements of a step, which is noted in their transaction.
 async fn together(
     client: &mut Client,
     place: Place<'_>,
-    step: &Step,
     statements: &[String],
-    settings: &Settings,
-    tell: &mut (dyn FnMut(Progress) + Send),
+    tried: &mut Try<'_>,
+) -> Result<(), MigrateError> {
+    let noted = noted(place, tried.step);
+    let statements: Vec<String> = statements.iter().cloned().chain([noted]).collect();
+    let lock = tried.step.lock.clone();
+    locked(client, lock.as_ref(), &statements, tried).await
+}
+
+/// One transaction, tried until its locks are had or the deadline is over.
+pub(crate) async fn locked(
+    client: &mut Client,
+    lock: Option<&(Lock, QualifiedName)>,
+    statements: &[String],
+    Try { step, settings, tell }: &mut Try<'_>,
 ) -> Result<(), MigrateError> {
     let deadline = Instant::now() + settings.lock_timeout;
     loop {
         let transaction = client.transaction().await?;
         transaction.batch_execute(&format!("SET LOCAL lock_timeout = '{}ms'", LOCK_TRY.as_millis())).await?;
         let mut result = Ok(());
-        if let Some((lock, table)) = &step.lock {
+        if let Some((lock, table)) = lock {
+            let bound = |most: Duration| format!("SET LOCAL statement_timeout = '{}ms'", most.as_millis());
+            transaction.batch_execute(&bound(LOCK_TRY_WHOLE)).await?;
             // The strongest lock first: a lock that is raised in the middle of a transaction can deadlock.
             result = transaction.batch_execute(&format!("LOCK TABLE {table} IN {} MODE", lock.as_str())).await;
+            if result.is_ok() {
+                transaction.batch_execute(&bound(settings.backfill_timeout)).await?;
+            }
         }
+        let was_locked = result.is_ok();
         for statement in statements {
             if result.is_err() {
                 break;
             }
             result = transaction.batch_execute(statement).await;
         }
-        if result.is_ok() {
-            result = transaction.batch_execute(&noted(place, step)).await;
-        }
         match result {
             Ok(()) => {
                 transaction.commit().await?;
                 return Ok(());
             }
-            Err(error) if is_contended(&error) => {
+            Err(error) if is_contended(&error) || (!was_locked && is_over(&error)) => {
                 transaction.rollback().await?;
-                let blockers = match &step.lock {
+                let blockers = match lock {
                     Some((_, table)) => blockers(client, table).await?,
                     None => Vec::new(),
                 };
@@ -180,13 +204,18 @@ pub(crate) fn is_contended(error: &tokio_postgres::Error) -> bool {
     error.code().is_some_and(|code| *code == SqlState::LOCK_NOT_AVAILABLE || *code == SqlState::T_R_DEADLOCK_DETECTED)
 }
 
+/// The statement took longer than it may.
+fn is_over(error: &tokio_postgres::Error) -> bool {
+    error.code().is_some_and(|code| *code == SqlState::QUERY_CANCELED)
+}
+
 fn drawn_pause() -> Duration {
     let mut byte = [0_u8; 1];
     let share = getrandom::fill(&mut byte).map_or(0.5, |()| f64::from(byte[0]) / 255.0);
     PAUSE.0 + (PAUSE.1 - PAUSE.0).mul_f64(share)
 }
 
-/// Who holds a lock on the table: at most five, the longest transaction first.
+/// Who holds a lock on the table or a partition of it: at most five, the longest transaction first.
 pub(crate) async fn blockers(client: &Client, table: &QualifiedName) -> Result<Vec<String>, MigrateError> {
     let rows = client
         .query(
@@ -194,7 +223,8 @@ pub(crate) async fn blockers(client: &Client, table: &QualifiedName) -> Result<V
                     coalesce(activity.state, '?'), activity.xact_start,
                     coalesce(extract(epoch FROM clock_timestamp() - activity.xact_start), 0)::float8
                FROM pg_catalog.pg_locks AS held JOIN pg_catalog.pg_stat_activity AS activity ON activity.pid = held.pid
-              WHERE held.relation = $1::text::regclass AND held.granted AND held.pid <> pg_backend_pid()
+              WHERE held.granted AND held.pid <> pg_backend_pid() AND held.relation IN
+                    (SELECT $1::text::regclass UNION SELECT relid FROM pg_catalog.pg_partition_tree($1::text::regclass))
               ORDER BY activity.xact_start NULLS LAST LIMIT 5",
             &[&table.to_string()],
         )
@@ -215,23 +245,56 @@ async fn bound(client: &Client, settings: &Settings) -> Result<(), MigrateError>
     Ok(())
 }
 
+/// A step that builds an index or takes one away.
+async fn index(client: &mut Client, tried: &mut Try<'_>) -> Result<(), MigrateError> {
+    let step = tried.step;
+    match &step.work {
+        Work::BuildIndex { build, breaks } => {
+            let built = if build.partitioned {
+                parts::build(client, build, tried).await
+            } else {
+                concurrently(client, build).await
+            };
+            with_rows(client, step, built.map_err(|error| error.at(&step.name)), breaks.as_ref()).await
+        }
+        Work::DropIndex { index, partitioned } => {
+            let dropped = match &step.lock {
+                Some((_, on)) if *partitioned => parts::drop_index(client, index, on, tried).await,
+                _ => {
+                    let drop = format!("DROP INDEX CONCURRENTLY IF EXISTS {index}");
+                    client.batch_execute(&drop).await.map_err(MigrateError::from)
+                }
+            };
+            dropped.map_err(|error| error.at(&step.name))
+        }
+        Work::Together(_) | Work::Alone { .. } | Work::Validate { .. } | Work::Backfill(_) | Work::Check(_) => Ok(()),
+    }
+}
+
 /// Builds an index beside running writes. What an earlier try left half done is dropped first.
-async fn concurrently(client: &Client, sql: &str, index: &QualifiedName) -> Result<(), MigrateError> {
+///
+/// Errors: another table has an index of this name.
+pub(crate) async fn concurrently(client: &Client, build: &IndexBuild) -> Result<(), MigrateError> {
+    let (index, on) = (build.index.to_string(), build.on.to_string());
     let row = client
         .query_opt(
-            "SELECT index.indisvalid FROM pg_catalog.pg_index AS index WHERE index.indexrelid = to_regclass($1)",
-            &[&index.to_string()],
+            "SELECT index.indisvalid, index.indrelid = $2::text::regclass FROM pg_catalog.pg_index AS index
+              WHERE index.indexrelid = to_regclass($1::text)",
+            &[&index, &on],
         )
         .await?;
-    let builds = sql.starts_with("CREATE");
-    match row.map(|row| row.get::<_, bool>(0)) {
-        Some(true) if builds => return Ok(()),
-        Some(false) if builds => {
+    match row.map(|row| (row.get::<_, bool>(0), row.get::<_, bool>(1))) {
+        Some((_, false)) => {
+            let means = format!("the name is taken, by an index that is not one of {on}");
+            return Err(MigrateError::Found { step: format!("build index {index}"), means, keys: vec![index] });
+        }
+        Some((true, true)) => return Ok(()),
+        Some((false, true)) => {
             client.batch_execute(&format!("DROP INDEX CONCURRENTLY IF EXISTS {index}")).await?;
         }
-        Some(_) | None => {}
+        None => {}
     }
-    client.batch_execute(sql).await?;
+    client.batch_execute(&build.sql()).await?;
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use switchover_model::Problem;
 
 use super::draft::{Draft, Replaced};
-use super::{Finding, Lock, Piece, Step, Work, alter_column, ours};
+use super::{Finding, Lock, Piece, Step, Work, alter_column, ours, partitions};
 use crate::catalog::{ConstraintType, Index, Statistics, Table, TableConstraint};
 use crate::index_definition::rebuilt;
 use crate::version::same_column_rights;
@@ -292,25 +292,26 @@ impl Carried<'_, '_> {
 
     /// The same index over the new columns.
     fn build(&mut self, index: &Index, new: &Ident, breaks: Option<Finding>) -> Result<(), Problem> {
-        if self.known.partitioned {
+        if self.known.partitioned && index.of_constraint {
             let cause = format!(
-                "index {} of the partitioned table {} stands on a column that is converted.",
+                "constraint {} of the partitioned table {} stands on a column that is converted.",
                 index.name, self.name
             );
             return Err(Problem::new(
                 "COLUMN-IN-USE",
                 cause,
-                "Drop it first, and make it anew on the new column afterwards.",
+                "Drop it with `drop_constraint` in the same migration, and make it anew afterwards.",
             ));
         }
-        let sql = rebuilt(&index.definition, new, self.columns).map_err(|why| {
+        partitions::refuse(self.name, self.known, new)?;
+        let build = rebuilt(&index.definition, new, self.columns, self.known.partitioned).map_err(|why| {
             let cause = format!("index {} of {} was not understood: {why}.", index.name, self.name);
             Problem::new("COLUMN-IN-USE", cause, "Drop it first, and make it anew on the new column afterwards.")
         })?;
         self.draft.after.push(Step {
             name: format!("build {new} beside index {}", index.name),
             lock: Some((Lock::ShareUpdateExclusive, self.draft.base(self.name))),
-            work: Work::Concurrently { sql, index: QualifiedName::new(&self.draft.ground.catalog.schema, new), breaks },
+            work: Work::BuildIndex { build, breaks },
         });
         self.draft.pieces.push(Piece::MadeIndex { index: new.clone() });
         Ok(())

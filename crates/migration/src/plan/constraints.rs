@@ -4,11 +4,11 @@ use switchover_model::Problem;
 
 use super::clause::{clause, deferral, included, list, physical_columns};
 use super::draft::Draft;
-use super::{Finding, Lock, OldRows, Piece, Step, Work, alter_column, key_of};
+use super::{Finding, Lock, OldRows, Piece, Step, Work, alter_column, key_of, partitions};
 use crate::catalog::{Table, TableConstraint};
 use crate::{
     AlterColumn, Constraint, ConstraintKind, CreateConstraint, DefaultChange, DropConstraint,
-    DropMultiColumnConstraint, Expression, Ident, IndexStorage, QualifiedName, RenameConstraint,
+    DropMultiColumnConstraint, Expression, Ident, IndexBuild, IndexStorage, QualifiedName, RenameConstraint,
 };
 
 pub(super) fn create(draft: &mut Draft<'_>, create: &CreateConstraint) -> Result<(), Problem> {
@@ -72,14 +72,7 @@ pub(super) fn rule(draft: &mut Draft<'_>, table: &Ident, constraint: &Constraint
         let cause = format!("table {table} has a constraint {name} already.");
         return Err(Problem::new("CONSTRAINT-EXISTS", cause, "Give the new one another name."));
     }
-    if known.partitioned && !matches!(constraint.kind, ConstraintKind::Check { .. }) {
-        let cause = format!("{table} is partitioned: {name} can not be made on it as a whole beside running writes.");
-        return Err(Problem::new(
-            "NOT-CARRIED-OUT-YET",
-            cause,
-            "Make it on each partition by hand, then on the table, which takes over what its partitions have.",
-        ));
-    }
+    partitions::refuse(table, known, name)?;
     match &constraint.kind {
         ConstraintKind::Check { expression, no_inherit } => {
             super::refuse_query(name, expression)?;
@@ -148,34 +141,44 @@ fn by_index(
     let on = draft.base(&physical);
     let their = physical_columns(draft, table, keys.columns)?;
     let columns = list(&their);
-    let mut sql = format!("CREATE UNIQUE INDEX CONCURRENTLY {name} ON {on} ({columns})");
-    sql.push_str(&included(&physical_columns(draft, table, keys.include)?));
+    partitions::refuse_without_key(table, known, name, &their)?;
+    let mut rest = format!("({columns})");
+    rest.push_str(&included(&physical_columns(draft, table, keys.include)?));
     if keys.nulls_not_distinct {
-        sql.push_str(" NULLS NOT DISTINCT");
+        rest.push_str(" NULLS NOT DISTINCT");
     }
     if let Some(parameters) = &keys.storage.parameters {
-        sql.push_str(&format!(" WITH ({parameters})"));
+        rest.push_str(&format!(" WITH ({parameters})"));
     }
     if let Some(tablespace) = &keys.storage.tablespace {
-        sql.push_str(&format!(" TABLESPACE {tablespace}"));
+        rest.push_str(&format!(" TABLESPACE {tablespace}"));
     }
     let means = format!("{name} wants ({columns}) to be unique, and another row has the same");
     let twice = Finding::of_same(&on, known, &their, means);
-    draft.after.push(Step {
+    let index = QualifiedName::new(&draft.ground.catalog.schema, name);
+    let index = Step {
         name: format!("build the index of {name}"),
         lock: Some((Lock::ShareUpdateExclusive, on.clone())),
-        work: Work::Concurrently {
-            sql,
-            index: QualifiedName::new(&draft.ground.catalog.schema, name),
+        work: Work::BuildIndex {
+            build: IndexBuild { index, on: on.clone(), partitioned: known.partitioned, unique: true, rest },
             breaks: Some(twice),
         },
-    });
-    let add = format!("ALTER TABLE {on} ADD CONSTRAINT {name} {kind} USING INDEX {name}{}", deferral(constraint));
-    draft.after.push(Step {
+    };
+    let made = |how: &str| Step {
         name: format!("make {name} a constraint of {physical}"),
-        lock: Some((Lock::AccessExclusive, on)),
-        work: Work::Together(vec![add]),
-    });
+        lock: Some((Lock::AccessExclusive, on.clone())),
+        work: Work::Together(vec![how.to_owned()]),
+    };
+    if known.partitioned {
+        // The constraint of the whole table is complete once each partition has its part of the index.
+        let clause = clause(draft, constraint, &their)?;
+        draft.after.push(made(&format!("ALTER TABLE ONLY {on} ADD CONSTRAINT {name} {clause}")));
+        draft.after.push(index);
+    } else {
+        let deferral = deferral(constraint);
+        draft.after.push(index);
+        draft.after.push(made(&format!("ALTER TABLE {on} ADD CONSTRAINT {name} {kind} USING INDEX {name}{deferral}")));
+    }
     draft.pieces.push(Piece::MadeIndex { index: name.clone() });
     draft.pieces.push(Piece::MadeConstraint { table: physical, constraint: name.clone(), not_null: None });
     Ok(())
@@ -191,6 +194,10 @@ pub(super) fn foreign_key(
     validated: bool,
 ) {
     let on = draft.base(physical);
+    if let Some(known) = draft.ground.catalog.tables.get(physical).filter(|known| known.partitioned) {
+        draft.after.extend(partitions::foreign_key(&on, known, name, clause, breaks.as_ref()));
+        return;
+    }
     draft.after.push(Step {
         name: format!("add {name} to {physical} for new rows"),
         lock: Some((Lock::ShareRowExclusive, on.clone())),

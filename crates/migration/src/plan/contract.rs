@@ -6,7 +6,7 @@ use super::version_anew::Standing;
 use super::{Finding, Lock, Piece, Planned, Step, Work, attic, kept_mark, key_in, put_table_aside};
 use crate::catalog::{Catalog, Table};
 use crate::change::{TableChange, triggers};
-use crate::{Ident, QualifiedName};
+use crate::{Ident, QualifiedName, part_name};
 
 /// The steps that leave `planned`'s version as the oldest one.
 ///
@@ -41,12 +41,10 @@ pub fn plan_contract(
     }
     for piece in &planned.pieces {
         if let Piece::DroppedIndex { index, .. } = piece {
-            steps.push(drop_index(&QualifiedName::new(&catalog.schema, index)));
+            steps.push(drop_index(catalog, &QualifiedName::new(&catalog.schema, index)));
         }
         if let Piece::RenamedIndex { from, to } = piece {
-            let rename = format!("ALTER INDEX {} RENAME TO {to}", QualifiedName::new(&catalog.schema, from));
-            let work = Work::Together(vec![rename]);
-            steps.push(Step { name: format!("rename index {from} to {to}"), lock: None, work });
+            steps.push(rename_index(catalog, from, to));
         }
     }
     steps.extend(super::sql::contract(catalog, planned, standing));
@@ -84,10 +82,22 @@ fn leave_to_newer(catalog: &Catalog, planned: &Planned, active: &[TableChange], 
 }
 
 /// Takes an index away beside running statements.
-pub(super) fn drop_index(index: &QualifiedName) -> Step {
-    let sql = format!("DROP INDEX CONCURRENTLY IF EXISTS {index}");
-    let work = Work::Concurrently { sql, index: index.clone(), breaks: None };
-    Step { name: format!("drop index {index}"), lock: None, work }
+pub(super) fn drop_index(catalog: &Catalog, index: &QualifiedName) -> Step {
+    let owner = catalog.owner_of(&index.name).filter(|(_, table)| table.partitioned && index.schema == catalog.schema);
+    let lock = owner.map(|(table, _)| (Lock::AccessExclusive, QualifiedName::new(&catalog.schema, table)));
+    let work = Work::DropIndex { index: index.clone(), partitioned: lock.is_some() };
+    Step { name: format!("drop index {index}"), lock, work }
+}
+
+/// Gives an index another name, and the parts of it that partitions have.
+pub(super) fn rename_index(catalog: &Catalog, from: &Ident, to: &Ident) -> Step {
+    let owner = catalog.owner_of(from).map(|(_, table)| table);
+    let mut statements = vec![format!("ALTER INDEX {} RENAME TO {to}", QualifiedName::new(&catalog.schema, from))];
+    for of in owner.iter().flat_map(|table| &table.partitions).map(|partition| &partition.name) {
+        let part = QualifiedName::new(&of.schema, &part_name(&of.name, from));
+        statements.push(format!("ALTER INDEX IF EXISTS {part} RENAME TO {}", part_name(&of.name, to)));
+    }
+    Step { name: format!("rename index {from} to {to}"), lock: None, work: Work::Together(statements) }
 }
 
 /// A rule that bound the newer version's rows alone becomes one of all rows; those in the way are named first.

@@ -3,7 +3,7 @@
 
 use super::piece::NewColumn;
 use super::restore::{Back, Kept};
-use super::{Backfill, Finding, Lock, Piece, Planned, Step, Work, key_in};
+use super::{Backfill, Finding, Lock, Piece, Planned, Step, Work, key_in, order_in};
 use crate::catalog::Catalog;
 use crate::change::{TableChange, triggers};
 use crate::{Ident, QualifiedName};
@@ -90,9 +90,9 @@ pub fn out_of_step(catalog: &Catalog, planned: &Planned) -> Vec<(Ident, Finding)
     let found = |change: &TableChange| {
         let rows = change.out_of_step()?;
         let on = QualifiedName::new(&catalog.schema, &change.table);
-        let key = key_in(catalog, &change.table);
+        let (key, order) = (key_in(catalog, &change.table), order_in(catalog, &change.table));
         let finding = Finding {
-            query: format!("SELECT {key}, count(*) OVER () FROM {on} WHERE {rows} LIMIT 20"),
+            query: format!("SELECT {key}, count(*) OVER () FROM {on} WHERE {rows} ORDER BY {order} LIMIT 20"),
             means: "the older version wrote it while nothing kept it in step".to_owned(),
         };
         Some((change.table.clone(), finding))

@@ -34,7 +34,13 @@ pub(super) fn key_of(table: &Table) -> String {
     if key.is_empty() { "ctid::text".to_owned() } else { format!("concat_ws(', ', {})", key.join(", ")) }
 }
 
-/// The same of a table by its name, in a catalog that may not have it any more.
+/// The order of a table's rows by what names them, in a catalog that may not have it any more.
+pub(super) fn order_in(catalog: &Catalog, table: &Ident) -> String {
+    let key = catalog.tables.get(table).map(|table| &table.primary_key[..]).unwrap_or_default();
+    if key.is_empty() { "ctid".to_owned() } else { key.iter().map(Ident::to_string).collect::<Vec<_>>().join(", ") }
+}
+
+/// What names a row of the table of this name, in a catalog that may not have it any more.
 pub(super) fn key_in(catalog: &Catalog, table: &Ident) -> String {
     catalog.tables.get(table).map_or_else(|| "ctid::text".to_owned(), key_of)
 }

@@ -3,9 +3,10 @@
 use switchover_model::Problem;
 
 use super::draft::Draft;
-use super::{Lock, Piece, Step, Work};
+use super::{Lock, Piece, Step, Work, partitions};
 use crate::{
-    CreateIndex, DropIndex, Ident, IndexMethod, Nulls, Order, QualifiedName, ReplicaIdentity, SetReplicaIdentity,
+    CreateIndex, DropIndex, Ident, IndexBuild, IndexMethod, Nulls, Order, QualifiedName, ReplicaIdentity,
+    SetReplicaIdentity,
 };
 
 pub(super) fn create(draft: &mut Draft<'_>, create: &CreateIndex) -> Result<(), Problem> {
@@ -16,17 +17,7 @@ pub(super) fn create(draft: &mut Draft<'_>, create: &CreateIndex) -> Result<(), 
         let cause = format!("the name {} is taken.", create.name);
         return Err(Problem::new("INDEX-EXISTS", cause, "Give the index another name."));
     }
-    if table.partitioned {
-        let cause = format!(
-            "{} is partitioned: an index beside running writes is not possible on it as a whole.",
-            create.table
-        );
-        return Err(Problem::new(
-            "NOT-CARRIED-OUT-YET",
-            cause,
-            "Make the index on each partition by hand, then attach them.",
-        ));
-    }
+    partitions::refuse(&create.table, table, &create.name)?;
     let mut keys = Vec::new();
     for (column, how) in &create.columns {
         let mut key = draft.ground.column(&create.table, column)?.to_string();
@@ -47,26 +38,20 @@ pub(super) fn create(draft: &mut Draft<'_>, create: &CreateIndex) -> Result<(), 
         keys.push(key);
     }
     let on = draft.base(&physical);
-    let unique = if create.unique { "UNIQUE " } else { "" };
-    let mut sql = format!(
-        "CREATE {unique}INDEX CONCURRENTLY {} ON {on} USING {} ({})",
-        create.name,
-        method(create.method),
-        keys.join(", ")
-    );
+    let mut rest = format!("USING {} ({})", method(create.method), keys.join(", "));
     if let Some(parameters) = &create.storage_parameters {
-        sql.push_str(&format!(" WITH ({parameters})"));
+        rest.push_str(&format!(" WITH ({parameters})"));
     }
     if let Some(predicate) = &create.predicate {
         let predicate = predicate.with_columns(&|column: &Ident| names.get(column).map(ToString::to_string));
-        sql.push_str(&format!(" WHERE {predicate}"));
+        rest.push_str(&format!(" WHERE {predicate}"));
     }
     let index = QualifiedName::new(&draft.ground.catalog.schema, &create.name);
-    let breaks = None;
+    let build = IndexBuild { index, on: on.clone(), partitioned: table.partitioned, unique: create.unique, rest };
     draft.after.push(Step {
         name: format!("build index {}", create.name),
         lock: Some((Lock::ShareUpdateExclusive, on)),
-        work: Work::Concurrently { sql, index, breaks },
+        work: Work::BuildIndex { build, breaks: None },
     });
     draft.pieces.push(Piece::MadeIndex { index: create.name.clone() });
     Ok(())

@@ -17,6 +17,7 @@ mod in_step;
 mod indexes;
 mod meaning;
 mod our_names;
+mod partitions;
 mod piece;
 mod planned;
 mod probe;
@@ -31,7 +32,7 @@ mod undo;
 mod version_anew;
 
 use expressions::{refuse_query, refuse_unsure};
-use finding::{key_in, key_of};
+use finding::{key_in, key_of, order_in};
 use ground::nearest;
 use our_names::{attic, attic_prefix, kept_mark, ours, put_table_aside};
 

@@ -12,9 +12,9 @@ use switchover_model::Problem;
 
 use self::carried::commented;
 use super::{Backfill, Finding, Piece, Planned, Step, Work, attic, kept_mark, version_step};
-use crate::catalog::{Catalog, Table, TableColumn};
+use crate::catalog::{Catalog, Index, Table, TableColumn};
 use crate::change::TableChange;
-use crate::{Ident, QualifiedName};
+use crate::{Ident, IndexBuild, QualifiedName};
 
 /// How it was before contract, as far as that changes what a plan does not say. Kept in the database.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,8 +36,7 @@ pub fn kept(catalog: &Catalog, planned: &Planned, earlier: Ident, identities: BT
     // An index may be all that is dropped of its table.
     for piece in &planned.pieces {
         let Piece::DroppedIndex { index, .. } = piece else { continue };
-        let mut owners = catalog.tables.iter();
-        let owner = owners.find(|(_, table)| table.indexes.iter().any(|known| known.name == *index));
+        let owner = catalog.owner_of(index);
         tables.extend(owner.map(|(name, table)| (name.clone(), table.clone())));
     }
     Kept { earlier, tables, identities }
@@ -81,18 +80,18 @@ pub fn plan_restore(catalog: &Catalog, planned: &Planned, kept: &Kept) -> Result
     steps.extend(after);
     for piece in planned.pieces.iter().rev() {
         if let Piece::RenamedIndex { from, to } = piece {
-            let rename = format!("ALTER INDEX {} RENAME TO {from}", QualifiedName::new(&catalog.schema, to));
-            let work = Work::Together(vec![rename]);
-            steps.push(Step { name: format!("rename index {to} to {from}"), lock: None, work });
+            steps.push(super::contract::rename_index(catalog, to, from));
         }
     }
     for piece in &planned.pieces {
-        if let Piece::DroppedIndex { index, definition } = piece {
+        if let Piece::DroppedIndex { index, .. } = piece {
             // As it was right before contract: names in it may have changed since the plan.
-            let was = kept.tables.values().flat_map(|table| &table.indexes).find(|known| known.name == *index);
-            let definition = was.map_or(definition, |was| &was.definition);
-            steps.push(build(&catalog.schema, index, definition, None));
-            steps.extend(was.and_then(|was| commented(&catalog.schema, was)));
+            let mut owners = kept.tables.iter();
+            let Some((on, owner, was)) = owners.find_map(|(on, owner)| Some((on, owner, owner.index(index)?))) else {
+                continue;
+            };
+            steps.push(build(&QualifiedName::new(&catalog.schema, on), owner, was, None));
+            steps.extend(commented(&catalog.schema, was));
         }
     }
     steps.push(version_step(catalog, &kept.earlier, &planned.before));
@@ -169,8 +168,8 @@ impl Back<'_> {
 }
 
 /// Builds an index beside running writes from what the database says made it.
-pub(super) fn build(schema: &Ident, name: &Ident, definition: &str, breaks: Option<Finding>) -> Step {
-    let index = QualifiedName::new(schema, name);
-    let sql = definition.replacen("INDEX ", "INDEX CONCURRENTLY ", 1);
-    Step { name: format!("build index {name}"), lock: None, work: Work::Concurrently { sql, index, breaks } }
+pub(super) fn build(on: &QualifiedName, owner: &Table, was: &Index, breaks: Option<Finding>) -> Step {
+    let index = QualifiedName::new(&on.schema, &was.name);
+    let build = IndexBuild::of(&was.definition, &index, on, owner.partitioned);
+    Step { name: format!("build index {}", was.name), lock: None, work: Work::BuildIndex { build, breaks } }
 }

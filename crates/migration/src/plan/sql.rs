@@ -16,7 +16,7 @@ use super::{Lock, Piece, Planned, Step, Work};
 use crate::catalog::Catalog;
 use crate::lint::{Act, Linter, Name, Phase, RanBy, Statement, statements, transactions};
 use crate::version::Version;
-use crate::{Ident, Literal, QualifiedName, RawSql};
+use crate::{Ident, IndexBuild, Literal, QualifiedName, RawSql};
 
 /// What the names of steps begin with that are the user's own statements.
 pub const STATEMENT: &str = "statement ";
@@ -218,16 +218,17 @@ fn alone(catalog: &Catalog, statement: &Statement, text: &str, number: usize) ->
             Act::CreateIndex(added) => {
                 let Some(index) = &added.index else { continue };
                 let on = qualified(catalog, &added.table);
-                let unique = if added.unique { "UNIQUE " } else { "" };
-                let sql = format!("CREATE {unique}INDEX CONCURRENTLY {index} ON {on} {}", added.rest);
                 let index = QualifiedName::new(&on.schema, index);
+                let known = catalog.tables.get(&on.name).filter(|_| on.schema == catalog.schema);
+                let partitioned = known.is_some_and(|known| known.partitioned);
+                let build = IndexBuild { index, on, partitioned, unique: added.unique, rest: added.rest.clone() };
                 all.push(Step {
                     name: called(number, text),
                     lock: None,
-                    work: Work::Concurrently { sql, index, breaks: None },
+                    work: Work::BuildIndex { build, breaks: None },
                 });
             }
-            Act::DropIndex { index, .. } => all.push(drop_index(&qualified(catalog, index))),
+            Act::DropIndex { index, .. } => all.push(drop_index(catalog, &qualified(catalog, index))),
             _ => {
                 let schema = catalog.schema.clone();
                 all.push(Step {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Finding;
-use crate::{Ident, QualifiedName};
+use crate::{Ident, IndexBuild, QualifiedName};
 
 /// One step of a phase.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,15 +22,20 @@ pub struct Step {
 pub enum Work {
     /// Statements of one transaction, which also notes that they are done.
     Together(Vec<String>),
-    /// Builds an index beside running writes; what a broken-off build left is removed first.
-    Concurrently {
-        /// The statement.
-        sql: String,
-        /// The index it builds.
-        index: QualifiedName,
+    /// Builds an index beside running writes, of a partitioned table partition by partition. What a broken-off build left is
+    /// removed first.
+    BuildIndex {
+        /// The index.
+        build: IndexBuild,
         /// Rows that a unique index refuses.
-        #[serde(default)]
         breaks: Option<Finding>,
+    },
+    /// Takes an index away beside running statements, if it is there and no constraint has it.
+    DropIndex {
+        /// The index.
+        index: QualifiedName,
+        /// Whether its table is partitioned: the parts go with it, in a moment in which the table is locked.
+        partitioned: bool,
     },
     /// A statement that can share no transaction and can be given again, such as `VACUUM`.
     Alone {

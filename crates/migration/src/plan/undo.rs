@@ -2,7 +2,7 @@
 //! aside. The older versions never notice.
 
 use super::contract::drop_index;
-use super::{Lock, Piece, Planned, Step, Work, attic, put_table_aside};
+use super::{Lock, Piece, Planned, Step, Work, attic, partitions, put_table_aside};
 use crate::catalog::Catalog;
 use crate::change::{TableChange, triggers};
 use crate::{Ident, QualifiedName};
@@ -23,6 +23,21 @@ pub fn plan_undo(catalog: &Catalog, planned: &Planned, active: &[TableChange], v
         let Some(known) = catalog.tables.get(table) else { continue };
         let on = QualifiedName::new(&catalog.schema, table);
         let has = |column: &Ident| known.column(column).is_some();
+        if known.partitioned {
+            // A part that the index does not have yet is found by the index, which goes with its constraint.
+            let made = |index: &Ident| {
+                let of_it = |piece: &&Piece| matches!(piece, Piece::MadeConstraint { table: on, constraint, .. } if on == table && constraint == index);
+                planned.pieces.iter().any(|piece| of_it(&piece))
+            };
+            let indexes = planned.pieces.iter().filter_map(|piece| match piece {
+                Piece::MadeIndex { index } if made(index) => Some(index),
+                _ => None,
+            });
+            steps.extend(indexes.map(|index| Step {
+                name: format!("drop the parts of {index}"),
+                ..drop_index(catalog, &QualifiedName::new(&catalog.schema, index))
+            }));
+        }
         let mut statements = Vec::new();
         if let Some(change) = planned.changes.iter().find(|change| change.table == *table) {
             let left = planned.others_of(table, active);
@@ -32,6 +47,9 @@ pub fn plan_undo(catalog: &Catalog, planned: &Planned, active: &[TableChange], v
         }
         for piece in planned.pieces.iter().filter(|piece| piece.table() == Some(table)) {
             statements.extend(put_aside(planned.number, &on, piece, &has));
+            if let (Piece::MadeConstraint { constraint, .. }, true) = (piece, known.partitioned) {
+                statements.extend(partitions::drop_constraint(known, constraint));
+            }
         }
         if !statements.is_empty() {
             steps.push(Step {
@@ -43,7 +61,7 @@ pub fn plan_undo(catalog: &Catalog, planned: &Planned, active: &[TableChange], v
     }
     for piece in &planned.pieces {
         if let Piece::MadeIndex { index } = piece {
-            steps.push(drop_index(&QualifiedName::new(&catalog.schema, index)));
+            steps.push(drop_index(catalog, &QualifiedName::new(&catalog.schema, index)));
         }
         if let Piece::MadeTable { table } = piece
             && catalog.tables.contains_key(table)

@@ -31,6 +31,12 @@ CREATE TABLE visits (id bigint PRIMARY KEY, user_id bigint REFERENCES users);
 CREATE INDEX users_by_email ON users (email DESC);
 INSERT INTO users (name, age, email, score) SELECT 'First' || n || ' Last' || n, n % 90, n || '@example.com', n FROM generate_series(1, 300) AS n;
 INSERT INTO orders SELECT n, n, 'sku' || n, n % 7, n FROM generate_series(1, 200) AS n;
+CREATE TABLE events (id bigint, year integer, what text NOT NULL, user_id bigint, PRIMARY KEY (id, year)) PARTITION BY RANGE (year);
+CREATE TABLE events_20 PARTITION OF events FOR VALUES FROM (2020) TO (2021);
+CREATE TABLE events_21 PARTITION OF events FOR VALUES FROM (2021) TO (2022) PARTITION BY LIST (year);
+CREATE TABLE events_21_all PARTITION OF events_21 DEFAULT;
+CREATE INDEX events_by_what ON events (what);
+INSERT INTO events SELECT n, 2020 + n % 2, 'what ' || n, n FROM generate_series(1, 50) AS n;
 INSERT INTO visits SELECT n, n FROM generate_series(1, 9) AS n;
 ";
 
@@ -75,6 +81,11 @@ const OPERATIONS: &[(&str, &str)] = &[
     ("create_index", "- create_index: {name: users_by_age, table: users, columns: {age: {sort: DESC}}}"),
     ("drop_index", "- drop_index: {name: users_by_email}"),
     ("set_replica_identity", "- set_replica_identity: {table: orders, identity: {type: full}}"),
+    (
+        "rules_of_partitions",
+        "- create_index: {name: events_by_user, table: events, columns: {user_id: {sort: DESC}}}\n  - create_constraint: {table: events, name: once, type: unique, columns: [what, year], up: {what: what, year: year}, down: {what: what, year: year}}\n  - create_constraint: {table: events, name: of_a_user, type: foreign_key, columns: [user_id], references: {table: users, columns: [id]}, up: {user_id: user_id}, down: {user_id: user_id}}",
+    ),
+    ("retype_of_partitions", "- alter_column: {table: events, column: what, type: varchar, up: what, down: what}"),
     (
         "split",
         "- add_column: {table: users, up: \"split_part(name, ' ', 1)\", column: {name: first, type: text, nullable: false}}\n  - add_column: {table: users, up: \"split_part(name, ' ', 2)\", column: {name: last, type: text, nullable: false}}\n  - drop_column: {table: users, column: name, down: \"first || ' ' || last\"}",

@@ -73,6 +73,11 @@ impl Bed {
         Ok(self.server.url(&name))
     }
 
+    /// Where the server has its data.
+    pub(super) fn directory(&self) -> &std::path::Path {
+        self.server.directory()
+    }
+
     async fn on(&self, database: &str, statement: &str) -> Result<(), BenchError> {
         asked(&Session::open(&self.server.url(database)).await, statement).await.map(|_| ())
     }

@@ -5,6 +5,7 @@
 //! what the tables then say of themselves is what was measured.
 
 mod bed;
+mod disk;
 mod filling;
 mod operations;
 mod stalls;

@@ -47,12 +47,8 @@ impl Back<'_> {
 
     /// The older version's key in the place of the newer one's, whose index stays.
     pub(super) fn older_key(&self, constraint: &Ident, index: &Ident) -> Vec<Step> {
-        let schema = &self.catalog.schema;
-        let known = |name: &Ident| self.known.indexes.iter().find(|known| known.name == *name);
-        let mut steps: Vec<Step> = [constraint, index]
-            .into_iter()
-            .filter_map(|name| Some(build(schema, name, &known(name)?.definition, None)))
-            .collect();
+        let of = |name: &Ident| Some(build(&self.on, self.known, self.known.index(name)?, None));
+        let mut steps: Vec<Step> = [constraint, index].into_iter().filter_map(of).collect();
         let was = self.known.constraints.iter().find(|known| known.of_table.is_none() && known.name == *constraint);
         let deferral = was.and_then(|was| was.definition.find(" DEFERRABLE").map(|at| &was.definition[at..]));
         let aside = self.key_aside(constraint);

@@ -2,7 +2,7 @@
 
 use super::{Back, build};
 use crate::Ident;
-use crate::plan::{Finding, Lock, Piece, Step, Work, kept_mark, key_of, ours};
+use crate::plan::{Finding, Lock, Piece, Step, Work, kept_mark, key_of, ours, partitions};
 
 impl Back<'_> {
     /// What must hold for older versions' columns, checked beside running writes.
@@ -118,6 +118,11 @@ impl Back<'_> {
             lock: Some((lock, self.on.clone())),
             work: Work::Together(vec![self.alter(format_args!("ADD CONSTRAINT {name} {clause}"))]),
         };
+        let made = |sql: String| Step {
+            name: format!("make {name} a constraint of {}", self.table),
+            lock: Some((Lock::AccessExclusive, self.on.clone())),
+            work: Work::Together(vec![sql]),
+        };
         let by_index = definition.starts_with("UNIQUE") || definition.starts_with("PRIMARY KEY");
         if let Some(index) = self.known.indexes.iter().find(|index| by_index && index.name == *name) {
             let kind = if definition.starts_with("UNIQUE") { "UNIQUE" } else { "PRIMARY KEY" };
@@ -127,11 +132,19 @@ impl Back<'_> {
                 let means = format!("{name} wants ({}) to be unique, and another row has the same", columns.join(", "));
                 Finding::of_same(&self.on, self.known, &known.columns, means)
             });
-            let index = build(&self.catalog.schema, name, &index.definition, breaks);
+            let index = build(&self.on, self.known, index, breaks);
+            if self.known.partitioned {
+                let alone = format!("ALTER TABLE ONLY {} ADD CONSTRAINT {name} {definition}", self.on);
+                return vec![made(alone), index];
+            }
             return vec![index, whole(Lock::AccessExclusive, format!("{kind} USING INDEX {name}{deferral}"))];
         }
         if definition.starts_with("EXCLUDE") || by_index {
             return vec![whole(Lock::AccessExclusive, definition.to_owned())];
+        }
+        if definition.starts_with("FOREIGN KEY") && self.known.partitioned {
+            let now = self.catalog.tables.get(&self.planned.table_after(self.table)).unwrap_or(self.known);
+            return partitions::foreign_key(&self.on, now, name, definition, None);
         }
         let lock = if definition.starts_with("FOREIGN KEY") { Lock::ShareRowExclusive } else { Lock::AccessExclusive };
         match definition.strip_suffix(" NOT VALID") {

@@ -73,7 +73,15 @@ fn tell(step: &Step) {
     say::line(format_args!("  {}{lock}", step.name));
     match &step.work {
         Work::Together(statements) => statements.iter().for_each(|sql| tell_sql(sql)),
-        Work::Concurrently { sql, .. } | Work::Validate { sql, .. } | Work::Alone { sql, .. } => tell_sql(sql),
+        Work::BuildIndex { build, .. } if build.partitioned => {
+            tell_sql(&build.sql_of_parent());
+            say::line("      and on each partition, one after the other, its part, which the index takes over:");
+            tell_sql(&build.sql());
+        }
+        Work::BuildIndex { build, .. } => tell_sql(&build.sql()),
+        Work::DropIndex { index, partitioned: true } => tell_sql(&format!("DROP INDEX {index}")),
+        Work::DropIndex { index, partitioned: false } => tell_sql(&format!("DROP INDEX CONCURRENTLY {index}")),
+        Work::Validate { sql, .. } | Work::Alone { sql, .. } => tell_sql(sql),
         Work::Backfill(work) => {
             let rows = work.rows.map_or_else(|| "an unknown number of".to_owned(), |rows| format!("about {rows}"));
             say::line(format_args!("      {rows} rows, in batches"));

@@ -1,0 +1,262 @@
+//! Partitioned tables: rows are kept in step in each partition, and rules that need a look at every row are made partition by
+//! partition, beside running writes.
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "what fails here fails the test; a skip is told")]
+
+mod bed;
+
+use std::time::{Duration, Instant};
+
+use bed::{Bed, of_the_app, run};
+use switchover_migration::Ident;
+use switchover_postgres::{MigrateError, Migrator, Phase, Progress, Settings};
+use switchover_testkit::postgres::{Session, dump};
+
+/// Two partitions with rows, one that is partitioned itself, and one for all else.
+const EVENTS: &str = "
+CREATE TABLE users (id int PRIMARY KEY);
+INSERT INTO users SELECT generate_series(1, 10);
+CREATE TABLE events (id int NOT NULL, year int NOT NULL, who int, what text NOT NULL, PRIMARY KEY (id, year)) PARTITION BY RANGE (year);
+CREATE TABLE events_20 PARTITION OF events FOR VALUES FROM (2020) TO (2021);
+CREATE TABLE events_21 PARTITION OF events FOR VALUES FROM (2021) TO (2022) PARTITION BY LIST (year);
+CREATE TABLE \"events 21 a\" PARTITION OF events_21 FOR VALUES IN (2021);
+CREATE TABLE events_rest PARTITION OF events DEFAULT;
+CREATE INDEX events_by_what ON events (what DESC) WHERE id > 0;
+INSERT INTO events SELECT n, 2020 + n % 3, 1 + n % 10, 'what ' || n FROM generate_series(1, 900) AS n;
+";
+
+const SPLIT: &str = "operations:
+  - add_column: { table: events, up: \"split_part(what, ' ', 1)\", column: { name: kind, type: text, nullable: false } }
+  - add_column: { table: events, up: \"split_part(what, ' ', 2)\", column: { name: number, type: text, nullable: false } }
+  - drop_column: { table: events, column: what, down: \"kind || ' ' || number\" }
+";
+
+const RULES: &str = "operations:
+  - create_index: { name: by_who, table: events, columns: { who: { sort: DESC } } }
+  - create_constraint: { table: events, name: once, type: unique, columns: [what, year], up: { what: what, year: year }, down: { what: what, year: year } }
+  - create_constraint: { table: events, name: of_a_user, type: foreign_key, columns: [who], references: { table: users, columns: [id], on_delete: CASCADE }, up: { who: who }, down: { who: who } }
+  - create_constraint: { table: events, name: named, type: check, columns: [what], check: length(what) > 0, up: { what: what }, down: { what: what } }
+";
+
+/// What holds of the rules in each partition: whether indexes are complete and constraints seen to hold, and under which names.
+const STANDING: &str = "
+SELECT indrelid::regclass || ' ' || indexrelid::regclass || CASE WHEN indisvalid THEN '' ELSE ' incomplete' END
+  FROM pg_index JOIN pg_partition_tree('events') AS part ON part.relid = indrelid
+ UNION ALL
+SELECT conrelid::regclass || ' ' || contype::text || ' ' || conname || CASE WHEN convalidated THEN '' ELSE ' not seen' END
+  FROM pg_constraint JOIN pg_partition_tree('events') AS part ON part.relid = conrelid WHERE contype <> 'n'
+ ORDER BY 1";
+
+async fn refused(bed: &Bed, text: &str) -> String {
+    let result = bed.expand("01_refused", text).await;
+    let Err(MigrateError::Refused(problems)) = result else { panic!("{text}: {result:?}") };
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// Undoes a contract.
+async fn restored(bed: &Bed) {
+    let applied = bed.migrator().await.undo(&mut |_| {}).await.unwrap();
+    assert_eq!(applied.phase, Phase::Expanded);
+}
+
+#[test]
+fn rows_are_kept_in_step_in_each_partition_and_on_their_way_from_one_to_another() {
+    run(|major| async move {
+        let Some(bed) = Bed::new(major, EVENTS).await else { return };
+        let before = dump(&bed.url).await;
+        bed.expand("01_split", SPLIT).await.unwrap();
+        let counted = "SELECT count(*)::text FROM public_01_split.events WHERE kind = 'what' AND number = id::text";
+        assert_eq!(bed.told(counted).await, "900");
+        // Each version writes, changes and moves rows of its own and of the other.
+        bed.session
+            .batch_execute(
+                "INSERT INTO events VALUES (1001, 2020, 1, 'old one more'), (1002, 2021, 1, 'old two more');
+                 INSERT INTO public_01_split.events (id, year, who, kind, number) VALUES (1003, 2020, 1, 'new', 'three'), (1004, 2030, 1, 'new', 'four');
+                 UPDATE events SET year = 2021, what = 'moved by old' WHERE id = 1001;
+                 UPDATE events SET year = 2020 WHERE id = 1002;
+                 UPDATE public_01_split.events SET year = 2021, number = 'moved by new' WHERE id = 1003;
+                 UPDATE events SET year = 2020, what = 'old wrote it' WHERE id = 1004;
+                 UPDATE public_01_split.events SET year = 2035 WHERE id IN (1, 1002);",
+            )
+            .await
+            .unwrap();
+        let old = "SELECT id || ' ' || year || ' ' || what FROM events WHERE id > 1000 OR id = 1 ORDER BY id";
+        let new = "SELECT id || ' ' || year || ' ' || kind || '/' || number FROM public_01_split.events WHERE id > 1000 OR id = 1 ORDER BY id";
+        assert_eq!(
+            bed.told(old).await,
+            "1 2035 what 1|1001 2021 moved by old|1002 2035 old two more|1003 2021 new moved by new|1004 2020 old wrote it"
+        );
+        assert_eq!(
+            bed.told(new).await,
+            "1 2035 what/1|1001 2021 moved/by|1002 2035 old/two|1003 2021 new/moved by new|1004 2020 old/wrote"
+        );
+        bed.session
+            .batch_execute("DELETE FROM events WHERE id > 1000; UPDATE events SET year = 2021 WHERE id = 1")
+            .await
+            .unwrap();
+        bed.undo().await;
+        assert_eq!(of_the_app(&dump(&bed.url).await), of_the_app(&before));
+        bed.expand("01_split", SPLIT).await.unwrap();
+        bed.contract().await;
+        assert_eq!(
+            bed.told("SELECT count(*)::text FROM events WHERE kind = 'what' AND number = id::text").await,
+            "900"
+        );
+        bed.session
+            .batch_execute(
+                "INSERT INTO events (id, year, who, kind, number) VALUES (1005, 2021, 1, 'after', 'contract')",
+            )
+            .await
+            .unwrap();
+        restored(&bed).await;
+        assert_eq!(
+            bed.told("SELECT what FROM events WHERE id IN (2, 1005) ORDER BY id").await,
+            "what 2|after contract"
+        );
+    });
+}
+
+#[test]
+fn an_index_comes_along_with_a_converted_column() {
+    run(|major| async move {
+        let Some(bed) = Bed::new(major, EVENTS).await else { return };
+        let text =
+            "operations:\n  - alter_column: { table: events, column: what, type: varchar, up: what, down: what }\n";
+        bed.expand("01_varchar", text).await.unwrap();
+        bed.contract().await;
+        let parts = "SELECT indexrelid::regclass || ' ' || indisvalid FROM pg_index JOIN pg_partition_tree('events_by_what') AS part ON part.relid = indexrelid ORDER BY 1";
+        assert_eq!(
+            bed.told(parts).await,
+            "\"events 21 a_events_by_what\" true|events_20_events_by_what true|events_21_events_by_what true|events_by_what true|events_rest_events_by_what true"
+        );
+        let definition = bed.told("SELECT pg_get_indexdef('events_by_what'::regclass)").await;
+        assert_eq!(
+            definition,
+            "CREATE INDEX events_by_what ON ONLY public.events USING btree (what DESC) WHERE (id > 0)"
+        );
+        restored(&bed).await;
+        assert_eq!(bed.told(parts).await.matches("true").count(), 5);
+    });
+}
+
+#[test]
+fn rules_are_made_partition_by_partition_and_taken_back() {
+    run(|major| async move {
+        let Some(bed) = Bed::new(major, EVENTS).await else { return };
+        let (before, standing) = (dump(&bed.url).await, bed.told(STANDING).await);
+        for _ in 0..2 {
+            bed.expand("01_rules", RULES).await.unwrap();
+            let made = bed.told(STANDING).await;
+            assert!(!made.contains("incomplete") && !made.contains("not seen"), "{made}");
+            for rule in ["by_who", "once", "of_a_user", "named"] {
+                assert!(made.matches(rule).count() >= 5, "{rule} in each of five: {made}");
+            }
+            for (id, forbidden) in [
+                (1, "INSERT INTO events VALUES (9001, 2020, 1, 'what 3')"),
+                (2, "INSERT INTO public_01_rules.events VALUES (9002, 2021, 11, 'nobody')"),
+                (3, "INSERT INTO events VALUES (9003, 2040, 1, '')"),
+            ] {
+                assert!(bed.session.batch_execute(forbidden).await.is_err(), "{id}");
+            }
+            bed.undo().await;
+            assert_eq!(of_the_app(&dump(&bed.url).await), of_the_app(&before));
+            assert_eq!(bed.told(STANDING).await, standing);
+        }
+        bed.expand("01_rules", RULES).await.unwrap();
+        // A partition that comes later has all of them from the database.
+        bed.session
+            .batch_execute("CREATE TABLE events_25 PARTITION OF events FOR VALUES FROM (2025) TO (2026)")
+            .await
+            .unwrap();
+        bed.contract().await;
+        let made = bed.told(STANDING).await;
+        assert!(!made.contains("incomplete") && !made.contains("not seen"), "{made}");
+        let dropped = "operations:
+  - drop_index: { name: by_who }
+  - drop_multicolumn_constraint: { table: events, name: once, up: { what: what, year: year }, down: { what: what, year: year } }
+";
+        // What a table is partitioned by has no other column in its place.
+        assert!(refused(&bed, dropped).await.contains("partitioned by"));
+        bed.expand("02_without", "operations:\n  - drop_index: { name: by_who }\n").await.unwrap();
+        bed.contract().await;
+        assert!(!bed.told(STANDING).await.contains("by_who"));
+        restored(&bed).await;
+        let back = bed.told(STANDING).await;
+        assert!(back.matches("by_who").count() == 6 && !back.contains("incomplete"), "{back}");
+    });
+}
+
+#[test]
+fn rows_in_one_partition_that_break_a_rule_leave_nothing_of_it_in_any() {
+    run(|major| async move {
+        let Some(bed) = Bed::new(major, EVENTS).await else { return };
+        let standing = bed.told(STANDING).await;
+        for (breaks, mended, named) in [
+            ("UPDATE events SET what = 'same' WHERE id IN (5, 8)", "UPDATE events SET what = 'what ' || id", "5, 2022"),
+            ("UPDATE events SET who = 11 WHERE id = 5", "UPDATE events SET who = 1 WHERE id = 5", "5, 2022"),
+        ] {
+            bed.session.batch_execute(breaks).await.unwrap();
+            let told = bed.expand("01_rules", RULES).await.unwrap_err().to_string();
+            assert!(told.contains(named) && told.contains("taken back"), "{told}");
+            assert_eq!(bed.told(STANDING).await, standing);
+            bed.session.batch_execute(mended).await.unwrap();
+        }
+        bed.expand("01_rules", RULES).await.unwrap();
+    });
+}
+
+#[test]
+fn what_a_partition_can_not_have_is_refused_by_name() {
+    run(|major| async move {
+        let Some(bed) = Bed::new(major, EVENTS).await else { return };
+        bed.session.batch_execute("CREATE INDEX events_20_mine ON events_20 (id)").await.unwrap();
+        let index = |name: &str| {
+            format!("operations:\n  - create_index: {{ name: {name}, table: events, columns: {{ who: {{}} }} }}\n")
+        };
+        assert!(refused(&bed, &index("mine")).await.contains("events_20_mine"));
+        let unique = "operations:\n  - create_constraint: { table: events, name: alone, type: unique, columns: [what], up: { what: what }, down: { what: what } }\n";
+        let told = refused(&bed, unique).await;
+        assert!(told.contains("PARTITION-KEY-LEFT-OUT") && told.contains("year"), "{told}");
+        bed.session
+            .batch_execute(
+                "CREATE FOREIGN DATA WRAPPER nowhere; CREATE SERVER nowhere FOREIGN DATA WRAPPER nowhere;
+                 CREATE TABLE far (id int, who int) PARTITION BY LIST (id);
+                 CREATE FOREIGN TABLE far_1 PARTITION OF far FOR VALUES IN (1) SERVER nowhere",
+            )
+            .await
+            .unwrap();
+        assert!(refused(&bed, &index("other").replace("events", "far")).await.contains("foreign table"));
+    });
+}
+
+#[test]
+fn a_session_that_holds_one_partition_is_named_and_locks_nobody_else_out_for_long() {
+    run(|major| async move {
+        let Some(bed) = Bed::new(major, EVENTS).await else { return };
+        let held = Session::open(&bed.url).await;
+        held.batch_execute("BEGIN; SELECT FROM events_rest LIMIT 1").await.unwrap();
+        let mut told = Vec::new();
+        let settings = Settings { lock_timeout: Duration::from_secs(2), ..Settings::default() };
+        let mut migrator = Migrator::connect(&bed.url, Ident::new("public").unwrap(), settings).await.unwrap();
+        let split = bed::migration("01_split", SPLIT);
+        let mut tell = |progress| {
+            if let Progress::Waits { blockers, .. } = progress {
+                told.extend(blockers);
+            }
+        };
+        let (expanded, slowest) = tokio::join!(migrator.expand(&split, &mut tell), async {
+            let mut slowest = Duration::ZERO;
+            for _ in 0..200 {
+                let begun = Instant::now();
+                bed.told("SELECT count(*)::text FROM events WHERE year = 2020").await;
+                slowest = slowest.max(begun.elapsed());
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            slowest
+        });
+        println!("the slowest answer took {slowest:?}");
+        assert!(matches!(expanded, Err(MigrateError::Blocked { .. })), "{expanded:?}");
+        assert!(told.iter().any(|blocker| blocker.contains("idle in transaction")), "{told:?}");
+        held.batch_execute("ROLLBACK").await.unwrap();
+        migrator.expand(&split, &mut |_| {}).await.unwrap();
+    });
+}
