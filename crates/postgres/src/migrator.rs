@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use switchover_migration::catalog::Catalog;
 use switchover_migration::change::TableChange;
-use switchover_migration::plan::{Meaning, OldRows, Planned, Step, meaning, plan_contract, plan_undo, standing};
+use switchover_migration::plan::{Meaning, Planned, Step, meaning, plan_contract, plan_undo, standing};
 use switchover_migration::{Ident, Migration};
+use switchover_model::config::{BACKFILL_LAG, OldRows};
 use switchover_model::schema::RowsDone;
 use tokio_postgres::Client;
 
@@ -49,7 +50,7 @@ impl Settings {
     /// How long what contract puts aside stays where nothing else is said.
     pub const ATTIC: Duration = Duration::from_secs(30 * 24 * 3600);
     /// How far a standby may be behind where nothing else is said.
-    pub const BACKFILL_LAG: Duration = Duration::from_secs(10);
+    pub const BACKFILL_LAG: Duration = BACKFILL_LAG.to_std();
 }
 
 impl Default for Settings {

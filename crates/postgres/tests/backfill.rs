@@ -37,7 +37,7 @@ const SETTINGS: Settings = Settings {
     backfill_timeout: Duration::from_secs(600),
     backfill_rate: None,
     backfill_lag: Settings::BACKFILL_LAG,
-    old_rows: switchover_migration::plan::OldRows::Refuse,
+    old_rows: switchover_model::config::OldRows::Refuse,
     attic: Settings::ATTIC,
     epoch: None,
 };

@@ -203,6 +203,33 @@ fn rows_in_the_way_undo_a_release_before_its_slot_starts_and_nothing_is_left() {
 }
 
 #[test]
+fn what_only_a_new_rule_forbids_an_older_version_may_write_where_the_file_says_so() {
+    let Some(house) = members(Major::ALL[0]) else { return };
+    deploy(&house, &["--wait=settled"]);
+    let file = house.app().join("switchover.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let pace = "old_rows = \"accept\"\nbackfill_rate = 100000\nbackfill_lag = \"5s\"\nquiet =";
+    std::fs::write(&file, text.replacen("quiet =", pace, 1)).unwrap();
+    let short = "operations:\n  - create_constraint: { table: members, type: check, name: short, columns: [name], check: length(name) < 20, up: { name: name }, down: { name: name } }\n";
+    house.write("db/migrations/0002_short.yaml", short);
+    deploy(&house, &["--wait"]);
+    house.cli(&["rollback", "--wait"]).ended(0);
+    let long = join(&house, "Wolfe", "Wolfeschlegelsteinhausenbergerdorff");
+    assert_eq!(known(&house, long).0, 1);
+    assert!(phases(&house).contains("0002_short expanded"), "{}", phases(&house));
+    house.write("MENDED", "yes\n");
+    deploy(&house, &["--wait"]);
+    let (status, body) = house::post(
+        house.address,
+        HOST,
+        "/members",
+        r#"{"first": "Wolfe", "last": "Wolfeschlegelsteinhausenbergerdorff"}"#,
+    )
+    .unwrap();
+    assert!(status >= 400, "the newer version keeps its rule: {status} {body}");
+}
+
+#[test]
 fn a_database_that_is_away_stops_the_way_forward_and_no_request() {
     let Some(house) = members(Major::ALL[0]) else { return };
     house.write("database.env", "DATABASE_URL=postgres://nobody@127.0.0.1:1/nowhere?password=hunter2\n");

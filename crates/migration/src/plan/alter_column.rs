@@ -2,9 +2,10 @@
 //! a default or a comment changes, no column is copied.
 
 use switchover_model::Problem;
+use switchover_model::config::OldRows;
 
 use super::draft::{Draft, Replaced};
-use super::{OldRows, Piece, clause, constraints, ours, refuse_query, refuse_unsure};
+use super::{Piece, clause, constraints, ours, refuse_query, refuse_unsure};
 use crate::catalog::{Table, TableColumn, TableConstraint};
 use crate::change::Assignment;
 use crate::version::{OURS, is_no_default, no_default};

@@ -1,10 +1,11 @@
 //! Constraints: made beside running writes, for both versions at once; taken away and renamed in contract.
 
 use switchover_model::Problem;
+use switchover_model::config::OldRows;
 
 use super::clause::{clause, deferral, included, list, physical_columns};
 use super::draft::Draft;
-use super::{Finding, Lock, OldRows, Piece, Step, Work, alter_column, key_of, partitions};
+use super::{Finding, Lock, Piece, Step, Work, alter_column, key_of, partitions};
 use crate::catalog::{Table, TableConstraint};
 use crate::{
     AlterColumn, Constraint, ConstraintKind, CreateConstraint, DefaultChange, DropConstraint,

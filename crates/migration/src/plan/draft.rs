@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use switchover_model::Problem;
+use switchover_model::config::OldRows;
 
 use super::probe::Asked;
-use super::{Finding, Ground, Lock, OldRows, Piece, Step, Work, key_of, ours};
+use super::{Finding, Ground, Lock, Piece, Step, Work, key_of, ours};
 use crate::change::Assignment;
 use crate::version::{Version, VersionTable};
 use crate::{Expression, Ident, QualifiedName};

@@ -1,7 +1,7 @@
 //! What a plan stands on, and how its tables and columns are found in it.
 
-use serde::{Deserialize, Serialize};
 use switchover_model::Problem;
+use switchover_model::config::OldRows;
 
 use crate::Ident;
 use crate::catalog::{Catalog, Table};
@@ -23,17 +23,6 @@ pub struct Ground<'a> {
     pub version_schema: &'a Ident,
     /// What becomes of an older version's value that only a rule of the newer one forbids.
     pub old_rows: OldRows,
-}
-
-/// What becomes of an older version's value that only a rule of the newer one forbids, until contract.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum OldRows {
-    /// It is refused: the rule holds for both versions from expand on, and copies no column.
-    #[default]
-    Refuse,
-    /// It is accepted, and its row holds contract up until it is mended. The newer version writes to columns of its own.
-    Accept,
 }
 
 impl<'a> Ground<'a> {

@@ -40,7 +40,7 @@ pub use contract::plan_contract;
 pub use detach::{out_of_step, plan_attach, plan_detach};
 pub use expand::{plan_expand, version_step};
 pub use finding::Finding;
-pub use ground::{Ground, OldRows};
+pub use ground::Ground;
 pub use meaning::{Meaning, meaning};
 pub use piece::Piece;
 pub use planned::Planned;

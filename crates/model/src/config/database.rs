@@ -28,6 +28,15 @@ pub struct Database {
     pub lock_timeout: Span,
     /// `backfill_timeout`: how long one table's rows, one index or one comparison may take.
     pub backfill_timeout: Span,
+    /// `backfill_rate`: how many rows a second are brought in step at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backfill_rate: Option<u32>,
+    /// `backfill_lag`: how far a standby or subscriber may be behind before rows wait for it.
+    #[serde(default = "default_lag")]
+    pub backfill_lag: Span,
+    /// `old_rows`: what a rule of the newer version means for rows of the older one.
+    #[serde(default)]
+    pub old_rows: OldRows,
     /// `quiet`: how long nothing of an older version may have been seen before contract.
     pub quiet: Span,
     /// `attic`: how long what contract took away can come back.
@@ -38,6 +47,24 @@ pub struct Database {
     pub backup: Option<Backup>,
     /// `[[database.invariant]]`.
     pub invariants: Vec<Invariant>,
+}
+
+/// How far a standby may be behind where the file says nothing.
+pub const BACKFILL_LAG: Span = Span::from_secs(10);
+
+fn default_lag() -> Span {
+    BACKFILL_LAG
+}
+
+/// What becomes of an older version's value that only a rule of the newer one forbids, until contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OldRows {
+    /// It is refused: the rule holds for both versions from expand on, and copies no column.
+    #[default]
+    Refuse,
+    /// It is accepted, and its row holds contract up until it is mended. The newer version writes to columns of its own.
+    Accept,
 }
 
 /// Who changes the schema.

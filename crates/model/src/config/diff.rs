@@ -161,13 +161,18 @@ fn put_process(all: &mut Settings, key: &str, process: &Process) {
 
 fn put_database(all: &mut Settings, database: &Database) {
     let Database { url, schema, level, vouch, lock_timeout, backfill_timeout, quiet, attic, .. } = database;
-    let Database { restore_point, backup, invariants, .. } = database;
+    let Database { restore_point, backup, invariants, backfill_rate, backfill_lag, old_rows, .. } = database;
     all.put("database.url", Part::Revision, url);
     all.put("database.schema", Part::Revision, schema);
     put_level(all, level);
     all.put_list("database.vouch", Part::Policy, vouch.iter());
     all.put("database.lock_timeout", Part::Policy, lock_timeout);
     all.put("database.backfill_timeout", Part::Policy, backfill_timeout);
+    if let Some(rate) = backfill_rate {
+        all.put("database.backfill_rate", Part::Policy, rate);
+    }
+    all.put("database.backfill_lag", Part::Policy, backfill_lag);
+    all.put("database.old_rows", Part::Policy, old_rows.word());
     all.put("database.quiet", Part::Policy, quiet);
     all.put("database.attic", Part::Policy, attic);
     all.put("database.restore_point", Part::Policy, restore_point);

@@ -22,7 +22,10 @@ mod text_rule;
 mod value;
 mod wording;
 
-pub use database::{Backup, Commands, DEFAULT_SCHEMA, DEFAULT_URL_VARIABLE, Database, Framework, Invariant, Level};
+pub use database::{
+    BACKFILL_LAG, Backup, Commands, DEFAULT_SCHEMA, DEFAULT_URL_VARIABLE, Database, Framework, Invariant, Level,
+    OldRows,
+};
 pub use diff::{Change, diff};
 pub use key::{MAX_INSTANCES, MAX_KEPT_REVISIONS};
 pub use mistake::Mistake;

@@ -2,7 +2,7 @@
 
 use crate::release::Stage;
 
-use super::{Drift, Handover, OnCrash, StopSignal, Strategy};
+use super::{Drift, Handover, OldRows, OnCrash, StopSignal, Strategy};
 
 /// A choice that is written as one of a few words.
 pub(super) trait Word: Copy + PartialEq + 'static {
@@ -37,6 +37,7 @@ macro_rules! words {
 }
 
 words!(DRIFT: Drift { "correct" => Drift::Correct, "report" => Drift::Report });
+words!(OLD_ROWS: OldRows { "refuse" => OldRows::Refuse, "accept" => OldRows::Accept });
 words!(ON_CRASH: OnCrash { "rerun" => OnCrash::Rerun, "fail" => OnCrash::Fail });
 words!(HANDOVER: Handover {
     "stop-first" => Handover::StopFirst,

@@ -58,9 +58,11 @@ async fn reach(told: &Mutex<Told>, place: &SchemaPlace, order: &SchemaOrder) -> 
     let settings = Settings {
         lock_timeout: place.rules.lock_timeout.to_std(),
         backfill_timeout: place.rules.backfill_timeout.to_std(),
+        backfill_rate: place.rules.backfill_rate.map(u64::from),
+        backfill_lag: place.rules.backfill_lag.to_std(),
+        old_rows: place.rules.old_rows,
         attic: place.rules.attic.to_std(),
         epoch: Some(place.epoch),
-        ..Settings::default()
     };
     let schema = Ident::new(place.rules.schema.as_str()).map_err(unexpected)?;
     let mut migrator = Migrator::connect(&place.url, schema, settings).await?;

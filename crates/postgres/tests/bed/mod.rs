@@ -1,8 +1,8 @@
 //! A database of its own on a real server, and the phases by name.
 #![allow(dead_code, reason = "not every test needs all of it")]
 
-use switchover_migration::plan::OldRows;
 use switchover_migration::{Ident, Migration, parse};
+use switchover_model::config::OldRows;
 use switchover_postgres::{MigrateError, Migrator, Phase, Settings};
 use switchover_testkit::postgres::{Major, Server, Session};
 

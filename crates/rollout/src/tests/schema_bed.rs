@@ -1,7 +1,7 @@
 //! The schema of the small world: what is asked of it is so at once.
 
 use switchover_migration::road::{Road, Step};
-use switchover_model::config::{AppConfig, Database, Framework, Level};
+use switchover_model::config::{AppConfig, BACKFILL_LAG, Database, Framework, Level, OldRows};
 use switchover_model::framework::{Migrated, Step as FrameworkStep};
 use switchover_model::record::{AttemptId, AttemptResult, Event};
 use switchover_model::revision::{MigrationId, RevisionSchema};
@@ -22,6 +22,9 @@ pub(super) fn file_with_database() -> AppConfig {
         quiet: Span::from_secs(10),
         attic: Span::from_secs(86_400),
         restore_point: false,
+        backfill_rate: None,
+        backfill_lag: BACKFILL_LAG,
+        old_rows: OldRows::Refuse,
         backup: None,
         invariants: Vec::new(),
     };

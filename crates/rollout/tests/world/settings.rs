@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use switchover_model::config::{
-    AppConfig, Backup, Build, Database, Drift, Framework, Handover, Health, Hook, Invariant, Level, OnCrash,
-    PreviewRule, Process, ProcessKind, ReleasePolicy, Route, Stop, StopSignal, Strategy,
+    AppConfig, BACKFILL_LAG, Backup, Build, Database, Drift, Framework, Handover, Health, Hook, Invariant, Level,
+    OldRows, OnCrash, PreviewRule, Process, ProcessKind, ReleasePolicy, Route, Stop, StopSignal, Strategy,
 };
 use switchover_model::release::Stage;
 use switchover_model::{ProcessName, Span};
@@ -145,6 +145,9 @@ fn database(dice: &mut Dice) -> Database {
         quiet: Span::from_secs(dice.pick(&[0, 1, 3])),
         attic: Span::from_secs(3_600),
         restore_point: dice.chance(500),
+        backfill_rate: None,
+        backfill_lag: BACKFILL_LAG,
+        old_rows: OldRows::Refuse,
         backup: dice.chance(300).then(|| Backup { command: "./backup.sh".to_owned(), timeout: HOOK_TIMEOUT }),
         invariants: if dice.chance(400) { vec![invariant()] } else { Vec::new() },
     }

@@ -12,6 +12,8 @@ use crate::config::{Backup, Commands, DEFAULT_SCHEMA, DEFAULT_URL_VARIABLE, Data
 const DJANGO: &str = "python manage.py";
 /// The same for Alembic.
 const ALEMBIC: &str = "alembic";
+/// The keys that only changes of ours heed.
+const OF_FILES: [&str; 3] = ["backfill_rate", "backfill_lag", "old_rows"];
 /// The keys of which one says who changes the schema.
 const LEVELS: [&str; 3] = ["migrations", "framework", "commands"];
 
@@ -33,6 +35,9 @@ impl File<'_> {
             vouch: database.list("vouch").iter().map(|(name, _)| name.clone()).collect(),
             lock_timeout: database.duration("lock_timeout"),
             backfill_timeout: database.duration("backfill_timeout"),
+            backfill_rate: database.has("backfill_rate").then(|| database.whole("backfill_rate")),
+            backfill_lag: database.duration("backfill_lag"),
+            old_rows: word(&database, "old_rows").unwrap_or_default(),
             quiet: database.duration("quiet"),
             attic: database.duration("attic"),
             restore_point: database.flag("restore_point"),
@@ -60,6 +65,11 @@ fn level(database: &Node, shared: &[PathBuf], mistakes: &mut Mistakes<'_>) -> Le
     if database.has("command") && !framework {
         let cause = "\"command\" has no effect: it belongs to \"framework\"";
         mistakes.add(database.place("command"), cause, "add: framework = \"django\", or leave command out");
+    }
+    for name in OF_FILES.into_iter().filter(|name| database.has(name) && !database.has("migrations")) {
+        let cause =
+            format!("\"{name}\" has no effect: whoever else changes the schema fills rows and makes rules itself");
+        mistakes.add(database.place(name), cause, "leave it out");
     }
     if database.has("vouch") && database.has("migrations") {
         let cause = "\"vouch\" has no effect: files of migrations hide no code";

@@ -79,6 +79,9 @@ fn every_key_is_read() {
             vouch: Vec::new(),
             lock_timeout: Span::from_secs(30),
             backfill_timeout: Span::from_secs(7200),
+            backfill_rate: Some(5000),
+            backfill_lag: Span::from_secs(30),
+            old_rows: OldRows::Accept,
             quiet: Span::from_secs(300),
             attic: Span::from_secs(7 * 86_400),
             restore_point: false,
@@ -148,6 +151,9 @@ schema = "shop"
 migrations = "db/migrations"
 lock_timeout = "30s"
 backfill_timeout = "2h"
+backfill_rate = 5000
+backfill_lag = "30s"
+old_rows = "accept"
 quiet = "5m"
 attic = "7d"
 restore_point = false

@@ -408,6 +408,16 @@ fn one_alone_changes_the_schema() {
     "#]],
     );
     check(
+        &with("[database]\nframework = \"django\"\nold_rows = \"accept\"\n"),
+        expect![[r#"
+        switchover.toml:6:12: "old_rows" has no effect: whoever else changes the schema fills rows and makes rules itself
+          |
+        6 | old_rows = "accept"
+          |            ^^^^^^^^
+          = leave it out
+    "#]],
+    );
+    check(
         &with("[database]\nframework = \"rails\"\n"),
         expect![[r#"
         switchover.toml:5:13: "rails" is none of the words for "database.framework": django, alembic

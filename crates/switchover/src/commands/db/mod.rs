@@ -18,8 +18,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde::Serialize;
-use switchover_migration::plan::OldRows;
 use switchover_migration::{Ident, Migration};
+use switchover_model::config::OldRows;
 use switchover_model::view::SCHEMA_VERSION;
 use switchover_postgres::{Applied, Migrator, Phase, Progress, Settings};
 
