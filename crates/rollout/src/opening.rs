@@ -25,7 +25,9 @@ pub(crate) fn return_to(desk: &mut Desk<'_>, to: RevisionId, plain: bool) -> Res
         && app.origin_of(last).is_some_and(|(_, from)| from == to)
     {
         let newer = || app.releases.iter().filter(|other| other.is_open() && other.id > last.id);
-        if newer().all(|other| other.is_undoing() || makes_room(desk, other)) {
+        // One that has taken a slot, or goes to the same revision, may have done more than this would.
+        let has_done_little = |other: &Release| other.slot.is_none() && !other.has_shifted() && other.revision != to;
+        if newer().all(|other| has_done_little(other) && (other.is_undoing() || makes_room(desk, other))) {
             newer().filter(|other| !other.is_undoing()).for_each(|other| give_way(desk, other, last));
             return desk.undo(last);
         }

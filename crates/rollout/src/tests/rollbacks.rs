@@ -220,6 +220,45 @@ fn a_warm_revision_is_one_switch_away_while_a_newer_release_has_not_taken_its_sl
     assert_eq!(bed.served(), Some((Slot::Blue, RevisionId(1))));
 }
 
+/// v2 is live, its bake is over, and what comes after it waits for a hook; the slot that it came from is empty.
+fn with_v2_retiring() -> Bed {
+    let mut file = file();
+    file.release.hooks.push(super::bed::hook(Stage::Retire, switchover_model::config::OnCrash::Fail));
+    file.release.keep_warm = Span::ZERO;
+    let mut bed = Bed::with_v2_baking(file);
+    bed.attempts_hang = true;
+    bed.pass(Span::from_secs(62));
+    assert_eq!((bed.stage(), bed.app.slot(Slot::Blue).revision), (Some(Stage::Retire), None));
+    bed
+}
+
+#[test]
+fn a_named_return_that_waits_at_a_gate_is_not_overtaken_by_itself() {
+    let to = |id| Command::Rollback { to: Some(RevisionId(id)), release: None, detach: false };
+    let mut bed = with_v2_retiring();
+    let mut gated = bed.app.config.clone().unwrap();
+    gated.release.approve = true;
+    bed.command(Command::Apply { config: Box::new(gated) }).unwrap();
+    bed.command(to(1)).unwrap();
+    assert_eq!(bed.stage(), Some(Stage::Approve), "{}", bed.story());
+    assert_eq!(bed.command(to(1)).unwrap_err().code, "ALREADY-LIVE");
+    assert_eq!(bed.served(), Some((Slot::Green, RevisionId(2))));
+}
+
+#[test]
+fn two_releases_never_undo_each_other() {
+    let to = |id| Command::Rollback { to: Some(RevisionId(id)), release: None, detach: false };
+    let mut bed = with_v2_retiring();
+    bed.command(to(1)).unwrap();
+    assert_eq!(bed.served(), Some((Slot::Blue, RevisionId(1))), "{}", bed.story());
+    bed.router_is_deaf = true;
+    bed.command(Command::Abort { release: ReleaseId(3) }).unwrap();
+    let _ = bed.command(to(1));
+    bed.router_is_deaf = false;
+    bed.run();
+    assert!(bed.served().is_some(), "{}", bed.story());
+}
+
 #[test]
 fn a_rollback_that_was_typed_twice_goes_back_once() {
     let mut bed = Bed::with_v2_baking(file());
