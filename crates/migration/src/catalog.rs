@@ -50,6 +50,9 @@ pub struct Table {
     pub partitions: Vec<Partition>,
     /// The columns by which it is partitioned.
     pub partition_key: Vec<Ident>,
+    /// Whether these stand in an expression.
+    #[serde(default)]
+    pub partitioned_by_expression: bool,
     /// Tables that it inherits from or that inherit from it, other than partitions.
     pub relatives: Vec<String>,
     /// The app's triggers that fire before our first or after our last one.
@@ -61,6 +64,11 @@ impl Table {
     #[must_use]
     pub fn column(&self, name: &Ident) -> Option<&TableColumn> {
         self.columns.iter().find(|column| column.name == *name)
+    }
+
+    /// The columns by which it or a partition of it is partitioned.
+    pub fn partition_keys(&self) -> impl Iterator<Item = &Ident> {
+        self.partition_key.iter().chain(self.partitions.iter().flat_map(|partition| &partition.key))
     }
 
     /// The index of this name.
@@ -138,8 +146,8 @@ pub struct Partition {
     pub kind: PartitionKind,
     /// The columns by which it is partitioned itself.
     pub key: Vec<Ident>,
-    /// The names of its indexes and constraints.
-    pub names: Vec<Ident>,
+    /// Whether these stand in an expression.
+    pub by_expression: bool,
 }
 
 /// What a partition is.
@@ -196,4 +204,7 @@ pub struct Dependant {
     pub column: Ident,
     /// What it is, for a person: `view app.active_users`, `policy own_rows`.
     pub what: String,
+    /// Whether it is a constraint that a partition has of its own.
+    #[serde(default)]
+    pub is_rule_of_partition: bool,
 }

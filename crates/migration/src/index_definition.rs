@@ -9,6 +9,7 @@ use squawk_syntax::SyntaxNode;
 use squawk_syntax::ast::{self, AstNode as _};
 
 use crate::lint::Name;
+use crate::version::OURS;
 use crate::{Ident, QualifiedName, reference, sql};
 
 /// An index that is built beside running writes.
@@ -57,10 +58,10 @@ impl IndexBuild {
         format!("CREATE {}INDEX {} ON ONLY {} {}", self.kind(), self.index.name, self.on, self.rest)
     }
 
-    /// The part of the index that a partition has.
+    /// The part of the index that a partition has, under a name of ours until the index takes it over.
     #[must_use]
     pub fn part(&self, partition: &QualifiedName) -> Self {
-        let index = QualifiedName::new(&partition.schema, &part_name(&partition.name, &self.index.name));
+        let index = QualifiedName::new(&partition.schema, &loose_part(&partition.name, &self.index.name));
         Self { index, on: partition.clone(), partitioned: false, ..self.clone() }
     }
 
@@ -73,6 +74,12 @@ impl IndexBuild {
 #[must_use]
 pub fn part_name(partition: &Ident, whole: &Ident) -> Ident {
     whole.prefixed(&format!("{}_", partition.as_str()))
+}
+
+/// What it is called, under a name of ours, until the whole takes it over.
+#[must_use]
+pub fn loose_part(partition: &Ident, whole: &Ident) -> Ident {
+    part_name(partition, whole).prefixed(&format!("{OURS}part_"))
 }
 
 /// The index that the database's own `definition` makes, as `name` and over columns replaced as `columns` says. Everything
@@ -184,7 +191,7 @@ mod tests {
             .assert_eq(&whole.sql_of_parent());
         let part = whole.part(&QualifiedName::new(&name("old"), &name("events 1")));
         expect![[
-            r#"CREATE UNIQUE INDEX CONCURRENTLY "events 1_once" ON "old"."events 1" USING btree (at, what DESC)"#
+            r#"CREATE UNIQUE INDEX CONCURRENTLY "_switchover_part_events 1_once" ON "old"."events 1" USING btree (at, what DESC)"#
         ]]
         .assert_eq(&part.sql());
     }

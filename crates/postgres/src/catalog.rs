@@ -45,7 +45,11 @@ SELECT class.relname, pg_catalog.pg_get_indexdef(index.indexrelid), index.indisv
                 AND (attribute.attnum = ANY (index.indkey) OR EXISTS (SELECT FROM pg_catalog.pg_depend AS depend
                        WHERE depend.classid = 'pg_catalog.pg_class'::regclass AND depend.objid = index.indexrelid
                          AND depend.refobjid = index.indrelid AND depend.refobjsubid = attribute.attnum))),
-       index.indisreplident, pg_catalog.obj_description(index.indexrelid, 'pg_class')
+       index.indisreplident OR EXISTS (WITH RECURSIVE parts (oid) AS (
+             SELECT inhrelid FROM pg_catalog.pg_inherits WHERE inhparent = index.indexrelid
+              UNION ALL SELECT inhrelid FROM pg_catalog.pg_inherits JOIN parts ON inhparent = parts.oid)
+         SELECT FROM parts JOIN pg_catalog.pg_index AS part ON part.indexrelid = parts.oid AND part.indisreplident),
+       pg_catalog.obj_description(index.indexrelid, 'pg_class')
   FROM pg_catalog.pg_index AS index JOIN pg_catalog.pg_class AS class ON class.oid = index.indexrelid
  WHERE index.indrelid = $1 ORDER BY class.relname";
 
@@ -67,7 +71,7 @@ SELECT constr.conname, pg_catalog.pg_get_constraintdef(constr.oid),
        ARRAY(SELECT attribute.attname::text FROM pg_catalog.pg_attribute AS attribute
               WHERE attribute.attrelid = $1 AND constr.conrelid = constr.confrelid AND attribute.attnum = ANY (constr.confkey))
   FROM pg_catalog.pg_constraint AS constr
- WHERE (constr.conrelid = $1 OR constr.confrelid = $1) AND constr.contype IN ('c', 'f', 'p', 'u', 'x')
+ WHERE (constr.conrelid = $1 OR constr.confrelid = $1) AND constr.contype IN ('c', 'f', 'p', 'u', 'x') AND constr.conparentid = 0
  ORDER BY constr.conname";
 
 /// Views, rules, policies, triggers, publications' column lists, functions with a parsed body and generated columns on a column.
@@ -103,15 +107,57 @@ SELECT namespace.nspname, statistics.stxname,
   JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = statistics.stxnamespace
  WHERE statistics.stxrelid = $1 ORDER BY statistics.stxname";
 
+/// `pg_partition_tree` would lock each partition, and wait for that.
 const PARTITIONS: &str = "
-SELECT namespace.nspname, class.relname, class.relkind::text, class.oid,
-       ARRAY(SELECT named.relname::text FROM pg_catalog.pg_index AS index
-               JOIN pg_catalog.pg_class AS named ON named.oid = index.indexrelid WHERE index.indrelid = class.oid)
-    || ARRAY(SELECT conname::text FROM pg_catalog.pg_constraint WHERE conrelid = class.oid)
-  FROM pg_catalog.pg_partition_tree($1::oid::regclass) AS part
-  JOIN pg_catalog.pg_class AS class ON class.oid = part.relid
+WITH RECURSIVE tree (oid, level) AS (
+    SELECT $1::oid, 0 UNION ALL
+    SELECT inhrelid, level + 1 FROM pg_catalog.pg_inherits JOIN tree ON inhparent = tree.oid WHERE NOT inhdetachpending)
+SELECT namespace.nspname, class.relname, class.relkind::text, class.oid
+  FROM tree JOIN pg_catalog.pg_class AS class ON class.oid = tree.oid AND class.relispartition
   JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = class.relnamespace
- WHERE part.level > 0 ORDER BY part.level, namespace.nspname, class.relname";
+ WHERE tree.level > 0 ORDER BY tree.level, namespace.nspname, class.relname";
+
+/// What partitions have of their own, and not from their table: it would stay with a column that is replaced.
+const OF_PARTITIONS: &str = "
+WITH RECURSIVE tree (oid) AS (
+    SELECT inhrelid FROM pg_catalog.pg_inherits WHERE inhparent = $1 AND NOT inhdetachpending UNION ALL
+    SELECT inhrelid FROM pg_catalog.pg_inherits JOIN tree ON inhparent = tree.oid WHERE NOT inhdetachpending),
+own (relation, number, what, rule) AS (
+    SELECT constr.conrelid, key.number, 'constraint ' || constr.conname, true
+      FROM pg_catalog.pg_constraint AS constr, unnest(constr.conkey) AS key(number)
+     WHERE constr.conrelid IN (SELECT oid FROM tree) AND constr.conparentid = 0 AND constr.coninhcount = 0 AND constr.contype <> 'n'
+    UNION ALL
+    SELECT constr.confrelid, key.number, 'foreign key ' || constr.conname || ' of ' || constr.conrelid::pg_catalog.regclass, false
+      FROM pg_catalog.pg_constraint AS constr, unnest(constr.confkey) AS key(number)
+     WHERE constr.confrelid IN (SELECT oid FROM tree) AND constr.conparentid = 0
+    UNION ALL
+    SELECT index.indrelid, key.number, CASE WHEN index.indisreplident THEN 'replica identity ' ELSE 'index ' END || class.relname, false
+      FROM pg_catalog.pg_index AS index JOIN pg_catalog.pg_class AS class ON class.oid = index.indexrelid,
+           unnest(index.indkey::int2[]) AS key(number)
+     WHERE index.indrelid IN (SELECT oid FROM tree) AND (index.indisreplident OR NOT EXISTS
+           (SELECT FROM pg_catalog.pg_inherits WHERE inhrelid = index.indexrelid))
+       AND NOT pg_catalog.starts_with(class.relname::text, '_switchover_')
+       AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint WHERE conindid = index.indexrelid AND contype IN ('p', 'u', 'x'))
+    UNION ALL
+    SELECT depend.refobjid, depend.refobjsubid, pg_catalog.pg_describe_object(depend.classid, depend.objid, 0), false
+      FROM pg_catalog.pg_depend AS depend
+     WHERE depend.refclassid = 'pg_catalog.pg_class'::regclass AND depend.refobjid IN (SELECT oid FROM tree) AND depend.refobjsubid > 0
+       AND depend.deptype IN ('n', 'a')
+       AND (depend.classid IN ('pg_catalog.pg_rewrite'::regclass, 'pg_catalog.pg_policy'::regclass, 'pg_catalog.pg_publication_rel'::regclass,
+                               'pg_catalog.pg_proc'::regclass, 'pg_catalog.pg_statistic_ext'::regclass)
+            OR depend.classid = 'pg_catalog.pg_trigger'::regclass
+               AND EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE oid = depend.objid AND tgparentid = 0))
+    UNION ALL
+    SELECT part.attrelid, part.attnum, 'a default or NOT NULL of its own', false
+      FROM pg_catalog.pg_attribute AS part
+      JOIN pg_catalog.pg_attribute AS whole ON whole.attrelid = $1 AND whole.attname = part.attname AND whole.attnum > 0
+      LEFT JOIN pg_catalog.pg_attrdef AS own ON own.adrelid = part.attrelid AND own.adnum = part.attnum
+      LEFT JOIN pg_catalog.pg_attrdef AS given ON given.adrelid = whole.attrelid AND given.adnum = whole.attnum
+     WHERE part.attrelid IN (SELECT oid FROM tree) AND (part.attnotnull <> whole.attnotnull
+           OR pg_catalog.pg_get_expr(own.adbin, own.adrelid) IS DISTINCT FROM pg_catalog.pg_get_expr(given.adbin, given.adrelid)))
+SELECT DISTINCT attribute.attname::text, own.what || ' of partition ' || own.relation::pg_catalog.regclass, own.rule
+  FROM own JOIN pg_catalog.pg_attribute AS attribute ON attribute.attrelid = own.relation AND attribute.attnum = own.number
+ WHERE attribute.attnum > 0 ORDER BY 2, 1";
 
 const RELATIVES: &str = "
 SELECT class.oid::pg_catalog.regclass::text FROM pg_catalog.pg_inherits AS inherits
@@ -130,8 +176,11 @@ SELECT attribute.attname FROM pg_catalog.pg_partitioned_table AS partitioned
 
 /// Triggers fire in the order of their names, byte by byte.
 const TRIGGERS_AROUND: &str = "
-SELECT tgname FROM pg_catalog.pg_trigger
- WHERE tgrelid = $1 AND NOT tgisinternal AND tgtype & 3 = 3 AND tgname NOT IN ('!switchover', '~switchover')
+WITH RECURSIVE tree (oid) AS (
+    SELECT $1::oid UNION ALL
+    SELECT inhrelid FROM pg_catalog.pg_inherits JOIN tree ON inhparent = tree.oid WHERE NOT inhdetachpending)
+SELECT DISTINCT tgname FROM pg_catalog.pg_trigger
+ WHERE tgrelid IN (SELECT oid FROM tree) AND NOT tgisinternal AND tgtype & 3 = 3 AND tgname NOT IN ('!switchover', '~switchover')
    AND (tgname::text COLLATE \"C\" < '!switchover' OR tgname::text COLLATE \"C\" > '~switchover') ORDER BY tgname";
 
 /// Whether a rewrite rule is of one of our own versions' views, which follow their columns by themselves.
@@ -163,6 +212,7 @@ pub(crate) async fn read(client: &Client, schema: &Ident, versions: &[Ident]) ->
             statistics: statistics(client, oid).await?,
             partitions: partitions(client, oid).await?,
             partition_key: columns_of(client, PARTITION_KEY, oid).await?,
+            partitioned_by_expression: is_by_expression(client, oid).await?,
             relatives: client.query(RELATIVES, &[&oid]).await?.iter().map(|row| row.get(0)).collect(),
             triggers_around: client.query(TRIGGERS_AROUND, &[&oid]).await?.iter().map(|row| row.get(0)).collect(),
         };
@@ -211,6 +261,11 @@ fn qualified(row: &Row, column: usize) -> Result<QualifiedName, MigrateError> {
     Ok(QualifiedName::new(&ident(row, column)?, &ident(row, column + 1)?))
 }
 
+async fn is_by_expression(client: &Client, oid: u32) -> Result<bool, MigrateError> {
+    let query = "SELECT partexprs IS NOT NULL FROM pg_catalog.pg_partitioned_table WHERE partrelid = $1";
+    Ok(client.query_opt(query, &[&oid]).await?.is_some_and(|row| row.get(0)))
+}
+
 async fn partitions(client: &Client, oid: u32) -> Result<Vec<Partition>, MigrateError> {
     let mut partitions = Vec::new();
     for row in client.query(PARTITIONS, &[&oid]).await? {
@@ -223,8 +278,12 @@ async fn partitions(client: &Client, oid: u32) -> Result<Vec<Partition>, Migrate
         partitions.push(Partition {
             name: qualified(&row, 0)?,
             kind,
-            key: columns_of(client, PARTITION_KEY, oid).await?,
-            names: idents(row.get(4))?,
+            key: if kind == PartitionKind::Partitioned {
+                columns_of(client, PARTITION_KEY, oid).await?
+            } else {
+                Vec::new()
+            },
+            by_expression: kind == PartitionKind::Partitioned && is_by_expression(client, oid).await?,
         });
     }
     Ok(partitions)
@@ -299,8 +358,11 @@ async fn dependants(client: &Client, oid: u32, versions: &[Ident]) -> Result<Vec
         let what: String = row.get(1);
         let is_ours = what.contains("switchover") && what.starts_with("trigger") || is_of_version(&what, versions);
         if !is_ours {
-            found.push(Dependant { column: ident(&row, 0)?, what });
+            found.push(Dependant { column: ident(&row, 0)?, what, is_rule_of_partition: false });
         }
+    }
+    for row in client.query(OF_PARTITIONS, &[&oid]).await? {
+        found.push(Dependant { column: ident(&row, 0)?, what: row.get(1), is_rule_of_partition: row.get(2) });
     }
     Ok(found)
 }

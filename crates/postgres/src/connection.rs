@@ -44,7 +44,7 @@ impl ConnectError {
             Self::Url(_) => Problem::new(
                 "DATABASE-URL",
                 format!("{self}."),
-                "Write it as postgres://USER@HOST/DATABASE, the password in PGPASSWORD or in the URL.",
+                "Write it as postgres://USER@HOST/DATABASE, the password in the URL; give that by DATABASE_URL, which no list of processes shows.",
             ),
             Self::Refused { .. } => Problem::new(
                 "DATABASE-UNREACHABLE",
@@ -58,6 +58,7 @@ impl ConnectError {
 impl Database {
     /// Connects.
     pub async fn connect(url: &str) -> Result<Self, ConnectError> {
+        refuse_what_could_show_a_password(url)?;
         let (url, wish) = tls::wish(url).map_err(ConnectError::Url)?;
         let mut config: Config =
             url.parse().map_err(|error: tokio_postgres::Error| ConnectError::Url(error.to_string()))?;
@@ -82,6 +83,19 @@ impl Database {
     pub(crate) fn client_mut(&mut self) -> &mut Client {
         &mut self.client
     }
+}
+
+/// An `@` of a password that is not written as `%40` would make a host or a database of its rest, which are shown.
+fn refuse_what_could_show_a_password(url: &str) -> Result<(), ConnectError> {
+    let place = url.split_once('?').map_or(url, |(place, _)| place);
+    let Some((_, place)) = place.split_once("://") else { return Ok(()) };
+    let path = place.split_once('/').map_or("", |(_, path)| path);
+    if place.matches('@').count() > 1 || path.contains('@') {
+        return Err(ConnectError::Url(
+            "an `@` in a user, password or database is written as %40 (and `/` as %2F)".to_owned(),
+        ));
+    }
+    Ok(())
 }
 
 /// Moves the connection's bytes until it ends; its owner aborts it.
@@ -129,4 +143,23 @@ pub(crate) fn said(error: &tokio_postgres::Error) -> String {
     };
     let more = [server.detail(), server.hint()].into_iter().flatten().map(|more| format!(" {more}"));
     format!("{}{} ({})", server.message(), more.collect::<String>(), server.code().code())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_that_is_not_escaped_is_refused_before_any_of_it_is_a_host() {
+        for url in
+            ["postgres://u:S3cr3t@Pa55@host/db", "postgres://u:S3cr3t@Pa55/x@host/db", "postgres://u:Pa55/x@host/db"]
+        {
+            let error = refuse_what_could_show_a_password(url).unwrap_err();
+            assert!(error.to_string().contains("%40") && !error.to_string().contains("Pa55"), "{error}");
+        }
+        for url in ["postgres://u:p%40ss@host/db?options=-c%20a@b", "postgres:///db?host=/tmp", "host=h password=a@b@c"]
+        {
+            assert!(refuse_what_could_show_a_password(url).is_ok(), "{url}");
+        }
+    }
 }

@@ -61,6 +61,9 @@ pub enum MigrateError {
     /// The rows or the plan stand in the way, and the expand was taken back as a whole.
     #[error("{0}; the expand was taken back")]
     TakenBack(Box<MigrateError>),
+    /// What was to come back can not; nothing was changed.
+    #[error("{0}; nothing was changed")]
+    NotChanged(Box<MigrateError>),
     /// Another migrator, or a newer controller, has the schema now.
     #[error("another migrator took schema {0} over; this one does nothing more")]
     Replaced(String),
@@ -110,6 +113,14 @@ impl MigrateError {
         }
     }
 
+    /// Whether a value could not be computed.
+    pub(crate) fn is_of_values(&self) -> bool {
+        match self {
+            Self::Step { cause, .. } | Self::Database(cause) => cause.is_of(&["22", "P0"]),
+            _ => false,
+        }
+    }
+
     /// Whether going on can not help, however often it is tried: the rows (22, 23), what the plan says (0A, 2F, 42) or the
     /// app's own functions (P0) are in the way, and not the condition of the server.
     pub(crate) fn is_lasting(&self) -> bool {
@@ -123,6 +134,7 @@ impl MigrateError {
             | Self::TooLong { .. }
             | Self::Database(_)
             | Self::TakenBack(_)
+            | Self::NotChanged(_)
             | Self::Replaced(_)
             | Self::Unexpected(_) => false,
         }

@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use switchover_migration::plan::{Finding, Lock, SESSION_PATH, STATEMENT, Step, Work};
+use switchover_migration::plan::{Evaluate, Finding, Lock, SESSION_PATH, STATEMENT, Step, Work};
 use switchover_migration::{Ident, IndexBuild, Literal, QualifiedName};
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
+use crate::backfill;
 use crate::migrator::{MigrateError, Progress, Settings};
-use crate::{backfill, parts};
+use crate::parts::{self, TREE};
 
 /// How long one try waits for a lock: as long as everybody behind it in the queue waits, too.
 pub(crate) const LOCK_TRY: Duration = Duration::from_millis(40);
@@ -42,9 +43,9 @@ pub(crate) async fn steps(
             Work::Together(statements) => {
                 together(client, place, statements, &mut Try { step, settings, tell }).await?;
             }
-            Work::BuildIndex { .. } | Work::DropIndex { .. } => {
+            Work::BuildIndex { .. } | Work::DropIndex { .. } | Work::ForeignKey { .. } | Work::Evaluate(_) => {
                 bound(client, settings).await?;
-                let done = index(client, &mut Try { step, settings, tell }).await;
+                let done = alone(client, &mut Try { step, settings, tell }).await;
                 client.batch_execute("RESET statement_timeout").await?;
                 done?;
                 note(client, place, step).await?;
@@ -73,6 +74,8 @@ pub(crate) async fn steps(
             Work::Backfill(work) => {
                 bound(client, settings).await?;
                 let filled = backfill::run(client, place, step, work, settings, tell).await;
+                let told = work.told.as_ref().map(|(key, values)| (key.as_str(), values.as_str()));
+                let filled = with_failing(client, step, filled, &work.table, told, &work.is_to_do()).await;
                 // What failed may be the connection itself.
                 let _ = client.batch_execute("RESET statement_timeout").await;
                 filled.map_err(|error| error.at(&step.name))?;
@@ -90,7 +93,7 @@ pub(crate) async fn steps(
     Ok(())
 }
 
-async fn is_done(client: &Client, place: Place<'_>, step: &Step) -> Result<bool, MigrateError> {
+pub(crate) async fn is_done(client: &Client, place: Place<'_>, step: &Step) -> Result<bool, MigrateError> {
     let number = i32::try_from(place.number).unwrap_or(i32::MAX);
     let row = client
         .query_one(
@@ -156,12 +159,13 @@ pub(crate) async fn locked(
         transaction.batch_execute(&format!("SET LOCAL lock_timeout = '{}ms'", LOCK_TRY.as_millis())).await?;
         let mut result = Ok(());
         if let Some((lock, table)) = lock {
-            let bound = |most: Duration| format!("SET LOCAL statement_timeout = '{}ms'", most.as_millis());
-            transaction.batch_execute(&bound(LOCK_TRY_WHOLE)).await?;
+            let bound = |most: &str| format!("SET LOCAL statement_timeout = '{most}'");
+            let own: String = transaction.query_one("SELECT current_setting('statement_timeout')", &[]).await?.get(0);
+            transaction.batch_execute(&bound(&format!("{}ms", LOCK_TRY_WHOLE.as_millis()))).await?;
             // The strongest lock first: a lock that is raised in the middle of a transaction can deadlock.
             result = transaction.batch_execute(&format!("LOCK TABLE {table} IN {} MODE", lock.as_str())).await;
             if result.is_ok() {
-                transaction.batch_execute(&bound(settings.backfill_timeout)).await?;
+                transaction.batch_execute(&bound(&own)).await?;
             }
         }
         let was_locked = result.is_ok();
@@ -219,13 +223,14 @@ fn drawn_pause() -> Duration {
 pub(crate) async fn blockers(client: &Client, table: &QualifiedName) -> Result<Vec<String>, MigrateError> {
     let rows = client
         .query(
-            "SELECT DISTINCT activity.pid, coalesce(activity.usename, '?'), coalesce(nullif(activity.application_name, ''), '?'),
+            &format!(
+                "{TREE} SELECT DISTINCT activity.pid, coalesce(activity.usename, '?'), coalesce(nullif(activity.application_name, ''), '?'),
                     coalesce(activity.state, '?'), activity.xact_start,
-                    coalesce(extract(epoch FROM clock_timestamp() - activity.xact_start), 0)::float8
+                    coalesce(extract(epoch FROM statement_timestamp() - activity.xact_start), 0)::float8
                FROM pg_catalog.pg_locks AS held JOIN pg_catalog.pg_stat_activity AS activity ON activity.pid = held.pid
-              WHERE held.granted AND held.pid <> pg_backend_pid() AND held.relation IN
-                    (SELECT $1::text::regclass UNION SELECT relid FROM pg_catalog.pg_partition_tree($1::text::regclass))
-              ORDER BY activity.xact_start NULLS LAST LIMIT 5",
+              WHERE held.granted AND held.pid <> pg_backend_pid() AND held.relation IN (SELECT oid FROM tree)
+              ORDER BY activity.xact_start NULLS LAST LIMIT 5"
+            ),
             &[&table.to_string()],
         )
         .await?;
@@ -245,8 +250,8 @@ async fn bound(client: &Client, settings: &Settings) -> Result<(), MigrateError>
     Ok(())
 }
 
-/// A step that builds an index or takes one away.
-async fn index(client: &mut Client, tried: &mut Try<'_>) -> Result<(), MigrateError> {
+/// A step that is no single transaction and finds for itself what of it is done.
+async fn alone(client: &mut Client, tried: &mut Try<'_>) -> Result<(), MigrateError> {
     let step = tried.step;
     match &step.work {
         Work::BuildIndex { build, breaks } => {
@@ -257,10 +262,20 @@ async fn index(client: &mut Client, tried: &mut Try<'_>) -> Result<(), MigrateEr
             };
             with_rows(client, step, built.map_err(|error| error.at(&step.name)), breaks.as_ref()).await
         }
-        Work::DropIndex { index, partitioned } => {
-            let dropped = match &step.lock {
-                Some((_, on)) if *partitioned => parts::drop_index(client, index, on, tried).await,
-                _ => {
+        Work::ForeignKey { on, name, clause, breaks } => {
+            let made = parts::foreign_key(client, on, name, clause, tried).await;
+            with_rows(client, step, made.map_err(|error| error.at(&step.name)), breaks.as_ref()).await
+        }
+        Work::Evaluate(Evaluate { table, values, rows, key }) => {
+            let all = format!("SELECT count(*) FROM {table} WHERE {rows} AND octet_length(ROW({values})::text) < 0");
+            let computed = client.query_one(&all, &[]).await.map(|_| ()).map_err(MigrateError::from);
+            let computed = with_failing(client, step, computed, table, Some((key, values)), rows).await;
+            computed.map_err(|error| error.at(&step.name))
+        }
+        Work::DropIndex { index, of } => {
+            let dropped = match of {
+                Some(on) => parts::drop_index(client, index, on, tried).await,
+                None => {
                     let drop = format!("DROP INDEX CONCURRENTLY IF EXISTS {index}");
                     client.batch_execute(&drop).await.map_err(MigrateError::from)
                 }
@@ -312,6 +327,26 @@ async fn with_rows(
         }
         (result, _) => result,
     }
+}
+
+/// `result`; where values can not be computed, for which rows, as far as they are found in a moment.
+async fn with_failing(
+    client: &Client,
+    step: &Step,
+    result: Result<(), MigrateError>,
+    table: &QualifiedName,
+    told: Option<(&str, &str)>,
+    rows: &str,
+) -> Result<(), MigrateError> {
+    let (Err(error), Some((key, values))) = (&result, told) else { return result };
+    if !error.is_of_values() {
+        return result;
+    }
+    let means = error.to_string();
+    let find = "SELECT switchover.rows_that_fail($1, $2, $3, $4)";
+    let found = client.query(find, &[&table.to_string(), &key, &values, &rows]).await?;
+    let keys: Vec<String> = found.iter().map(|row| row.get::<_, Option<String>>(0).unwrap_or_default()).collect();
+    if keys.is_empty() { result } else { Err(MigrateError::Found { step: step.name.clone(), means, keys }) }
 }
 
 async fn check(client: &Client, step: &Step, finding: &Finding) -> Result<(), MigrateError> {

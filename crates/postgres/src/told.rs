@@ -4,8 +4,7 @@ use switchover_model::Problem;
 
 use crate::MigrateError;
 
-const AGAIN: &str =
-    "What was done stays; the same command or deploy goes on from there, `switchover db undo` takes it back.";
+const AGAIN: &str = "What was done stays; the same command or deploy goes on from there. An expand is taken back by `switchover db undo`.";
 const BACK: &str = "The expand was taken back; nothing of it is left.";
 
 impl MigrateError {
@@ -32,6 +31,7 @@ impl MigrateError {
                     | Self::Blocked { .. }
                     | Self::TooLong { .. }
                     | Self::TakenBack(_)
+                    | Self::NotChanged(_)
                     | Self::Step { .. }
                     | Self::Database(_)
                     | Self::Replaced(_)
@@ -39,6 +39,11 @@ impl MigrateError {
                 };
                 let next = format!("{BACK} Mend {what}, then give the same command or deploy again.");
                 Problem::new(code, format!("{within}."), next)
+            }
+            Self::NotChanged(within) => {
+                let within = within.problem();
+                let next = "Nothing was changed. Mend these rows, then give the same command again.";
+                Problem::new(&within.code, format!("{self}."), next).with_detail(within.detail)
             }
             Self::Found { keys, .. } => {
                 told("ROWS-IN-THE-WAY", format!("Mend these rows. {AGAIN}")).with_detail(keys.clone())
@@ -64,6 +69,7 @@ impl MigrateError {
             | Self::TooLong { .. }
             | Self::Found { .. }
             | Self::TakenBack(_)
+            | Self::NotChanged(_)
             | Self::Replaced(_)
             | Self::Unexpected(_) => false,
         }
@@ -148,11 +154,11 @@ mod tests {
         };
         check(
             &found(),
-            &expect![[r"
+            &expect![[r#"
                 ROWS-IN-THE-WAY: `add a check` found rows: the price is negative; their keys: 1, 2.
-                next: Mend these rows. What was done stays; the same command or deploy goes on from there, `switchover db undo` takes it back.
+                next: Mend these rows. What was done stays; the same command or deploy goes on from there. An expand is taken back by `switchover db undo`.
                 1
-                2"]],
+                2"#]],
         );
         check(
             &MigrateError::TakenBack(Box::new(found())),

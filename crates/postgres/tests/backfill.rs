@@ -284,3 +284,14 @@ fn rows_wait_for_a_standby_that_is_too_far_behind_and_it_is_said_which_one() {
         assert_eq!(session.column(UNFILLED).await.unwrap(), [Some("0".to_owned())]);
     });
 }
+
+#[test]
+fn a_row_for_which_a_value_can_not_be_computed_is_named() {
+    run(|major| async move {
+        let Some(bed) = Bed::new(major, "CREATE TABLE t (id int PRIMARY KEY, age int); INSERT INTO t SELECT n, n % 50 FROM generate_series(1, 99) AS n;").await else { return };
+        let text = "operations:\n  - add_column: { table: t, up: \"100 / age\", column: { name: part, type: int } }\n";
+        let Err(MigrateError::TakenBack(why)) = bed.expand("01_part", text).await else { panic!("it was expanded") };
+        let MigrateError::Found { keys, means, .. } = *why else { panic!("{why:?}") };
+        assert!(keys == ["50"] && means.contains("division by zero"), "{keys:?}: {means}");
+    });
+}

@@ -282,3 +282,61 @@ fn a_rule_that_bound_the_newer_version_alone_does_so_again() {
         bed.contract().await;
     });
 }
+
+#[test]
+fn rows_that_older_versions_can_not_have_are_named_and_the_live_version_stays_as_it_was() {
+    run(|major| async move {
+        let Some(bed) =
+            Bed::new(major, "CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t VALUES (1, 1);").await
+        else {
+            return;
+        };
+        let wide = "operations:\n  - alter_column: { table: t, column: n, type: bigint, up: n, down: n::int }\n";
+        bed.expand("01_wide", wide).await.unwrap();
+        bed.contract().await;
+        let write = "INSERT INTO public_01_wide.t VALUES (7, 5000000000), (9, 6000000000)";
+        bed.session.batch_execute(write).await.unwrap();
+        let Err(MigrateError::NotChanged(why)) = bed.migrator().await.undo(&mut |_| {}).await else {
+            panic!("it has no way back")
+        };
+        let MigrateError::Found { keys, .. } = *why else { panic!("{why:?}") };
+        assert_eq!(keys, ["7", "9"]);
+        bed.session
+            .batch_execute("INSERT INTO public_01_wide.t VALUES (8, 5000000001); UPDATE t SET n = n + 1 WHERE id = 7")
+            .await
+            .unwrap();
+        // The next release is not held up; and once the rows are mended there is a way back.
+        bed.expand(
+            "02_more",
+            "operations:\n  - add_column: { table: t, column: { name: more, type: int, nullable: true } }\n",
+        )
+        .await
+        .unwrap();
+        bed.undo().await;
+        bed.session.batch_execute("DELETE FROM t WHERE id > 1").await.unwrap();
+        restored(&bed).await;
+    });
+}
+
+#[test]
+fn a_name_that_was_taken_since_contract_is_told_before_anything_comes_back() {
+    run(|major| async move {
+        let tables = "CREATE TABLE t (id int PRIMARY KEY, n int, note text); CREATE INDEX by_n ON t (n);";
+        let Some(bed) = Bed::new(major, tables).await else { return };
+        bed.expand(
+            "01_less",
+            "operations:\n  - drop_column: { table: t, column: note, down: \"''\" }\n  - drop_index: { name: by_n }\n",
+        )
+        .await
+        .unwrap();
+        bed.contract().await;
+        bed.session.batch_execute("ALTER TABLE t ADD COLUMN note int; CREATE INDEX by_n ON t (id)").await.unwrap();
+        let Err(MigrateError::Refused(problems)) = bed.migrator().await.undo(&mut |_| {}).await else {
+            panic!("it came back")
+        };
+        let told = problems.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+        assert!(told.contains("column \"note\"") && told.contains("index \"by_n\""), "{told}");
+        bed.session.batch_execute("ALTER TABLE t DROP COLUMN note; DROP INDEX by_n").await.unwrap();
+        restored(&bed).await;
+    });
+}

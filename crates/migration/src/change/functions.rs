@@ -88,6 +88,59 @@ BEGIN
             prefix || CASE WHEN octet_length(prefix || index.plain) < 64 THEN index.plain::text ELSE md5(index.plain) END);
     END LOOP;
 END $$;
+CREATE OR REPLACE FUNCTION switchover.rows_that_fail(source text, key text, given text, only_rows text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+    place record;
+    found int := 0;
+    begun timestamptz := pg_catalog.clock_timestamp();
+BEGIN
+    FOR place IN EXECUTE pg_catalog.format('SELECT ctid AS at, tableoid AS part, %s AS key FROM %s WHERE %s', key, source, only_rows) LOOP
+        BEGIN
+            EXECUTE pg_catalog.format('SELECT pg_catalog.octet_length(ROW(%s)::text) FROM %s WHERE ctid = $1 AND tableoid = $2', given, source)
+               USING place.at, place.part;
+        EXCEPTION WHEN OTHERS THEN
+            found := found + 1;
+            RETURN NEXT place.key;
+        END;
+        EXIT WHEN found = 20 OR pg_catalog.clock_timestamp() - begun > interval '10 seconds';
+    END LOOP;
+END $$;
+CREATE OR REPLACE FUNCTION switchover.rename_parts(whole text, old text, new text) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    part record;
+BEGIN
+    FOR part IN
+        WITH RECURSIVE parts (oid) AS (
+            SELECT inhrelid FROM pg_catalog.pg_inherits WHERE inhparent = whole::pg_catalog.regclass
+             UNION ALL SELECT inhrelid FROM pg_catalog.pg_inherits JOIN parts ON inhparent = parts.oid)
+        SELECT class.oid::pg_catalog.regclass AS name, namespace.nspname AS schema, replace(class.relname, old, new) AS called
+          FROM parts JOIN pg_catalog.pg_class AS class ON class.oid = parts.oid
+          JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = class.relnamespace
+         WHERE strpos(class.relname, old) > 0
+    LOOP
+        -- A name that is too long or taken is left as it is.
+        CONTINUE WHEN octet_length(part.called) > 63
+            OR pg_catalog.to_regclass(pg_catalog.format('%I.%I', part.schema, part.called)) IS NOT NULL;
+        EXECUTE pg_catalog.format('ALTER INDEX %s RENAME TO %I', part.name, part.called);
+    END LOOP;
+END $$;
+CREATE OR REPLACE FUNCTION switchover.rename_constraint_parts(whole text, old text, new text) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    part record;
+BEGIN
+    FOR part IN
+        WITH RECURSIVE parts (oid) AS (
+            SELECT oid FROM pg_catalog.pg_constraint WHERE conrelid = whole::pg_catalog.regclass AND conname = new
+             UNION ALL SELECT child.oid FROM pg_catalog.pg_constraint AS child JOIN parts ON child.conparentid = parts.oid)
+        SELECT conrelid::pg_catalog.regclass AS on, conrelid, conname AS name, replace(conname, old, new) AS called
+          FROM parts JOIN pg_catalog.pg_constraint AS known ON known.oid = parts.oid
+         WHERE strpos(conname, old) > 0 AND conname <> new AND contype = 'f'
+    LOOP
+        CONTINUE WHEN octet_length(part.called) > 63
+            OR EXISTS (SELECT FROM pg_catalog.pg_constraint WHERE conrelid = part.conrelid AND conname = part.called);
+        EXECUTE pg_catalog.format('ALTER TABLE %s RENAME CONSTRAINT %I TO %I', part.on, part.name, part.called);
+    END LOOP;
+END $$;
 CREATE OR REPLACE FUNCTION switchover.same_schema_rights(source text, target text) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     given record;

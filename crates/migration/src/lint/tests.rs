@@ -80,6 +80,7 @@ pub(crate) fn shop() -> Catalog {
         partitioned: false,
         partitions: Vec::new(),
         partition_key: Vec::new(),
+        partitioned_by_expression: false,
         relatives: Vec::new(),
         triggers_around: Vec::new(),
     };

@@ -51,7 +51,7 @@ fn in_the_way(draft: &Draft<'_>, name: &Ident, known: &Table, columns: &BTreeMap
             "Drop it first, and make it anew on the new column after contract.",
         ));
     }
-    if let Some(column) = standing(columns, &known.partition_key) {
+    if let Some(column) = known.partition_keys().find(|key| columns.contains_key(*key)) {
         let cause = format!("{name} is partitioned by column {column}.");
         problems.push(Problem::new(
             "COLUMN-IN-USE",
@@ -300,10 +300,10 @@ impl Carried<'_, '_> {
             return Err(Problem::new(
                 "COLUMN-IN-USE",
                 cause,
-                "Drop it with `drop_constraint` in the same migration, and make it anew afterwards.",
+                "No operation does this: make a table of the new kind beside it, and move the rows.",
             ));
         }
-        partitions::refuse(self.name, self.known, new)?;
+        partitions::refuse_foreign(self.name, self.known, new)?;
         let build = rebuilt(&index.definition, new, self.columns, self.known.partitioned).map_err(|why| {
             let cause = format!("index {} of {} was not understood: {why}.", index.name, self.name);
             Problem::new("COLUMN-IN-USE", cause, "Drop it first, and make it anew on the new column afterwards.")
@@ -313,7 +313,8 @@ impl Carried<'_, '_> {
             lock: Some((Lock::ShareUpdateExclusive, self.draft.base(self.name))),
             work: Work::BuildIndex { build, breaks },
         });
-        self.draft.pieces.push(Piece::MadeIndex { index: new.clone() });
+        let of = self.known.partitioned.then(|| self.name.clone());
+        self.draft.pieces.push(Piece::MadeIndex { index: new.clone(), of });
         Ok(())
     }
 

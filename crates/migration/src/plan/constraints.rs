@@ -73,7 +73,9 @@ pub(super) fn rule(draft: &mut Draft<'_>, table: &Ident, constraint: &Constraint
         let cause = format!("table {table} has a constraint {name} already.");
         return Err(Problem::new("CONSTRAINT-EXISTS", cause, "Give the new one another name."));
     }
-    partitions::refuse(table, known, name)?;
+    if !matches!(constraint.kind, ConstraintKind::Check { .. }) {
+        partitions::refuse_foreign(table, known, name)?;
+    }
     match &constraint.kind {
         ConstraintKind::Check { expression, no_inherit } => {
             super::refuse_query(name, expression)?;
@@ -84,6 +86,7 @@ pub(super) fn rule(draft: &mut Draft<'_>, table: &Ident, constraint: &Constraint
         }
         ConstraintKind::ForeignKey { columns, table: referred, referred: referred_columns, .. } => {
             let columns = physical_columns(draft, table, columns)?;
+            partitions::refuse_own(table, known, name, &columns)?;
             let clause = clause(draft, constraint, &columns)?;
             let breaks = orphans(draft, known, &physical, &columns, referred, referred_columns);
             foreign_key(draft, &physical, name, &clause, breaks, true);
@@ -142,7 +145,10 @@ fn by_index(
     let on = draft.base(&physical);
     let their = physical_columns(draft, table, keys.columns)?;
     let columns = list(&their);
-    partitions::refuse_without_key(table, known, name, &their)?;
+    if known.partitioned {
+        partitions::refuse_without_key(table, known, name, &their)?;
+        partitions::refuse_own(table, known, name, &their)?;
+    }
     let mut rest = format!("({columns})");
     rest.push_str(&included(&physical_columns(draft, table, keys.include)?));
     if keys.nulls_not_distinct {
@@ -159,7 +165,7 @@ fn by_index(
     let index = QualifiedName::new(&draft.ground.catalog.schema, name);
     let index = Step {
         name: format!("build the index of {name}"),
-        lock: Some((Lock::ShareUpdateExclusive, on.clone())),
+        lock: Some((if known.partitioned { Lock::AccessExclusive } else { Lock::ShareUpdateExclusive }, on.clone())),
         work: Work::BuildIndex {
             build: IndexBuild { index, on: on.clone(), partitioned: known.partitioned, unique: true, rest },
             breaks: Some(twice),
@@ -180,7 +186,8 @@ fn by_index(
         draft.after.push(index);
         draft.after.push(made(&format!("ALTER TABLE {on} ADD CONSTRAINT {name} {kind} USING INDEX {name}{deferral}")));
     }
-    draft.pieces.push(Piece::MadeIndex { index: name.clone() });
+    let of = known.partitioned.then(|| physical.clone());
+    draft.pieces.push(Piece::MadeIndex { index: name.clone(), of });
     draft.pieces.push(Piece::MadeConstraint { table: physical, constraint: name.clone(), not_null: None });
     Ok(())
 }
@@ -195,8 +202,8 @@ pub(super) fn foreign_key(
     validated: bool,
 ) {
     let on = draft.base(physical);
-    if let Some(known) = draft.ground.catalog.tables.get(physical).filter(|known| known.partitioned) {
-        draft.after.extend(partitions::foreign_key(&on, known, name, clause, breaks.as_ref()));
+    if draft.ground.catalog.tables.get(physical).is_some_and(|known| known.partitioned) {
+        draft.after.push(partitions::foreign_key(&on, name, clause, breaks));
         return;
     }
     draft.after.push(Step {

@@ -6,7 +6,7 @@ use super::version_anew::Standing;
 use super::{Finding, Lock, Piece, Planned, Step, Work, attic, kept_mark, key_in, put_table_aside};
 use crate::catalog::{Catalog, Table};
 use crate::change::{TableChange, triggers};
-use crate::{Ident, QualifiedName, part_name};
+use crate::{Ident, Literal, QualifiedName};
 
 /// The steps that leave `planned`'s version as the oldest one.
 ///
@@ -84,18 +84,22 @@ fn leave_to_newer(catalog: &Catalog, planned: &Planned, active: &[TableChange], 
 /// Takes an index away beside running statements.
 pub(super) fn drop_index(catalog: &Catalog, index: &QualifiedName) -> Step {
     let owner = catalog.owner_of(&index.name).filter(|(_, table)| table.partitioned && index.schema == catalog.schema);
-    let lock = owner.map(|(table, _)| (Lock::AccessExclusive, QualifiedName::new(&catalog.schema, table)));
-    let work = Work::DropIndex { index: index.clone(), partitioned: lock.is_some() };
-    Step { name: format!("drop index {index}"), lock, work }
+    drop_index_of(index, owner.map(|(table, _)| QualifiedName::new(&catalog.schema, table)))
+}
+
+/// The same where it is known whether its table is partitioned.
+pub(super) fn drop_index_of(index: &QualifiedName, of: Option<QualifiedName>) -> Step {
+    let lock = of.clone().map(|table| (Lock::AccessExclusive, table));
+    Step { name: format!("drop index {index}"), lock, work: Work::DropIndex { index: index.clone(), of } }
 }
 
 /// Gives an index another name, and the parts of it that partitions have.
 pub(super) fn rename_index(catalog: &Catalog, from: &Ident, to: &Ident) -> Step {
-    let owner = catalog.owner_of(from).map(|(_, table)| table);
     let mut statements = vec![format!("ALTER INDEX {} RENAME TO {to}", QualifiedName::new(&catalog.schema, from))];
-    for of in owner.iter().flat_map(|table| &table.partitions).map(|partition| &partition.name) {
-        let part = QualifiedName::new(&of.schema, &part_name(&of.name, from));
-        statements.push(format!("ALTER INDEX IF EXISTS {part} RENAME TO {}", part_name(&of.name, to)));
+    if catalog.owner_of(from).is_some_and(|(_, table)| table.partitioned) {
+        let whole = QualifiedName::new(&catalog.schema, to).to_string();
+        let (from, to) = (Literal(from.as_str()), Literal(to.as_str()));
+        statements.push(format!("SELECT switchover.rename_parts({}, {from}, {to})", Literal(&whole)));
     }
     Step { name: format!("rename index {from} to {to}"), lock: None, work: Work::Together(statements) }
 }
@@ -216,9 +220,7 @@ impl Settling<'_> {
             Piece::DroppedConstraint { constraint, .. } => {
                 vec![self.alter(format_args!("DROP CONSTRAINT IF EXISTS {constraint}"))]
             }
-            Piece::RenamedConstraint { from, to, .. } => {
-                vec![self.alter(format_args!("RENAME CONSTRAINT {from} TO {to}"))]
-            }
+            Piece::RenamedConstraint { from, to, .. } => rename_constraint(self.on, from, to),
             Piece::SetReplicaIdentity { identity, .. } => vec![self.alter(format_args!("REPLICA IDENTITY {identity}"))],
             Piece::MadeColumn { column, default: after, not_null: check, .. } => {
                 let mut statements = self.not_null(column, check.as_ref());
@@ -255,6 +257,15 @@ impl Settling<'_> {
             Piece::RenamedTable { to, .. } => vec![self.alter(format_args!("RENAME TO {to}"))],
         }
     }
+}
+
+/// Gives a constraint another name, and the parts of it that partitions have.
+pub(super) fn rename_constraint(on: &QualifiedName, from: &Ident, to: &Ident) -> Vec<String> {
+    let (table, old, new) = (on.to_string(), Literal(from.as_str()), Literal(to.as_str()));
+    vec![
+        format!("ALTER TABLE {on} RENAME CONSTRAINT {from} TO {to}"),
+        format!("SELECT switchover.rename_constraint_parts({}, {old}, {new})", Literal(&table)),
+    ]
 }
 
 fn comment_on(on: &QualifiedName, column: &Ident, comment: Option<&str>) -> String {

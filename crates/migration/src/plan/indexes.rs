@@ -17,10 +17,13 @@ pub(super) fn create(draft: &mut Draft<'_>, create: &CreateIndex) -> Result<(), 
         let cause = format!("the name {} is taken.", create.name);
         return Err(Problem::new("INDEX-EXISTS", cause, "Give the index another name."));
     }
-    partitions::refuse(&create.table, table, &create.name)?;
+    partitions::refuse_foreign(&create.table, table, &create.name)?;
     let mut keys = Vec::new();
+    let mut columns = Vec::new();
     for (column, how) in &create.columns {
-        let mut key = draft.ground.column(&create.table, column)?.to_string();
+        let physical = draft.ground.column(&create.table, column)?;
+        let mut key = physical.to_string();
+        columns.push(physical);
         if let Some(collation) = &how.collate {
             key.push_str(&format!(" COLLATE {collation}"));
         }
@@ -37,6 +40,9 @@ pub(super) fn create(draft: &mut Draft<'_>, create: &CreateIndex) -> Result<(), 
         }
         keys.push(key);
     }
+    if create.unique && table.partitioned {
+        partitions::refuse_without_key(&create.table, table, &create.name, &columns)?;
+    }
     let on = draft.base(&physical);
     let mut rest = format!("USING {} ({})", method(create.method), keys.join(", "));
     if let Some(parameters) = &create.storage_parameters {
@@ -50,10 +56,11 @@ pub(super) fn create(draft: &mut Draft<'_>, create: &CreateIndex) -> Result<(), 
     let build = IndexBuild { index, on: on.clone(), partitioned: table.partitioned, unique: create.unique, rest };
     draft.after.push(Step {
         name: format!("build index {}", create.name),
-        lock: Some((Lock::ShareUpdateExclusive, on)),
+        lock: Some((if table.partitioned { Lock::ShareRowExclusive } else { Lock::ShareUpdateExclusive }, on)),
         work: Work::BuildIndex { build, breaks: None },
     });
-    draft.pieces.push(Piece::MadeIndex { index: create.name.clone() });
+    let of = table.partitioned.then_some(physical);
+    draft.pieces.push(Piece::MadeIndex { index: create.name.clone(), of });
     Ok(())
 }
 
@@ -79,6 +86,11 @@ pub(super) fn drop_index(draft: &mut Draft<'_>, drop: &DropIndex) -> Result<(), 
     if index.of_constraint {
         let cause = format!("index {} belongs to the constraint of this name.", drop.name);
         return Err(Problem::new("INDEX-UNKNOWN", cause, "Drop the constraint."));
+    }
+    if index.replica_identity {
+        let cause = format!("subscribers know rows by index {}.", drop.name);
+        let next = "Set another replica identity first, such as the primary key, with `set_replica_identity`.";
+        return Err(Problem::new("INDEX-IN-USE", cause, next));
     }
     draft.pieces.push(Piece::DroppedIndex { index: index.name.clone(), definition: index.definition.clone() });
     Ok(())

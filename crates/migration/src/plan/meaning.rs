@@ -53,11 +53,11 @@ fn of_expand(piece: &Piece, says: &mut Vec<String>, lost: &mut Vec<String>) {
             ));
         }
         // What only stands in for another one of the same kind.
-        Piece::MadeConstraint { constraint: name, .. } | Piece::MadeIndex { index: name } if is_ours(name) => {}
+        Piece::MadeConstraint { constraint: name, .. } | Piece::MadeIndex { index: name, .. } if is_ours(name) => {}
         Piece::NewerRule { table, constraint, .. } | Piece::MadeConstraint { table, constraint, .. } => {
             says.push(format!("{constraint} of {table} is dropped"));
         }
-        Piece::MadeIndex { index } => says.push(format!("index {index} is dropped")),
+        Piece::MadeIndex { index, .. } => says.push(format!("index {index} is dropped")),
         Piece::Settings { .. }
         | Piece::DroppedColumn { .. }
         | Piece::DroppedTable { .. }

@@ -48,6 +48,6 @@ pub use probe::{Probe, plan_probes};
 pub use purge::plan_purge;
 pub use restore::{FUNCTIONS as RESTORE_FUNCTIONS, Kept, kept, plan_restore};
 pub use sql::{SESSION_PATH, STATEMENT};
-pub use step::{Backfill, Lock, Step, Work};
+pub use step::{Backfill, Evaluate, Lock, Step, Work};
 pub use undo::plan_undo;
 pub use version_anew::{Hidden, Standing, standing, with_what_came};

@@ -64,6 +64,9 @@ pub enum Piece {
     MadeIndex {
         /// The index.
         index: Ident,
+        /// Its table, where that is partitioned.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        of: Option<Ident>,
     },
     /// A default or comment that newer versions see through their view.
     Settings {

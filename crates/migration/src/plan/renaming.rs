@@ -165,7 +165,11 @@ fn renamed_piece(piece: &Piece, older: &Planned) -> Piece {
     let mut piece = piece.clone();
     match &mut piece {
         Piece::MadeTable { .. } => {}
-        Piece::MadeIndex { index } | Piece::DroppedIndex { index, .. } => *index = older.index_after(index),
+        Piece::MadeIndex { index, of } => {
+            *index = older.index_after(index);
+            *of = of.as_ref().map(|table| older.table_after(table));
+        }
+        Piece::DroppedIndex { index, .. } => *index = older.index_after(index),
         Piece::RenamedIndex { from, to } => {
             *from = older.index_after(from);
             *to = older.index_after(to);

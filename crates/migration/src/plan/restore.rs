@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use switchover_model::Problem;
 
 use self::carried::commented;
-use super::{Backfill, Finding, Piece, Planned, Step, Work, attic, kept_mark, version_step};
+use super::renaming::renamed_change;
+use super::{Backfill, Evaluate, Finding, Piece, Planned, Step, Work, attic, kept_mark, key_in, key_of, version_step};
 use crate::catalog::{Catalog, Index, Table, TableColumn};
 use crate::change::TableChange;
 use crate::{Ident, IndexBuild, QualifiedName};
@@ -69,14 +70,17 @@ pub fn plan_restore(catalog: &Catalog, planned: &Planned, kept: &Kept) -> Result
         return Err(missing);
     }
     let mut steps = Vec::new();
+    let mut names = Vec::new();
     let mut after = Vec::new();
     for table in planned.tables() {
         let Some(known) = kept.tables.get(table) else { continue };
         let back = Back { catalog, planned, kept, table, known, on: QualifiedName::new(&catalog.schema, table) };
-        steps.extend(back.names());
+        steps.extend(back.can_have_rows());
+        names.extend(back.names());
         after.extend(back.rows());
         after.extend(back.rules());
     }
+    steps.extend(names);
     steps.extend(after);
     for piece in planned.pieces.iter().rev() {
         if let Piece::RenamedIndex { from, to } = piece {
@@ -99,11 +103,19 @@ pub fn plan_restore(catalog: &Catalog, planned: &Planned, kept: &Kept) -> Result
 }
 
 fn missing(catalog: &Catalog, planned: &Planned, kept: &Kept) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    let mut miss = |what: String| {
+    let problems = std::cell::RefCell::new(Vec::new());
+    let miss = |what: String| {
         let cause = format!("{what} is not in the attic any more.");
         let next = "It was purged or taken away by hand: go on with the version that is there.";
-        problems.push(Problem::new("ATTIC-EMPTY", cause, next));
+        problems.borrow_mut().push(Problem::new("ATTIC-EMPTY", cause, next));
+    };
+    let taken = |what: String| {
+        let cause = format!("{what} can not come back: something of this name was made since contract.");
+        problems.borrow_mut().push(Problem::new(
+            "ATTIC-NAME-TAKEN",
+            cause,
+            "Rename what was made since, then undo again.",
+        ));
     };
     for piece in &planned.pieces {
         let Some(table) = piece.table().filter(|table| kept.tables.contains_key(*table)) else { continue };
@@ -116,7 +128,28 @@ fn missing(catalog: &Catalog, planned: &Planned, kept: &Kept) -> Vec<Problem> {
         {
             miss(format!("column {column} of {table}"));
         }
+        if let Piece::DroppedColumn { column, .. } = piece {
+            let is_own = |piece: &Piece| matches!(piece, Piece::RenamedColumn { to, .. } | Piece::MadeColumn { column: to, .. } if to == column);
+            if now.column(column).is_some() && !planned.pieces.iter().any(is_own) {
+                taken(format!("column {column} of {table}"));
+            }
+        }
+        if let Piece::DroppedConstraint { constraint, .. } = piece {
+            let stands = |piece: &Piece| matches!(piece, Piece::RenamedConstraint { to, .. } | Piece::MadeKey { constraint: to, .. } if to == constraint);
+            let is_there = now.constraints.iter().any(|known| known.of_table.is_none() && known.name == *constraint);
+            if is_there && !planned.pieces.iter().any(stands) {
+                taken(format!("constraint {constraint} of {table}"));
+            }
+        }
     }
+    for piece in &planned.pieces {
+        let Piece::DroppedIndex { index, .. } = piece else { continue };
+        let stands = |piece: &Piece| matches!(piece, Piece::RenamedIndex { to, .. } if to == index);
+        if catalog.other_names.contains(index) && !planned.pieces.iter().any(stands) {
+            taken(format!("index {index}"));
+        }
+    }
+    let mut problems = problems.into_inner();
     problems.dedup();
     problems
 }
@@ -156,13 +189,30 @@ impl Back<'_> {
         self.known.column(name)
     }
 
+    /// Whether what newer ones wrote since has older values at all, looked at before anything is changed.
+    fn can_have_rows(&self) -> Option<Step> {
+        let change = renamed_change(self.change().filter(|_| self.is_marked())?, self.planned);
+        let now = self.planned.table_after(self.table);
+        Some(Step {
+            name: format!("see that what was written to {} since has older values", self.table),
+            lock: None,
+            work: Work::Evaluate(Evaluate {
+                table: QualifiedName::new(&self.catalog.schema, &now),
+                values: change.older_values(),
+                rows: format!("{} IS NULL", kept_mark(self.planned.number)),
+                key: key_in(self.catalog, &now),
+            }),
+        })
+    }
+
     /// Older versions' values of what newer ones wrote since.
     fn rows(&self) -> Option<Step> {
         let change = self.change().filter(|_| self.is_marked())?;
         let kept = kept_mark(self.planned.number);
         let (set, only) = change.give_back(&kept);
         let name = format!("give rows of {} that were written since their older values", self.table);
-        let work = Backfill { table: self.on.clone(), set, mark: kept, only: Some(only), rows: self.known.rows };
+        let told = Some((key_of(self.known), change.older_values()));
+        let work = Backfill { table: self.on.clone(), set, mark: kept, only: Some(only), told, rows: self.known.rows };
         Some(Step { name, lock: None, work: Work::Backfill(work) })
     }
 }

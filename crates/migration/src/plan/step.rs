@@ -34,8 +34,19 @@ pub enum Work {
     DropIndex {
         /// The index.
         index: QualifiedName,
-        /// Whether its table is partitioned: the parts go with it, in a moment in which the table is locked.
-        partitioned: bool,
+        /// Its table, where that is partitioned: the parts go with it, in a moment in which the table is locked.
+        of: Option<QualifiedName>,
+    },
+    /// Makes a foreign key of a partitioned table: each partition is seen to hold it before the table takes it over.
+    ForeignKey {
+        /// The table.
+        on: QualifiedName,
+        /// The constraint.
+        name: Ident,
+        /// What `ADD CONSTRAINT` takes after the name.
+        clause: String,
+        /// Rows that refer to none.
+        breaks: Option<Finding>,
     },
     /// A statement that can share no transaction and can be given again, such as `VACUUM`.
     Alone {
@@ -51,10 +62,25 @@ pub enum Work {
         /// Rows for which it does not.
         breaks: Option<Finding>,
     },
+    /// Sees that rows can have their values, before anything depends on it.
+    Evaluate(Evaluate),
     /// Gives rows their new values in small batches.
     Backfill(Backfill),
     /// Finds no row, or the phase stops.
     Check(Finding),
+}
+
+/// Values that rows are to have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evaluate {
+    /// The table.
+    pub table: QualifiedName,
+    /// The values, as a list.
+    pub values: String,
+    /// Which rows are to have them.
+    pub rows: String,
+    /// What names a row for a person.
+    pub key: String,
 }
 
 /// Rows to be brought in step.
@@ -69,6 +95,9 @@ pub struct Backfill {
     /// Which rows are to do, where it is not those without a mark alone.
     #[serde(default)]
     pub only: Option<String>,
+    /// What names a row for a person, and the values that are computed for it; nothing where a failing row is not looked for.
+    #[serde(default)]
+    pub told: Option<(String, String)>,
     /// About how many rows there are, where the database's statistics tell.
     pub rows: Option<u64>,
 }

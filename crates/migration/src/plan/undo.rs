@@ -1,11 +1,11 @@
 //! *Undo* of an expanded migration, whole or broken off: the version and what keeps it in step go, what was made is put
 //! aside. The older versions never notice.
 
-use super::contract::drop_index;
-use super::{Lock, Piece, Planned, Step, Work, attic, partitions, put_table_aside};
-use crate::catalog::Catalog;
+use super::contract::drop_index_of;
+use super::{Lock, Piece, Planned, Step, Work, attic, put_table_aside};
+use crate::catalog::{Catalog, Partition};
 use crate::change::{TableChange, triggers};
-use crate::{Ident, QualifiedName};
+use crate::{Ident, QualifiedName, loose_part};
 
 /// The steps that take `planned` back as far as it came.
 ///
@@ -23,21 +23,16 @@ pub fn plan_undo(catalog: &Catalog, planned: &Planned, active: &[TableChange], v
         let Some(known) = catalog.tables.get(table) else { continue };
         let on = QualifiedName::new(&catalog.schema, table);
         let has = |column: &Ident| known.column(column).is_some();
-        if known.partitioned {
-            // A part that the index does not have yet is found by the index, which goes with its constraint.
-            let made = |index: &Ident| {
-                let of_it = |piece: &&Piece| matches!(piece, Piece::MadeConstraint { table: on, constraint, .. } if on == table && constraint == index);
-                planned.pieces.iter().any(|piece| of_it(&piece))
-            };
-            let indexes = planned.pieces.iter().filter_map(|piece| match piece {
-                Piece::MadeIndex { index } if made(index) => Some(index),
-                _ => None,
-            });
-            steps.extend(indexes.map(|index| Step {
-                name: format!("drop the parts of {index}"),
-                ..drop_index(catalog, &QualifiedName::new(&catalog.schema, index))
-            }));
-        }
+        // Parts that an index does not have yet are found by it, and it goes with its constraint.
+        let has_parts = |piece: &&Piece| matches!(piece, Piece::MadeIndex { of: Some(of), .. } if of == table);
+        steps.extend(
+            planned
+                .pieces
+                .iter()
+                .filter(has_parts)
+                .filter_map(|piece| drop_made(catalog, piece))
+                .map(|step| Step { name: format!("{}, or its parts", step.name), ..step }),
+        );
         let mut statements = Vec::new();
         if let Some(change) = planned.changes.iter().find(|change| change.table == *table) {
             let left = planned.others_of(table, active);
@@ -48,7 +43,11 @@ pub fn plan_undo(catalog: &Catalog, planned: &Planned, active: &[TableChange], v
         for piece in planned.pieces.iter().filter(|piece| piece.table() == Some(table)) {
             statements.extend(put_aside(planned.number, &on, piece, &has));
             if let (Piece::MadeConstraint { constraint, .. }, true) = (piece, known.partitioned) {
-                statements.extend(partitions::drop_constraint(known, constraint));
+                let drop = |leaf: &Partition| {
+                    let part = loose_part(&leaf.name.name, constraint);
+                    format!("ALTER TABLE {} DROP CONSTRAINT IF EXISTS {part}", leaf.name)
+                };
+                statements.extend(known.partitions.iter().map(drop));
             }
         }
         if !statements.is_empty() {
@@ -60,9 +59,7 @@ pub fn plan_undo(catalog: &Catalog, planned: &Planned, active: &[TableChange], v
         }
     }
     for piece in &planned.pieces {
-        if let Piece::MadeIndex { index } = piece {
-            steps.push(drop_index(catalog, &QualifiedName::new(&catalog.schema, index)));
-        }
+        steps.extend(drop_made(catalog, piece));
         if let Piece::MadeTable { table } = piece
             && catalog.tables.contains_key(table)
         {
@@ -75,6 +72,13 @@ pub fn plan_undo(catalog: &Catalog, planned: &Planned, active: &[TableChange], v
         }
     }
     steps
+}
+
+/// An index that was made goes.
+fn drop_made(catalog: &Catalog, piece: &Piece) -> Option<Step> {
+    let Piece::MadeIndex { index, of } = piece else { return None };
+    let name = |name: &Ident| QualifiedName::new(&catalog.schema, name);
+    Some(drop_index_of(&name(index), of.as_ref().map(name)))
 }
 
 /// What the newer version wrote stays in its column, under a name of ours, without any rule on it.

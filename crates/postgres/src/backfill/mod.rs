@@ -26,6 +26,7 @@ use tokio_postgres::Client;
 
 use crate::error::unexpected;
 use crate::migrator::{MigrateError, Progress, Settings};
+use crate::parts::TREE;
 use crate::run::{Place, blockers};
 use batch::{Batch, Outcome};
 use cursor::Cursor;
@@ -239,12 +240,13 @@ async fn is_complete(client: &Client, work: &Backfill) -> Result<bool, MigrateEr
 async fn leaves(client: &Client, table: &QualifiedName) -> Result<Vec<(QualifiedName, u64)>, MigrateError> {
     let rows = client
         .query(
-            "SELECT namespace.nspname, class.relname,
+            &format!(
+                "{TREE} SELECT namespace.nspname, class.relname,
                     pg_catalog.pg_relation_size(class.oid) / current_setting('block_size')::int8
-               FROM (SELECT relid FROM pg_catalog.pg_partition_tree($1::text::regclass) UNION SELECT $1::text::regclass) AS part (relid)
-               JOIN pg_catalog.pg_class AS class ON class.oid = part.relid
+               FROM pg_catalog.pg_class AS class
                JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = class.relnamespace
-              WHERE class.relkind = 'r' ORDER BY class.oid",
+              WHERE class.relkind = 'r' AND class.oid IN (SELECT oid FROM tree) ORDER BY class.oid"
+            ),
             &[&table.to_string()],
         )
         .await?;

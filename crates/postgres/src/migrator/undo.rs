@@ -1,10 +1,10 @@
 //! Undo: an expanded migration is taken back, a contracted one becomes an expanded one again.
 
-use switchover_migration::plan::{plan_restore, plan_undo};
+use switchover_migration::plan::{Step, Work, plan_restore, plan_undo};
 
 use super::contract::unknown;
 use super::{MigrateError, Migrator, Progress, active, busy_with};
-use crate::error::refused;
+use crate::error::{refused, unexpected};
 use crate::run::{self, Place};
 use crate::store::{Applied, Phase};
 
@@ -117,12 +117,31 @@ impl Migrator {
         self.begin(newest.clone(), Phase::Restoring, &steps).await
     }
 
+    /// Whether a step that changes something is done.
+    async fn has_changed(&self, applied: &Applied) -> Result<bool, MigrateError> {
+        let steps: Vec<Step> = serde_json::from_str(&applied.steps).map_err(unexpected)?;
+        let place = Place { schema: &self.schema, number: applied.number, phase: applied.phase.as_str() };
+        for step in steps.iter().filter(|step| !matches!(step.work, Work::Evaluate(_))) {
+            if run::is_done(self.client(), place, step).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     async fn finish_restore(
         &mut self,
         applied: Applied,
         tell: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<Applied, MigrateError> {
-        self.run(&applied, tell).await?;
+        if let Err(error) = self.run(&applied, tell).await {
+            if !error.is_lasting() || self.has_changed(&applied).await? {
+                return Err(error);
+            }
+            // Rows that have no older values stand in the way: the version that is live stays as it was.
+            self.end(applied, Phase::Contracted, &[]).await?;
+            return Err(MigrateError::NotChanged(Box::new(error)));
+        }
         let applied = Applied { kept: None, attic_seconds: None, ..applied };
         self.end(applied, Phase::Expanded, &[]).await
     }

@@ -18,7 +18,7 @@ const PAGE: [u8; 8192] = [0; 8192];
 /// Someone who writes and syncs one page of a file again and again.
 pub(super) struct Disk {
     is_over: Arc<AtomicBool>,
-    longest: JoinHandle<Duration>,
+    longest: Option<JoinHandle<std::io::Result<Duration>>>,
 }
 
 impl Disk {
@@ -31,21 +31,26 @@ impl Disk {
             let mut longest = Duration::ZERO;
             while !told.load(Ordering::Relaxed) {
                 let begun = Instant::now();
-                // What can not be written tells nothing of the time.
-                if write(&file).is_ok() {
-                    longest = longest.max(begun.elapsed());
-                }
+                write(&file)?;
+                longest = longest.max(begun.elapsed());
                 std::thread::sleep(EVERY);
             }
-            longest
+            Ok(longest)
         });
-        Ok(Self { is_over, longest })
+        Ok(Self { is_over, longest: Some(longest) })
     }
 
     /// The longest time that a page took.
-    pub(super) fn ended(self) -> Duration {
+    pub(super) fn ended(mut self) -> Result<Duration, BenchError> {
         self.is_over.store(true, Ordering::Relaxed);
-        self.longest.join().unwrap_or_default()
+        let longest = self.longest.take().and_then(|longest| longest.join().ok());
+        longest.unwrap_or_else(|| Err(std::io::Error::other("it ended by itself"))).tried("a page of the disk")
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        self.is_over.store(true, Ordering::Relaxed);
     }
 }
 

@@ -143,8 +143,7 @@ impl Back<'_> {
             return vec![whole(Lock::AccessExclusive, definition.to_owned())];
         }
         if definition.starts_with("FOREIGN KEY") && self.known.partitioned {
-            let now = self.catalog.tables.get(&self.planned.table_after(self.table)).unwrap_or(self.known);
-            return partitions::foreign_key(&self.on, now, name, definition, None);
+            return vec![partitions::foreign_key(&self.on, name, definition, None)];
         }
         let lock = if definition.starts_with("FOREIGN KEY") { Lock::ShareRowExclusive } else { Lock::AccessExclusive };
         match definition.strip_suffix(" NOT VALID") {

@@ -27,6 +27,7 @@ fn exit(error: &MigrateError) -> Exit {
         | MigrateError::Step { .. }
         | MigrateError::Database(_)
         | MigrateError::TakenBack(_)
+        | MigrateError::NotChanged(_)
         | MigrateError::Unexpected(_) => Exit::Other,
     }
 }

@@ -75,13 +75,20 @@ fn tell(step: &Step) {
         Work::Together(statements) => statements.iter().for_each(|sql| tell_sql(sql)),
         Work::BuildIndex { build, .. } if build.partitioned => {
             tell_sql(&build.sql_of_parent());
-            say::line("      and on each partition, one after the other, its part, which the index takes over:");
-            tell_sql(&build.sql());
+            say::line("      then of each partition its part, CREATE INDEX CONCURRENTLY, which the index takes over");
         }
         Work::BuildIndex { build, .. } => tell_sql(&build.sql()),
-        Work::DropIndex { index, partitioned: true } => tell_sql(&format!("DROP INDEX {index}")),
-        Work::DropIndex { index, partitioned: false } => tell_sql(&format!("DROP INDEX CONCURRENTLY {index}")),
+        Work::DropIndex { index, of: Some(_) } => tell_sql(&format!("DROP INDEX {index}")),
+        Work::DropIndex { index, of: None } => tell_sql(&format!("DROP INDEX CONCURRENTLY {index}")),
+        Work::ForeignKey { on, name, clause, .. } => {
+            say::line("      first on each partition, NOT VALID, and seen to hold there; then");
+            tell_sql(&format!("ALTER TABLE {on} ADD CONSTRAINT {name} {clause}"));
+        }
         Work::Validate { sql, .. } | Work::Alone { sql, .. } => tell_sql(sql),
+        Work::Evaluate(work) => {
+            say::line("      stops where one of these can not be computed");
+            tell_sql(&work.values);
+        }
         Work::Backfill(work) => {
             let rows = work.rows.map_or_else(|| "an unknown number of".to_owned(), |rows| format!("about {rows}"));
             say::line(format_args!("      {rows} rows, in batches"));
