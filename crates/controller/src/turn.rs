@@ -1,5 +1,6 @@
 //! One app's loop, turn by turn: observe, decide, record, act.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,6 +47,8 @@ pub(crate) struct Turner {
     token: PreviewToken,
     vault: Vault,
     lost_with_router: Option<u64>,
+    /// Why something can not be looked at now.
+    unseen: BTreeMap<&'static str, String>,
     snapshot_at: u64,
     journal_problem: Option<Problem>,
     wake: Option<Timestamp>,
@@ -108,6 +111,7 @@ impl Turner {
             token,
             vault,
             lost_with_router: None,
+            unseen: BTreeMap::new(),
             snapshot_at,
             journal_problem: None,
             wake: None,
@@ -315,7 +319,13 @@ impl Turner {
         self.shown.show(Shown {
             app: Arc::clone(&self.app),
             seen: Arc::clone(&self.seen),
-            problems: self.acts.problems().chain(&self.journal_problem).cloned().collect(),
+            problems: self
+                .acts
+                .problems()
+                .cloned()
+                .chain(self.unseen_database())
+                .chain(self.journal_problem.clone())
+                .collect(),
             token: Some(self.token.clone()),
             is_loaded: true,
         });

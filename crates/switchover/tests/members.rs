@@ -237,6 +237,7 @@ fn a_database_that_is_away_stops_the_way_forward_and_no_request() {
     assert_ne!(said.code, Some(0), "{}", said.out);
     let all = format!("{}{}{:#}{}", said.out, said.err, house.status(), house.cli(&["history", "--json"]).out);
     assert!(!all.contains("hunter2"), "the password is shown: {all}");
+    assert!(all.contains("DATABASE-UNREACHABLE") && all.contains("refused"), "why it waits is told: {all}");
     house.cli(&["abort"]);
 }
 

@@ -1,10 +1,11 @@
 //! Looking at the world before a decision.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use switchover_model::record::Event;
 use switchover_model::seam::{SeamError, Seen};
-use switchover_model::{AppName, RevisionId};
+use switchover_model::{AppName, Problem, RevisionId};
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
@@ -12,6 +13,9 @@ use crate::bounds::{OBSERVE_PLATFORM, OBSERVE_SCHEMA, OBSERVE_TRAFFIC};
 use crate::clock;
 
 use super::{Turner, draft};
+
+/// What the database is called where it can not be looked at.
+const DATABASE: &str = "database";
 
 impl Turner {
     pub(super) async fn observe(&mut self) {
@@ -28,10 +32,14 @@ impl Turner {
             timeout(OBSERVE_TRAFFIC, self.parts.traffic.observe(name)),
             schema,
         );
+        let unseen = &mut self.unseen;
+        if schema.is_none() {
+            unseen.remove(DATABASE);
+        }
         let mut seen = Seen {
-            platform: known(platform, "platform", name),
-            traffic: known(traffic, "traffic", name),
-            schema: schema.and_then(|schema| known(schema, "database", name)),
+            platform: known(platform, "platform", name, unseen),
+            traffic: known(traffic, "router", name, unseen),
+            schema: schema.and_then(|schema| known(schema, DATABASE, name, unseen)),
         };
         if seen.platform.is_some() {
             self.platform.clone_from(&seen.platform);
@@ -43,6 +51,13 @@ impl Turner {
         self.seen_is_stale = false;
         self.note_lost_requests();
         self.note_what_the_platform_tells().await;
+    }
+
+    /// Why a release may wait for its database.
+    pub(super) fn unseen_database(&self) -> Option<Problem> {
+        let cause = format!("the database can not be looked at: {}.", self.unseen.get(DATABASE)?);
+        let next = "Look whether it runs, and whether user and password are right; it is tried again by itself.";
+        Some(Problem::new("DATABASE-UNREACHABLE", cause, next))
     }
 
     /// What ended meanwhile otherwise than it should, for the release that is on its way or was the last.
@@ -67,16 +82,24 @@ impl Turner {
     }
 }
 
-fn known<T>(asked: Result<Result<T, SeamError>, Elapsed>, what: &str, app: &AppName) -> Option<T> {
-    match asked {
-        Ok(Ok(seen)) => Some(seen),
-        Ok(Err(error)) => {
-            tracing::warn!(%app, %error, "the {what} could not be asked");
-            None
+/// What was seen. Where nothing was, `unseen` says why; the log does when that is another reason than before.
+fn known<T>(
+    asked: Result<Result<T, SeamError>, Elapsed>,
+    what: &'static str,
+    app: &AppName,
+    unseen: &mut BTreeMap<&'static str, String>,
+) -> Option<T> {
+    let why = match asked {
+        Ok(Ok(seen)) => {
+            unseen.remove(what);
+            return Some(seen);
         }
-        Err(_) => {
-            tracing::warn!(%app, "the {what} did not answer in time");
-            None
-        }
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "it did not answer in time".to_owned(),
+    };
+    if unseen.get(what) != Some(&why) {
+        tracing::warn!(%app, "the {what} can not be looked at: {why}");
+        unseen.insert(what, why);
     }
+    None
 }
