@@ -78,7 +78,9 @@ impl Acts {
         let (failures, problem, is_refused) = match outcome {
             Ok(()) => (0, None, false),
             Err(SeamError::Refused(problem)) => (before + 1, Some(problem), true),
-            Err(SeamError::Unreachable(why)) => (before + 1, Some(unreachable(about, &why)), false),
+            Err(error @ (SeamError::Unreachable(_) | SeamError::NotYet)) => {
+                (before + 1, Some(unreachable(about, &error.to_string())), false)
+            }
         };
         let refused_before = last.and_then(|last| last.refused_since);
         let refused_since = is_refused.then(|| refused_before.unwrap_or_else(clock::now));

@@ -48,11 +48,8 @@ pub struct Table {
     pub partitioned: bool,
     /// Its partitions and their partitions, each after the one that it is part of.
     pub partitions: Vec<Partition>,
-    /// The columns by which it is partitioned.
-    pub partition_key: Vec<Ident>,
-    /// Whether these stand in an expression.
-    #[serde(default)]
-    pub partitioned_by_expression: bool,
+    /// By what it is partitioned; nothing where it is not.
+    pub partition_key: PartitionKey,
     /// Tables that it inherits from or that inherit from it, other than partitions.
     pub relatives: Vec<String>,
     /// The app's triggers that fire before our first or after our last one.
@@ -66,9 +63,13 @@ impl Table {
         self.columns.iter().find(|column| column.name == *name)
     }
 
-    /// The columns by which it or a partition of it is partitioned.
-    pub fn partition_keys(&self) -> impl Iterator<Item = &Ident> {
-        self.partition_key.iter().chain(self.partitions.iter().flat_map(|partition| &partition.key))
+    /// By what it and its partitions are partitioned.
+    pub fn partition_keys(&self) -> impl Iterator<Item = &PartitionKey> {
+        let keys = self.partitions.iter().filter_map(|partition| match &partition.kind {
+            PartitionKind::Partitioned(key) => Some(key),
+            PartitionKind::Table | PartitionKind::Foreign => None,
+        });
+        std::iter::once(&self.partition_key).chain(keys)
     }
 
     /// The index of this name.
@@ -144,20 +145,25 @@ pub struct Partition {
     pub name: QualifiedName,
     /// What it is.
     pub kind: PartitionKind,
-    /// The columns by which it is partitioned itself.
-    pub key: Vec<Ident>,
-    /// Whether these stand in an expression.
-    pub by_expression: bool,
+}
+
+/// By what a table is partitioned.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartitionKey {
+    /// The columns.
+    pub columns: Vec<Ident>,
+    /// Whether they stand in an expression.
+    pub in_expression: bool,
 }
 
 /// What a partition is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PartitionKind {
     /// A table with rows of its own.
     Table,
     /// Partitioned itself.
-    Partitioned,
+    Partitioned(PartitionKey),
     /// A table of another server.
     Foreign,
 }

@@ -76,10 +76,16 @@ pub fn part_name(partition: &Ident, whole: &Ident) -> Ident {
     whole.prefixed(&format!("{}_", partition.as_str()))
 }
 
+/// What the name of a part begins with until the whole takes it over.
+#[must_use]
+pub fn loose_prefix() -> String {
+    format!("{OURS}part_")
+}
+
 /// What it is called, under a name of ours, until the whole takes it over.
 #[must_use]
 pub fn loose_part(partition: &Ident, whole: &Ident) -> Ident {
-    part_name(partition, whole).prefixed(&format!("{OURS}part_"))
+    part_name(partition, whole).prefixed(&loose_prefix())
 }
 
 /// The index that the database's own `definition` makes, as `name` and over columns replaced as `columns` says. Everything

@@ -31,7 +31,7 @@ pub use expression::{Expression, NotAnExpression};
 pub use file::{Migration, parse};
 pub use fragment::is_type;
 pub use ident::{BadIdent, Ident, Literal, QualifiedName};
-pub use index_definition::{IndexBuild, loose_part, part_name};
+pub use index_definition::{IndexBuild, loose_part, loose_prefix, part_name};
 pub use mistake::Mistake;
 pub use operation::{
     AddColumn, AlterColumn, Check, Column, Constraint, ConstraintKind, CreateConstraint, CreateIndex, CreateTable,

@@ -156,6 +156,9 @@ pub enum SeamError {
     /// It could not be reached or did not answer in time: unknown, try again.
     #[error("{0}")]
     Unreachable(String),
+    /// Nobody looked at it yet: unknown, ask again.
+    #[error("it was not looked at yet")]
+    NotYet,
     /// It says no, and will say no again: the problem tells why.
     #[error("{0}")]
     Refused(Problem),

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use switchover_migration::catalog::{
-    Catalog, ConstraintType, Dependant, Index, Partition, PartitionKind, Statistics, Table, TableColumn,
+    Catalog, ConstraintType, Dependant, Index, Partition, PartitionKey, PartitionKind, Statistics, Table, TableColumn,
     TableConstraint,
 };
 use switchover_migration::{Ident, QualifiedName};
 use tokio_postgres::{Client, Row};
 
 use crate::migrator::MigrateError;
+use crate::tree::tree;
 
 const TABLES: &str = "
 SELECT class.oid, class.relname, class.relkind = 'p', nullif(class.reltuples, -1)::int8, class.relrowsecurity
@@ -107,41 +108,40 @@ SELECT namespace.nspname, statistics.stxname,
   JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = statistics.stxnamespace
  WHERE statistics.stxrelid = $1 ORDER BY statistics.stxname";
 
-/// `pg_partition_tree` would lock each partition, and wait for that.
-const PARTITIONS: &str = "
-WITH RECURSIVE tree (oid, level) AS (
-    SELECT $1::oid, 0 UNION ALL
-    SELECT inhrelid, level + 1 FROM pg_catalog.pg_inherits JOIN tree ON inhparent = tree.oid WHERE NOT inhdetachpending)
+const PARTITIONS: &str = tree!(
+    "$1::oid",
+    "
 SELECT namespace.nspname, class.relname, class.relkind::text, class.oid
   FROM tree JOIN pg_catalog.pg_class AS class ON class.oid = tree.oid AND class.relispartition
   JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = class.relnamespace
- WHERE tree.level > 0 ORDER BY tree.level, namespace.nspname, class.relname";
+ WHERE tree.level > 0 ORDER BY tree.level, namespace.nspname, class.relname"
+);
 
 /// What partitions have of their own, and not from their table: it would stay with a column that is replaced.
-const OF_PARTITIONS: &str = "
-WITH RECURSIVE tree (oid) AS (
-    SELECT inhrelid FROM pg_catalog.pg_inherits WHERE inhparent = $1 AND NOT inhdetachpending UNION ALL
-    SELECT inhrelid FROM pg_catalog.pg_inherits JOIN tree ON inhparent = tree.oid WHERE NOT inhdetachpending),
+const OF_PARTITIONS: &str = tree!(
+    "$1::oid",
+    ", parts (oid) AS (SELECT oid FROM tree WHERE level > 0),
 own (relation, number, what, rule) AS (
     SELECT constr.conrelid, key.number, 'constraint ' || constr.conname, true
       FROM pg_catalog.pg_constraint AS constr, unnest(constr.conkey) AS key(number)
-     WHERE constr.conrelid IN (SELECT oid FROM tree) AND constr.conparentid = 0 AND constr.coninhcount = 0 AND constr.contype <> 'n'
+     WHERE constr.conrelid IN (SELECT oid FROM parts) AND constr.conparentid = 0 AND constr.coninhcount = 0 AND constr.contype <> 'n'
     UNION ALL
     SELECT constr.confrelid, key.number, 'foreign key ' || constr.conname || ' of ' || constr.conrelid::pg_catalog.regclass, false
       FROM pg_catalog.pg_constraint AS constr, unnest(constr.confkey) AS key(number)
-     WHERE constr.confrelid IN (SELECT oid FROM tree) AND constr.conparentid = 0
+     WHERE constr.confrelid IN (SELECT oid FROM parts) AND constr.conparentid = 0
     UNION ALL
-    SELECT index.indrelid, key.number, CASE WHEN index.indisreplident THEN 'replica identity ' ELSE 'index ' END || class.relname, false
-      FROM pg_catalog.pg_index AS index JOIN pg_catalog.pg_class AS class ON class.oid = index.indexrelid,
-           unnest(index.indkey::int2[]) AS key(number)
-     WHERE index.indrelid IN (SELECT oid FROM tree) AND (index.indisreplident OR NOT EXISTS
+    SELECT index.indrelid, depend.refobjsubid, CASE WHEN index.indisreplident THEN 'replica identity ' ELSE 'index ' END || class.relname, false
+      FROM pg_catalog.pg_index AS index JOIN pg_catalog.pg_class AS class ON class.oid = index.indexrelid
+      JOIN pg_catalog.pg_depend AS depend ON depend.classid = 'pg_catalog.pg_class'::regclass AND depend.objid = index.indexrelid
+           AND depend.refobjid = index.indrelid AND depend.refobjsubid > 0
+     WHERE index.indrelid IN (SELECT oid FROM parts) AND (index.indisreplident OR NOT EXISTS
            (SELECT FROM pg_catalog.pg_inherits WHERE inhrelid = index.indexrelid))
        AND NOT pg_catalog.starts_with(class.relname::text, '_switchover_')
        AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint WHERE conindid = index.indexrelid AND contype IN ('p', 'u', 'x'))
     UNION ALL
     SELECT depend.refobjid, depend.refobjsubid, pg_catalog.pg_describe_object(depend.classid, depend.objid, 0), false
       FROM pg_catalog.pg_depend AS depend
-     WHERE depend.refclassid = 'pg_catalog.pg_class'::regclass AND depend.refobjid IN (SELECT oid FROM tree) AND depend.refobjsubid > 0
+     WHERE depend.refclassid = 'pg_catalog.pg_class'::regclass AND depend.refobjid IN (SELECT oid FROM parts) AND depend.refobjsubid > 0
        AND depend.deptype IN ('n', 'a')
        AND (depend.classid IN ('pg_catalog.pg_rewrite'::regclass, 'pg_catalog.pg_policy'::regclass, 'pg_catalog.pg_publication_rel'::regclass,
                                'pg_catalog.pg_proc'::regclass, 'pg_catalog.pg_statistic_ext'::regclass)
@@ -153,11 +153,12 @@ own (relation, number, what, rule) AS (
       JOIN pg_catalog.pg_attribute AS whole ON whole.attrelid = $1 AND whole.attname = part.attname AND whole.attnum > 0
       LEFT JOIN pg_catalog.pg_attrdef AS own ON own.adrelid = part.attrelid AND own.adnum = part.attnum
       LEFT JOIN pg_catalog.pg_attrdef AS given ON given.adrelid = whole.attrelid AND given.adnum = whole.attnum
-     WHERE part.attrelid IN (SELECT oid FROM tree) AND (part.attnotnull <> whole.attnotnull
+     WHERE part.attrelid IN (SELECT oid FROM parts) AND (part.attnotnull <> whole.attnotnull
            OR pg_catalog.pg_get_expr(own.adbin, own.adrelid) IS DISTINCT FROM pg_catalog.pg_get_expr(given.adbin, given.adrelid)))
 SELECT DISTINCT attribute.attname::text, own.what || ' of partition ' || own.relation::pg_catalog.regclass, own.rule
   FROM own JOIN pg_catalog.pg_attribute AS attribute ON attribute.attrelid = own.relation AND attribute.attnum = own.number
- WHERE attribute.attnum > 0 ORDER BY 2, 1";
+ WHERE attribute.attnum > 0 ORDER BY 2, 1"
+);
 
 const RELATIVES: &str = "
 SELECT class.oid::pg_catalog.regclass::text FROM pg_catalog.pg_inherits AS inherits
@@ -167,7 +168,7 @@ SELECT class.oid::pg_catalog.regclass::text FROM pg_catalog.pg_inherits AS inher
 
 /// A column of an expression of the key counts, too.
 const PARTITION_KEY: &str = "
-SELECT attribute.attname FROM pg_catalog.pg_partitioned_table AS partitioned
+SELECT attribute.attname, partitioned.partexprs IS NOT NULL FROM pg_catalog.pg_partitioned_table AS partitioned
   JOIN pg_catalog.pg_attribute AS attribute ON attribute.attrelid = partitioned.partrelid
  WHERE partitioned.partrelid = $1 AND attribute.attnum > 0
    AND (attribute.attnum = ANY (partitioned.partattrs::int2[]) OR EXISTS (SELECT FROM pg_catalog.pg_depend AS depend
@@ -175,13 +176,13 @@ SELECT attribute.attname FROM pg_catalog.pg_partitioned_table AS partitioned
            AND depend.refobjsubid = attribute.attnum AND partitioned.partexprs IS NOT NULL))";
 
 /// Triggers fire in the order of their names, byte by byte.
-const TRIGGERS_AROUND: &str = "
-WITH RECURSIVE tree (oid) AS (
-    SELECT $1::oid UNION ALL
-    SELECT inhrelid FROM pg_catalog.pg_inherits JOIN tree ON inhparent = tree.oid WHERE NOT inhdetachpending)
+const TRIGGERS_AROUND: &str = tree!(
+    "$1::oid",
+    "
 SELECT DISTINCT tgname FROM pg_catalog.pg_trigger
  WHERE tgrelid IN (SELECT oid FROM tree) AND NOT tgisinternal AND tgtype & 3 = 3 AND tgname NOT IN ('!switchover', '~switchover')
-   AND (tgname::text COLLATE \"C\" < '!switchover' OR tgname::text COLLATE \"C\" > '~switchover') ORDER BY tgname";
+   AND (tgname::text COLLATE \"C\" < '!switchover' OR tgname::text COLLATE \"C\" > '~switchover') ORDER BY tgname"
+);
 
 /// Whether a rewrite rule is of one of our own versions' views, which follow their columns by themselves.
 fn is_of_version(what: &str, versions: &[Ident]) -> bool {
@@ -200,19 +201,26 @@ pub(crate) async fn read(client: &Client, schema: &Ident, versions: &[Ident]) ->
     for row in client.query(TABLES, &[&schema.as_str()]).await? {
         let oid: u32 = row.get(0);
         let rows: Option<i64> = row.get(3);
+        let partitioned = row.get(2);
+        let mut dependants = dependants(client, oid, versions).await?;
+        let (mut partitions, mut partition_key) = (Vec::new(), PartitionKey::default());
+        if partitioned {
+            dependants.extend(of_partitions(client, oid).await?);
+            partitions = self::partitions(client, oid).await?;
+            partition_key = self::partition_key(client, oid).await?;
+        }
         let table = Table {
             columns: columns(client, oid).await?,
             primary_key: columns_of(client, PRIMARY_KEY, oid).await?,
             indexes: indexes(client, oid).await?,
             constraints: constraints(client, oid).await?,
-            dependants: dependants(client, oid, versions).await?,
+            dependants,
             rows: rows.and_then(|rows| u64::try_from(rows).ok()),
-            partitioned: row.get(2),
+            partitioned,
             row_security: row.get(4),
             statistics: statistics(client, oid).await?,
-            partitions: partitions(client, oid).await?,
-            partition_key: columns_of(client, PARTITION_KEY, oid).await?,
-            partitioned_by_expression: is_by_expression(client, oid).await?,
+            partitions,
+            partition_key,
             relatives: client.query(RELATIVES, &[&oid]).await?.iter().map(|row| row.get(0)).collect(),
             triggers_around: client.query(TRIGGERS_AROUND, &[&oid]).await?.iter().map(|row| row.get(0)).collect(),
         };
@@ -261,30 +269,21 @@ fn qualified(row: &Row, column: usize) -> Result<QualifiedName, MigrateError> {
     Ok(QualifiedName::new(&ident(row, column)?, &ident(row, column + 1)?))
 }
 
-async fn is_by_expression(client: &Client, oid: u32) -> Result<bool, MigrateError> {
-    let query = "SELECT partexprs IS NOT NULL FROM pg_catalog.pg_partitioned_table WHERE partrelid = $1";
-    Ok(client.query_opt(query, &[&oid]).await?.is_some_and(|row| row.get(0)))
+async fn partition_key(client: &Client, oid: u32) -> Result<PartitionKey, MigrateError> {
+    let rows = client.query(PARTITION_KEY, &[&oid]).await?;
+    let columns = rows.iter().map(|row| ident(row, 0)).collect::<Result<_, _>>()?;
+    Ok(PartitionKey { columns, in_expression: rows.first().is_some_and(|row| row.get(1)) })
 }
 
 async fn partitions(client: &Client, oid: u32) -> Result<Vec<Partition>, MigrateError> {
     let mut partitions = Vec::new();
     for row in client.query(PARTITIONS, &[&oid]).await? {
         let kind = match row.get(2) {
-            "p" => PartitionKind::Partitioned,
+            "p" => PartitionKind::Partitioned(partition_key(client, row.get(3)).await?),
             "f" => PartitionKind::Foreign,
             _ => PartitionKind::Table,
         };
-        let oid: u32 = row.get(3);
-        partitions.push(Partition {
-            name: qualified(&row, 0)?,
-            kind,
-            key: if kind == PartitionKind::Partitioned {
-                columns_of(client, PARTITION_KEY, oid).await?
-            } else {
-                Vec::new()
-            },
-            by_expression: kind == PartitionKind::Partitioned && is_by_expression(client, oid).await?,
-        });
+        partitions.push(Partition { name: qualified(&row, 0)?, kind });
     }
     Ok(partitions)
 }
@@ -361,8 +360,13 @@ async fn dependants(client: &Client, oid: u32, versions: &[Ident]) -> Result<Vec
             found.push(Dependant { column: ident(&row, 0)?, what, is_rule_of_partition: false });
         }
     }
-    for row in client.query(OF_PARTITIONS, &[&oid]).await? {
-        found.push(Dependant { column: ident(&row, 0)?, what: row.get(1), is_rule_of_partition: row.get(2) });
-    }
     Ok(found)
+}
+
+/// What its partitions have of their own.
+async fn of_partitions(client: &Client, oid: u32) -> Result<Vec<Dependant>, MigrateError> {
+    let rows = client.query(OF_PARTITIONS, &[&oid]).await?;
+    let dependant =
+        |row: &Row| Ok(Dependant { column: ident(row, 0)?, what: row.get(1), is_rule_of_partition: row.get(2) });
+    rows.iter().map(dependant).collect()
 }

@@ -104,8 +104,7 @@ impl Schema for PostgresSchema {
         self.at_desk(place, |desk| {
             let told = lock(&desk.told);
             let Some(seen) = told.seen.clone() else {
-                let why = told.unreachable.clone().unwrap_or_else(|| "it was not looked at yet".to_owned());
-                return Err(SeamError::Unreachable(why));
+                return Err(told.unreachable.clone().map_or(SeamError::NotYet, SeamError::Unreachable));
             };
             Ok(SchemaSeen {
                 doing: told.doing.clone(),

@@ -21,6 +21,7 @@ mod statements;
 mod store;
 mod tls;
 mod told;
+mod tree;
 
 pub use connection::{ConnectError, Database};
 pub use goal::PostgresSchema;

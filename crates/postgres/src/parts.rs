@@ -5,17 +5,15 @@
 //! Until it is taken over a part has a name of ours, so that nothing else is ever taken for one.
 
 use switchover_migration::plan::Lock;
-use switchover_migration::{Ident, IndexBuild, Literal, QualifiedName, loose_part, part_name};
+use switchover_migration::{Ident, IndexBuild, Literal, QualifiedName, loose_part, loose_prefix, part_name};
 use tokio_postgres::Client;
 
 use crate::migrator::MigrateError;
 use crate::run::{Try, concurrently, locked};
+use crate::tree::tree;
 
-/// The table $1 and its partitions, by no way that would wait for a lock on one as `pg_partition_tree` does.
-pub(crate) const TREE: &str = "
-WITH RECURSIVE tree (oid, parent, level) AS (
-    SELECT $1::text::regclass::oid, NULL::oid, 0 UNION ALL
-    SELECT inhrelid, inhparent, level + 1 FROM pg_catalog.pg_inherits JOIN tree ON inhparent = tree.oid WHERE NOT inhdetachpending)";
+/// What the comment of an index begins with that is not complete yet; the statement follows.
+const BUILDS: &str = "switchover builds it: ";
 /// How often partitions are looked for that came while others got their parts.
 const LOOKS: usize = 8;
 
@@ -70,6 +68,8 @@ pub(crate) async fn build(client: &mut Client, build: &IndexBuild, tried: &mut T
         }
     }
     if !is_valid(client, &build.index).await? {
+        // One of a constraint goes with that; the next try begins with a new one.
+        drop_index(client, &build.index, &build.on, tried).await?;
         let means = "a partition went while the index was built, so it is never complete".to_owned();
         return Err(MigrateError::Found { step: tried.step.name.clone(), means, keys: vec![build.index.to_string()] });
     }
@@ -79,23 +79,28 @@ pub(crate) async fn build(client: &mut Client, build: &IndexBuild, tried: &mut T
     Ok(())
 }
 
-/// Makes the table's own index. One that was begun from the same statement is gone on with, one from another is begun anew.
+/// Makes the table's own index. One of ours that was begun from the same statement is gone on with, one from another is begun
+/// anew.
+///
+/// Errors: another index has the name.
 async fn begin(client: &mut Client, build: &IndexBuild, tried: &mut Try<'_>) -> Result<(), MigrateError> {
     let sql = build.sql_of_parent();
-    let begun = format!("switchover builds it: {sql}");
+    let begun = format!("{BUILDS}{sql}");
     let query = "
         SELECT index.indrelid = $2::text::regclass, index.indisvalid, pg_catalog.obj_description(index.indexrelid, 'pg_class')
           FROM pg_catalog.pg_index AS index WHERE index.indexrelid = pg_catalog.to_regclass($1::text)";
     let row = client.query_opt(query, &[&build.index.to_string(), &build.on.to_string()]).await?;
     match row.map(|row| (row.get::<_, bool>(0), row.get::<_, bool>(1), row.get::<_, Option<String>>(2))) {
-        Some((false, ..)) => {
-            let means = format!("the name is taken, by an index that is not one of {}", build.on);
+        Some((true, true, _)) => return Ok(()),
+        Some((true, false, comment)) if comment.as_ref() == Some(&begun) => return Ok(()),
+        Some((true, false, comment)) if comment.as_ref().is_some_and(|comment| comment.starts_with(BUILDS)) => {
+            drop_index(client, &build.index, &build.on, tried).await?;
+        }
+        Some(_) => {
+            let means = "the name is taken, by another index".to_owned();
             let keys = vec![build.index.to_string()];
             return Err(MigrateError::Found { step: tried.step.name.clone(), means, keys });
         }
-        Some((true, true, _)) => return Ok(()),
-        Some((true, false, comment)) if comment.as_ref() == Some(&begun) => return Ok(()),
-        Some((true, false, _)) => drop_index(client, &build.index, &build.on, tried).await?,
         None => {}
     }
     let comment = format!("COMMENT ON INDEX {} IS {}", build.index, Literal(&begun));
@@ -150,14 +155,17 @@ pub(crate) async fn drop_index(
     on: &QualifiedName,
     tried: &mut Try<'_>,
 ) -> Result<(), MigrateError> {
-    for member in tree(client, on).await? {
-        let loose = QualifiedName::new(&member.name.schema, &loose_part(&member.name.name, &index.name));
-        let is_loose = "
-            SELECT FROM pg_catalog.pg_index WHERE indexrelid = pg_catalog.to_regclass($1::text)
-               AND NOT EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhrelid = indexrelid)";
-        if client.query_opt(is_loose, &[&loose.to_string()]).await?.is_some() {
-            client.batch_execute(&format!("DROP INDEX CONCURRENTLY IF EXISTS {loose}")).await?;
-        }
+    let loose = tree!(
+        "$1::text::regclass::oid",
+        "SELECT namespace.nspname, class.relname
+           FROM tree JOIN pg_catalog.pg_index AS index ON index.indrelid = tree.oid
+           JOIN pg_catalog.pg_class AS class ON class.oid = index.indexrelid AND pg_catalog.starts_with(class.relname::text, $2)
+           JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = class.relnamespace
+          WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhrelid = index.indexrelid)"
+    );
+    for row in client.query(loose, &[&on.to_string(), &loose_prefix()]).await? {
+        let part = qualified(row.get(0), row.get(1))?;
+        client.batch_execute(&format!("DROP INDEX CONCURRENTLY IF EXISTS {part}")).await?;
     }
     let is_of_it = "
         SELECT FROM pg_catalog.pg_index WHERE indexrelid = pg_catalog.to_regclass($1::text) AND indrelid = $2::text::regclass";
@@ -226,8 +234,9 @@ async fn is_valid(client: &Client, index: &QualifiedName) -> Result<bool, Migrat
 }
 
 async fn tree(client: &Client, on: &QualifiedName) -> Result<Vec<Member>, MigrateError> {
-    let query = format!(
-        "{TREE} SELECT namespace.nspname, class.relname, class.relkind = 'p', above.nspname, parent.relname
+    let query = tree!(
+        "$1::text::regclass::oid",
+        "SELECT namespace.nspname, class.relname, class.relkind = 'p', above.nspname, parent.relname
            FROM tree JOIN pg_catalog.pg_class AS class ON class.oid = tree.oid
            JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = class.relnamespace
            LEFT JOIN pg_catalog.pg_class AS parent ON parent.oid = tree.parent
@@ -235,7 +244,7 @@ async fn tree(client: &Client, on: &QualifiedName) -> Result<Vec<Member>, Migrat
           ORDER BY tree.level, namespace.nspname, class.relname"
     );
     let mut tree = Vec::new();
-    for row in client.query(&query, &[&on.to_string()]).await? {
+    for row in client.query(query, &[&on.to_string()]).await? {
         let above: Option<String> = row.get(3);
         tree.push(Member {
             name: qualified(row.get(0), row.get(1))?,
@@ -257,12 +266,13 @@ async fn part_on(
     build: &IndexBuild,
     on: &QualifiedName,
 ) -> Result<Option<QualifiedName>, MigrateError> {
-    let query = format!(
-        "{TREE} SELECT namespace.nspname, class.relname
+    let query = tree!(
+        "$1::text::regclass::oid",
+        "SELECT namespace.nspname, class.relname
            FROM tree JOIN pg_catalog.pg_index AS index ON index.indexrelid = tree.oid AND index.indrelid = $2::text::regclass
            JOIN pg_catalog.pg_class AS class ON class.oid = index.indexrelid
            JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = class.relnamespace"
     );
-    let row = client.query_opt(&query, &[&build.index.to_string(), &on.to_string()]).await?;
+    let row = client.query_opt(query, &[&build.index.to_string(), &on.to_string()]).await?;
     row.map(|row| qualified(row.get(0), row.get(1))).transpose()
 }

@@ -9,7 +9,8 @@ use tokio_postgres::error::SqlState;
 
 use crate::backfill;
 use crate::migrator::{MigrateError, Progress, Settings};
-use crate::parts::{self, TREE};
+use crate::parts;
+use crate::tree::tree;
 
 /// How long one try waits for a lock: as long as everybody behind it in the queue waits, too.
 pub(crate) const LOCK_TRY: Duration = Duration::from_millis(40);
@@ -17,6 +18,11 @@ pub(crate) const LOCK_TRY: Duration = Duration::from_millis(40);
 const LOCK_TRY_WHOLE: Duration = Duration::from_millis(80);
 /// The shortest and the longest pause between two tries; what is between is drawn.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(60), Duration::from_millis(700));
+
+/// How many rows are named whose values can not be computed.
+const FAILING_MOST: u32 = 20;
+/// How long such rows are looked for.
+const FAILING_SOUGHT: Duration = Duration::from_secs(10);
 
 /// Which phase of which migration.
 #[derive(Debug, Clone, Copy)]
@@ -74,8 +80,7 @@ pub(crate) async fn steps(
             Work::Backfill(work) => {
                 bound(client, settings).await?;
                 let filled = backfill::run(client, place, step, work, settings, tell).await;
-                let told = work.told.as_ref().map(|(key, values)| (key.as_str(), values.as_str()));
-                let filled = with_failing(client, step, filled, &work.table, told, &work.is_to_do()).await;
+                let filled = with_failing(client, step, filled, work.values.as_ref()).await;
                 // What failed may be the connection itself.
                 let _ = client.batch_execute("RESET statement_timeout").await;
                 filled.map_err(|error| error.at(&step.name))?;
@@ -154,20 +159,19 @@ pub(crate) async fn locked(
     Try { step, settings, tell }: &mut Try<'_>,
 ) -> Result<(), MigrateError> {
     let deadline = Instant::now() + settings.lock_timeout;
+    let own: String = client.query_one("SELECT current_setting('statement_timeout')", &[]).await?.get(0);
+    let bound = format!(
+        "SET LOCAL lock_timeout = '{}ms'; SET LOCAL statement_timeout = '{}ms'",
+        LOCK_TRY.as_millis(),
+        LOCK_TRY_WHOLE.as_millis()
+    );
     loop {
         let transaction = client.transaction().await?;
-        transaction.batch_execute(&format!("SET LOCAL lock_timeout = '{}ms'", LOCK_TRY.as_millis())).await?;
-        let mut result = Ok(());
-        if let Some((lock, table)) = lock {
-            let bound = |most: &str| format!("SET LOCAL statement_timeout = '{most}'");
-            let own: String = transaction.query_one("SELECT current_setting('statement_timeout')", &[]).await?.get(0);
-            transaction.batch_execute(&bound(&format!("{}ms", LOCK_TRY_WHOLE.as_millis()))).await?;
-            // The strongest lock first: a lock that is raised in the middle of a transaction can deadlock.
-            result = transaction.batch_execute(&format!("LOCK TABLE {table} IN {} MODE", lock.as_str())).await;
-            if result.is_ok() {
-                transaction.batch_execute(&bound(&own)).await?;
-            }
-        }
+        transaction.batch_execute(&bound).await?;
+        // The strongest lock first: a lock that is raised in the middle of a transaction can deadlock.
+        let lock_all = lock.map(|(lock, table)| format!("LOCK TABLE {table} IN {} MODE; ", lock.as_str()));
+        let first = format!("{}SET LOCAL statement_timeout = '{own}'", lock_all.unwrap_or_default());
+        let mut result = transaction.batch_execute(&first).await;
         let was_locked = result.is_ok();
         for statement in statements {
             if result.is_err() {
@@ -223,8 +227,9 @@ fn drawn_pause() -> Duration {
 pub(crate) async fn blockers(client: &Client, table: &QualifiedName) -> Result<Vec<String>, MigrateError> {
     let rows = client
         .query(
-            &format!(
-                "{TREE} SELECT DISTINCT activity.pid, coalesce(activity.usename, '?'), coalesce(nullif(activity.application_name, ''), '?'),
+            tree!(
+                "$1::text::regclass::oid",
+                "SELECT DISTINCT activity.pid, coalesce(activity.usename, '?'), coalesce(nullif(activity.application_name, ''), '?'),
                     coalesce(activity.state, '?'), activity.xact_start,
                     coalesce(extract(epoch FROM statement_timestamp() - activity.xact_start), 0)::float8
                FROM pg_catalog.pg_locks AS held JOIN pg_catalog.pg_stat_activity AS activity ON activity.pid = held.pid
@@ -266,10 +271,11 @@ async fn alone(client: &mut Client, tried: &mut Try<'_>) -> Result<(), MigrateEr
             let made = parts::foreign_key(client, on, name, clause, tried).await;
             with_rows(client, step, made.map_err(|error| error.at(&step.name)), breaks.as_ref()).await
         }
-        Work::Evaluate(Evaluate { table, values, rows, key }) => {
+        Work::Evaluate(work) => {
+            let Evaluate { table, values, rows, .. } = work;
             let all = format!("SELECT count(*) FROM {table} WHERE {rows} AND octet_length(ROW({values})::text) < 0");
             let computed = client.query_one(&all, &[]).await.map(|_| ()).map_err(MigrateError::from);
-            let computed = with_failing(client, step, computed, table, Some((key, values)), rows).await;
+            let computed = with_failing(client, step, computed, Some(work)).await;
             computed.map_err(|error| error.at(&step.name))
         }
         Work::DropIndex { index, of } => {
@@ -329,24 +335,28 @@ async fn with_rows(
     }
 }
 
-/// `result`; where values can not be computed, for which rows, as far as they are found in a moment.
+/// `result`; where values can not be computed, for which rows, as far as these are found in a moment.
 async fn with_failing(
     client: &Client,
     step: &Step,
     result: Result<(), MigrateError>,
-    table: &QualifiedName,
-    told: Option<(&str, &str)>,
-    rows: &str,
+    values: Option<&Evaluate>,
 ) -> Result<(), MigrateError> {
-    let (Err(error), Some((key, values))) = (&result, told) else { return result };
+    let (Err(error), Some(Evaluate { table, values, rows, key })) = (&result, values) else { return result };
     if !error.is_of_values() {
         return result;
     }
-    let means = error.to_string();
-    let find = "SELECT switchover.rows_that_fail($1, $2, $3, $4)";
-    let found = client.query(find, &[&table.to_string(), &key, &values, &rows]).await?;
+    let find = format!(
+        "SELECT switchover.rows_that_fail($1, $2, $3, $4, {FAILING_MOST}, '{} ms')",
+        FAILING_SOUGHT.as_millis()
+    );
+    // What went wrong is told even where the rows can not be looked for.
+    let found = client.query(&find, &[&table.to_string(), key, values, rows]).await.unwrap_or_default();
     let keys: Vec<String> = found.iter().map(|row| row.get::<_, Option<String>>(0).unwrap_or_default()).collect();
-    if keys.is_empty() { result } else { Err(MigrateError::Found { step: step.name.clone(), means, keys }) }
+    if keys.is_empty() {
+        return result;
+    }
+    Err(MigrateError::Found { step: step.name.clone(), means: error.to_string(), keys })
 }
 
 async fn check(client: &Client, step: &Step, finding: &Finding) -> Result<(), MigrateError> {

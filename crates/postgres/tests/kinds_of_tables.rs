@@ -4,14 +4,7 @@
 mod bed;
 
 use bed::{Bed, of_the_app, run};
-use switchover_postgres::MigrateError;
 use switchover_testkit::postgres::dump;
-
-async fn refused(bed: &Bed, text: &str) -> String {
-    let result = bed.expand("01_refused", text).await;
-    let Err(MigrateError::Refused(problems)) = result else { panic!("{text}: {result:?}") };
-    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
-}
 
 #[test]
 fn other_roles_and_row_security_are_as_on_the_table() {
@@ -140,7 +133,7 @@ fn identity_and_generated_columns_stay_and_what_rewrites_a_table_is_refused() {
             ("- alter_column: { table: t, column: n, type: bigint, up: n, down: 'n::int' }", "made by the database"),
             ("- alter_column: { table: t, column: a, type: varchar, up: a, down: a }", "generated column len"),
         ] {
-            let told = refused(&bed, &format!("operations:\n  {text}\n")).await;
+            let told = bed.refused(&format!("operations:\n  {text}\n")).await;
             assert!(told.contains(named), "{text}: {told}");
         }
         bed.expand("01_more", "operations:\n  - add_column: { table: t, up: upper(a), column: { name: loud, type: text, nullable: true } }\n").await.unwrap();
@@ -170,7 +163,7 @@ fn inherited_tables_and_triggers_beyond_ours_are_refused_by_name() {
             let text = format!(
                 "operations:\n  - add_column: {{ table: {table}, up: a, column: {{ name: b, type: text }} }}\n"
             );
-            let told = refused(&bed, &text).await;
+            let told = bed.refused(&text).await;
             assert!(told.contains(named), "{told}");
         }
     });

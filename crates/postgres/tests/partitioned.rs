@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bed::{Bed, of_the_app, run};
 use switchover_migration::Ident;
-use switchover_postgres::{MigrateError, Migrator, Phase, Progress, Settings};
+use switchover_postgres::{MigrateError, Migrator, Progress, Settings};
 use switchover_testkit::postgres::{Session, dump};
 
 /// Two partitions with rows, one that is partitioned itself, and one for all else.
@@ -45,18 +45,6 @@ SELECT indrelid::regclass || ' ' || indexrelid::regclass || CASE WHEN indisvalid
 SELECT conrelid::regclass || ' ' || contype::text || ' ' || conname || CASE WHEN convalidated THEN '' ELSE ' not seen' END
   FROM pg_constraint JOIN pg_partition_tree('events') AS part ON part.relid = conrelid WHERE contype <> 'n'
  ORDER BY 1";
-
-async fn refused(bed: &Bed, text: &str) -> String {
-    let result = bed.expand("01_refused", text).await;
-    let Err(MigrateError::Refused(problems)) = result else { panic!("{text}: {result:?}") };
-    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
-}
-
-/// Undoes a contract.
-async fn restored(bed: &Bed) {
-    let applied = bed.migrator().await.undo(&mut |_| {}).await.unwrap();
-    assert_eq!(applied.phase, Phase::Expanded);
-}
 
 #[test]
 fn rows_are_kept_in_step_in_each_partition_and_on_their_way_from_one_to_another() {
@@ -107,7 +95,7 @@ fn rows_are_kept_in_step_in_each_partition_and_on_their_way_from_one_to_another(
             )
             .await
             .unwrap();
-        restored(&bed).await;
+        bed.restore().await;
         assert_eq!(
             bed.told("SELECT what FROM events WHERE id IN (2, 1005) ORDER BY id").await,
             "what 2|after contract"
@@ -133,7 +121,7 @@ fn an_index_comes_along_with_a_converted_column() {
             definition,
             "CREATE INDEX events_by_what ON ONLY public.events USING btree (what DESC) WHERE (id > 0)"
         );
-        restored(&bed).await;
+        bed.restore().await;
         assert_eq!(bed.told(parts).await.matches("true").count(), 5);
     });
 }
@@ -175,11 +163,11 @@ fn rules_are_made_partition_by_partition_and_taken_back() {
   - drop_multicolumn_constraint: { table: events, name: once, up: { what: what, year: year }, down: { what: what, year: year } }
 ";
         // What a table is partitioned by has no other column in its place.
-        assert!(refused(&bed, dropped).await.contains("partitioned by"));
+        assert!(bed.refused(dropped).await.contains("partitioned by"));
         bed.expand("02_without", "operations:\n  - drop_index: { name: by_who }\n").await.unwrap();
         bed.contract().await;
         assert!(!bed.told(STANDING).await.contains("by_who"));
-        restored(&bed).await;
+        bed.restore().await;
         let back = bed.told(STANDING).await;
         assert!(back.matches("by_who").count() == 6 && !back.contains("incomplete"), "{back}");
     });
@@ -212,13 +200,13 @@ fn what_a_partition_can_not_have_is_refused_by_name() {
             format!("operations:\n  - create_index: {{ name: {name}, table: events, columns: {{ who: {{}} }} }}\n")
         };
         let unique = "operations:\n  - create_constraint: { table: events, name: alone, type: unique, columns: [what], up: { what: what }, down: { what: what } }\n";
-        let told = refused(&bed, unique).await;
+        let told = bed.refused(unique).await;
         assert!(told.contains("PARTITION-KEY-LEFT-OUT") && told.contains("year"), "{told}");
         let unique =
             "operations:\n  - create_index: { name: alone, table: events, unique: true, columns: { what: {} } }\n";
-        assert!(refused(&bed, unique).await.contains("PARTITION-KEY-LEFT-OUT"));
+        assert!(bed.refused(unique).await.contains("PARTITION-KEY-LEFT-OUT"));
         let key = "operations:\n  - drop_column: { table: events, column: year, down: \"1\" }\n";
-        assert!(refused(&bed, key).await.contains("partitioned by"));
+        assert!(bed.refused(key).await.contains("partitioned by"));
         bed.session
             .batch_execute(
                 "CREATE FOREIGN DATA WRAPPER nowhere; CREATE SERVER nowhere FOREIGN DATA WRAPPER nowhere;
@@ -227,7 +215,7 @@ fn what_a_partition_can_not_have_is_refused_by_name() {
             )
             .await
             .unwrap();
-        assert!(refused(&bed, &index("other").replace("events", "far")).await.contains("foreign table"));
+        assert!(bed.refused(&index("other").replace("events", "far")).await.contains("foreign table"));
     });
 }
 
@@ -241,6 +229,7 @@ fn what_stands_on_a_partition_alone_is_found_before_its_column_is_replaced() {
         for (make, take, named) in [
             ("CREATE VIEW seen AS SELECT id, who FROM events_20", "DROP VIEW seen", "seen"),
             ("CREATE INDEX mine ON events_20 (who)", "DROP INDEX mine", "index mine"),
+            ("CREATE INDEX mine ON events_20 ((who + 1)) WHERE id > 5", "DROP INDEX mine", "index mine"),
             (
                 "ALTER TABLE events_20 ADD CONSTRAINT mine CHECK (who > 0)",
                 "ALTER TABLE events_20 DROP CONSTRAINT mine",
@@ -259,10 +248,10 @@ fn what_stands_on_a_partition_alone_is_found_before_its_column_is_replaced() {
             ("ALTER TABLE events_20 ADD CONSTRAINT mine FOREIGN KEY (who) REFERENCES users", "SELECT 1", "mine"),
         ] {
             bed.session.batch_execute(make).await.unwrap();
-            let told = refused(&bed, retype).await;
+            let told = bed.refused(retype).await;
             assert!(told.contains(named) && told.contains("events_"), "{told}");
             if take == "SELECT 1" {
-                let told = refused(&bed, key).await;
+                let told = bed.refused(key).await;
                 assert!(told.contains("mine") && told.contains("events_20"), "{told}");
             }
             bed.session.batch_execute(take).await.unwrap();
@@ -284,7 +273,7 @@ fn what_is_the_users_own_is_never_taken_for_a_part() {
         bed.expand("01_drop", "operations:\n  - drop_index: { name: by_who }\n").await.unwrap();
         bed.contract().await;
         assert!(bed.told(STANDING).await.contains("events_20 events_20_by_who"));
-        restored(&bed).await;
+        bed.restore().await;
         bed.undo().await;
         assert_eq!(bed.told(STANDING).await.lines().count(), standing.lines().count());
         bed.expand(
@@ -296,7 +285,7 @@ fn what_is_the_users_own_is_never_taken_for_a_part() {
         bed.contract().await;
         let made = bed.told(STANDING).await;
         assert!(made.contains("events_20 events_20_by_who") && !made.contains("incomplete"), "{made}");
-        restored(&bed).await;
+        bed.restore().await;
         bed.undo().await;
         // The parts of an index that was made again have the names that we give.
         let of = |dump: &str| {
@@ -326,7 +315,7 @@ fn a_foreign_key_to_a_partitioned_table_comes_along_as_one() {
             .await
             .unwrap();
         bed.contract().await;
-        restored(&bed).await;
+        bed.restore().await;
         bed.undo().await;
         bed.session
             .batch_execute("DELETE FROM t WHERE id >= 200; DELETE FROM ref WHERE k = 120; ALTER TABLE ref DETACH PARTITION ref_3; DROP TABLE ref_3")
@@ -338,32 +327,84 @@ fn a_foreign_key_to_a_partitioned_table_comes_along_as_one() {
         assert_eq!(of(&dump(&bed.url).await), of(&before));
         bed.expand("02_less", "operations:\n  - drop_column: { table: t, column: who, down: \"1\" }\n").await.unwrap();
         bed.contract().await;
-        restored(&bed).await;
+        bed.restore().await;
         bed.undo().await;
         assert_eq!(of(&dump(&bed.url).await), of(&before));
     });
 }
 
+/// Expands one file of SQL.
+async fn expand_sql(bed: &Bed, sql: &str) -> Result<(), MigrateError> {
+    let migrations = switchover_migration::directory::read(&[("0001_by_who.sql".to_owned(), sql.to_owned())]).unwrap();
+    bed.migrator().await.expand(&migrations[0], &mut |_| {}).await.map(|_| ())
+}
+
 #[test]
-fn what_an_older_statement_of_this_name_left_is_begun_anew() {
+fn an_index_that_can_not_be_completed_is_begun_anew_and_a_users_own_is_left() {
     run(|major| async move {
         let Some(bed) = Bed::new(major, EVENTS).await else { return };
-        // What an older statement of this name has left is begun anew.
+        let sql = "CREATE INDEX CONCURRENTLY by_who ON events (who);";
+        // A user's own, which waits for its parts.
+        bed.session.batch_execute("CREATE INDEX by_who ON ONLY events (who)").await.unwrap();
+        assert!(expand_sql(&bed, sql).await.unwrap_err().to_string().contains("the name is taken"));
+        assert!(bed.told(STANDING).await.contains("events by_who incomplete"));
+        // As a killed run leaves it, before the partition goes that it has not come to.
+        let begun = "COMMENT ON INDEX by_who IS 'switchover builds it: CREATE INDEX \"by_who\" ON ONLY \"public\".\"events\" (who)'";
+        bed.session.batch_execute(begun).await.unwrap();
+        for part in ["events_20", "events_rest"] {
+            let made = format!(
+                "CREATE INDEX {part}_by_who ON {part} (who); ALTER INDEX by_who ATTACH PARTITION {part}_by_who"
+            );
+            bed.session.batch_execute(&made).await.unwrap();
+        }
+        bed.session.batch_execute("DROP TABLE events_21").await.unwrap();
+        assert!(expand_sql(&bed, sql).await.unwrap_err().to_string().contains("a partition went"));
+        expand_sql(&bed, sql).await.unwrap();
+        let made = bed.told(STANDING).await;
+        assert!(!made.contains("incomplete") && made.contains("events_20 events_20_by_who"), "{made}");
+        assert_eq!(bed.told("SELECT obj_description('by_who'::regclass)").await, "NULL");
+        // What another statement of ours left is begun anew, with its parts.
+        let Some(bed) = Bed::new(major, EVENTS).await else { return };
         bed.session
-            .batch_execute("CREATE INDEX by_who ON ONLY events (id); CREATE INDEX \"_switchover_part_events_20_by_who\" ON events_20 (id)")
+            .batch_execute(
+                "CREATE INDEX by_who ON ONLY events (id); COMMENT ON INDEX by_who IS 'switchover builds it: another';
+                 CREATE INDEX \"_switchover_part_events_20_by_who\" ON events_20 (id)",
+            )
             .await
             .unwrap();
-        let sql = "CREATE INDEX CONCURRENTLY by_who ON events (who);";
-        let mut migrator = bed.migrator().await;
-        let migration =
-            switchover_migration::directory::read(&[("0001_by_who.sql".to_owned(), sql.to_owned())]).unwrap();
-        migrator.expand(&migration[0], &mut |_| {}).await.unwrap();
-        let made = bed.told(STANDING).await;
-        assert!(!made.contains("incomplete") && made.contains("events_20_by_who"), "{made}");
-        assert_eq!(
-            bed.told("SELECT pg_get_indexdef('by_who'::regclass)").await,
-            "CREATE INDEX by_who ON ONLY public.events USING btree (who)"
-        );
+        expand_sql(&bed, sql).await.unwrap();
+        let definition = bed.told("SELECT pg_get_indexdef('by_who'::regclass)").await;
+        assert_eq!(definition, "CREATE INDEX by_who ON ONLY public.events USING btree (who)");
+        assert!(!bed.told(STANDING).await.contains("_switchover_"));
+    });
+}
+
+#[test]
+fn a_primary_key_is_made_and_a_foreign_key_comes_along_with_the_names_that_they_are_to_have() {
+    run(|major| async move {
+        let tables = "CREATE TABLE users (id int PRIMARY KEY); INSERT INTO users SELECT generate_series(1, 9);
+                      CREATE TABLE visits (id int NOT NULL, year int NOT NULL, who int CONSTRAINT of_user REFERENCES users) PARTITION BY LIST (year);
+                      CREATE TABLE visits_20 PARTITION OF visits FOR VALUES IN (2020); CREATE TABLE visits_21 PARTITION OF visits FOR VALUES IN (2021);
+                      INSERT INTO visits SELECT n, 2020 + n % 2, n FROM generate_series(1, 9) AS n;";
+        let Some(bed) = Bed::new(major, tables).await else { return };
+        let standing = STANDING.replace("events", "visits");
+        let key = "operations:\n  - create_constraint: { table: visits, name: visits_key, type: primary_key, columns: [id, year], up: { id: id, year: year }, down: { id: id, year: year } }\n";
+        bed.expand("01_key", key).await.unwrap();
+        bed.contract().await;
+        let made = bed.told(&standing).await;
+        assert!(made.matches(" p ").count() == 3 && !made.contains("incomplete"), "{made}");
+        let wide =
+            "operations:\n  - alter_column: { table: visits, column: who, type: bigint, up: who, down: who::int }\n";
+        bed.expand("02_wide", wide).await.unwrap();
+        assert!(bed.session.batch_execute("INSERT INTO public_02_wide.visits VALUES (99, 2020, 99)").await.is_err());
+        bed.contract().await;
+        let made = bed.told(&standing).await;
+        assert!(made.contains("visits_20 f visits_20_of_user") && !made.contains("_switchover_"), "{made}");
+        assert!(bed.session.batch_execute("INSERT INTO visits (id, year, who) VALUES (99, 2021, 99)").await.is_err());
+        bed.restore().await;
+        bed.undo().await;
+        let made = bed.told(&standing).await;
+        assert!(made.matches("of_user").count() == 3 && !made.contains("_switchover_part_"), "{made}");
     });
 }
 

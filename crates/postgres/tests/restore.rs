@@ -47,11 +47,6 @@ async fn contracted(bed: &Bed) {
     bed.contract().await;
 }
 
-async fn restored(bed: &Bed) {
-    let applied = bed.migrator().await.undo(&mut |_| {}).await.unwrap();
-    assert_eq!(applied.phase, Phase::Expanded);
-}
-
 #[test]
 fn values_come_back_as_they_were_and_rows_written_since_get_theirs_through_down() {
     run(|major| async move {
@@ -71,7 +66,7 @@ fn values_come_back_as_they_were_and_rows_written_since_get_theirs_through_down(
             )
             .await
             .unwrap();
-        restored(&bed).await;
+        bed.restore().await;
         let old = |id: u32| {
             format!("SELECT concat_ws('/', name, amount, code, note, email) FROM public_base.users WHERE id = {id}")
         };
@@ -113,14 +108,14 @@ fn a_restored_migration_is_contracted_and_restored_again() {
         let Some(bed) = Bed::new(major, SHOP).await else { return };
         contracted(&bed).await;
         let settled = dump(&bed.url).await;
-        restored(&bed).await;
+        bed.restore().await;
         bed.contract().await;
         assert_eq!(of_the_app(&dump(&bed.url).await), of_the_app(&settled));
         bed.session
             .batch_execute("INSERT INTO public_01_change.users (first, last, age) VALUES ('New', 'One', 1)")
             .await
             .unwrap();
-        restored(&bed).await;
+        bed.restore().await;
         assert_eq!(bed.told("SELECT name FROM public_base.users WHERE id = 3001").await, "New One");
         assert_eq!(bed.told("SELECT amount FROM public_base.users WHERE id = 5").await, "5.4");
     });
@@ -143,7 +138,7 @@ fn rows_that_an_older_rule_forbids_hold_the_restore_up_until_they_are_mended() {
             "it goes on as it is"
         );
         bed.session.batch_execute("UPDATE public_01_name.users SET name = 'good' WHERE id = 3001").await.unwrap();
-        restored(&bed).await;
+        bed.restore().await;
         assert_eq!(bed.told("SELECT name FROM public_base.users WHERE id = 3001").await, "good");
     });
 }
@@ -220,7 +215,7 @@ fn constraints_and_rules_that_contract_dropped_hold_again() {
         bed.contract().await;
         let twice = "INSERT INTO public_01_rules.users (name, code, age) VALUES ('a b', 'same', 1), ('c d', 'same', 2)";
         bed.session.batch_execute(twice).await.unwrap();
-        restored(&bed).await;
+        bed.restore().await;
         assert_eq!(
             bed.told("SELECT string_agg(code, ',' ORDER BY id) FROM public_base.users WHERE id > 3000").await,
             "same3001,same3002"
@@ -249,7 +244,7 @@ fn what_a_view_goes_past_is_purged_and_the_version_goes_on() {
         assert_eq!(bed.told("SELECT age FROM users WHERE name = 'first'").await, "7");
         bed.contract().await;
         bed.session.batch_execute("INSERT INTO public_01_age.users (name) VALUES ('second')").await.unwrap();
-        restored(&bed).await;
+        bed.restore().await;
         assert_eq!(bed.told("SELECT age FROM public_base.users WHERE name = 'second'").await, "7");
         bed.contract().await;
         bed.expand("02_more", "operations: [{rename_column: {table: users, from: email, to: mail}}]").await.unwrap();
@@ -273,7 +268,7 @@ fn a_rule_that_bound_the_newer_version_alone_does_so_again() {
         let rule = "operations: [{alter_column: {table: users, column: age, nullable: false, up: age, down: age}}]";
         bed.expand_and_accept("01_age", rule).await.unwrap();
         bed.contract().await;
-        restored(&bed).await;
+        bed.restore().await;
         bed.session.batch_execute("INSERT INTO public_base.users (name) VALUES ('old')").await.unwrap();
         assert!(bed.session.batch_execute("INSERT INTO public_01_age.users (name) VALUES ('new')").await.is_err());
         let error = bed.migrator().await.contract(&mut |_| {}).await.unwrap_err();
@@ -314,7 +309,7 @@ fn rows_that_older_versions_can_not_have_are_named_and_the_live_version_stays_as
         .unwrap();
         bed.undo().await;
         bed.session.batch_execute("DELETE FROM t WHERE id > 1").await.unwrap();
-        restored(&bed).await;
+        bed.restore().await;
     });
 }
 
@@ -337,6 +332,6 @@ fn a_name_that_was_taken_since_contract_is_told_before_anything_comes_back() {
         let told = problems.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
         assert!(told.contains("column \"note\"") && told.contains("index \"by_n\""), "{told}");
         bed.session.batch_execute("ALTER TABLE t DROP COLUMN note; DROP INDEX by_n").await.unwrap();
-        restored(&bed).await;
+        bed.restore().await;
     });
 }

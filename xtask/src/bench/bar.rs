@@ -30,6 +30,7 @@ impl Bar {
 impl fmt::Display for Bar {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { what, measured, most, unit } = self;
+        let most = (most * 100.0).round() / 100.0;
         write!(out, "{}: {what}: {measured:.2}{unit}, at most {most}{unit}", self.verdict())
     }
 }

@@ -94,6 +94,7 @@ fn known<T>(
             unseen.remove(what);
             return Some(seen);
         }
+        Ok(Err(SeamError::NotYet)) => return None,
         Ok(Err(error)) => error.to_string(),
         Err(_) => "it did not answer in time".to_owned(),
     };

@@ -88,7 +88,7 @@ BEGIN
             prefix || CASE WHEN octet_length(prefix || index.plain) < 64 THEN index.plain::text ELSE md5(index.plain) END);
     END LOOP;
 END $$;
-CREATE OR REPLACE FUNCTION switchover.rows_that_fail(source text, key text, given text, only_rows text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION switchover.rows_that_fail(source text, key text, given text, only_rows text, most int, within interval) RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE
     place record;
     found int := 0;
@@ -102,7 +102,21 @@ BEGIN
             found := found + 1;
             RETURN NEXT place.key;
         END;
-        EXIT WHEN found = 20 OR pg_catalog.clock_timestamp() - begun > interval '10 seconds';
+        EXIT WHEN found = most OR pg_catalog.clock_timestamp() - begun > within;
+    END LOOP;
+END $$;
+CREATE OR REPLACE FUNCTION switchover.drop_loose_keys(whole text, prefix text) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    loose record;
+BEGIN
+    FOR loose IN
+        WITH RECURSIVE tree (oid) AS (
+            SELECT inhrelid FROM pg_catalog.pg_inherits WHERE inhparent = whole::pg_catalog.regclass
+             UNION ALL SELECT inhrelid FROM pg_catalog.pg_inherits JOIN tree ON inhparent = tree.oid)
+        SELECT conrelid::pg_catalog.regclass AS part, conname AS name FROM pg_catalog.pg_constraint
+         WHERE conrelid IN (SELECT oid FROM tree) AND contype = 'f' AND conparentid = 0 AND pg_catalog.starts_with(conname::text, prefix)
+    LOOP
+        EXECUTE pg_catalog.format('ALTER TABLE %s DROP CONSTRAINT %I', loose.part, loose.name);
     END LOOP;
 END $$;
 CREATE OR REPLACE FUNCTION switchover.rename_parts(whole text, old text, new text) RETURNS void LANGUAGE plpgsql AS $$
@@ -132,13 +146,13 @@ BEGIN
         WITH RECURSIVE parts (oid) AS (
             SELECT oid FROM pg_catalog.pg_constraint WHERE conrelid = whole::pg_catalog.regclass AND conname = new
              UNION ALL SELECT child.oid FROM pg_catalog.pg_constraint AS child JOIN parts ON child.conparentid = parts.oid)
-        SELECT conrelid::pg_catalog.regclass AS on, conrelid, conname AS name, replace(conname, old, new) AS called
+        SELECT conrelid::pg_catalog.regclass AS part, conrelid, conname AS name, replace(conname, old, new) AS called
           FROM parts JOIN pg_catalog.pg_constraint AS known ON known.oid = parts.oid
          WHERE strpos(conname, old) > 0 AND conname <> new AND contype = 'f'
     LOOP
         CONTINUE WHEN octet_length(part.called) > 63
             OR EXISTS (SELECT FROM pg_catalog.pg_constraint WHERE conrelid = part.conrelid AND conname = part.called);
-        EXECUTE pg_catalog.format('ALTER TABLE %s RENAME CONSTRAINT %I TO %I', part.on, part.name, part.called);
+        EXECUTE pg_catalog.format('ALTER TABLE %s RENAME CONSTRAINT %I TO %I', part.part, part.name, part.called);
     END LOOP;
 END $$;
 CREATE OR REPLACE FUNCTION switchover.same_schema_rights(source text, target text) RETURNS void LANGUAGE plpgsql AS $$

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::Ident;
-use crate::catalog::{Catalog, ConstraintType, Index, Table, TableColumn, TableConstraint};
+use crate::catalog::{Catalog, ConstraintType, Index, PartitionKey, Table, TableColumn, TableConstraint};
 
 /// What is said about `sql` in `phase` when others run it, in a database of which nothing is known; the rules under test
 /// alone, without the reminder of a lock's timeout.
@@ -79,8 +79,7 @@ pub(crate) fn shop() -> Catalog {
         row_security: false,
         partitioned: false,
         partitions: Vec::new(),
-        partition_key: Vec::new(),
-        partitioned_by_expression: false,
+        partition_key: PartitionKey::default(),
         relatives: Vec::new(),
         triggers_around: Vec::new(),
     };

@@ -51,7 +51,7 @@ fn in_the_way(draft: &Draft<'_>, name: &Ident, known: &Table, columns: &BTreeMap
             "Drop it first, and make it anew on the new column after contract.",
         ));
     }
-    if let Some(column) = known.partition_keys().find(|key| columns.contains_key(*key)) {
+    if let Some(column) = known.partition_keys().find_map(|key| standing(columns, &key.columns)) {
         let cause = format!("{name} is partitioned by column {column}.");
         problems.push(Problem::new(
             "COLUMN-IN-USE",
@@ -329,7 +329,7 @@ impl Carried<'_, '_> {
                 work: Work::Together(vec![format!("COMMENT ON INDEX {on} IS {}", Literal(comment))]),
             });
         }
-        self.draft.pieces.push(Piece::DroppedIndex { index: index.name.clone(), definition: index.definition.clone() });
+        self.draft.pieces.push(Piece::DroppedIndex { index: index.name.clone() });
         self.draft.pieces.push(Piece::RenamedIndex { from: new, to: index.name.clone() });
         Ok(())
     }

@@ -220,7 +220,9 @@ impl Settling<'_> {
             Piece::DroppedConstraint { constraint, .. } => {
                 vec![self.alter(format_args!("DROP CONSTRAINT IF EXISTS {constraint}"))]
             }
-            Piece::RenamedConstraint { from, to, .. } => rename_constraint(self.on, from, to),
+            Piece::RenamedConstraint { from, to, .. } => {
+                rename_constraint(self.on, from, to, self.known.is_some_and(|known| known.partitioned))
+            }
             Piece::SetReplicaIdentity { identity, .. } => vec![self.alter(format_args!("REPLICA IDENTITY {identity}"))],
             Piece::MadeColumn { column, default: after, not_null: check, .. } => {
                 let mut statements = self.not_null(column, check.as_ref());
@@ -260,12 +262,13 @@ impl Settling<'_> {
 }
 
 /// Gives a constraint another name, and the parts of it that partitions have.
-pub(super) fn rename_constraint(on: &QualifiedName, from: &Ident, to: &Ident) -> Vec<String> {
-    let (table, old, new) = (on.to_string(), Literal(from.as_str()), Literal(to.as_str()));
-    vec![
-        format!("ALTER TABLE {on} RENAME CONSTRAINT {from} TO {to}"),
-        format!("SELECT switchover.rename_constraint_parts({}, {old}, {new})", Literal(&table)),
-    ]
+pub(super) fn rename_constraint(on: &QualifiedName, from: &Ident, to: &Ident, partitioned: bool) -> Vec<String> {
+    let mut statements = vec![format!("ALTER TABLE {on} RENAME CONSTRAINT {from} TO {to}")];
+    if partitioned {
+        let (table, old, new) = (on.to_string(), Literal(from.as_str()), Literal(to.as_str()));
+        statements.push(format!("SELECT switchover.rename_constraint_parts({}, {old}, {new})", Literal(&table)));
+    }
+    statements
 }
 
 fn comment_on(on: &QualifiedName, column: &Ident, comment: Option<&str>) -> String {

@@ -107,7 +107,7 @@ fn rows(catalog: &Catalog, change: &TableChange, kept: &Kept) -> Option<Step> {
         set: change.bring_in_step(),
         mark: change.mark.clone()?,
         only: Some(change.out_of_step()?),
-        told: None,
+        values: None,
         rows: known.rows,
     };
     Some(Step {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use switchover_model::Problem;
 
 use super::draft::{Draft, Dropped, Touched};
-use super::{Backfill, Step, Work, key_of};
+use super::{Backfill, Evaluate, Step, Work, key_of};
 use crate::catalog::Table;
 use crate::change::{Assignment, TableChange};
 use crate::version::{HiddenColumn, Version, VersionTable};
@@ -99,7 +99,12 @@ impl Draft<'_> {
                 set: change.backfill(),
                 mark: mark.clone(),
                 only: None,
-                told: known.map(|known| (key_of(known), change.newer_values())),
+                values: known.map(|known| Evaluate {
+                    table: self.base(table),
+                    values: change.newer_values(),
+                    rows: format!("{mark} IS NULL"),
+                    key: key_of(known),
+                }),
                 rows: known.and_then(|known| known.rows),
             }),
         }

@@ -92,7 +92,7 @@ pub(super) fn drop_index(draft: &mut Draft<'_>, drop: &DropIndex) -> Result<(), 
         let next = "Set another replica identity first, such as the primary key, with `set_replica_identity`.";
         return Err(Problem::new("INDEX-IN-USE", cause, next));
     }
-    draft.pieces.push(Piece::DroppedIndex { index: index.name.clone(), definition: index.definition.clone() });
+    draft.pieces.push(Piece::DroppedIndex { index: index.name.clone() });
     Ok(())
 }
 

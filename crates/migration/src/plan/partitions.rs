@@ -27,13 +27,9 @@ pub(super) fn refuse_own(table: &Ident, known: &Table, name: &Ident, columns: &[
 
 /// Refuses a unique rule that does not tell in which partition a row is.
 pub(super) fn refuse_without_key(table: &Ident, known: &Table, name: &Ident, columns: &[Ident]) -> Result<(), Problem> {
-    let keys = std::iter::once((&known.partition_key, known.partitioned_by_expression));
-    let mut keys = keys.chain(known.partitions.iter().map(|partition| (&partition.key, partition.by_expression)));
-    let missing = keys.find_map(|(key, by_expression)| {
-        if by_expression {
-            return Some("an expression".to_owned());
-        }
-        key.iter().find(|key| !columns.contains(key)).map(ToString::to_string)
+    let missing = known.partition_keys().find_map(|key| {
+        let left_out = key.columns.iter().find(|column| !columns.contains(column)).map(ToString::to_string);
+        if key.in_expression { Some("an expression".to_owned()) } else { left_out }
     });
     let Some(missing) = missing else { return Ok(()) };
     let cause = format!(

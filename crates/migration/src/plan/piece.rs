@@ -104,8 +104,6 @@ pub enum Piece {
     DroppedIndex {
         /// The index.
         index: Ident,
-        /// What made it.
-        definition: String,
     },
     /// An index that gets another name once the index that has it is gone.
     RenamedIndex {

@@ -103,42 +103,38 @@ pub fn plan_restore(catalog: &Catalog, planned: &Planned, kept: &Kept) -> Result
 }
 
 fn missing(catalog: &Catalog, planned: &Planned, kept: &Kept) -> Vec<Problem> {
-    let problems = std::cell::RefCell::new(Vec::new());
-    let miss = |what: String| {
+    let mut problems = Vec::new();
+    let missing = |what: String| {
         let cause = format!("{what} is not in the attic any more.");
         let next = "It was purged or taken away by hand: go on with the version that is there.";
-        problems.borrow_mut().push(Problem::new("ATTIC-EMPTY", cause, next));
+        Problem::new("ATTIC-EMPTY", cause, next)
     };
     let taken = |what: String| {
         let cause = format!("{what} can not come back: something of this name was made since contract.");
-        problems.borrow_mut().push(Problem::new(
-            "ATTIC-NAME-TAKEN",
-            cause,
-            "Rename what was made since, then undo again.",
-        ));
+        Problem::new("ATTIC-NAME-TAKEN", cause, "Rename what was made since, then undo again.")
     };
     for piece in &planned.pieces {
         let Some(table) = piece.table().filter(|table| kept.tables.contains_key(*table)) else { continue };
         let Some(now) = catalog.tables.get(&planned.table_after(table)) else {
-            miss(format!("table {table}"));
+            problems.push(missing(format!("table {table}")));
             continue;
         };
         if let Piece::ReplacedColumn { old: column, .. } | Piece::DroppedColumn { column, .. } = piece
             && now.column(&attic(planned.number, column)).is_none()
         {
-            miss(format!("column {column} of {table}"));
+            problems.push(missing(format!("column {column} of {table}")));
         }
         if let Piece::DroppedColumn { column, .. } = piece {
             let is_own = |piece: &Piece| matches!(piece, Piece::RenamedColumn { to, .. } | Piece::MadeColumn { column: to, .. } if to == column);
             if now.column(column).is_some() && !planned.pieces.iter().any(is_own) {
-                taken(format!("column {column} of {table}"));
+                problems.push(taken(format!("column {column} of {table}")));
             }
         }
         if let Piece::DroppedConstraint { constraint, .. } = piece {
             let stands = |piece: &Piece| matches!(piece, Piece::RenamedConstraint { to, .. } | Piece::MadeKey { constraint: to, .. } if to == constraint);
             let is_there = now.constraints.iter().any(|known| known.of_table.is_none() && known.name == *constraint);
             if is_there && !planned.pieces.iter().any(stands) {
-                taken(format!("constraint {constraint} of {table}"));
+                problems.push(taken(format!("constraint {constraint} of {table}")));
             }
         }
     }
@@ -146,10 +142,9 @@ fn missing(catalog: &Catalog, planned: &Planned, kept: &Kept) -> Vec<Problem> {
         let Piece::DroppedIndex { index, .. } = piece else { continue };
         let stands = |piece: &Piece| matches!(piece, Piece::RenamedIndex { to, .. } if to == index);
         if catalog.other_names.contains(index) && !planned.pieces.iter().any(stands) {
-            taken(format!("index {index}"));
+            problems.push(taken(format!("index {index}")));
         }
     }
-    let mut problems = problems.into_inner();
     problems.dedup();
     problems
 }
@@ -211,8 +206,20 @@ impl Back<'_> {
         let kept = kept_mark(self.planned.number);
         let (set, only) = change.give_back(&kept);
         let name = format!("give rows of {} that were written since their older values", self.table);
-        let told = Some((key_of(self.known), change.older_values()));
-        let work = Backfill { table: self.on.clone(), set, mark: kept, only: Some(only), told, rows: self.known.rows };
+        let values = Evaluate {
+            table: self.on.clone(),
+            values: change.older_values(),
+            rows: format!("({only})"),
+            key: key_of(self.known),
+        };
+        let work = Backfill {
+            table: self.on.clone(),
+            set,
+            mark: kept,
+            only: Some(only),
+            values: Some(values),
+            rows: self.known.rows,
+        };
         Some(Step { name, lock: None, work: Work::Backfill(work) })
     }
 }

@@ -30,7 +30,8 @@ pub enum Work {
         /// Rows that a unique index refuses.
         breaks: Option<Finding>,
     },
-    /// Takes an index away beside running statements, if it is there and no constraint has it.
+    /// Takes an index away beside running statements, if it is there. One of a partitioned table that a constraint has stays,
+    /// and goes with that: only the parts that it has not taken over yet go.
     DropIndex {
         /// The index.
         index: QualifiedName,
@@ -95,9 +96,9 @@ pub struct Backfill {
     /// Which rows are to do, where it is not those without a mark alone.
     #[serde(default)]
     pub only: Option<String>,
-    /// What names a row for a person, and the values that are computed for it; nothing where a failing row is not looked for.
+    /// The values that a row gets; nothing where one that can not have them is not looked for.
     #[serde(default)]
-    pub told: Option<(String, String)>,
+    pub values: Option<Evaluate>,
     /// About how many rows there are, where the database's statistics tell.
     pub rows: Option<u64>,
 }

@@ -152,7 +152,7 @@ pub(super) fn drop_column(draft: &mut Draft<'_>, drop: &DropColumn) -> Result<()
         let cause = format!("column {name} of {physical} is not there any more.");
         return Err(Problem::new("COLUMN-UNKNOWN", cause, "Look who renamed or dropped it, then plan again."));
     };
-    if table.partition_keys().any(|key| *key == name) {
+    if table.partition_keys().any(|key| key.columns.contains(&name)) {
         let cause = format!("{} is partitioned by column {}.", drop.table, drop.column);
         return Err(Problem::new("COLUMN-IN-USE", cause, "Move the rows to another table first."));
     }

@@ -3,9 +3,9 @@
 
 use super::contract::drop_index_of;
 use super::{Lock, Piece, Planned, Step, Work, attic, put_table_aside};
-use crate::catalog::{Catalog, Partition};
+use crate::catalog::Catalog;
 use crate::change::{TableChange, triggers};
-use crate::{Ident, QualifiedName, loose_part};
+use crate::{Ident, Literal, QualifiedName, loose_prefix};
 
 /// The steps that take `planned` back as far as it came.
 ///
@@ -42,13 +42,10 @@ pub fn plan_undo(catalog: &Catalog, planned: &Planned, active: &[TableChange], v
         }
         for piece in planned.pieces.iter().filter(|piece| piece.table() == Some(table)) {
             statements.extend(put_aside(planned.number, &on, piece, &has));
-            if let (Piece::MadeConstraint { constraint, .. }, true) = (piece, known.partitioned) {
-                let drop = |leaf: &Partition| {
-                    let part = loose_part(&leaf.name.name, constraint);
-                    format!("ALTER TABLE {} DROP CONSTRAINT IF EXISTS {part}", leaf.name)
-                };
-                statements.extend(known.partitions.iter().map(drop));
-            }
+        }
+        if known.partitioned && !statements.is_empty() {
+            let (whole, prefix) = (on.to_string(), loose_prefix());
+            statements.push(format!("SELECT switchover.drop_loose_keys({}, {})", Literal(&whole), Literal(&prefix)));
         }
         if !statements.is_empty() {
             steps.push(Step {

@@ -26,8 +26,8 @@ use tokio_postgres::Client;
 
 use crate::error::unexpected;
 use crate::migrator::{MigrateError, Progress, Settings};
-use crate::parts::TREE;
 use crate::run::{Place, blockers};
+use crate::tree::tree;
 use batch::{Batch, Outcome};
 use cursor::Cursor;
 use gauge::Gauge;
@@ -240,8 +240,9 @@ async fn is_complete(client: &Client, work: &Backfill) -> Result<bool, MigrateEr
 async fn leaves(client: &Client, table: &QualifiedName) -> Result<Vec<(QualifiedName, u64)>, MigrateError> {
     let rows = client
         .query(
-            &format!(
-                "{TREE} SELECT namespace.nspname, class.relname,
+            tree!(
+                "$1::text::regclass::oid",
+                "SELECT namespace.nspname, class.relname,
                     pg_catalog.pg_relation_size(class.oid) / current_setting('block_size')::int8
                FROM pg_catalog.pg_class AS class
                JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = class.relnamespace

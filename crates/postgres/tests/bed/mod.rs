@@ -56,6 +56,18 @@ impl Bed {
         assert_eq!(self.migrator().await.contract(&mut |_| {}).await.unwrap().phase, Phase::Contracted);
     }
 
+    /// Undoes a contract.
+    pub(crate) async fn restore(&self) {
+        assert_eq!(self.migrator().await.undo(&mut |_| {}).await.unwrap().phase, Phase::Expanded);
+    }
+
+    /// Why an expand is refused before anything is begun.
+    pub(crate) async fn refused(&self, text: &str) -> String {
+        let result = self.expand("01_refused", text).await;
+        let Err(MigrateError::Refused(problems)) = result else { panic!("{text}: {result:?}") };
+        problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    }
+
     pub(crate) async fn undo(&self) {
         assert_eq!(self.migrator().await.undo(&mut |_| {}).await.unwrap().phase, Phase::Undone);
     }

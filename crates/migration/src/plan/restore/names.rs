@@ -91,7 +91,9 @@ impl Back<'_> {
             }
             Piece::DroppedColumn { column, .. } => back(column),
             Piece::DroppedTable { .. } => self.index_names().into_iter().collect(),
-            Piece::RenamedConstraint { from, to, .. } => crate::plan::contract::rename_constraint(&self.on, to, from),
+            Piece::RenamedConstraint { from, to, .. } => {
+                crate::plan::contract::rename_constraint(&self.on, to, from, self.known.partitioned)
+            }
             Piece::RenamedColumn { from, to, .. } => vec![self.alter(format_args!("RENAME COLUMN {to} TO {from}"))],
             Piece::SetReplicaIdentity { table, .. } => {
                 let was = self.kept.identities.get(table);
