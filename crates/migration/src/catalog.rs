@@ -49,7 +49,8 @@ pub struct Table {
     /// Its partitions and their partitions, each after the one that it is part of.
     pub partitions: Vec<Partition>,
     /// By what it is partitioned; nothing where it is not.
-    pub partition_key: PartitionKey,
+    #[serde(default)]
+    pub partitioned_by: PartitionKey,
     /// Tables that it inherits from or that inherit from it, other than partitions.
     pub relatives: Vec<String>,
     /// The app's triggers that fire before our first or after our last one.
@@ -69,7 +70,7 @@ impl Table {
             PartitionKind::Partitioned(key) => Some(key),
             PartitionKind::Table | PartitionKind::Foreign => None,
         });
-        std::iter::once(&self.partition_key).chain(keys)
+        std::iter::once(&self.partitioned_by).chain(keys)
     }
 
     /// The index of this name.
@@ -144,6 +145,7 @@ pub struct Partition {
     /// Its name.
     pub name: QualifiedName,
     /// What it is.
+    #[serde(default)]
     pub kind: PartitionKind,
 }
 
@@ -157,10 +159,11 @@ pub struct PartitionKey {
 }
 
 /// What a partition is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PartitionKind {
     /// A table with rows of its own.
+    #[default]
     Table,
     /// Partitioned itself.
     Partitioned(PartitionKey),

@@ -203,11 +203,11 @@ pub(crate) async fn read(client: &Client, schema: &Ident, versions: &[Ident]) ->
         let rows: Option<i64> = row.get(3);
         let partitioned = row.get(2);
         let mut dependants = dependants(client, oid, versions).await?;
-        let (mut partitions, mut partition_key) = (Vec::new(), PartitionKey::default());
+        let (mut partitions, mut partitioned_by) = (Vec::new(), PartitionKey::default());
         if partitioned {
             dependants.extend(of_partitions(client, oid).await?);
             partitions = self::partitions(client, oid).await?;
-            partition_key = self::partition_key(client, oid).await?;
+            partitioned_by = partition_key(client, oid).await?;
         }
         let table = Table {
             columns: columns(client, oid).await?,
@@ -220,7 +220,7 @@ pub(crate) async fn read(client: &Client, schema: &Ident, versions: &[Ident]) ->
             row_security: row.get(4),
             statistics: statistics(client, oid).await?,
             partitions,
-            partition_key,
+            partitioned_by,
             relatives: client.query(RELATIVES, &[&oid]).await?.iter().map(|row| row.get(0)).collect(),
             triggers_around: client.query(TRIGGERS_AROUND, &[&oid]).await?.iter().map(|row| row.get(0)).collect(),
         };

@@ -79,7 +79,7 @@ pub(crate) fn shop() -> Catalog {
         row_security: false,
         partitioned: false,
         partitions: Vec::new(),
-        partition_key: PartitionKey::default(),
+        partitioned_by: PartitionKey::default(),
         relatives: Vec::new(),
         triggers_around: Vec::new(),
     };

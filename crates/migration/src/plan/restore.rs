@@ -230,3 +230,17 @@ pub(super) fn build(on: &QualifiedName, owner: &Table, was: &Index, breaks: Opti
     let build = IndexBuild::of(&was.definition, &index, on, owner.partitioned);
     Step { name: format!("build index {}", was.name), lock: None, work: Work::BuildIndex { build, breaks } }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Kept;
+
+    #[test]
+    fn what_an_earlier_build_kept_is_read() {
+        let kept = r#"{"earlier": "public_base", "identities": {}, "tables": {"t": {"columns": [], "primary_key": [], "indexes": [], "constraints": [],
+            "dependants": [{"column": "a", "what": "view v"}], "statistics": [], "rows": null, "row_security": false, "partitioned": true,
+            "partitions": [{"name": {"schema": "public", "name": "t_1"}, "partitioned": false}], "partition_key": ["a"], "relatives": [], "triggers_around": []}}}"#;
+        let kept: Kept = serde_json::from_str(kept).unwrap();
+        assert_eq!(kept.tables.len(), 1);
+    }
+}
