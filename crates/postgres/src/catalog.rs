@@ -13,7 +13,11 @@ use crate::migrator::MigrateError;
 use crate::tree::tree;
 
 const TABLES: &str = "
-SELECT class.oid, class.relname, class.relkind = 'p', nullif(class.reltuples, -1)::int8, class.relrowsecurity
+SELECT class.oid, class.relname, class.relkind = 'p',
+       CASE WHEN class.relkind <> 'p' THEN nullif(class.reltuples, -1)::int8
+            ELSE (SELECT sum(nullif(part.reltuples, -1))::int8 FROM pg_catalog.pg_partition_tree(class.oid) AS tree
+                    JOIN pg_catalog.pg_class AS part ON part.oid = tree.relid WHERE tree.isleaf AND part.relkind = 'r') END,
+       class.relrowsecurity
   FROM pg_catalog.pg_class AS class JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = class.relnamespace
  WHERE namespace.nspname = $1 AND class.relkind IN ('r', 'p') AND NOT class.relispartition";
 

@@ -16,6 +16,7 @@ mod goal;
 mod migrator;
 mod parts;
 mod probe;
+mod rights;
 mod run;
 mod statements;
 mod store;

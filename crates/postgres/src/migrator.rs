@@ -25,7 +25,7 @@ pub use purge::Purge;
 use crate::error::{refused, unexpected};
 use crate::run::{self, Place};
 use crate::store::{self, Applied, Entry, Phase};
-use crate::{Database, catalog, fence, statements};
+use crate::{Database, catalog, fence, rights, statements};
 
 /// Bounds of a run.
 #[derive(Debug, Clone, Copy)]
@@ -140,14 +140,9 @@ impl Migrator {
                 "Name the primary server.",
             ));
         }
-        let there = client.query_one("SELECT to_regnamespace($1) IS NOT NULL", &[&migrator.schema.to_string()]).await?;
-        if !there.get::<_, bool>(0) {
-            return Err(refused(
-                "SCHEMA-UNKNOWN",
-                format!("the database has no schema {}.", migrator.schema),
-                "Name it with --schema, as it is in the database.",
-            ));
-        }
+        migrator.refuse_unknown_schema().await?;
+        let client = migrator.client();
+        rights::of_ours(client).await?;
         store::prepare(client).await?;
         fence::raise(client, &migrator.schema, settings.epoch).await?;
         fence::take(client, &migrator.schema).await?;
@@ -172,6 +167,15 @@ impl Migrator {
     async fn see_names_as_triggers_do(&self) -> Result<(), MigrateError> {
         self.client().batch_execute(&format!("SET search_path = {}, pg_temp", self.schema)).await?;
         Ok(())
+    }
+
+    /// Refuses where the database has no schema of that name.
+    pub async fn refuse_unknown_schema(&self) -> Result<(), MigrateError> {
+        if self.is_there(&self.schema).await? {
+            return Ok(());
+        }
+        let cause = format!("the database has no schema {}.", self.schema);
+        Err(refused("SCHEMA-UNKNOWN", cause, "Name it with --schema, as it is in the database."))
     }
 
     fn client(&self) -> &Client {

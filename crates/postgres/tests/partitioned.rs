@@ -50,6 +50,9 @@ SELECT conrelid::regclass || ' ' || contype::text || ' ' || conname || CASE WHEN
 fn rows_are_kept_in_step_in_each_partition_and_on_their_way_from_one_to_another() {
     run(|major| async move {
         let Some(bed) = Bed::new(major, EVENTS).await else { return };
+        bed.session.batch_execute("ANALYZE events_20; ANALYZE \"events 21 a\"; ANALYZE events_rest").await.unwrap();
+        let rows = bed.migrator().await.catalog().await.unwrap().tables[&Ident::new("events").unwrap()].rows;
+        assert_eq!(rows, Some(900), "a table has the rows of its partitions");
         let before = dump(&bed.url).await;
         bed.expand("01_split", SPLIT).await.unwrap();
         let counted = "SELECT count(*)::text FROM public_01_split.events WHERE kind = 'what' AND number = id::text";

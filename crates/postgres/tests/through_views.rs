@@ -36,12 +36,20 @@ const STATEMENTS: &[&str] = &[
     "SELECT 'users'::regclass",
     "PREPARE p AS SELECT * FROM users WHERE id = $1; EXECUTE p (1)",
     "SELECT users FROM users LIMIT 1",
+    "TRUNCATE public.orders",
+    "SELECT xmin FROM public.users LIMIT 1",
+    "SELECT * FROM events WHERE at > 1",
+    "SELECT * FROM events_late WHERE at > 1",
+    "INSERT INTO events_late VALUES (7)",
+    "INSERT INTO public.events_late VALUES (7)",
 ];
 
 #[test]
 fn what_is_told_fails_and_what_is_not_told_works() {
     async fn tried(major: Major) {
-        let Some(bed) = Bed::new(major, SHOP).await else { return };
+        let events = "CREATE TABLE events (at int) PARTITION BY RANGE (at);
+                      CREATE TABLE events_late PARTITION OF events FOR VALUES FROM (1) TO (100);";
+        let Some(bed) = Bed::new(major, &format!("{SHOP}{events}")).await else { return };
         bed.expand("01_a", "operations: [{create_index: {name: i, table: users, columns: {age: {}}}}]").await.unwrap();
         let number: u32 = bed.told("SELECT current_setting('server_version_num')").await.parse().unwrap();
         let catalog = bed.migrator().await.catalog().await.unwrap();

@@ -125,6 +125,44 @@ fn a_wrong_file_a_wrong_name_and_a_wrong_server_are_told_apart() {
         assert!(code == Some(3) && text.contains("NOTHING-TO-UNDO"), "{text}");
         let (code, text) = said(&["status", "--url", "postgres://ann:hidden@/shop?host=/nowhere"]);
         assert!(code == Some(6) && text.contains("DATABASE-UNREACHABLE") && !text.contains("hidden"), "{text}");
+        let (code, text) = said(&["status", "--schema", "nowhere"]);
+        assert!(code == Some(3) && text.contains("SCHEMA-UNKNOWN"), "{text}");
+    });
+}
+
+#[test]
+fn a_directory_without_what_is_expanded_is_another_one() {
+    on_each(10, async |bed| {
+        bed.run(&["expand", "01_widen.yaml"]);
+        let other = bed.directory.path().join("other");
+        std::fs::create_dir(&other).unwrap();
+        std::fs::write(other.join("02_phone.sql"), "ALTER TABLE users ADD COLUMN phone text").unwrap();
+        let refused = bed.command(&["migrate", "other"]).output().unwrap();
+        let text = String::from_utf8(refused.stderr).unwrap();
+        assert!(refused.status.code() == Some(2) && text.contains("[MIGRATION-MISSING]: 01_widen"), "{text}");
+        std::fs::copy(bed.directory.path().join("01_widen.yaml"), other.join("01_widen.yaml")).unwrap();
+        assert_eq!(bed.json(&["migrate", "other", "--json"])["expanded"], serde_json::json!(["02_phone"]));
+    });
+}
+
+#[test]
+fn declared_files_are_looked_at_for_their_sql() {
+    on_each(0, async |bed| {
+        let lint = |name: &str, text: &str| {
+            std::fs::write(bed.directory.path().join(name), text).unwrap();
+            let output = bed.command(&["lint", name]).output().unwrap();
+            let text = [output.stdout, output.stderr].concat();
+            (output.status.code(), String::from_utf8(text).unwrap())
+        };
+        let (code, text) = lint("02_sql.yaml", "operations: [{sql: {up: 'ALTER TABLE users DROP COLUMN age'}}]");
+        assert!(code == Some(3) && text.contains("[dropped-column]"), "{text}");
+        let late = "operations: [{sql: {up: 'ALTER TABLE users DROP COLUMN age', onComplete: true}}]";
+        let (code, text) = lint("02_sql.yaml", late);
+        assert!(code == Some(0) && text.contains("0 refused"), "{text}");
+        let (code, text) = lint("02_sql.yaml", "operations: [{drop_everything: {}}]");
+        assert!(code == Some(2) && text.contains("drop_everything"), "{text}");
+        let (code, text) = lint("notes.txt", "buy milk");
+        assert!(code == Some(2) && text.contains("notes.txt"), "{text}");
     });
 }
 

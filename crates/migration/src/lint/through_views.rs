@@ -7,15 +7,17 @@ use std::ops::Range;
 
 use squawk_syntax::SyntaxKind::{
     CALL_EXPR, COLUMN_NAME_REF, CONFLICT_ON_CONSTRAINT, COPY, COPY_TABLE, FIELD_EXPR, GROUP_BY_CLAUSE, MERGE, NAME_REF,
-    SELECT, STAR, TABLESAMPLE_CLAUSE, TARGET, TARGET_LIST, TRUNCATE, WHERE_CURRENT_OF,
+    RELATION_NAME_REF, SELECT, STAR, TABLE_NAME_REF, TABLESAMPLE_CLAUSE, TARGET, TARGET_LIST, TRUNCATE,
+    WHERE_CURRENT_OF,
 };
 use squawk_syntax::SyntaxNode;
 use squawk_syntax::ast::normalize_name_node;
 
 use super::Source;
 use super::finding::{Finding, Said, Severity};
-use super::name::Name;
+use super::name::{Name, written};
 use super::statement::{Statement, statements};
+use crate::Ident;
 use crate::catalog::Catalog;
 
 /// The names of these rules.
@@ -25,6 +27,7 @@ pub const RULES: &[&str] = &[
     "grouped-by-key",
     "merge-into-view",
     "on-conflict-on-constraint",
+    "partition-by-name",
     "sequence-by-name",
     "system-column",
     "tablesample-of-view",
@@ -36,7 +39,7 @@ const MERGES_INTO_VIEWS: u32 = 17;
 
 /// What is said about the statements of `text`, on a server of version `major`, where it is known.
 ///
-/// With the `catalog`, statements that name none of its tables are left alone.
+/// What names its tables with a schema is left alone, and with the `catalog` what names none of its tables.
 /// Errors: the place where the parser stops.
 pub fn findings(
     text: &str,
@@ -47,10 +50,9 @@ pub fn findings(
     let source = Source { text, file };
     let mut found = Vec::new();
     for statement in statements(text).map_err(|mut wrong| wrong.remove(0))? {
-        if !is_ours(&statement, catalog) {
-            continue;
-        }
-        for (rule, said) in told(&statement, major) {
+        let mut all = if is_ours(&statement, catalog) { told(&statement, major) } else { Vec::new() };
+        all.extend(catalog.and_then(|catalog| partition(&statement.node, catalog)));
+        for (rule, said) in all {
             found.push(source.finding(rule, Severity::Refused, &statement.at, said));
         }
     }
@@ -59,10 +61,38 @@ pub fn findings(
 
 /// Whether it may be about a table that a version shows: one without a schema before it.
 fn is_ours(statement: &Statement, catalog: Option<&Catalog>) -> bool {
-    let Some(catalog) = catalog else { return true };
-    statement.node.descendants().filter_map(|node| Name::first_in(&node)).any(|name| {
-        name.schema.as_ref().is_none_or(|schema| *schema == catalog.schema) && catalog.tables.contains_key(&name.name)
-    }) || sequences(&statement.node).is_some()
+    let is_known = |name: &Ident| catalog.is_none_or(|catalog| catalog.tables.contains_key(name));
+    relations(&statement.node).any(|name| name.schema.is_none() && is_known(&name.name))
+        || sequences(&statement.node).is_some()
+}
+
+/// The tables that a statement names.
+fn relations(node: &SyntaxNode) -> impl Iterator<Item = Name> {
+    let is_one = |node: &SyntaxNode| matches!(node.kind(), RELATION_NAME_REF | TABLE_NAME_REF);
+    node.descendants().filter(is_one).filter_map(|node| Name::first_in(&node))
+}
+
+/// A partition by its own name, of which no version has a view.
+fn partition(node: &SyntaxNode, catalog: &Catalog) -> Option<(&'static str, Said)> {
+    let named: Vec<Ident> = relations(node).filter(|name| name.schema.is_none()).map(|name| name.name).collect();
+    let mut partitions = catalog
+        .tables
+        .iter()
+        .flat_map(|(table, known)| known.partitions.iter().map(move |partition| (table, &partition.name)));
+    let (table, partition) =
+        partitions.find(|(_, partition)| partition.schema == catalog.schema && named.contains(&partition.name))?;
+    let said = Said::new(format!(
+        "a version has a view of {}, not of its partition {}",
+        written(table),
+        written(&partition.name)
+    ));
+    let next = format!(
+        "Name {}, or the partition with the base schema: {}.{}.",
+        written(table),
+        written(&catalog.schema),
+        written(&partition.name)
+    );
+    Some(("partition-by-name", said.next(next)))
 }
 
 fn told(statement: &Statement, major: Option<u32>) -> Vec<(&'static str, Said)> {
@@ -188,6 +218,11 @@ mod tests {
             ("COPY users FROM STDIN", "copy-of-view"),
             ("COPY (SELECT * FROM users) TO STDOUT", ""),
             ("TRUNCATE users", "truncate-of-view"),
+            ("TRUNCATE public.users", ""),
+            ("COPY public.users FROM STDIN", ""),
+            ("INSERT INTO public.users (id) VALUES ($1) ON CONFLICT ON CONSTRAINT users_pkey DO NOTHING", ""),
+            ("SELECT xmin FROM public.users", ""),
+            ("SELECT xmin FROM public.users, orders", "system-column"),
             ("MERGE INTO users USING s ON users.id = s.id WHEN MATCHED THEN DELETE", "merge-into-view"),
             (
                 "INSERT INTO users (id) VALUES ($1) ON CONFLICT ON CONSTRAINT users_pkey DO NOTHING",

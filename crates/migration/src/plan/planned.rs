@@ -28,7 +28,8 @@ pub struct Planned {
 
 impl Planned {
     /// The tables that it keeps in step or changes otherwise, each once.
-    pub(super) fn tables(&self) -> BTreeSet<&Ident> {
+    #[must_use]
+    pub fn tables(&self) -> BTreeSet<&Ident> {
         let of_pieces = self.pieces.iter().filter_map(Piece::table);
         of_pieces.chain(self.changes.iter().map(|change| &change.table)).collect()
     }

@@ -1,14 +1,16 @@
 //! Expand: a migration's version is made beside the others.
 
+use std::collections::BTreeSet;
+
 use switchover_migration::catalog::Catalog;
-use switchover_migration::plan::{Ground, Step, plan_expand, plan_probes, version_step, with_what_came};
+use switchover_migration::plan::{Ground, Planned, Step, plan_expand, plan_probes, version_step, with_what_came};
 use switchover_migration::version::Version;
 use switchover_migration::{Ident, Migration};
 
 use super::{MigrateError, Migrator, Progress, active, busy_with, expanded, refuse_what_is_open};
 use crate::error::refused;
-use crate::probe;
 use crate::store::{Applied, Phase};
+use crate::{probe, rights};
 
 impl Migrator {
     /// Makes `migration`'s version beside the others, or goes on with making it. One that was edited after its expand is
@@ -137,6 +139,7 @@ impl Migrator {
         if let Some(problem) = planned.unseats(&catalog, expanded(known).map(|earlier| &earlier.planned)) {
             return Err(MigrateError::Refused(vec![problem]));
         }
+        rights::of_tables(self.client(), &self.schema, &touched(&planned, &steps)).await?;
         let base = self.named("base")?;
         let is_first = !known.iter().any(|known| matches!(known.phase, Phase::Expanded | Phase::Contracted));
         if is_first && !self.is_there(&base).await? {
@@ -178,4 +181,10 @@ impl Migrator {
         }
         Ok(schema)
     }
+}
+
+/// The tables that expand changes, and those that it works on in passing.
+fn touched(planned: &Planned, steps: &[Step]) -> BTreeSet<Ident> {
+    let locked = steps.iter().filter_map(|step| step.lock.as_ref()).map(|(_, table)| &table.name);
+    locked.chain(planned.tables()).cloned().collect()
 }

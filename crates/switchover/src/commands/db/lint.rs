@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use switchover_migration::directory::{self, File};
 use switchover_migration::lint::{Finding, Linter, Phase, RanBy, through_views};
-use switchover_migration::{Migration, Mistake};
+use switchover_migration::{Migration, Mistake, Operation};
 use switchover_model::view::SCHEMA_VERSION;
 
 use super::{Place, failed};
@@ -75,16 +75,34 @@ impl Lint {
         let ran_by = if self.ran_by_others { RanBy::Others } else { RanBy::Us };
         let mut linter = Linter::new(ran_by, catalog.as_ref());
         let mut findings = Vec::new();
-        for (name, text) in files.iter().filter(|(name, _)| name.ends_with(".sql") && !name.ends_with(".undo.sql")) {
-            let phase = match self.phase {
-                Some(When::Expand) => Phase::Expand,
-                Some(When::Contract) => Phase::Contract,
-                None if name.ends_with(".contract.sql") => Phase::Contract,
-                None => Phase::Expand,
-            };
-            findings.extend(linter.file(text, name, phase));
+        for (name, text) in &files {
+            for (sql, phase) in self.statements_of(name, text)? {
+                findings.extend(linter.file(&sql, name, phase));
+            }
         }
         Ok(tell(shared, &findings, 0))
+    }
+
+    /// The SQL that a file runs, and when: all of a file of SQL, the operations `sql` of declared ones. What takes a migration
+    /// back is not looked at.
+    fn statements_of(&self, name: &str, text: &str) -> Result<Vec<(String, Phase)>, Failure> {
+        let told = self.phase.map(|phase| match phase {
+            When::Expand => Phase::Expand,
+            When::Contract => Phase::Contract,
+        });
+        let by_name = |is_contract: bool| told.unwrap_or(if is_contract { Phase::Contract } else { Phase::Expand });
+        if name.ends_with(".undo.sql") {
+            return Ok(Vec::new());
+        }
+        if name.ends_with(".sql") {
+            return Ok(vec![(text.to_owned(), by_name(name.ends_with(".contract.sql")))]);
+        }
+        let migration = switchover_migration::parse(text, name).map_err(Failure::Mistakes)?;
+        let of_sql = migration.operations.into_iter().filter_map(|operation| match operation {
+            Operation::Sql(sql) => Some((sql.up, by_name(sql.on_complete))),
+            _ => None,
+        });
+        Ok(of_sql.collect())
     }
 
     /// The app's own statements.

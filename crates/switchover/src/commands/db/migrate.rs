@@ -42,6 +42,15 @@ impl Migrate {
         let migrations = directory::read(&lint::files(&self.directory)?)?;
         let mut migrator = self.place.migrator_with(self.pacing.settings()).await?.with_old_rows(self.old_rows.into());
         let known = migrator.applied().await.map_err(failed)?;
+        let pending = |known: &&Applied| known.phase == Phase::Expanded && !known.is_baseline();
+        let is_given = |name: &str| migrations.iter().any(|migration| migration.name.as_str() == name);
+        if let Some(missing) = known.iter().filter(pending).find(|known| !is_given(&known.name)) {
+            return Err(Failure::wrong(
+                "MIGRATION-MISSING",
+                format!("{} is expanded, and not in {}.", missing.name, self.directory.display()),
+                "Name the directory that it is from; or undo it first, with `switchover db undo`.",
+            ));
+        }
         let migrations = after_baseline(migrations, &known)?;
         let mut teller = Teller::new(shared);
         migrator.undo_edited(&migrations, &mut |progress| teller.tell(progress)).await.map_err(failed)?;

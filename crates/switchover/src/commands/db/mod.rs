@@ -125,7 +125,9 @@ impl From<OldRowsChoice> for OldRows {
 impl Place {
     /// To look alone: also while a migrator works, and where nothing may be written.
     async fn looker(&self) -> Result<Migrator, Failure> {
-        Migrator::look(&self.url, self.schema()?).await.map_err(failed)
+        let looker = Migrator::look(&self.url, self.schema()?).await.map_err(failed)?;
+        looker.refuse_unknown_schema().await.map_err(failed)?;
+        Ok(looker)
     }
 
     fn schema(&self) -> Result<Ident, Failure> {
