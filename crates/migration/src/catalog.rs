@@ -66,10 +66,7 @@ impl Table {
 
     /// By what it and its partitions are partitioned.
     pub fn partition_keys(&self) -> impl Iterator<Item = &PartitionKey> {
-        let keys = self.partitions.iter().filter_map(|partition| match &partition.kind {
-            PartitionKind::Partitioned(key) => Some(key),
-            PartitionKind::Table | PartitionKind::Foreign => None,
-        });
+        let keys = self.partitions.iter().filter_map(|partition| partition.partitioned_by.as_ref());
         std::iter::once(&self.partitioned_by).chain(keys)
     }
 
@@ -147,6 +144,9 @@ pub struct Partition {
     /// What it is.
     #[serde(default)]
     pub kind: PartitionKind,
+    /// By what it is partitioned itself, where it is.
+    #[serde(default)]
+    pub partitioned_by: Option<PartitionKey>,
 }
 
 /// By what a table is partitioned.
@@ -159,14 +159,14 @@ pub struct PartitionKey {
 }
 
 /// What a partition is.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PartitionKind {
     /// A table with rows of its own.
     #[default]
     Table,
     /// Partitioned itself.
-    Partitioned(PartitionKey),
+    Partitioned,
     /// A table of another server.
     Foreign,
 }

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Expression, Ident, Literal};
 
+pub(crate) use functions::drop_version;
 pub use functions::{BACKFILL_SETTING, FUNCTIONS, make_older_writes, older_writes};
 pub(crate) use triggers::triggers;
 

@@ -43,7 +43,7 @@ const ENDINGS: &[(&str, Part)] = &[
 pub fn read(files: &[File]) -> Result<Vec<Migration>, Vec<Mistake>> {
     let mut mistakes = Vec::new();
     let mut by_number: BTreeMap<u64, Vec<(&str, Part, &File)>> = BTreeMap::new();
-    for file in files.iter().filter(|(name, _)| !name.starts_with('.') && !name.ends_with(".md")) {
+    for file in files.iter().filter(|(name, _)| is_meant(name)) {
         match placed(&file.0) {
             Ok((number, stem, part)) => by_number.entry(number).or_default().push((stem, part, file)),
             Err((cause, write)) => mistakes.push(about(file, cause, write)),
@@ -62,6 +62,12 @@ pub fn read(files: &[File]) -> Result<Vec<Migration>, Vec<Mistake>> {
         }
     }
     if mistakes.is_empty() { Ok(migrations) } else { Err(mistakes) }
+}
+
+/// Whether a file of the directory is to be a migration: none that begins with a dot, and no `.md`.
+#[must_use]
+pub fn is_meant(name: &str) -> bool {
+    !name.starts_with('.') && !name.ends_with(".md")
 }
 
 /// The names that the parts of one migration have, where `name` is a part in SQL.

@@ -47,6 +47,44 @@ pub enum Operation {
     Sql(RawSql),
 }
 
+impl Operation {
+    /// The tables that its new foreign keys refer to.
+    #[must_use]
+    pub fn refers_to(&self) -> Vec<&Ident> {
+        fn of_columns(columns: &[Column]) -> impl Iterator<Item = &Ident> {
+            columns.iter().filter_map(|column| column.references.as_ref()).map(|references| &references.table)
+        }
+        fn of_constraint(constraint: &Constraint) -> Option<&Ident> {
+            match &constraint.kind {
+                ConstraintKind::ForeignKey { table, .. } => Some(table),
+                ConstraintKind::Unique { .. }
+                | ConstraintKind::PrimaryKey { .. }
+                | ConstraintKind::Check { .. }
+                | ConstraintKind::Exclude { .. } => None,
+            }
+        }
+        match self {
+            Self::AddColumn(add) => of_columns(std::slice::from_ref(&add.column)).collect(),
+            Self::AlterColumn(alter) => alter.references.iter().map(|references| &references.table).collect(),
+            Self::CreateConstraint(create) => of_constraint(&create.constraint).into_iter().collect(),
+            Self::CreateTable(create) => {
+                of_columns(&create.columns).chain(create.constraints.iter().filter_map(of_constraint)).collect()
+            }
+            Self::CreateIndex(_)
+            | Self::DropColumn(_)
+            | Self::DropConstraint(_)
+            | Self::DropIndex(_)
+            | Self::DropMultiColumnConstraint(_)
+            | Self::DropTable(_)
+            | Self::RenameColumn(_)
+            | Self::RenameConstraint(_)
+            | Self::RenameTable(_)
+            | Self::SetReplicaIdentity(_)
+            | Self::Sql(_) => Vec::new(),
+        }
+    }
+}
+
 /// `add_column`: a column that older versions do not see.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AddColumn {

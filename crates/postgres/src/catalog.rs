@@ -14,9 +14,7 @@ use crate::tree::tree;
 
 const TABLES: &str = "
 SELECT class.oid, class.relname, class.relkind = 'p',
-       CASE WHEN class.relkind <> 'p' THEN nullif(class.reltuples, -1)::int8
-            ELSE (SELECT sum(nullif(part.reltuples, -1))::int8 FROM pg_catalog.pg_partition_tree(class.oid) AS tree
-                    JOIN pg_catalog.pg_class AS part ON part.oid = tree.relid WHERE tree.isleaf AND part.relkind = 'r') END,
+       nullif(class.reltuples, -1)::int8,
        class.relrowsecurity
   FROM pg_catalog.pg_class AS class JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = class.relnamespace
  WHERE namespace.nspname = $1 AND class.relkind IN ('r', 'p') AND NOT class.relispartition";
@@ -170,14 +168,24 @@ SELECT class.oid::pg_catalog.regclass::text FROM pg_catalog.pg_inherits AS inher
     ON class.oid = CASE WHEN inherits.inhparent = $1 THEN inherits.inhrelid ELSE inherits.inhparent END
  WHERE (inherits.inhparent = $1 OR inherits.inhrelid = $1) AND NOT class.relispartition ORDER BY 1";
 
-/// A column of an expression of the key counts, too.
+/// Whether an expression is part of the key, and the key's columns. Those of an expression count, too: the column needs the
+/// table as long as that is there (`pg_depend`, type `i`), and not the other way round.
 const PARTITION_KEY: &str = "
-SELECT attribute.attname, partitioned.partexprs IS NOT NULL FROM pg_catalog.pg_partitioned_table AS partitioned
-  JOIN pg_catalog.pg_attribute AS attribute ON attribute.attrelid = partitioned.partrelid
- WHERE partitioned.partrelid = $1 AND attribute.attnum > 0
-   AND (attribute.attnum = ANY (partitioned.partattrs::int2[]) OR EXISTS (SELECT FROM pg_catalog.pg_depend AS depend
-         WHERE depend.classid = 'pg_catalog.pg_class'::regclass AND depend.objid = $1 AND depend.refobjid = $1
-           AND depend.refobjsubid = attribute.attnum AND partitioned.partexprs IS NOT NULL))";
+SELECT partitioned.partexprs IS NOT NULL,
+       ARRAY(SELECT attribute.attname::text FROM pg_catalog.pg_attribute AS attribute
+              WHERE attribute.attrelid = partitioned.partrelid AND attribute.attnum > 0
+                AND (attribute.attnum = ANY (partitioned.partattrs::int2[]) OR EXISTS (SELECT FROM pg_catalog.pg_depend AS depend
+                      WHERE depend.classid = 'pg_catalog.pg_class'::regclass AND depend.objid = attribute.attrelid AND depend.objsubid = attribute.attnum
+                        AND depend.refclassid = 'pg_catalog.pg_class'::regclass AND depend.refobjid = attribute.attrelid
+                        AND depend.refobjsubid = 0 AND depend.deptype = 'i'))
+              ORDER BY attribute.attnum)
+  FROM pg_catalog.pg_partitioned_table AS partitioned WHERE partitioned.partrelid = $1";
+
+/// The rows of all partitions, as far as they were analysed.
+const ROWS_OF_PARTITIONS: &str = tree!(
+    "$1::oid",
+    "SELECT sum(nullif(class.reltuples, -1))::int8 FROM tree JOIN pg_catalog.pg_class AS class ON class.oid = tree.oid AND class.relkind = 'r'"
+);
 
 /// Triggers fire in the order of their names, byte by byte.
 const TRIGGERS_AROUND: &str = tree!(
@@ -204,7 +212,7 @@ pub(crate) async fn read(client: &Client, schema: &Ident, versions: &[Ident]) ->
     let mut tables = BTreeMap::new();
     for row in client.query(TABLES, &[&schema.as_str()]).await? {
         let oid: u32 = row.get(0);
-        let rows: Option<i64> = row.get(3);
+        let mut rows: Option<i64> = row.get(3);
         let partitioned = row.get(2);
         let mut dependants = dependants(client, oid, versions).await?;
         let (mut partitions, mut partitioned_by) = (Vec::new(), PartitionKey::default());
@@ -212,6 +220,7 @@ pub(crate) async fn read(client: &Client, schema: &Ident, versions: &[Ident]) ->
             dependants.extend(of_partitions(client, oid).await?);
             partitions = self::partitions(client, oid).await?;
             partitioned_by = partition_key(client, oid).await?;
+            rows = client.query_one(ROWS_OF_PARTITIONS, &[&oid]).await?.get(0);
         }
         let table = Table {
             columns: columns(client, oid).await?,
@@ -274,20 +283,19 @@ fn qualified(row: &Row, column: usize) -> Result<QualifiedName, MigrateError> {
 }
 
 async fn partition_key(client: &Client, oid: u32) -> Result<PartitionKey, MigrateError> {
-    let rows = client.query(PARTITION_KEY, &[&oid]).await?;
-    let columns = rows.iter().map(|row| ident(row, 0)).collect::<Result<_, _>>()?;
-    Ok(PartitionKey { columns, in_expression: rows.first().is_some_and(|row| row.get(1)) })
+    let row = client.query_one(PARTITION_KEY, &[&oid]).await?;
+    Ok(PartitionKey { in_expression: row.get(0), columns: idents(row.get(1))? })
 }
 
 async fn partitions(client: &Client, oid: u32) -> Result<Vec<Partition>, MigrateError> {
     let mut partitions = Vec::new();
     for row in client.query(PARTITIONS, &[&oid]).await? {
-        let kind = match row.get(2) {
-            "p" => PartitionKind::Partitioned(partition_key(client, row.get(3)).await?),
-            "f" => PartitionKind::Foreign,
-            _ => PartitionKind::Table,
+        let (kind, partitioned_by) = match row.get(2) {
+            "p" => (PartitionKind::Partitioned, Some(partition_key(client, row.get(3)).await?)),
+            "f" => (PartitionKind::Foreign, None),
+            _ => (PartitionKind::Table, None),
         };
-        partitions.push(Partition { name: qualified(&row, 0)?, kind });
+        partitions.push(Partition { name: qualified(&row, 0)?, kind, partitioned_by });
     }
     Ok(partitions)
 }

@@ -121,12 +121,12 @@ impl MigrateError {
         }
     }
 
-    /// Whether going on can not help, however often it is tried: the rows (22, 23), what the plan says (0A, 2F, 42) or the
+    /// Whether going on can not help, however often it is tried: the rows (22, 23), what stands on it (2B), what the plan says (0A, 2F, 42, 55000) or the
     /// app's own functions (P0) are in the way, and not the condition of the server.
     pub(crate) fn is_lasting(&self) -> bool {
         match self {
             Self::Found { .. } => true,
-            Self::Step { cause, .. } => cause.is_of(&["0A", "22", "23", "2F", "42", "P0"]),
+            Self::Step { cause, .. } => cause.is_of(&["0A", "22", "23", "2B", "2F", "42", "55000", "P0"]),
             Self::Connect(_)
             | Self::Refused(_)
             | Self::Busy(_)

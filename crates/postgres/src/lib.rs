@@ -8,6 +8,7 @@
 //! Begin reading at [`Migrator`], then `run.rs` and `backfill.rs`.
 
 mod backfill;
+mod bystanders;
 mod catalog;
 mod connection;
 mod error;

@@ -23,6 +23,7 @@ pub use observe::{InTheWay, Observation, Session, Use, application_name};
 pub use purge::Purge;
 
 use crate::error::{refused, unexpected};
+use crate::rights::Needs;
 use crate::run::{self, Place};
 use crate::store::{self, Applied, Entry, Phase};
 use crate::{Database, catalog, fence, rights, statements};
@@ -116,6 +117,9 @@ pub enum Progress {
     },
 }
 
+/// How soon the server notices in the middle of a statement that we are gone, and gives the place of the one migrator back.
+const GONE_NOTICED: Duration = Duration::from_secs(2);
+
 /// Works on one schema of a database. Only one at a time does.
 #[derive(Debug)]
 pub struct Migrator {
@@ -142,6 +146,9 @@ impl Migrator {
         }
         migrator.refuse_unknown_schema().await?;
         let client = migrator.client();
+        // Where the server can not look whether we are gone, it notices at the end of the statement.
+        let look = format!("SET client_connection_check_interval = '{}ms'", GONE_NOTICED.as_millis());
+        let _ = client.batch_execute(&look).await;
         rights::of_ours(client).await?;
         store::prepare(client).await?;
         fence::raise(client, &migrator.schema, settings.epoch).await?;
@@ -169,10 +176,10 @@ impl Migrator {
         Ok(())
     }
 
-    /// Refuses where the database has no schema of that name.
+    /// Refuses where the database has no schema of that name, or the role may not use it.
     pub async fn refuse_unknown_schema(&self) -> Result<(), MigrateError> {
         if self.is_there(&self.schema).await? {
-            return Ok(());
+            return rights::of_use(self.client(), &self.schema).await;
         }
         let cause = format!("the database has no schema {}.", self.schema);
         Err(refused("SCHEMA-UNKNOWN", cause, "Name it with --schema, as it is in the database."))
@@ -274,6 +281,20 @@ impl Migrator {
     }
 
     async fn begin(&mut self, applied: Applied, phase: Phase, steps: &[Step]) -> Result<Applied, MigrateError> {
+        let needs = Needs::of(&applied.planned, steps);
+        self.begin_with(applied, phase, steps, needs).await
+    }
+
+    /// Errors: the role may not do what the phase `needs`; nothing was begun.
+    async fn begin_with(
+        &mut self,
+        applied: Applied,
+        phase: Phase,
+        steps: &[Step],
+        needs: Needs,
+    ) -> Result<Applied, MigrateError> {
+        let needs = Needs { makes_version: matches!(phase, Phase::Expanding | Phase::Restoring), ..needs };
+        needs.look(self.client(), &self.schema).await?;
         let steps = serde_json::to_string(steps).map_err(unexpected)?;
         let applied = Applied { phase, steps, ..applied };
         store::begin(self.database.client_mut(), &self.schema, &applied).await?;
@@ -300,7 +321,10 @@ impl Migrator {
 
     /// `SCHEMA_NAME`.
     fn named(&self, name: &str) -> Result<Ident, MigrateError> {
-        Ident::new(format!("{}_{name}", self.schema.as_str())).map_err(unexpected)
+        Ident::new(format!("{}_{name}", self.schema.as_str())).map_err(|error| {
+            let cause = format!("the schema of version {name} can not be named: {error}.");
+            refused("SCHEMA-NAME", cause, "Give the file a shorter name.")
+        })
     }
 }
 

@@ -1,86 +1,195 @@
-//! What the role that changes the schema has to be allowed, looked at before anything of a migration begins.
+//! What the role that changes the schema has to be allowed, looked at before anything of a phase begins.
 
 use std::collections::BTreeSet;
 
 use switchover_migration::Ident;
+use switchover_migration::plan::{Piece, Planned, Step, Work};
 use switchover_model::Problem;
-use tokio_postgres::Client;
+use tokio_postgres::{Client, Row};
 
 use crate::migrator::MigrateError;
 
 /// The code of what a role may not.
 const MISSING: &str = "RIGHTS-MISSING";
 
-/// Whether the role may make or change what is ours in this database.
+/// Whether the role may make what is ours in this database, or change what is there of it.
 ///
-/// Errors: it may not make our schema, or that belongs to another role.
+/// Errors: it may not make our schema, or something in it belongs to another role.
 pub(crate) async fn of_ours(client: &Client) -> Result<(), MigrateError> {
-    let row = client
-        .query_one(
-            "SELECT quote_ident(current_user), quote_ident(pg_catalog.current_database()), quote_ident(owner.rolname),
-                    CASE WHEN ours.oid IS NULL THEN pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE')
-                         ELSE pg_catalog.pg_has_role(ours.nspowner, 'USAGE') END
-               FROM (VALUES (1)) AS one LEFT JOIN pg_catalog.pg_namespace AS ours ON ours.nspname = 'switchover'
-               LEFT JOIN pg_catalog.pg_roles AS owner ON owner.oid = ours.nspowner",
-            &[],
-        )
-        .await?;
-    if row.get(3) {
-        return Ok(());
+    let known = "SELECT pg_catalog.to_regnamespace('switchover') IS NOT NULL, quote_ident(current_user),
+                        quote_ident(pg_catalog.current_database()),
+                        pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE')";
+    let row = client.query_one(known, &[]).await?;
+    let (is_there, role, database): (bool, String, String) = (row.get(0), row.get(1), row.get(2));
+    if !is_there {
+        return if row.get(3) { Ok(()) } else { refused(vec![may_not_create_schemas(&role, &database)]) };
     }
-    let (role, database): (String, String) = (row.get(0), row.get(1));
-    Err(MigrateError::Refused(vec![match row.get::<_, Option<String>>(2) {
-        Some(owner) => Problem::new(
-            MISSING,
-            format!("schema switchover, where the state is kept, belongs to {owner}, and {role} is not one of them."),
-            format!("Work as {owner}, or GRANT {owner} TO {role}."),
-        ),
-        None => may_not_create(&role, &database),
-    }]))
+    // Whoever makes something in it owns that, so the rights of one role are enough to look at.
+    let foreign = "
+        WITH ours (owner) AS (
+            SELECT relowner FROM pg_catalog.pg_class WHERE relnamespace = 'switchover'::regnamespace AND relkind IN ('r', 'S')
+             UNION SELECT proowner FROM pg_catalog.pg_proc WHERE pronamespace = 'switchover'::regnamespace)
+        SELECT quote_ident(pg_catalog.pg_get_userbyid(owner)), pg_catalog.pg_has_role(owner, 'MEMBER')
+          FROM ours WHERE NOT pg_catalog.pg_has_role(owner, 'USAGE') ORDER BY 1";
+    let mut problems: Vec<Problem> = client
+        .query(foreign, &[])
+        .await?
+        .iter()
+        .map(|row| owned("what is in schema switchover", row, 0, &role))
+        .collect();
+    let may_create = "SELECT pg_catalog.has_schema_privilege('switchover', 'CREATE')";
+    if problems.is_empty() && !client.query_one(may_create, &[]).await?.get::<_, bool>(0) {
+        let cause = format!("{role} may not create anything in schema switchover, where the state is kept.");
+        problems.push(Problem::new(MISSING, cause, format!("GRANT CREATE, USAGE ON SCHEMA switchover TO {role}.")));
+    }
+    refused(problems)
 }
 
-/// Whether the role may change these tables of `schema` and make a version beside them.
+/// Whether the role may use the tables' schema at all.
 ///
-/// Errors: everything that it may not, at once.
-pub(crate) async fn of_tables(client: &Client, schema: &Ident, tables: &BTreeSet<Ident>) -> Result<(), MigrateError> {
-    let row = client
-        .query_one(
-            "SELECT quote_ident(current_user), quote_ident(pg_catalog.current_database()),
-                    pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE'),
-                    pg_catalog.has_schema_privilege($1::text::regnamespace::oid, 'CREATE'),
-                    $1::text::regnamespace::text",
-            &[&schema.to_string()],
-        )
-        .await?;
-    let (role, database): (String, String) = (row.get(0), row.get(1));
-    let mut problems = Vec::new();
-    if !row.get::<_, bool>(2) {
-        problems.push(may_not_create(&role, &database));
+/// Errors: it may not.
+pub(crate) async fn of_use(client: &Client, schema: &Ident) -> Result<(), MigrateError> {
+    let known = "SELECT quote_ident(current_user), $1::text::regnamespace::text, pg_catalog.has_schema_privilege($1::text::regnamespace::oid, 'USAGE')";
+    let row = client.query_one(known, &[&schema.to_string()]).await?;
+    if row.get(2) {
+        return Ok(());
     }
-    if !row.get::<_, bool>(3) {
-        let schema: String = row.get(4);
-        let cause = format!("{role} may not create anything in schema {schema}.");
-        problems.push(Problem::new(MISSING, cause, format!("GRANT CREATE ON SCHEMA {schema} TO {role}.")));
+    let (role, schema): (String, String) = (row.get(0), row.get(1));
+    let cause = format!("{role} may not use schema {schema}.");
+    refused(vec![Problem::new(MISSING, cause, format!("GRANT USAGE ON SCHEMA {schema} TO {role}."))])
+}
+
+/// What a phase needs of the tables' schema.
+#[derive(Debug, Default)]
+pub(crate) struct Needs {
+    /// Tables and indexes that are changed, each with all of its partitions.
+    pub(crate) owned: BTreeSet<Ident>,
+    /// Tables that new foreign keys refer to.
+    pub(crate) referred: BTreeSet<Ident>,
+    /// Whether something is made, or gets another name, in the schema.
+    pub(crate) creates: bool,
+    /// Whether a version's schema is made.
+    pub(crate) makes_version: bool,
+}
+
+impl Needs {
+    /// What `steps` of a phase of `planned` need.
+    pub(crate) fn of(planned: &Planned, steps: &[Step]) -> Self {
+        let mut needs = Self { owned: planned.tables().into_iter().cloned().collect(), ..Self::default() };
+        for step in steps {
+            needs.owned.extend(step.lock.as_ref().map(|(_, table)| table.name.clone()));
+            match &step.work {
+                Work::BuildIndex { build, .. } => {
+                    needs.owned.insert(build.on.name.clone());
+                    needs.creates = true;
+                }
+                Work::DropIndex { index, .. } => {
+                    needs.owned.insert(index.name.clone());
+                }
+                Work::Together(_)
+                | Work::ForeignKey { .. }
+                | Work::Evaluate(_)
+                | Work::Alone { .. }
+                | Work::Validate { .. }
+                | Work::Backfill(_)
+                | Work::Check(_) => {}
+            }
+        }
+        for piece in &planned.pieces {
+            match piece {
+                Piece::DroppedIndex { index } => {
+                    needs.owned.insert(index.clone());
+                }
+                Piece::RenamedIndex { from, .. } => {
+                    needs.owned.insert(from.clone());
+                    needs.creates = true;
+                }
+                Piece::MadeTable { .. }
+                | Piece::MadeIndex { .. }
+                | Piece::MadeKey { .. }
+                | Piece::RenamedTable { .. }
+                | Piece::ReplacedStatistics { .. }
+                | Piece::Sql { .. } => needs.creates = true,
+                Piece::MadeColumn { .. }
+                | Piece::ReplacedColumn { .. }
+                | Piece::MadeConstraint { .. }
+                | Piece::NewerRule { .. }
+                | Piece::Settings { .. }
+                | Piece::DroppedColumn { .. }
+                | Piece::DroppedTable { .. }
+                | Piece::DroppedConstraint { .. }
+                | Piece::MovedSequence { .. }
+                | Piece::RenamedConstraint { .. }
+                | Piece::SetReplicaIdentity { .. }
+                | Piece::RenamedColumn { .. } => {}
+            }
+        }
+        needs
     }
-    let names: Vec<&str> = tables.iter().map(Ident::as_str).collect();
-    let others = client
-        .query(
-            "SELECT quote_ident(class.relname), quote_ident(pg_catalog.pg_get_userbyid(class.relowner))
-               FROM pg_catalog.pg_class AS class JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = class.relnamespace
-              WHERE namespace.nspname = $1 AND class.relname = ANY ($2) AND class.relkind IN ('r', 'p')
-                AND NOT pg_catalog.pg_has_role(class.relowner, 'USAGE') ORDER BY class.relname",
-            &[&schema.as_str(), &names],
-        )
-        .await?;
-    for other in &others {
-        let (table, owner): (String, String) = (other.get(0), other.get(1));
-        let cause = format!("table {table} belongs to {owner}, and {role} is not one of them.");
-        problems.push(Problem::new(MISSING, cause, format!("Work as {owner}, or GRANT {owner} TO {role}.")));
+
+    /// Whether the role has what is needed.
+    ///
+    /// Errors: everything that it may not, at once.
+    pub(crate) async fn look(&self, client: &Client, schema: &Ident) -> Result<(), MigrateError> {
+        let known = "SELECT quote_ident(current_user), quote_ident(pg_catalog.current_database()), $1::text::regnamespace::text,
+                            pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE'),
+                            pg_catalog.has_schema_privilege($1::text::regnamespace::oid, 'CREATE')";
+        let row = client.query_one(known, &[&schema.to_string()]).await?;
+        let (role, database, written): (String, String, String) = (row.get(0), row.get(1), row.get(2));
+        let mut problems = Vec::new();
+        if self.makes_version && !row.get::<_, bool>(3) {
+            problems.push(may_not_create_schemas(&role, &database));
+        }
+        if self.creates && !row.get::<_, bool>(4) {
+            let cause = format!("{role} may not create anything in schema {written}.");
+            problems.push(Problem::new(MISSING, cause, format!("GRANT CREATE ON SCHEMA {written} TO {role}.")));
+        }
+        // `ALTER TABLE` goes to each partition, and asks for each.
+        let foreign = "
+            WITH RECURSIVE all_of (oid) AS (
+                SELECT class.oid FROM pg_catalog.pg_class AS class
+                 WHERE class.relnamespace = $1::text::regnamespace AND class.relname = ANY ($2) AND class.relkind IN ('r', 'p', 'i', 'I')
+                 UNION SELECT inhrelid FROM pg_catalog.pg_inherits JOIN all_of ON inhparent = all_of.oid WHERE NOT inhdetachpending)
+            SELECT class.oid::regclass::text, quote_ident(pg_catalog.pg_get_userbyid(class.relowner)), pg_catalog.pg_has_role(class.relowner, 'MEMBER')
+              FROM all_of JOIN pg_catalog.pg_class AS class ON class.oid = all_of.oid
+             WHERE NOT pg_catalog.pg_has_role(class.relowner, 'USAGE') ORDER BY 1 LIMIT 20";
+        let names = |names: &BTreeSet<Ident>| names.iter().map(|name| name.as_str().to_owned()).collect::<Vec<_>>();
+        for row in client.query(foreign, &[&schema.to_string(), &names(&self.owned)]).await? {
+            let name: String = row.get(0);
+            problems.push(owned(&name, &row, 1, &role));
+        }
+        let referred = "
+            SELECT class.oid::regclass::text FROM pg_catalog.pg_class AS class
+             WHERE class.relnamespace = $1::text::regnamespace AND class.relname = ANY ($2) AND class.relkind IN ('r', 'p')
+               AND NOT pg_catalog.has_any_column_privilege(class.oid, 'REFERENCES') ORDER BY 1";
+        for row in client.query(referred, &[&schema.to_string(), &names(&self.referred)]).await? {
+            let table: String = row.get(0);
+            let cause = format!("{role} may make no foreign key to {table}.");
+            problems.push(Problem::new(MISSING, cause, format!("GRANT REFERENCES ON {table} TO {role}.")));
+        }
+        refused(problems)
     }
+}
+
+fn refused(problems: Vec<Problem>) -> Result<(), MigrateError> {
     if problems.is_empty() { Ok(()) } else { Err(MigrateError::Refused(problems)) }
 }
 
-fn may_not_create(role: &str, database: &str) -> Problem {
+fn may_not_create_schemas(role: &str, database: &str) -> Problem {
     let cause = format!("{role} may not create schemas in database {database}; each version is one.");
     Problem::new(MISSING, cause, format!("GRANT CREATE ON DATABASE {database} TO {role}."))
+}
+
+/// `what` belongs to the role in `row` at `column`; behind it stands whether ours is a member that does not use its rights.
+fn owned(what: &str, row: &Row, column: usize, role: &str) -> Problem {
+    let owner: String = row.get(column);
+    if row.get(column + 1) {
+        let cause = format!("{what} belongs to {owner}, whose rights {role} has by SET ROLE alone.");
+        let next = format!(
+            "Have it inherit them: ALTER ROLE {role} INHERIT; GRANT {owner} TO {role}. Or work as {owner}: ALTER ROLE {role} SET role = {owner}."
+        );
+        return Problem::new(MISSING, cause, next);
+    }
+    let cause = format!("{what} belongs to {owner}, and {role} is not one of them.");
+    Problem::new(MISSING, cause, format!("Work as {owner}, or GRANT {owner} TO {role}."))
 }

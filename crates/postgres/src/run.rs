@@ -50,6 +50,9 @@ pub(crate) async fn steps(
                 together(client, place, statements, &mut Try { step, settings, tell }).await?;
             }
             Work::BuildIndex { .. } | Work::DropIndex { .. } | Work::ForeignKey { .. } | Work::Evaluate(_) => {
+                if let Work::BuildIndex { build, .. } = &step.work {
+                    begin_index(client, place, &step.name, &build.index).await?;
+                }
                 bound(client, settings).await?;
                 let done = alone(client, &mut Try { step, settings, tell }).await;
                 client.batch_execute("RESET statement_timeout").await?;
@@ -99,14 +102,48 @@ pub(crate) async fn steps(
 }
 
 pub(crate) async fn is_done(client: &Client, place: Place<'_>, step: &Step) -> Result<bool, MigrateError> {
+    is_noted(client, place, &step.name).await
+}
+
+async fn is_noted(client: &Client, place: Place<'_>, name: &str) -> Result<bool, MigrateError> {
     let number = i32::try_from(place.number).unwrap_or(i32::MAX);
     let row = client
         .query_one(
             "SELECT EXISTS (SELECT FROM switchover.step WHERE schema = $1 AND number = $2 AND phase = $3 AND name = $4)",
-            &[&place.schema.as_str(), &number, &place.phase, &step.name],
+            &[&place.schema.as_str(), &number, &place.phase, &name],
         )
         .await?;
     Ok(row.get(0))
+}
+
+/// What a note is called that says that an index of this name is ours from then on.
+fn index_note(index: &QualifiedName) -> String {
+    format!("begun: index {index}")
+}
+
+/// Whether an index of this name was begun in the phase: before that it is the user's own.
+pub(crate) async fn has_begun_index(
+    client: &Client,
+    place: Place<'_>,
+    index: &QualifiedName,
+) -> Result<bool, MigrateError> {
+    is_noted(client, place, &index_note(index)).await
+}
+
+/// Notes that an index of this name is ours from here on.
+///
+/// Errors: a complete one is there already.
+async fn begin_index(client: &Client, place: Place<'_>, step: &str, index: &QualifiedName) -> Result<(), MigrateError> {
+    if has_begun_index(client, place, index).await? {
+        return Ok(());
+    }
+    let complete = "SELECT FROM pg_catalog.pg_index WHERE indexrelid = pg_catalog.to_regclass($1::text) AND indisvalid";
+    if client.query_opt(complete, &[&index.to_string()]).await?.is_some() {
+        let means = "the name is taken, by an index that was there before".to_owned();
+        return Err(MigrateError::Found { step: step.to_owned(), means, keys: vec![index.to_string()] });
+    }
+    client.batch_execute(&noted(place, &index_note(index))).await?;
+    Ok(())
 }
 
 /// Whether statements of the user's own are done in the phase.
@@ -116,18 +153,18 @@ pub(crate) async fn has_run_statements(client: &Client, place: Place<'_>) -> Res
     Ok(client.query_one(query, &[&place.schema.as_str(), &number, &place.phase, &STATEMENT]).await?.get(0))
 }
 
-fn noted(place: Place<'_>, step: &Step) -> String {
+fn noted(place: Place<'_>, name: &str) -> String {
     format!(
         "INSERT INTO switchover.step (schema, number, phase, name) VALUES ({}, {}, {}, {}) ON CONFLICT DO NOTHING",
         Literal(place.schema.as_str()),
         place.number,
         Literal(place.phase),
-        Literal(&step.name)
+        Literal(name)
     )
 }
 
 async fn note(client: &Client, place: Place<'_>, step: &Step) -> Result<(), MigrateError> {
-    client.batch_execute(&noted(place, step)).await?;
+    client.batch_execute(&noted(place, &step.name)).await?;
     Ok(())
 }
 
@@ -145,7 +182,7 @@ async fn together(
     statements: &[String],
     tried: &mut Try<'_>,
 ) -> Result<(), MigrateError> {
-    let noted = noted(place, tried.step);
+    let noted = noted(place, &tried.step.name);
     let statements: Vec<String> = statements.iter().cloned().chain([noted]).collect();
     let lock = tried.step.lock.clone();
     locked(client, lock.as_ref(), &statements, tried).await

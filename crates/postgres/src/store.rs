@@ -12,7 +12,7 @@ use crate::error::{MigrateError, unexpected};
 use crate::fence;
 
 const TABLES: &str = "
-CREATE SCHEMA IF NOT EXISTS switchover;
+DO $$ BEGIN IF pg_catalog.to_regnamespace('switchover') IS NULL THEN CREATE SCHEMA switchover; END IF; END $$;
 CREATE TABLE IF NOT EXISTS switchover.migration (
     schema text NOT NULL,
     number integer NOT NULL,

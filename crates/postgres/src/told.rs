@@ -49,7 +49,9 @@ impl MigrateError {
                 told("ROWS-IN-THE-WAY", format!("Mend these rows. {AGAIN}")).with_detail(keys.clone())
             }
             Self::Step { .. } => told("STEP-FAILED", AGAIN.to_owned()),
-            Self::Database(_) => told("DATABASE-REFUSED", AGAIN.to_owned()),
+            Self::Database(_) => {
+                told("DATABASE-REFUSED", "Mend what the database says, then give the same command again.".to_owned())
+            }
             Self::Replaced(_) => {
                 let next = "Look with `switchover db status` what became of it; give the same again only if nobody else \
                             goes on with it.";

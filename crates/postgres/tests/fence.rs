@@ -111,6 +111,7 @@ fn the_history_tells_what_was_done_what_failed_and_what_was_taken_back() {
             "02_bad failed",
             "02_bad undoing",
             "02_bad undone",
+            "02_bad purged",
             "01_widen contracting",
             "01_widen contracted",
         ];

@@ -296,6 +296,16 @@ fn rows_that_older_versions_can_not_have_are_named_and_the_live_version_stays_as
         };
         let MigrateError::Found { keys, .. } = *why else { panic!("{why:?}") };
         assert_eq!(keys, ["7", "9"]);
+        // One that was there before and was changed since.
+        bed.session.batch_execute("UPDATE t SET n = 7000000000 WHERE id = 1").await.unwrap();
+        let Err(MigrateError::NotChanged(why)) = bed.migrator().await.undo(&mut |_| {}).await else {
+            panic!("it has no way back")
+        };
+        let MigrateError::Found { mut keys, .. } = *why else { panic!("{why:?}") };
+        keys.sort();
+        assert_eq!(keys, ["1", "7", "9"]);
+        bed.session.batch_execute("INSERT INTO public_01_wide.t VALUES (70, 7000000000)").await.unwrap();
+        bed.session.batch_execute("UPDATE t SET n = 2 WHERE id = 1; DELETE FROM t WHERE id = 70").await.unwrap();
         bed.session
             .batch_execute("INSERT INTO public_01_wide.t VALUES (8, 5000000001); UPDATE t SET n = n + 1 WHERE id = 7")
             .await
@@ -333,5 +343,42 @@ fn a_name_that_was_taken_since_contract_is_told_before_anything_comes_back() {
         assert!(told.contains("column \"note\"") && told.contains("index \"by_n\""), "{told}");
         bed.session.batch_execute("ALTER TABLE t DROP COLUMN note; DROP INDEX by_n").await.unwrap();
         bed.restore().await;
+    });
+}
+
+#[test]
+fn what_is_restored_is_detached_like_what_was_expanded() {
+    run(|major| async move {
+        let tables = "CREATE TABLE t (id int PRIMARY KEY, name text NOT NULL); INSERT INTO t VALUES (1, 'ann');";
+        let Some(bed) = Bed::new(major, tables).await else { return };
+        let letters = "operations:
+  - add_column: { table: t, up: length(name), column: { name: letters, type: int, nullable: false } }
+  - alter_column: { table: t, column: name, type: bytea, up: \"convert_to(name, 'UTF8')\", down: \"convert_from(name, 'UTF8')\" }
+";
+        bed.expand("01_letters", letters).await.unwrap();
+        let expanded = dump(&bed.url).await;
+        bed.contract().await;
+        bed.restore().await;
+        assert_eq!(of_the_app(&dump(&bed.url).await), of_the_app(&expanded));
+        bed.migrator().await.detach("01_letters", &mut |_| {}).await.unwrap();
+        bed.session.batch_execute("INSERT INTO public_base.t VALUES (2, 'bob')").await.unwrap();
+        bed.migrator().await.attach("01_letters", &mut |_| {}).await.unwrap();
+        assert_eq!(bed.told("SELECT letters FROM public_01_letters.t ORDER BY id").await, "3|3");
+        bed.contract().await;
+    });
+}
+
+#[test]
+fn an_expand_that_was_taken_back_leaves_nothing() {
+    run(|major| async move {
+        let tables = "CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t VALUES (1, 0);";
+        let Some(bed) = Bed::new(major, tables).await else { return };
+        let before = dump(&bed.url).await;
+        let fails =
+            "operations: [{add_column: {table: t, up: 1 / n, column: {name: part, type: int, nullable: true}}}]";
+        assert!(matches!(bed.expand("01_part", fails).await, Err(MigrateError::TakenBack(_))));
+        assert_eq!(of_the_app(&dump(&bed.url).await), of_the_app(&before));
+        let ours = "SELECT count(*) FROM pg_attribute WHERE attname LIKE '\\_switchover%' AND NOT attisdropped";
+        assert_eq!(bed.told(ours).await, "0");
     });
 }

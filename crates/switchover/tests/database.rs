@@ -159,6 +159,20 @@ fn declared_files_are_looked_at_for_their_sql() {
         let late = "operations: [{sql: {up: 'ALTER TABLE users DROP COLUMN age', onComplete: true}}]";
         let (code, text) = lint("02_sql.yaml", late);
         assert!(code == Some(0) && text.contains("0 refused"), "{text}");
+        // What the files before it make can be anything; of a README nothing is read.
+        let write =
+            |name: &str, text: &str| std::fs::write(bed.directory.path().join("more").join(name), text).unwrap();
+        std::fs::create_dir(bed.directory.path().join("more")).unwrap();
+        write("README.md", "# notes");
+        write(
+            "01_bills.yaml",
+            "operations: [{create_table: {name: bills, columns: [{name: id, type: int, pk: true}]}}]",
+        );
+        write("02_index.yaml", "operations: [{sql: {up: 'CREATE INDEX i ON bills (id)'}}]");
+        write("03_index.yaml", "operations: [{sql: {up: 'CREATE INDEX j ON users (age)'}}]");
+        let whole = bed.command(&["lint", "more"]).output().unwrap();
+        let text = String::from_utf8(whole.stdout).unwrap();
+        assert!(text.contains("1 refused") && text.contains("03_index.yaml, operation 1:1:1"), "{text}");
         let (code, text) = lint("02_sql.yaml", "operations: [{drop_everything: {}}]");
         assert!(code == Some(2) && text.contains("drop_everything"), "{text}");
         let (code, text) = lint("notes.txt", "buy milk");

@@ -94,6 +94,7 @@ fn known<T>(
             unseen.remove(what);
             return Some(seen);
         }
+        // Between two looks, as after the first question: what was known stays.
         Ok(Err(SeamError::NotYet)) => return None,
         Ok(Err(error)) => error.to_string(),
         Err(_) => "it did not answer in time".to_owned(),
@@ -103,4 +104,23 @@ fn known<T>(
         unseen.insert(what, why);
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_looked_at_yet_is_no_trouble() {
+        let app: AppName = "shop".parse().unwrap();
+        let mut unseen = BTreeMap::new();
+        assert_eq!(known::<u8>(Ok(Err(SeamError::NotYet)), "database", &app, &mut unseen), None);
+        assert!(unseen.is_empty());
+        let fails = Ok(Err(SeamError::Unreachable("it is away".to_owned())));
+        assert_eq!(known::<u8>(fails, "database", &app, &mut unseen), None);
+        assert_eq!(known::<u8>(Ok(Err(SeamError::NotYet)), "database", &app, &mut unseen), None);
+        assert_eq!(unseen.get("database").map(String::as_str), Some("it is away"));
+        assert_eq!(known(Ok(Ok(7)), "database", &app, &mut unseen), Some(7));
+        assert!(unseen.is_empty());
+    }
 }

@@ -52,24 +52,32 @@ impl TableChange {
         let mut rows = vec![format!("{kept} IS NULL")];
         for back in self.of_older() {
             let (column, value) = (&back.column, back.value(&row));
-            let sources = back.sources();
-            let as_then: Vec<String> = self
-                .forward
-                .iter()
-                .filter(|forward| sources.contains(&forward.column))
-                .map(|forward| forward.follows(&row))
-                .collect();
             // An older value that the newer one still follows from may say more than the newer one does.
-            if as_then.is_empty() {
+            let Some(as_then) = self.as_then(back) else {
                 set.push(format!("{column} = CASE WHEN {kept} IS NULL THEN {value} ELSE {column} END"));
                 continue;
-            }
-            let stale = format!("NOT ({}) AND NOT {}", as_then.join(" AND "), back.follows(&row));
+            };
+            let stale = format!("NOT ({as_then}) AND NOT {}", back.follows(&row));
             set.push(format!("{column} = CASE WHEN {kept} IS NULL OR ({stale}) THEN {value} ELSE {column} END"));
             rows.push(format!("({stale})"));
         }
         set.push(format!("{kept} = true"));
         (set.join(", "), rows.join(" OR "))
+    }
+
+    /// Holds for a row that may get older values by that: without computing any of them, so that it can be asked of one for
+    /// which they can not be computed.
+    pub(crate) fn may_be_given_back(&self, kept: &Ident) -> String {
+        let changed = self.of_older().filter_map(|back| self.as_then(back)).map(|as_then| format!("NOT ({as_then})"));
+        std::iter::once(format!("{kept} IS NULL")).chain(changed).collect::<Vec<_>>().join(" OR ")
+    }
+
+    /// Holds for a row whose newer columns still follow from the older ones, as far as `back` rests on them.
+    fn as_then(&self, back: &Assignment) -> Option<String> {
+        let (row, sources) = (self.row(), back.sources());
+        let forward = self.forward.iter().filter(|forward| sources.contains(&forward.column));
+        let follows: Vec<String> = forward.map(|forward| forward.follows(&row)).collect();
+        (!follows.is_empty()).then(|| follows.join(" AND "))
     }
 
     /// Holds for a row that an older version wrote while nothing carried its writes over: one without a mark, or one whose

@@ -1,6 +1,6 @@
 //! What a database has once for all tables: the functions that triggers, defaults and views call, and who wrote last.
 
-use crate::{Ident, QualifiedName};
+use crate::{Ident, Literal, QualifiedName};
 
 /// The sequence that holds when a version older than the change last wrote, in seconds since 1970: no transaction waits for
 /// another one for it, and it is set once a second at most. Logged, though a crash might forget it: a server that dies while
@@ -20,6 +20,12 @@ pub fn make_older_writes(schema: &Ident, number: u32) -> String {
 
 pub(super) fn ours() -> Ident {
     Ident::new("switchover").expect("a name")
+}
+
+/// The statement that takes a version of `base` away, if it is there. What is not ours is not taken along.
+#[must_use]
+pub(crate) fn drop_version(base: &Ident, version: &Ident) -> String {
+    format!("SELECT switchover.drop_version({}, {})", Literal(base.as_str()), Literal(version.as_str()))
 }
 
 /// Name of the setting under which a batch of the backfill tells the triggers that it does their work itself.
@@ -88,6 +94,55 @@ BEGIN
             prefix || CASE WHEN octet_length(prefix || index.plain) < 64 THEN index.plain::text ELSE md5(index.plain) END);
     END LOOP;
 END $$;
+CREATE OR REPLACE FUNCTION switchover.views_of(base text, version text) RETURNS SETOF oid LANGUAGE sql STABLE AS $$
+    -- A view of ours shows a table of the base, or one of ours that does. One that shows a view of ours is somebody else's.
+    SELECT class.oid FROM pg_catalog.pg_class AS class JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = class.relnamespace
+     WHERE namespace.nspname = version AND class.relkind = 'v'
+       AND (pg_catalog.starts_with(class.relname::text, '_switchover_') OR EXISTS (
+            SELECT FROM pg_catalog.pg_rewrite AS rule JOIN pg_catalog.pg_depend AS depend ON depend.classid = 'pg_catalog.pg_rewrite'::regclass AND depend.objid = rule.oid
+              JOIN pg_catalog.pg_class AS shown ON depend.refclassid = 'pg_catalog.pg_class'::regclass AND shown.oid = depend.refobjid
+              JOIN pg_catalog.pg_namespace AS place ON place.oid = shown.relnamespace
+             WHERE rule.ev_class = class.oid AND shown.oid <> class.oid
+               AND (place.nspname = base AND shown.relkind IN ('r', 'p')
+                    OR place.nspname = version AND shown.relkind = 'v' AND pg_catalog.starts_with(shown.relname::text, '_switchover_'))))
+$$;
+CREATE OR REPLACE FUNCTION switchover.not_ours(base text, version text) RETURNS SETOF text LANGUAGE sql STABLE AS $$
+    WITH views (oid) AS (SELECT switchover.views_of(base, version)),
+    types (oid) AS (
+        SELECT type.oid FROM pg_catalog.pg_type AS type JOIN views ON views.oid = type.typrelid
+         UNION SELECT type.typarray FROM pg_catalog.pg_type AS type JOIN views ON views.oid = type.typrelid WHERE type.typarray <> 0)
+    SELECT pg_catalog.pg_describe_object('pg_catalog.pg_class'::regclass, class.oid, 0)
+      FROM pg_catalog.pg_class AS class JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = class.relnamespace
+     WHERE namespace.nspname = version AND class.relkind IN ('r', 'p', 'f', 'v', 'm', 'S', 'c') AND class.oid NOT IN (SELECT oid FROM views)
+     UNION
+    SELECT pg_catalog.pg_describe_object('pg_catalog.pg_proc'::regclass, proc.oid, 0)
+      FROM pg_catalog.pg_proc AS proc JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = proc.pronamespace WHERE namespace.nspname = version
+     UNION
+    SELECT pg_catalog.pg_describe_object(depend.classid, depend.objid, depend.objsubid)
+      FROM pg_catalog.pg_depend AS depend
+     WHERE depend.deptype IN ('n', 'a')
+       AND (depend.refclassid = 'pg_catalog.pg_class'::regclass AND depend.refobjid IN (SELECT oid FROM views)
+            OR depend.refclassid = 'pg_catalog.pg_type'::regclass AND depend.refobjid IN (SELECT oid FROM types))
+       AND NOT (depend.classid = 'pg_catalog.pg_rewrite'::regclass AND depend.objid IN (
+                SELECT rule.oid FROM pg_catalog.pg_rewrite AS rule JOIN views ON views.oid = rule.ev_class))
+       AND NOT (depend.classid = 'pg_catalog.pg_attrdef'::regclass AND depend.objid IN (
+                SELECT given.oid FROM pg_catalog.pg_attrdef AS given JOIN views ON views.oid = given.adrelid))
+       AND NOT (depend.classid = 'pg_catalog.pg_trigger'::regclass AND depend.objid IN (
+                SELECT trigger.oid FROM pg_catalog.pg_trigger AS trigger JOIN views ON views.oid = trigger.tgrelid))
+       AND NOT (depend.classid = 'pg_catalog.pg_class'::regclass AND depend.objid IN (SELECT oid FROM views))
+     ORDER BY 1 LIMIT 20
+$$;
+CREATE OR REPLACE FUNCTION switchover.drop_version(base text, version text) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    views text;
+BEGIN
+    SELECT pg_catalog.string_agg(view::regclass::text, ', ') INTO views FROM switchover.views_of(base, version) AS view;
+    IF views IS NOT NULL THEN
+        EXECUTE 'DROP VIEW ' || views;
+    END IF;
+    EXECUTE pg_catalog.format('DROP SCHEMA IF EXISTS %I', version);
+END $$;
+DROP FUNCTION IF EXISTS switchover.rows_that_fail(text, text, text, text);
 CREATE OR REPLACE FUNCTION switchover.rows_that_fail(source text, key text, given text, only_rows text, most int, within interval) RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE
     place record;

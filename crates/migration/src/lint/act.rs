@@ -100,6 +100,8 @@ pub(crate) enum Act {
     Commit,
     /// `ROLLBACK`, `SAVEPOINT`, `PREPARE TRANSACTION` and the like.
     OtherTransaction,
+    /// A block of code, such as `DO`.
+    Code,
     /// Nothing that a rule asks about.
     Other,
 }
@@ -209,6 +211,7 @@ impl Act {
             | Self::Begin
             | Self::Commit
             | Self::OtherTransaction
+            | Self::Code
             | Self::Other => return None,
         };
         Some((lock, table))

@@ -21,6 +21,7 @@ mod volatile;
 use std::ops::Range;
 
 use crate::catalog::Catalog;
+use crate::{Ident, Operation};
 
 pub(crate) use act::Act;
 pub use finding::{Finding, Severity};
@@ -140,6 +141,30 @@ impl<'a> Linter<'a> {
         found.extend(more);
         found.sort_by_key(|(at, _)| at.start);
         place.without_allowed(&statements, found)
+    }
+
+    /// Takes on what a declared operation makes, which the statements after it may do anything with.
+    pub fn operation(&mut self, operation: &Operation) {
+        let named = |name: &Ident| Name { schema: None, name: name.clone() };
+        match operation {
+            Operation::CreateTable(create) => self.scene.after(&Act::CreateTable { table: named(&create.name) }),
+            Operation::AddColumn(add) => {
+                self.scene.makes_column(named(&add.table), add.column.name.clone(), !add.column.nullable);
+            }
+            Operation::RenameTable(rename) => self.scene.after(&Act::CreateTable { table: named(&rename.to) }),
+            Operation::AlterColumn(_)
+            | Operation::CreateConstraint(_)
+            | Operation::CreateIndex(_)
+            | Operation::DropColumn(_)
+            | Operation::DropConstraint(_)
+            | Operation::DropIndex(_)
+            | Operation::DropMultiColumnConstraint(_)
+            | Operation::DropTable(_)
+            | Operation::RenameColumn(_)
+            | Operation::RenameConstraint(_)
+            | Operation::SetReplicaIdentity(_)
+            | Operation::Sql(_) => {}
+        }
     }
 
     fn own(&mut self, place: &Source<'_>, statements: &[Statement]) -> Vec<(Range<usize>, Finding)> {

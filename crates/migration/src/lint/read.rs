@@ -61,6 +61,7 @@ pub(super) fn acts(statement: &Stmt) -> Vec<Act> {
             let setting = setting.split(['=', ' ', '\n']).next().unwrap_or_default().to_ascii_lowercase();
             vec![Act::Set { setting, local: matches!(set.set_scope(), Some(SetScope::LocalScope(_))) }]
         }
+        Stmt::Do(_) => vec![Act::Code],
         Stmt::Begin(_) => vec![Act::Begin],
         Stmt::Commit(_) => vec![Act::Commit],
         Stmt::Rollback(_) | Stmt::SavepointCreate(_) | Stmt::ReleaseSavepoint(_) | Stmt::PrepareTransaction(_) => {

@@ -129,6 +129,11 @@ impl<'a> Scene<'a> {
         self.checks.iter().any(in_file) || self.table(table).is_some_and(in_catalog)
     }
 
+    /// Takes on a column that is made.
+    pub(crate) fn makes_column(&mut self, table: Name, column: Ident, not_null: bool) {
+        self.columns.push((table, column, not_null));
+    }
+
     /// Takes on what `act` did.
     pub(crate) fn after(&mut self, act: &Act) {
         if let Some((lock, table)) = act.lock()
@@ -139,7 +144,7 @@ impl<'a> Scene<'a> {
         }
         match act {
             Act::CreateTable { table } => self.tables.push(table.clone()),
-            Act::AddColumn(added) => self.columns.push((added.table.clone(), added.column.clone(), added.not_null)),
+            Act::AddColumn(added) => self.makes_column(added.table.clone(), added.column.clone(), added.not_null),
             Act::RenameColumn { table, to, .. } => self.columns.push((table.clone(), to.clone(), false)),
             Act::CreateIndex(added) => self.indexes.extend(added.index.clone()),
             Act::AddConstraint(added) => {
@@ -183,6 +188,7 @@ impl<'a> Scene<'a> {
             | Act::Begin
             | Act::Commit
             | Act::OtherTransaction
+            | Act::Code
             | Act::Other => {}
         }
     }

@@ -3,12 +3,13 @@
 //! Views of a plain selection take most of what a table takes. What they do not take is listed here, each rule tried on real
 //! servers by a test of `switchover-postgres`. Such a statement has to name the base schema, or be written otherwise.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use squawk_syntax::SyntaxKind::{
-    CALL_EXPR, COLUMN_NAME_REF, CONFLICT_ON_CONSTRAINT, COPY, COPY_TABLE, FIELD_EXPR, GROUP_BY_CLAUSE, MERGE, NAME_REF,
-    RELATION_NAME_REF, SELECT, STAR, TABLE_NAME_REF, TABLESAMPLE_CLAUSE, TARGET, TARGET_LIST, TRUNCATE,
-    WHERE_CURRENT_OF,
+    AS_NAME, CALL_EXPR, COLUMN_NAME, COLUMN_NAME_REF, CONFLICT_ON_CONSTRAINT, COPY, COPY_TABLE, CTE_NAME, FIELD_EXPR,
+    GROUP_BY_CLAUSE, GROUPING_EXPR, HAVING_CLAUSE, MERGE, NAME_REF, ORDER_BY_CLAUSE, OVER_CLAUSE, RELATION_NAME_REF,
+    SELECT, SET_EXPR, STAR, TABLE_NAME_REF, TABLESAMPLE_CLAUSE, TARGET, TARGET_LIST, TRUNCATE, WHERE_CURRENT_OF,
 };
 use squawk_syntax::SyntaxNode;
 use squawk_syntax::ast::normalize_name_node;
@@ -24,6 +25,7 @@ use crate::catalog::Catalog;
 pub const RULES: &[&str] = &[
     "copy-of-view",
     "current-of-view",
+    "default-of-view",
     "grouped-by-key",
     "merge-into-view",
     "on-conflict-on-constraint",
@@ -51,6 +53,7 @@ pub fn findings(
     let mut found = Vec::new();
     for statement in statements(text).map_err(|mut wrong| wrong.remove(0))? {
         let mut all = if is_ours(&statement, catalog) { told(&statement, major) } else { Vec::new() };
+        all.extend(sequence_by_name(&statement.node));
         all.extend(catalog.and_then(|catalog| partition(&statement.node, catalog)));
         for (rule, said) in all {
             found.push(source.finding(rule, Severity::Refused, &statement.at, said));
@@ -62,14 +65,21 @@ pub fn findings(
 /// Whether it may be about a table that a version shows: one without a schema before it.
 fn is_ours(statement: &Statement, catalog: Option<&Catalog>) -> bool {
     let is_known = |name: &Ident| catalog.is_none_or(|catalog| catalog.tables.contains_key(name));
-    relations(&statement.node).any(|name| name.schema.is_none() && is_known(&name.name))
-        || sequences(&statement.node).is_some()
+    // Only the base schema has the tables themselves.
+    let is_of_base = |schema: &Ident| catalog.is_none_or(|catalog| *schema == catalog.schema);
+    relations(&statement.node).any(|name| match &name.schema {
+        Some(schema) => !is_of_base(schema) && is_known(&name.name),
+        None => is_known(&name.name),
+    })
 }
 
-/// The tables that a statement names.
+/// The tables that a statement names; those that it makes itself by WITH are none.
 fn relations(node: &SyntaxNode) -> impl Iterator<Item = Name> {
+    let of_with = node.descendants().filter(|node| node.kind() == CTE_NAME);
+    let made: BTreeSet<String> = of_with.map(|name| normalize_name_node(&name)).collect();
     let is_one = |node: &SyntaxNode| matches!(node.kind(), RELATION_NAME_REF | TABLE_NAME_REF);
-    node.descendants().filter(is_one).filter_map(|node| Name::first_in(&node))
+    let named = node.descendants().filter(is_one).filter_map(|node| Name::first_in(&node)).collect::<Vec<_>>();
+    named.into_iter().filter(move |name| name.schema.is_some() || !made.contains(name.name.as_str()))
 }
 
 /// A partition by its own name, of which no version has a view.
@@ -128,12 +138,12 @@ fn told(statement: &Statement, major: Option<u32>) -> Vec<(&'static str, Said)> 
     if has(TABLESAMPLE_CLAUSE) {
         all.push(("tablesample-of-view", Said::new("a view can not be sampled").next(format!("{base}."))));
     }
-    if let Some(function) = sequences(node) {
-        let said = Said::new(format!("{function} looks for a sequence that is of the table and not of its view"));
-        all.push((
-            "sequence-by-name",
-            said.next("Write the sequence with the base schema, or INSERT ... RETURNING, or lastval()."),
-        ));
+    if node
+        .descendants()
+        .any(|node| node.kind() == SET_EXPR && node.text().to_string().trim().eq_ignore_ascii_case("default"))
+    {
+        let said = Said::new("SET ... = DEFAULT sets NULL: a view has no defaults");
+        all.push(("default-of-view", said.next("Write the value. INSERT is not concerned.")));
     }
     if let Some(column) = system_column(node) {
         let said = Said::new(format!("a view has no {column}"));
@@ -144,6 +154,15 @@ fn told(statement: &Statement, major: Option<u32>) -> Vec<(&'static str, Said)> 
         all.push(("grouped-by-key", said.next("Name it in GROUP BY, too.")));
     }
     all
+}
+
+fn sequence_by_name(node: &SyntaxNode) -> Option<(&'static str, Said)> {
+    let function = sequences(node)?;
+    let said = Said::new(format!("{function} looks for a sequence that is of the table and not of its view"));
+    Some((
+        "sequence-by-name",
+        said.next("Write the sequence with the base schema, or INSERT ... RETURNING, or lastval()."),
+    ))
 }
 
 /// `nextval`, `currval`, `setval` of a name without schema, and `pg_get_serial_sequence` of a table.
@@ -163,26 +182,97 @@ fn system_column(node: &SyntaxNode) -> Option<String> {
     names.map(|name| normalize_name_node(&name)).find(|name| COLUMNS.contains(&name.as_str()))
 }
 
-/// Whether it shows a column that it neither groups by nor aggregates.
+/// Functions of many rows: what stands in them needs no group.
+const AGGREGATES: &[&str] = &[
+    "any_value",
+    "array_agg",
+    "avg",
+    "bit_and",
+    "bit_or",
+    "bool_and",
+    "bool_or",
+    "corr",
+    "count",
+    "cume_dist",
+    "dense_rank",
+    "every",
+    "grouping",
+    "json_agg",
+    "json_object_agg",
+    "jsonb_agg",
+    "jsonb_object_agg",
+    "max",
+    "min",
+    "mode",
+    "percentile_cont",
+    "percentile_disc",
+    "percent_rank",
+    "range_agg",
+    "rank",
+    "regr_slope",
+    "stddev",
+    "stddev_pop",
+    "stddev_samp",
+    "string_agg",
+    "sum",
+    "var_pop",
+    "var_samp",
+    "variance",
+    "xmlagg",
+];
+
+/// Whether it shows, sorts or sifts by a column that it neither groups by nor aggregates.
 fn groups_by_key(select: &SyntaxNode) -> bool {
-    let Some(group) = select.children().find(|node| node.kind() == GROUP_BY_CLAUSE) else { return false };
-    let bare = |node: &SyntaxNode| {
-        let text = node.text().to_string().to_ascii_lowercase();
-        text.rsplit('.').next().unwrap_or_default().trim().trim_matches('"').to_owned()
-    };
-    let is_name = |node: &SyntaxNode| matches!(node.kind(), NAME_REF | FIELD_EXPR);
-    let grouped: Vec<String> = group.descendants().filter(is_name).map(|node| bare(&node)).collect();
-    // `GROUP BY 1` and sets of groups say it by other means.
-    if grouped.is_empty() || group.text().to_string().chars().any(|letter| letter.is_ascii_digit()) {
-        return false;
-    }
+    let part = |kind| select.children().find(move |node| node.kind() == kind);
+    let Some(group) = part(GROUP_BY_CLAUSE) else { return false };
+    let items: Vec<SyntaxNode> = group.descendants().filter(|node| node.kind() == GROUPING_EXPR).collect();
+    // `GROUP BY 1`, sets of groups and expressions say it by other means.
+    let names = items.iter().map(|item| item.first_child().filter(is_column).map(|name| bare(&name)));
+    let Some(grouped) = names.collect::<Option<Vec<String>>>().filter(|names| !names.is_empty()) else { return false };
     let Some(targets) = select.descendants().find(|node| node.kind() == TARGET_LIST) else { return false };
-    targets.children().filter(|node| node.kind() == TARGET).any(|target| {
-        let is_star = target.descendants_with_tokens().any(|part| part.kind() == STAR)
-            && target.descendants().all(|node| node.kind() != CALL_EXPR);
-        let value = target.first_child();
-        is_star || value.is_some_and(|value| is_name(&value) && !grouped.contains(&bare(&value)))
-    })
+    let called: Vec<String> = targets
+        .descendants()
+        .filter(|node| node.kind() == COLUMN_NAME && node.parent().is_some_and(|parent| parent.kind() == AS_NAME))
+        .map(|name| normalize_name_node(&name))
+        .collect();
+    let is_star = |target: &SyntaxNode| {
+        target.descendants_with_tokens().any(|part| part.kind() == STAR)
+            && target.descendants().all(|node| node.kind() != CALL_EXPR)
+    };
+    if targets.children().filter(|node| node.kind() == TARGET).any(|target| is_star(&target)) {
+        return true;
+    }
+    let shown = [Some(targets), part(HAVING_CLAUSE)].into_iter().flatten().any(|node| has_loose(&node, &grouped, &[]));
+    shown || part(ORDER_BY_CLAUSE).is_some_and(|order| has_loose(&order, &grouped, &called))
+}
+
+fn is_column(node: &SyntaxNode) -> bool {
+    matches!(node.kind(), NAME_REF | FIELD_EXPR)
+}
+
+/// A column without its table.
+fn bare(node: &SyntaxNode) -> String {
+    let text = node.text().to_string().to_ascii_lowercase();
+    text.rsplit('.').next().unwrap_or_default().trim().trim_matches('"').to_owned()
+}
+
+/// Whether a column stands in it that is not `grouped`, none of the names that it is `called` by, and in no aggregate.
+fn has_loose(node: &SyntaxNode, grouped: &[String], called: &[String]) -> bool {
+    match node.kind() {
+        NAME_REF | FIELD_EXPR => {
+            let name = bare(node);
+            !grouped.contains(&name) && !called.contains(&name)
+        }
+        CALL_EXPR => {
+            let function = node.first_child().map(|name| bare(&name)).unwrap_or_default();
+            let is_window = node.children().any(|child| child.kind() == OVER_CLAUSE);
+            !(is_window || AGGREGATES.contains(&function.as_str()))
+                && node.children().skip(1).any(|child| has_loose(&child, grouped, called))
+        }
+        // A query of its own has its own groups; names of types and parameters are no columns.
+        SELECT => false,
+        _ => node.children().any(|child| has_loose(&child, grouped, called)),
+    }
 }
 
 /// The statements that are told by their kind.
@@ -238,6 +328,21 @@ mod tests {
             ("SELECT u.id, u.name, count(*) FROM users u GROUP BY u.id", "grouped-by-key"),
             ("SELECT u.id, count(*), max(name) FROM users u GROUP BY u.id", ""),
             ("SELECT id, name FROM users GROUP BY 1, 2", ""),
+            ("SELECT u.id, upper(u.name) FROM users u GROUP BY u.id", "grouped-by-key"),
+            ("SELECT u.id FROM users u GROUP BY u.id ORDER BY u.name", "grouped-by-key"),
+            ("SELECT u.id, count(*) AS n FROM users u GROUP BY u.id ORDER BY n, max(u.age)", ""),
+            ("SELECT u.id FROM users u GROUP BY u.id HAVING u.age > 10", "grouped-by-key"),
+            ("SELECT u.id FROM users u GROUP BY u.id HAVING max(u.age) > 10", ""),
+            ("SELECT date_trunc('day', at) FROM users GROUP BY date_trunc('day', at)", ""),
+            ("WITH t AS (SELECT xmin FROM public.users) SELECT * FROM t", ""),
+            ("UPDATE users SET age = DEFAULT WHERE id = 1", "default-of-view"),
+            ("UPDATE users SET (age, name) = (DEFAULT, 'a') WHERE id = 1", "default-of-view"),
+            ("INSERT INTO users (id, age) VALUES (1, DEFAULT)", ""),
+            ("INSERT INTO users (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET age = DEFAULT", "default-of-view"),
+            (
+                "INSERT INTO public.users SELECT nextval('s') ON CONFLICT ON CONSTRAINT users_pkey DO NOTHING",
+                "sequence-by-name",
+            ),
             ("SELECT * FROM users WHERE id = $1 FOR UPDATE SKIP LOCKED", ""),
             ("LOCK TABLE users IN SHARE MODE", ""),
         ] {

@@ -160,7 +160,7 @@ impl Carried<'_, '_> {
         }
         for index in known.indexes.iter().filter(|index| !index.of_constraint && index.valid) {
             let is_dropped =
-                |piece: &Piece| matches!(piece, Piece::DroppedIndex { index: name, .. } if *name == index.name);
+                |piece: &Piece| matches!(piece, Piece::DroppedIndex { index: name } if *name == index.name);
             if stands(&index.columns) && !self.draft.pieces.iter().any(is_dropped) {
                 self.index(index)?;
             }

@@ -1,11 +1,14 @@
 //! The phase *contract*: nobody is left on the older versions. What only they needed goes to the attic, the rest gets its
 //! own names.
 
+use switchover_model::Problem;
+
 use super::renaming::renamed_change;
 use super::version_anew::Standing;
-use super::{Finding, Lock, Piece, Planned, Step, Work, attic, kept_mark, key_in, put_table_aside};
+use super::{Finding, Lock, Piece, Planned, Step, Work, attic, kept_mark, key_in, put_table_aside, version_step};
 use crate::catalog::{Catalog, Table};
-use crate::change::{TableChange, triggers};
+use crate::change::{TableChange, drop_version, triggers};
+use crate::version::is_ours;
 use crate::{Ident, Literal, QualifiedName};
 
 /// The steps that leave `planned`'s version as the oldest one.
@@ -24,10 +27,10 @@ pub fn plan_contract(
 ) -> Vec<Step> {
     let mut steps: Vec<Step> = planned.changes.iter().filter_map(|change| agree(catalog, change)).collect();
     steps.extend(planned.pieces.iter().flat_map(|piece| of_all_rows(catalog, piece)));
-    let drops = older.iter().map(|schema| format!("DROP SCHEMA IF EXISTS {schema} CASCADE"));
+    let drops = older.iter().map(|schema| drop_version(&catalog.schema, schema));
     let drops: Vec<String> = drops.collect();
     if !drops.is_empty() {
-        steps.push(Step { name: "take the older versions away".to_owned(), lock: None, work: Work::Together(drops) });
+        steps.push(Step { name: TAKE_AWAY.to_owned(), lock: None, work: Work::Together(drops) });
     }
     for table in planned.tables() {
         let statements = leave_to_newer(catalog, planned, active, table);
@@ -40,7 +43,7 @@ pub fn plan_contract(
         }
     }
     for piece in &planned.pieces {
-        if let Piece::DroppedIndex { index, .. } = piece {
+        if let Piece::DroppedIndex { index } = piece {
             steps.push(drop_index(catalog, &QualifiedName::new(&catalog.schema, index)));
         }
         if let Piece::RenamedIndex { from, to } = piece {
@@ -49,6 +52,82 @@ pub fn plan_contract(
     }
     steps.extend(super::sql::contract(catalog, planned, standing));
     steps
+}
+
+/// What stands on an older version's column that goes, and was not there at expand: nothing of it is on the new one.
+#[must_use]
+pub fn came_since(catalog: &Catalog, planned: &Planned) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for piece in &planned.pieces {
+        let (table, old, is_replaced) = match piece {
+            Piece::ReplacedColumn { table, old, .. } => (table, old, true),
+            // What is on a column without a successor goes with it.
+            Piece::DroppedColumn { table, column } => (table, column, false),
+            _ => continue,
+        };
+        let Some(known) = catalog.tables.get(table) else { continue };
+        let is_dropped = |name: &Ident| {
+            planned.pieces.iter().any(|piece| match piece {
+                Piece::DroppedIndex { index } => index == name,
+                Piece::DroppedConstraint { table: of, constraint, .. } => of == table && constraint == name,
+                _ => false,
+            })
+        };
+        let indexes = known.indexes.iter().filter(|index| !index.of_constraint && index.columns.contains(old));
+        let indexes = indexes.map(|index| &index.name).map(|name| (name, format!("index {name}")));
+        let constraints = known.constraints.iter().filter(|constraint| constraint.columns.contains(old));
+        let constraints = constraints.map(|constraint| {
+            let of = constraint.of_table.as_ref().map(|of| format!(" of {of}")).unwrap_or_default();
+            (&constraint.name, format!("constraint {}{of}", constraint.name))
+        });
+        let named = indexes.chain(constraints).filter(|(name, _)| is_replaced && !is_ours(name) && !is_dropped(name));
+        let others = known.dependants.iter().filter(|one| one.column == *old).map(|one| one.what.clone());
+        for what in named.map(|(_, what)| what).chain(others) {
+            let cause =
+                format!("{what} was made on column {old} of {table} since expand, and would stay with the old column.");
+            problems.push(Problem::new("COLUMN-IN-USE", cause, "Drop it, and make it anew after contract."));
+        }
+    }
+    problems
+}
+
+/// The step that takes the older versions away.
+const TAKE_AWAY: &str = "take the older versions away";
+
+/// The steps that take a contract back which was broken off before it changed a table: what binds all rows goes, and the
+/// version before comes back. `is_done` says which of its steps are.
+///
+/// Nothing where a table is changed already: it can only go on, and be restored then.
+#[must_use]
+pub fn plan_stop_contract(
+    catalog: &Catalog,
+    planned: &Planned,
+    earlier: &Ident,
+    steps: &[Step],
+    is_done: impl Fn(&Step) -> bool,
+) -> Option<Vec<Step>> {
+    let at = steps.iter().position(|step| step.name == TAKE_AWAY).unwrap_or(steps.len());
+    let (before, after) = steps.split_at(at);
+    if after.iter().skip(1).any(&is_done) {
+        return None;
+    }
+    let mut back = Vec::new();
+    for piece in &planned.pieces {
+        let Piece::NewerRule { table, constraint, .. } = piece else { continue };
+        let on = QualifiedName::new(&catalog.schema, table);
+        back.push(Step {
+            name: format!("take {constraint} of all rows of {table} away"),
+            lock: Some((Lock::AccessExclusive, on.clone())),
+            work: Work::Together(vec![format!("ALTER TABLE {on} DROP CONSTRAINT IF EXISTS {constraint}")]),
+        });
+    }
+    if before.iter().all(|step| matches!(step.work, Work::Check(_))) {
+        back.clear();
+    }
+    if after.first().is_some_and(is_done) {
+        back.push(version_step(catalog, earlier, &planned.before));
+    }
+    Some(back)
 }
 
 /// The statements of one table: its triggers go before the columns that they name, and come back for what newer migrations

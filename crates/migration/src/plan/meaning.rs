@@ -108,7 +108,7 @@ fn of_contract(planned: &Planned, piece: &Piece, says: &mut Vec<String>, lost: &
         Piece::DroppedConstraint { table, constraint, .. } => says.push(format!(
             "{constraint} of {table} is made again; rows written since that it forbids hold that up, and are named"
         )),
-        Piece::DroppedIndex { index, .. } => says.push(format!("index {index} is built again")),
+        Piece::DroppedIndex { index } => says.push(format!("index {index} is built again")),
         Piece::RenamedColumn { table, from, .. } => says.push(format!("column {from} of {table} has its name again")),
         Piece::RenamedTable { from, .. } => says.push(format!("table {from} has its name again")),
         Piece::RenamedConstraint { table, from, .. } => says.push(format!("{from} of {table} has its name again")),

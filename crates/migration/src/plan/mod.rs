@@ -36,7 +36,7 @@ use finding::{key_in, key_of, order_in};
 use ground::nearest;
 use our_names::{attic, attic_prefix, kept_mark, ours, put_table_aside};
 
-pub use contract::plan_contract;
+pub use contract::{came_since, plan_contract, plan_stop_contract};
 pub use detach::{out_of_step, plan_attach, plan_detach};
 pub use expand::{plan_expand, version_step};
 pub use finding::Finding;

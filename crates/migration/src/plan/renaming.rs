@@ -169,7 +169,7 @@ fn renamed_piece(piece: &Piece, older: &Planned) -> Piece {
             *index = older.index_after(index);
             *of = of.as_ref().map(|table| older.table_after(table));
         }
-        Piece::DroppedIndex { index, .. } => *index = older.index_after(index),
+        Piece::DroppedIndex { index } => *index = older.index_after(index),
         Piece::RenamedIndex { from, to } => {
             *from = older.index_after(from);
             *to = older.index_after(to);

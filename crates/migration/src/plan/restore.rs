@@ -36,7 +36,7 @@ pub fn kept(catalog: &Catalog, planned: &Planned, earlier: Ident, identities: BT
         tables.filter_map(|table| Some((table.clone(), catalog.tables.get(table)?.clone()))).collect();
     // An index may be all that is dropped of its table.
     for piece in &planned.pieces {
-        let Piece::DroppedIndex { index, .. } = piece else { continue };
+        let Piece::DroppedIndex { index } = piece else { continue };
         let owner = catalog.owner_of(index);
         tables.extend(owner.map(|(name, table)| (name.clone(), table.clone())));
     }
@@ -88,7 +88,7 @@ pub fn plan_restore(catalog: &Catalog, planned: &Planned, kept: &Kept) -> Result
         }
     }
     for piece in &planned.pieces {
-        if let Piece::DroppedIndex { index, .. } = piece {
+        if let Piece::DroppedIndex { index } = piece {
             // As it was right before contract: names in it may have changed since the plan.
             let mut owners = kept.tables.iter();
             let Some((on, owner, was)) = owners.find_map(|(on, owner)| Some((on, owner, owner.index(index)?))) else {
@@ -139,7 +139,7 @@ fn missing(catalog: &Catalog, planned: &Planned, kept: &Kept) -> Vec<Problem> {
         }
     }
     for piece in &planned.pieces {
-        let Piece::DroppedIndex { index, .. } = piece else { continue };
+        let Piece::DroppedIndex { index } = piece else { continue };
         let stands = |piece: &Piece| matches!(piece, Piece::RenamedIndex { to, .. } if to == index);
         if catalog.other_names.contains(index) && !planned.pieces.iter().any(stands) {
             problems.push(taken(format!("index {index}")));
@@ -194,7 +194,7 @@ impl Back<'_> {
             work: Work::Evaluate(Evaluate {
                 table: QualifiedName::new(&self.catalog.schema, &now),
                 values: change.older_values(),
-                rows: format!("{} IS NULL", kept_mark(self.planned.number)),
+                rows: format!("({})", change.may_be_given_back(&kept_mark(self.planned.number))),
                 key: key_in(self.catalog, &now),
             }),
         })
@@ -209,7 +209,7 @@ impl Back<'_> {
         let values = Evaluate {
             table: self.on.clone(),
             values: change.older_values(),
-            rows: format!("({only})"),
+            rows: format!("({})", change.may_be_given_back(&kept)),
             key: key_of(self.known),
         };
         let work = Backfill {
@@ -234,13 +234,28 @@ pub(super) fn build(on: &QualifiedName, owner: &Table, was: &Index, breaks: Opti
 #[cfg(test)]
 mod tests {
     use super::Kept;
+    use crate::catalog::PartitionKind;
 
     #[test]
     fn what_an_earlier_build_kept_is_read() {
-        let kept = r#"{"earlier": "public_base", "identities": {}, "tables": {"t": {"columns": [], "primary_key": [], "indexes": [], "constraints": [],
-            "dependants": [{"column": "a", "what": "view v"}], "statistics": [], "rows": null, "row_security": false, "partitioned": true,
-            "partitions": [{"name": {"schema": "public", "name": "t_1"}, "partitioned": false}], "partition_key": ["a"], "relatives": [], "triggers_around": []}}}"#;
-        let kept: Kept = serde_json::from_str(kept).unwrap();
-        assert_eq!(kept.tables.len(), 1);
+        for (partition, kind) in [
+            (r#""partitioned": false"#, PartitionKind::Table),
+            (r#""kind": "table", "key": [], "by_expression": false"#, PartitionKind::Table),
+            (r#""kind": "partitioned", "key": ["a"], "by_expression": false"#, PartitionKind::Partitioned),
+            (
+                r#""kind": "partitioned", "partitioned_by": {"columns": ["a"], "in_expression": true}"#,
+                PartitionKind::Partitioned,
+            ),
+        ] {
+            let kept = format!(
+                r#"{{"earlier": "public_base", "identities": {{}}, "tables": {{"t": {{"columns": [], "primary_key": [], "indexes": [],
+                "constraints": [], "dependants": [{{"column": "a", "what": "view v"}}], "statistics": [], "rows": null, "row_security": false,
+                "partitioned": true, "partition_key": ["a"], "relatives": [], "triggers_around": [],
+                "partitions": [{{"name": {{"schema": "public", "name": "t_1"}}, {partition}}}]}}}}}}"#
+            );
+            let kept: Kept = serde_json::from_str(&kept).unwrap_or_else(|error| panic!("{partition}: {error}"));
+            let table = kept.tables.values().next().unwrap();
+            assert_eq!(table.partitions[0].kind, kind, "{partition}");
+        }
     }
 }

@@ -14,6 +14,7 @@ use super::renaming::{renamed_hidden, renamed_version};
 use super::version_anew::{Standing, hidden, version_again};
 use super::{Lock, Piece, Planned, Step, Work};
 use crate::catalog::Catalog;
+use crate::change::drop_version;
 use crate::lint::{Act, Linter, Name, Phase, RanBy, Statement, statements, transactions};
 use crate::version::Version;
 use crate::{Ident, IndexBuild, Literal, QualifiedName, RawSql};
@@ -71,7 +72,7 @@ pub(super) fn contract(catalog: &Catalog, planned: &Planned, standing: &[Standin
         let Piece::Sql { up, on_complete: true, .. } = piece else { continue };
         for mut step in steps(catalog, up).unwrap_or_default() {
             if let Work::Together(statements) = &mut step.work {
-                let drops = standing.iter().map(|one| format!("DROP SCHEMA IF EXISTS {} CASCADE", one.schema));
+                let drops = standing.iter().map(|one| drop_version(&catalog.schema, &one.schema));
                 let own = std::mem::take(statements);
                 statements.extend(drops.chain(own));
                 for one in standing {

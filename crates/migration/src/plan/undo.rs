@@ -4,7 +4,7 @@
 use super::contract::drop_index_of;
 use super::{Lock, Piece, Planned, Step, Work, attic, put_table_aside};
 use crate::catalog::Catalog;
-use crate::change::{TableChange, triggers};
+use crate::change::{TableChange, drop_version, triggers};
 use crate::{Ident, Literal, QualifiedName, loose_prefix};
 
 /// The steps that take `planned` back as far as it came.
@@ -16,7 +16,7 @@ pub fn plan_undo(catalog: &Catalog, planned: &Planned, active: &[TableChange], v
     let mut steps = vec![Step {
         name: format!("take the version {version_schema} away"),
         lock: None,
-        work: Work::Together(vec![format!("DROP SCHEMA IF EXISTS {version_schema} CASCADE")]),
+        work: Work::Together(vec![drop_version(&catalog.schema, version_schema)]),
     }];
     steps.extend(super::sql::undo(catalog, planned));
     for table in planned.tables() {

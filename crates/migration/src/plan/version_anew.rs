@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Piece, Planned};
 use crate::catalog::Catalog;
+use crate::change::drop_version;
 use crate::version::{OURS, Version, VersionColumn, VersionTable, is_ours};
 use crate::{Ident, Literal};
 
@@ -128,7 +129,7 @@ pub(super) fn version_again(base: &Ident, schema: &Ident, version: &Version, hid
          base CONSTANT text := {from};\n    target CONSTANT text := {to};{MAKE_VERSION}"
     );
     vec![
-        format!("DROP SCHEMA IF EXISTS {schema} CASCADE"),
+        drop_version(base, schema),
         format!("CREATE SCHEMA {schema}"),
         format!("SELECT switchover.same_schema_rights({}, {})", Literal(base.as_str()), Literal(schema.as_str())),
         format!("DO {}", Literal(&body)),

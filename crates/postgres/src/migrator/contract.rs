@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use switchover_migration::Ident;
-use switchover_migration::plan::{kept, plan_contract, standing};
+use switchover_migration::plan::{came_since, kept, plan_contract, standing};
 
 use super::{MigrateError, Migrator, Progress, active, busy_with, expanded, planned_ones, refuse_what_is_open};
+use crate::bystanders;
 use crate::error::{refused, unexpected};
 use crate::store::{Applied, Phase};
 
@@ -69,7 +70,16 @@ impl Migrator {
         let newer: Vec<&Ident> = expanded(known).map(|applied| &applied.version_schema).collect();
         let mut older = self.versions().await?;
         older.retain(|schema| !newer.contains(&schema));
+        let mut gone = older.clone();
+        if oldest.planned.settles_for_good() {
+            gone.extend(newer.iter().map(|version| (*version).clone()));
+        }
+        bystanders::refuse_on_versions(self.client(), &self.schema, &gone).await?;
         let catalog = self.catalog_of(known).await?;
+        let came = came_since(&catalog, &oldest.planned);
+        if !came.is_empty() {
+            return Err(MigrateError::Refused(came));
+        }
         let standing = standing(&catalog, &planned_ones(known));
         let steps = plan_contract(&catalog, &oldest.planned, &active(known), &older, &standing);
         let earlier = self.earlier(known, &oldest)?;

@@ -1,16 +1,15 @@
 //! Expand: a migration's version is made beside the others.
 
-use std::collections::BTreeSet;
-
 use switchover_migration::catalog::Catalog;
-use switchover_migration::plan::{Ground, Planned, Step, plan_expand, plan_probes, version_step, with_what_came};
+use switchover_migration::plan::{Ground, Step, plan_expand, plan_probes, version_step, with_what_came};
 use switchover_migration::version::Version;
-use switchover_migration::{Ident, Migration};
+use switchover_migration::{Ident, Migration, Operation, directory};
 
 use super::{MigrateError, Migrator, Progress, active, busy_with, expanded, refuse_what_is_open};
 use crate::error::refused;
+use crate::rights::Needs;
 use crate::store::{Applied, Phase};
-use crate::{probe, rights};
+use crate::{bystanders, probe};
 
 impl Migrator {
     /// Makes `migration`'s version beside the others, or goes on with making it. One that was edited after its expand is
@@ -49,7 +48,9 @@ impl Migrator {
                 if self.refuse_without_way_back().await.is_err() {
                     return Err(error);
                 }
-                self.undo(tell).await?;
+                let undone = self.undo(tell).await?;
+                // Nobody has used it yet: nothing of it is to be kept. What can not go now is in the attic until purge.
+                let _ = self.purge_one(&undone, tell).await;
                 Err(MigrateError::TakenBack(Box::new(error)))
             }
             finished => finished,
@@ -106,8 +107,31 @@ impl Migrator {
     }
 
     async fn begin_expand(&mut self, known: &[Applied], migration: &Migration) -> Result<Applied, MigrateError> {
+        refuse_late(known, migration)?;
+        self.refuse_foreign_base(known).await?;
         let (_, applied, steps) = self.planned(known, migration).await?;
-        self.begin(applied, Phase::Expanding, &steps).await
+        let referred = migration.operations.iter().flat_map(Operation::refers_to).cloned().collect();
+        bystanders::refuse_row_types(self.client(), &self.schema, &applied.planned.tables()).await?;
+        let needs = Needs { referred, ..Needs::of(&applied.planned, &steps) };
+        self.begin_with(applied, Phase::Expanding, &steps, needs).await
+    }
+
+    /// The state before the first migration is seen through a schema of ours: what is the user's own would be taken away by
+    /// contract.
+    async fn refuse_foreign_base(&self, known: &[Applied]) -> Result<(), MigrateError> {
+        let base = self.named("base")?;
+        let is_made = known.iter().any(|known| matches!(known.phase, Phase::Expanded | Phase::Contracted));
+        if is_made || !self.is_there(&base).await? {
+            return Ok(());
+        }
+        let Some(what) = bystanders::in_the_way(self.client(), &self.schema, &base).await?.into_iter().next() else {
+            return Ok(());
+        };
+        Err(refused(
+            "VERSION-NAME-TAKEN",
+            format!("schema {base}, through which the state before the first migration would be seen, has {what}."),
+            "Give that schema another name: ALTER SCHEMA ... RENAME TO ...",
+        ))
     }
 
     pub(super) async fn planned(
@@ -139,7 +163,6 @@ impl Migrator {
         if let Some(problem) = planned.unseats(&catalog, expanded(known).map(|earlier| &earlier.planned)) {
             return Err(MigrateError::Refused(vec![problem]));
         }
-        rights::of_tables(self.client(), &self.schema, &touched(&planned, &steps)).await?;
         let base = self.named("base")?;
         let is_first = !known.iter().any(|known| matches!(known.phase, Phase::Expanded | Phase::Contracted));
         if is_first && !self.is_there(&base).await? {
@@ -183,8 +206,18 @@ impl Migrator {
     }
 }
 
-/// The tables that expand changes, and those that it works on in passing.
-fn touched(planned: &Planned, steps: &[Step]) -> BTreeSet<Ident> {
-    let locked = steps.iter().filter_map(|step| step.lock.as_ref()).map(|(_, table)| &table.name);
-    locked.chain(planned.tables()).cloned().collect()
+/// Refuses a file whose number is lower than one that was carried out already: its version would stand on that one's, and who
+/// counts by the numbers would use a version without it.
+fn refuse_late(known: &[Applied], migration: &Migration) -> Result<(), MigrateError> {
+    let Some(number) = directory::number(migration.name.as_str()) else { return Ok(()) };
+    let there = known.iter().filter(|applied| applied.phase != Phase::Undone);
+    let later = there.filter_map(|applied| Some((directory::number(&applied.name)?, applied)));
+    match later.filter(|(other, _)| *other > number).max_by_key(|(other, _)| *other) {
+        None => Ok(()),
+        Some((_, later)) => Err(refused(
+            "MIGRATION-OUT-OF-ORDER",
+            format!("{} comes before {}, which is {} already.", migration.name, later.name, later.phase.as_str()),
+            "Give the file a higher number than that one has; or undo that one first, where it is only expanded.",
+        )),
+    }
 }

@@ -255,9 +255,12 @@ impl Migrator {
         if steps.is_empty() {
             return Ok((0, 0));
         }
-        let done = "SELECT count(*) FROM switchover.step WHERE schema = $1 AND number = $2 AND phase = $3";
+        let done =
+            "SELECT count(*) FROM switchover.step WHERE schema = $1 AND number = $2 AND phase = $3 AND name = ANY ($4)";
         let number = i32::try_from(applied.number).map_err(unexpected)?;
-        let row = self.client().query_one(done, &[&self.schema.as_str(), &number, &applied.phase.as_str()]).await?;
+        let names: Vec<&str> = steps.iter().map(|step| step.name.as_str()).collect();
+        let row =
+            self.client().query_one(done, &[&self.schema.as_str(), &number, &applied.phase.as_str(), &names]).await?;
         Ok((usize::try_from(row.get::<_, i64>(0)).unwrap_or(0), steps.len()))
     }
 }

@@ -43,20 +43,30 @@ impl Migrator {
         let due = self.due(what).await?;
         let mut purged = Vec::new();
         for applied in known.iter().filter(|applied| due.contains(&applied.number)) {
-            let catalog = self.catalog_of(&known).await?;
-            let steps = plan_purge(&catalog, applied.number, &standing(&known));
-            if steps.is_empty() && applied.kept.is_none() {
-                continue;
-            }
-            let client = self.database.client_mut();
-            let closed = Applied { kept: None, attic_seconds: None, restorable_until: None, ..applied.clone() };
-            store::close(client, &self.schema, &closed).await?;
-            let place = Place { schema: &self.schema, number: applied.number, phase: PURGING };
-            run::steps(client, place, &steps, &self.settings, tell).await?;
-            store::note(self.database.client(), &self.schema, &applied.name, "purged", None).await?;
-            purged.push(closed);
+            purged.extend(self.purge_one(applied, tell).await?);
         }
         Ok(purged)
+    }
+
+    /// Drops what one migration put aside; nothing where it has nothing there.
+    pub(super) async fn purge_one(
+        &mut self,
+        applied: &Applied,
+        tell: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<Option<Applied>, MigrateError> {
+        let known = self.applied().await?;
+        let catalog = self.catalog_of(&known).await?;
+        let steps = plan_purge(&catalog, applied.number, &standing(&known));
+        if steps.is_empty() && applied.kept.is_none() {
+            return Ok(None);
+        }
+        let client = self.database.client_mut();
+        let closed = Applied { kept: None, attic_seconds: None, restorable_until: None, ..applied.clone() };
+        store::close(client, &self.schema, &closed).await?;
+        let place = Place { schema: &self.schema, number: applied.number, phase: PURGING };
+        run::steps(client, place, &steps, &self.settings, tell).await?;
+        store::note(self.database.client(), &self.schema, &applied.name, "purged", None).await?;
+        Ok(Some(closed))
     }
 
     /// Numbers of migrations whose attic is to be emptied now, by the database's clock.

@@ -1,9 +1,12 @@
 //! Undo: an expanded migration is taken back, a contracted one becomes an expanded one again.
 
-use switchover_migration::plan::{Step, Work, plan_restore, plan_undo};
+use std::collections::BTreeSet;
+
+use switchover_migration::plan::{Step, Work, plan_restore, plan_stop_contract, plan_undo};
 
 use super::contract::unknown;
 use super::{MigrateError, Migrator, Progress, active, busy_with};
+use crate::bystanders;
 use crate::error::{refused, unexpected};
 use crate::run::{self, Place};
 use crate::store::{Applied, Phase};
@@ -19,6 +22,9 @@ impl Migrator {
         let Some(newest) = known.iter().rev().find(|applied| applied.phase != Phase::Undone) else {
             return Err(refused("NOTHING-TO-UNDO", "no migration is there.", "Look with `switchover db status`."));
         };
+        if let Some(contracting) = known.iter().find(|applied| applied.phase == Phase::Contracting) {
+            return self.stop_contract(&known, contracting, tell).await;
+        }
         match newest.phase {
             Phase::Undoing => self.finish(newest.clone(), Phase::Undone, tell).await,
             Phase::Restoring => self.finish_restore(newest.clone(), tell).await,
@@ -29,12 +35,30 @@ impl Migrator {
             }
             Phase::Expanding | Phase::Expanded | Phase::Detaching | Phase::Detached | Phase::Attaching => {
                 self.refuse_without_way_back().await?;
+                let version = std::slice::from_ref(&newest.version_schema);
+                bystanders::refuse_on_versions(self.client(), &self.schema, version).await?;
                 let catalog = self.catalog_of(&known).await?;
-                let steps = plan_undo(&catalog, &newest.planned, &active(&known), &newest.version_schema);
+                let mut steps = plan_undo(&catalog, &newest.planned, &active(&known), &newest.version_schema);
+                if newest.phase == Phase::Expanding {
+                    self.leave_indexes_of_others(newest, &mut steps).await?;
+                }
                 let applied = self.begin(newest.clone(), Phase::Undoing, &steps).await?;
                 self.finish(applied, Phase::Undone, tell).await
             }
         }
+    }
+
+    /// An index that a broken-off expand has not begun is the user's own, whatever its name.
+    async fn leave_indexes_of_others(&self, broken_off: &Applied, steps: &mut Vec<Step>) -> Result<(), MigrateError> {
+        let place = Place { schema: &self.schema, number: broken_off.number, phase: broken_off.phase.as_str() };
+        let expand: Vec<Step> = serde_json::from_str(&broken_off.steps).map_err(unexpected)?;
+        for step in &expand {
+            let Work::BuildIndex { build, .. } = &step.work else { continue };
+            if !run::has_begun_index(self.client(), place, &build.index).await? {
+                steps.retain(|step| !matches!(&step.work, Work::DropIndex { index, .. } if *index == build.index));
+            }
+        }
+        Ok(())
     }
 
     /// Takes expanded migrations back until `name` is the newest; `base` for all of them.
@@ -49,7 +73,10 @@ impl Migrator {
         let there = known.iter().rev().find(|applied| applied.name == name && applied.phase != Phase::Undone);
         let down_to = match there {
             Some(applied) => applied.number,
-            None if name == BASE => 0,
+            // What was there before an adopted database's starting point is not known.
+            None if name == BASE => {
+                known.iter().filter(|applied| applied.is_baseline()).map(|applied| applied.number).max().unwrap_or(0)
+            }
             None => return Err(unknown(&known, name, "there")),
         };
         let open = known.iter().filter(|applied| applied.number > down_to && applied.phase != Phase::Undone);
@@ -62,6 +89,9 @@ impl Migrator {
                 "Restore it with `switchover db undo`, one after the other, as long as the attic is there.",
             ));
         }
+        for applied in open.clone() {
+            self.refuse_without_way_back_of(applied).await?;
+        }
         let mut done = Vec::new();
         for _ in 0..open.count() {
             done.push(self.undo(tell).await?);
@@ -73,8 +103,16 @@ impl Migrator {
     pub(super) async fn refuse_without_way_back(&self) -> Result<(), MigrateError> {
         let known = self.applied().await?;
         let open = |applied: &&Applied| !matches!(applied.phase, Phase::Contracted | Phase::Undone);
-        let newest = known.iter().rev().find(open);
-        let Some(applied) = newest.filter(|applied| applied.planned.has_no_way_back()) else { return Ok(()) };
+        match known.iter().rev().find(open) {
+            Some(newest) => self.refuse_without_way_back_of(newest).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn refuse_without_way_back_of(&self, applied: &Applied) -> Result<(), MigrateError> {
+        if !applied.planned.has_no_way_back() {
+            return Ok(());
+        }
         let place = Place { schema: &self.schema, number: applied.number, phase: Phase::Expanding.as_str() };
         if !run::has_run_statements(self.client(), place).await? {
             return Ok(());
@@ -85,6 +123,37 @@ impl Migrator {
             "What it made is what the live version can live with: leave it, and mend it with a next migration. Or give the \
              same command again to go on.",
         ))
+    }
+
+    /// Takes back a contract that was broken off, as long as it has changed no table.
+    async fn stop_contract(
+        &mut self,
+        known: &[Applied],
+        contracting: &Applied,
+        tell: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<Applied, MigrateError> {
+        let place = Place { schema: &self.schema, number: contracting.number, phase: contracting.phase.as_str() };
+        let steps: Vec<Step> = serde_json::from_str(&contracting.steps).map_err(unexpected)?;
+        let mut done = BTreeSet::new();
+        for step in &steps {
+            if run::is_done(self.client(), place, step).await? {
+                done.insert(step.name.clone());
+            }
+        }
+        let catalog = self.catalog_of(known).await?;
+        let earlier = self.earlier(known, contracting)?;
+        let back =
+            plan_stop_contract(&catalog, &contracting.planned, &earlier, &steps, |step| done.contains(&step.name));
+        let Some(back) = back else {
+            return Err(refused(
+                "MIGRATION-UNFINISHED",
+                format!("contract of {} was broken off when it had changed tables.", contracting.name),
+                "Give `switchover db contract` again to go on with it; then `switchover db undo` restores what was there.",
+            ));
+        };
+        let contracting = Applied { kept: None, attic_seconds: None, ..contracting.clone() };
+        let applied = self.begin(contracting, Phase::Restoring, &back).await?;
+        self.finish_restore(applied, tell).await
     }
 
     async fn begin_restore(&mut self, known: &[Applied], newest: &Applied) -> Result<Applied, MigrateError> {
@@ -135,7 +204,8 @@ impl Migrator {
         tell: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<Applied, MigrateError> {
         if let Err(error) = self.run(&applied, tell).await {
-            if !error.is_lasting() || self.has_changed(&applied).await? {
+            // Without anything kept it is a contract that is taken back.
+            if applied.kept.is_none() || !error.is_lasting() || self.has_changed(&applied).await? {
                 return Err(error);
             }
             // Rows that have no older values stand in the way: the version that is live stays as it was.

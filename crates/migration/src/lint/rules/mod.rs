@@ -24,6 +24,7 @@ mod required_column;
 mod rewrites_table;
 mod several_tables_locked;
 mod two_columns;
+mod unread_code;
 mod volatile_default;
 
 use super::Kind;
@@ -66,6 +67,7 @@ pub(crate) const RULES: &[Rule] = &[
     required_column::RULE,
     rewrites_table::RULE,
     several_tables_locked::RULE,
+    unread_code::RULE,
     volatile_default::RULE,
 ];
 

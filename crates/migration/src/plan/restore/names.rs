@@ -76,15 +76,20 @@ impl Back<'_> {
                 self.alter(format_args!("ADD CONSTRAINT {constraint} CHECK ({column} IS NOT NULL) NOT VALID")),
                 self.alter(format_args!("ALTER COLUMN {column} DROP NOT NULL")),
             ],
-            Piece::MadeColumn { column, .. } => self.default(column),
+            Piece::MadeColumn { column, not_null, .. } => {
+                let mut statements = self.default(column);
+                statements.extend(self.not_null_as_check(column, not_null.as_ref()));
+                statements
+            }
             Piece::Settings { column, comment, .. } => {
                 let mut statements = self.default(column);
                 statements.extend(comment.as_ref().and_then(|_| self.comment(column)));
                 statements
             }
-            Piece::ReplacedColumn { old, new, .. } => {
+            Piece::ReplacedColumn { old, new, not_null, .. } => {
                 let mut statements = vec![self.alter(format_args!("RENAME COLUMN {old} TO {new}"))];
                 statements.extend(self.default(new));
+                statements.extend(self.not_null_as_check(new, not_null.as_ref().filter(|_| !self.is_of_key(old))));
                 statements.extend(self.comment(new));
                 statements.extend(back(old));
                 statements

@@ -12,10 +12,18 @@ impl Back<'_> {
         for piece in self.pieces() {
             match piece {
                 Piece::ReplacedColumn { old: column, .. } | Piece::DroppedColumn { column, .. } => {
+                    if let Piece::ReplacedColumn { not_null: Some(check), .. } = piece
+                        && !self.is_of_key(column)
+                    {
+                        steps.extend(self.own_check(check).map(|_| self.validate(check, None)));
+                    }
                     if let Some((checked, settled)) = self.not_null_again(column) {
                         steps.extend(checked);
                         last.extend(settled);
                     }
+                }
+                Piece::MadeColumn { not_null: Some(check), .. } => {
+                    steps.extend(self.own_check(check).map(|_| self.validate(check, None)));
                 }
                 Piece::MadeConstraint { constraint, not_null: Some(_), .. } => {
                     steps.push(self.validate(constraint, None));
@@ -36,7 +44,7 @@ impl Back<'_> {
                 }
                 Piece::MadeTable { .. }
                 | Piece::MadeIndex { .. }
-                | Piece::MadeColumn { .. }
+                | Piece::MadeColumn { not_null: None, .. }
                 | Piece::MadeConstraint { not_null: None, .. }
                 | Piece::Settings { .. }
                 | Piece::DroppedTable { .. }
@@ -61,12 +69,60 @@ impl Back<'_> {
                 work: Work::Together(last),
             });
         }
+        steps.extend(self.keys());
+        steps
+    }
+
+    /// Primary keys that contract replaced.
+    fn keys(&self) -> Vec<Step> {
+        let mut steps = Vec::new();
         for piece in self.pieces() {
             if let Piece::MadeKey { constraint, index, .. } = piece {
                 steps.extend(self.older_key(constraint, index));
             }
         }
+        // As part of the newer version's key it could not take NULL.
+        for piece in self.pieces() {
+            if let Piece::ReplacedColumn { old, new, not_null: Some(check), .. } = piece
+                && self.is_of_key(old)
+                && self.own_check(check).is_some()
+            {
+                steps.push(Step {
+                    name: format!("let a check say that {new} of {} is not NULL", self.table),
+                    lock: Some((Lock::AccessExclusive, self.on.clone())),
+                    work: Work::Together(self.not_null_as_check(new, Some(check))),
+                });
+                steps.push(self.validate(check, None));
+            }
+        }
         steps
+    }
+
+    /// Whether an older version's column is part of a primary key that contract replaced.
+    pub(super) fn is_of_key(&self, old: &Ident) -> bool {
+        let is_replaced = self.pieces().iter().any(|piece| matches!(piece, Piece::MadeKey { .. }));
+        is_replaced && self.known.primary_key.contains(old)
+    }
+
+    /// A newer version's column that contract made NOT NULL has the check again that stood for it: detach takes that away.
+    pub(super) fn not_null_as_check(&self, column: &Ident, check: Option<&Ident>) -> Vec<String> {
+        let Some((check, clause)) = check.and_then(|check| Some((check, self.own_check(check)?))) else {
+            return Vec::new();
+        };
+        vec![
+            self.alter(format_args!("ADD CONSTRAINT {check} {clause} NOT VALID")),
+            self.alter(format_args!("ALTER COLUMN {column} DROP NOT NULL")),
+        ]
+    }
+
+    /// The clause of a check that stood for a column's NOT NULL, where it is no rule of its own.
+    fn own_check(&self, check: &Ident) -> Option<&str> {
+        let is_rule = |piece: &&Piece| matches!(piece, Piece::MadeConstraint { constraint, .. } | Piece::NewerRule { constraint, .. } if constraint == check);
+        if self.pieces().iter().any(is_rule) {
+            return None;
+        }
+        let known = self.known.constraints.iter().find(|known| known.of_table.is_none() && known.name == *check)?;
+        Some(known.definition.strip_suffix(" NOT VALID").unwrap_or(&known.definition))
     }
 
     /// A column that was NOT NULL before contract is so again: what sees to it, and what then says it.

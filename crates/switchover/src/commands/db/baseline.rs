@@ -6,8 +6,9 @@ use crate::failure::Done;
 /// Adopt a database as it is: migrations begin after this point, and `SCHEMA_base` shows it
 #[derive(Debug, clap::Args)]
 pub(crate) struct Baseline {
-    /// What the starting point is called: the last migration whose work is in the database already
-    #[arg(value_name = "NAME", default_value = "baseline")]
+    /// What the starting point is called: the last migration whose work is in the database already, such as 0007_letters, or
+    /// 0000_start before all of them
+    #[arg(value_name = "NAME")]
     name: String,
     #[command(flatten)]
     place: Place,

@@ -17,7 +17,7 @@ use crate::say;
 /// Answers with exit code 3 when something is refused.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Lint {
-    /// A file of SQL, or a directory of migrations
+    /// A file of SQL or of declared operations, or a directory of migrations
     #[arg(value_name = "FILE or DIR", required_unless_present_any = ["statements", "from_database"])]
     path: Option<PathBuf>,
     /// Look instead at the app's own statements in FILE: which of them can not work on a version of the schema
@@ -60,8 +60,9 @@ impl Lint {
     pub(crate) async fn run(self, shared: &Shared) -> Done {
         let Some(path) = &self.path else { return self.of_the_app(shared).await };
         let files = if path.is_dir() {
-            let files = files(path)?;
+            let mut files = files(path)?;
             directory::read(&files)?;
+            files.retain(|(name, _)| directory::is_meant(name));
             files
         } else {
             vec![file(path)?]
@@ -76,16 +77,14 @@ impl Lint {
         let mut linter = Linter::new(ran_by, catalog.as_ref());
         let mut findings = Vec::new();
         for (name, text) in &files {
-            for (sql, phase) in self.statements_of(name, text)? {
-                findings.extend(linter.file(&sql, name, phase));
-            }
+            findings.extend(self.of_file(&mut linter, name, text)?);
         }
         Ok(tell(shared, &findings, 0))
     }
 
-    /// The SQL that a file runs, and when: all of a file of SQL, the operations `sql` of declared ones. What takes a migration
-    /// back is not looked at.
-    fn statements_of(&self, name: &str, text: &str) -> Result<Vec<(String, Phase)>, Failure> {
+    /// What there is to say of a file of SQL, or of the operations `sql` of a declared one. What takes a migration back is not
+    /// looked at.
+    fn of_file(&self, linter: &mut Linter<'_>, name: &str, text: &str) -> Result<Vec<Finding>, Failure> {
         let told = self.phase.map(|phase| match phase {
             When::Expand => Phase::Expand,
             When::Contract => Phase::Contract,
@@ -95,14 +94,19 @@ impl Lint {
             return Ok(Vec::new());
         }
         if name.ends_with(".sql") {
-            return Ok(vec![(text.to_owned(), by_name(name.ends_with(".contract.sql")))]);
+            return Ok(linter.file(text, name, by_name(name.ends_with(".contract.sql"))));
         }
         let migration = switchover_migration::parse(text, name).map_err(Failure::Mistakes)?;
-        let of_sql = migration.operations.into_iter().filter_map(|operation| match operation {
-            Operation::Sql(sql) => Some((sql.up, by_name(sql.on_complete))),
-            _ => None,
-        });
-        Ok(of_sql.collect())
+        let mut findings = Vec::new();
+        for (at, operation) in migration.operations.iter().enumerate() {
+            if let Operation::Sql(sql) = operation {
+                // Lines are counted in the operation's own text.
+                let place = format!("{name}, operation {}", at + 1);
+                findings.extend(linter.file(&sql.up, &place, by_name(sql.on_complete)));
+            }
+            linter.operation(operation);
+        }
+        Ok(findings)
     }
 
     /// The app's own statements.
@@ -205,7 +209,11 @@ pub(super) fn migration_in_sql(path: &Path) -> Result<Migration, Failure> {
 fn file(path: &Path) -> Result<File, Failure> {
     let text = std::fs::read_to_string(path).map_err(|error| {
         let cause = format!("{} can not be read: {error}.", path.display());
-        Failure::wrong("MIGRATION-FILE", cause, "Name a file of SQL, or a directory of migrations.")
+        Failure::wrong(
+            "MIGRATION-FILE",
+            cause,
+            "Name a file of SQL or of declared operations, or a directory of migrations.",
+        )
     })?;
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     Ok((name, text))

@@ -163,6 +163,8 @@ fn migration(path: &Path) -> Result<Migration, Failure> {
 struct Teller {
     json: bool,
     rows_told: Option<std::time::Instant>,
+    /// The newest line of a backfill, where it came too soon to be told: the last one of a table is.
+    untold: Option<String>,
 }
 
 impl Teller {
@@ -170,7 +172,7 @@ impl Teller {
     const BETWEEN: Duration = Duration::from_secs(1);
 
     fn new(shared: &Shared) -> Self {
-        Self { json: shared.json, rows_told: None }
+        Self { json: shared.json, rows_told: None, untold: None }
     }
 
     /// Whether the last line of a backfill is long enough ago.
@@ -186,6 +188,10 @@ impl Teller {
         if self.json {
             return;
         }
+        if let (Some(untold), false) = (self.untold.take(), matches!(progress, Progress::Backfilled { .. })) {
+            say::line(untold);
+            self.rows_told = None;
+        }
         match progress {
             Progress::Began { step } => say::line(step),
             Progress::Waits { blockers, .. } => {
@@ -193,8 +199,11 @@ impl Teller {
                 say::line(format_args!("  waits for its lock: {who}"));
             }
             Progress::Backfilled { done, rows_per_second, time_left, .. } => {
+                let told = pacing::told(done, rows_per_second, time_left);
                 if self.is_time() {
-                    say::line(pacing::told(done, rows_per_second, time_left));
+                    say::line(told);
+                } else {
+                    self.untold = Some(told);
                 }
             }
             Progress::HeldUp { by, .. } => {
@@ -260,8 +269,13 @@ fn tell_done(shared: &Shared, done: &[Applied]) {
         });
         return;
     }
-    for applied in done {
+    for (at, applied) in done.iter().enumerate() {
         let version = applied.version_schema.as_str();
+        // Contracted one after the other, each took the version of the one before away.
+        if applied.phase == Phase::Contracted && at + 1 < done.len() {
+            say::line(format_args!("{} is contracted", applied.name));
+            continue;
+        }
         match &applied.restorable_until {
             _ if applied.phase == Phase::Undone => {
                 say::line(format_args!("{} is undone; its version, schema {version}, is gone", applied.name));

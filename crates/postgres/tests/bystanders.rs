@@ -1,0 +1,119 @@
+//! What is the user's own beside a migration: it is never taken along, and told before it is in the way.
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "what fails here fails the test; a skip is told")]
+
+mod bed;
+
+use bed::{Bed, run};
+use switchover_postgres::{MigrateError, Phase};
+
+const TABLE: &str = "
+CREATE TABLE a (id int PRIMARY KEY, name text, k int);
+INSERT INTO a SELECT n, 'n' || n, n FROM generate_series(1, 5) AS n;
+CREATE SCHEMA rep;
+";
+const ADD: &str = "operations: [{add_column: {table: a, up: k, column: {name: z, type: int, nullable: false}}}]";
+const WIDEN: &str = "operations: [{alter_column: {table: a, column: k, type: bigint, up: k, down: 'k::int'}}]";
+
+/// Each is refused with this code, naming `what`; nothing is begun.
+fn refused<T: std::fmt::Debug>(result: &Result<T, MigrateError>, code: &str, what: &str) {
+    let Err(MigrateError::Refused(problems)) = result else { panic!("{what}: {result:?}") };
+    let named = problems.iter().any(|problem| problem.code == code && problem.cause.contains(what));
+    assert!(named, "{what}: {problems:#?}");
+}
+
+#[test]
+fn a_schema_of_the_users_is_never_taken_for_ours() {
+    run(|major| async move {
+        let Some(bed) = Bed::new(major, TABLE).await else { return };
+        let own = "CREATE SCHEMA public_base; CREATE TABLE public_base.precious (id int); INSERT INTO public_base.precious VALUES (1)";
+        bed.session.batch_execute(own).await.unwrap();
+        refused(&bed.expand("01_m", ADD).await, "VERSION-NAME-TAKEN", "table public_base.precious");
+        bed.session.batch_execute("ALTER SCHEMA public_base RENAME TO theirs").await.unwrap();
+        bed.expand("01_m", ADD).await.unwrap();
+        bed.contract().await;
+        assert_eq!(bed.told("SELECT id FROM theirs.precious").await, "1");
+    });
+}
+
+#[test]
+fn what_lies_in_a_version_or_stands_on_it_is_named_and_stays() {
+    run(|major| async move {
+        let Some(bed) = Bed::new(major, TABLE).await else { return };
+        bed.expand("01_m", ADD).await.unwrap();
+        for (make, what, drop) in [
+            ("CREATE TABLE V.sess (id int)", "table public_01_m.sess", "DROP TABLE V.sess"),
+            ("CREATE SEQUENCE V.sq", "sequence public_01_m.sq", "DROP SEQUENCE V.sq"),
+            ("CREATE VIEW V.rv AS SELECT id FROM V.a", "view public_01_m.rv", "DROP VIEW V.rv"),
+            ("CREATE MATERIALIZED VIEW rep.mv AS SELECT * FROM V.a", "rep.mv", "DROP MATERIALIZED VIEW rep.mv"),
+            (
+                "CREATE FUNCTION rep.fn(V.a) RETURNS int LANGUAGE sql AS 'SELECT 1'",
+                "function rep.fn",
+                "DROP FUNCTION rep.fn",
+            ),
+            ("CREATE TABLE rep.h (id int, x V.a)", "column x of table rep.h", "DROP TABLE rep.h"),
+            (
+                "CREATE TABLE rep.o (id int); CREATE POLICY p ON rep.o USING (EXISTS (SELECT FROM V.a))",
+                "policy p on table rep.o",
+                "DROP TABLE rep.o",
+            ),
+        ] {
+            for (version, phase) in [("public_01_m", "undo"), ("public_base", "contract")] {
+                let of = |text: &str| text.replace("V.", &format!("{version}."));
+                bed.session.batch_execute(&of(make)).await.unwrap_or_else(|error| panic!("{make}: {error:?}"));
+                let what = what.replace("public_01_m", version);
+                let result = match phase {
+                    "undo" => bed.migrator().await.undo(&mut |_| {}).await,
+                    _ => bed.migrator().await.contract(&mut |_| {}).await,
+                };
+                refused(&result, "VERSION-STOOD-ON", &what);
+                bed.session.batch_execute(&of(drop)).await.unwrap();
+            }
+        }
+        bed.contract().await;
+        bed.restore().await;
+        bed.undo().await;
+    });
+}
+
+#[test]
+fn what_comes_to_a_column_after_expand_is_told_before_contract() {
+    run(|major| async move {
+        let Some(bed) = Bed::new(major, TABLE).await else { return };
+        bed.session
+            .batch_execute("CREATE INDEX by_k ON a (k); ALTER TABLE a ADD CONSTRAINT small CHECK (k < 5000)")
+            .await
+            .unwrap();
+        bed.expand("01_wide", WIDEN).await.unwrap();
+        for (make, what, drop) in [
+            ("CREATE VIEW rep.v AS SELECT id, k FROM public.a", "view rep.v", "DROP VIEW rep.v"),
+            ("CREATE INDEX uix ON a (k)", "index", "DROP INDEX uix"),
+            ("ALTER TABLE a ADD CONSTRAINT ck CHECK (k < 1000)", "constraint", "ALTER TABLE a DROP CONSTRAINT ck"),
+            (
+                "CREATE UNIQUE INDEX uk ON a (k); CREATE TABLE rep.r (k int REFERENCES a (k))",
+                "index",
+                "DROP TABLE rep.r; DROP INDEX uk",
+            ),
+        ] {
+            bed.session.batch_execute(make).await.unwrap();
+            refused(&bed.migrator().await.contract(&mut |_| {}).await, "COLUMN-IN-USE", what);
+            bed.session.batch_execute(drop).await.unwrap();
+        }
+        // What was there at expand came along.
+        bed.contract().await;
+        bed.session.batch_execute("UPDATE a SET k = 5000 WHERE id = 1").await.unwrap_err();
+    });
+}
+
+#[test]
+fn whole_rows_as_values_elsewhere_keep_a_table_from_being_changed() {
+    run(|major| async move {
+        let Some(bed) = Bed::new(major, TABLE).await else { return };
+        bed.session.batch_execute("CREATE TABLE hold (x a[])").await.unwrap();
+        for text in [ADD, WIDEN, "operations: [{drop_column: {table: a, column: name}}]"] {
+            refused(&bed.expand("01_m", text).await, "ROW-TYPE-IN-USE", "column x of hold");
+        }
+        bed.session.batch_execute("DROP TABLE hold").await.unwrap();
+        bed.expand("01_m", ADD).await.unwrap();
+        assert_eq!(bed.migrator().await.undo(&mut |_| {}).await.unwrap().phase, Phase::Undone);
+    });
+}

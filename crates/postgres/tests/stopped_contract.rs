@@ -1,0 +1,88 @@
+//! A contract that does not come to its end leads back as long as it has changed no table.
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "what fails here fails the test; a skip is told")]
+
+mod bed;
+
+use std::time::Duration;
+
+use bed::{Bed, of_the_app, run};
+use switchover_migration::Ident;
+use switchover_postgres::{MigrateError, Migrator, Phase, Purge, Settings};
+use switchover_testkit::postgres::{Session, dump};
+
+#[test]
+fn a_contract_that_was_broken_off_before_it_changed_a_table_is_taken_back() {
+    run(|major| async move {
+        let tables = "CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t VALUES (1, 1);";
+        let Some(bed) = Bed::new(major, tables).await else { return };
+        let before = dump(&bed.url).await;
+        let positive = "operations:
+  - create_constraint: { name: positive, table: t, type: check, columns: [n], check: n > 0, up: { n: n }, down: { n: n } }
+";
+        bed.expand_and_accept("01_n", positive).await.unwrap();
+        let expanded = dump(&bed.url).await;
+
+        // A row in the way: nothing but looks was done.
+        bed.session.batch_execute("INSERT INTO public_base.t VALUES (2, 0)").await.unwrap();
+        assert!(matches!(bed.migrator().await.contract(&mut |_| {}).await, Err(MigrateError::Found { .. })));
+        assert_eq!(bed.migrator().await.undo(&mut |_| {}).await.unwrap().phase, Phase::Expanded);
+        assert_eq!(dump(&bed.url).await, expanded);
+
+        // A lock that is not to be had, when the older versions are gone.
+        bed.session.batch_execute("DELETE FROM t WHERE id = 2").await.unwrap();
+        let holder = Session::open(&bed.url).await;
+        holder.batch_execute("BEGIN; SELECT FROM t").await.unwrap();
+        let settings = Settings { lock_timeout: Duration::from_millis(200), ..Settings::default() };
+        let mut migrator = loop {
+            match Migrator::connect(&bed.url, Ident::new("public").unwrap(), settings).await {
+                Err(MigrateError::Busy(_)) => tokio::time::sleep(Duration::from_millis(20)).await,
+                connected => break connected.unwrap(),
+            }
+        };
+        assert!(matches!(migrator.contract(&mut |_| {}).await, Err(MigrateError::Blocked { .. })));
+        drop(migrator);
+        holder.batch_execute("ROLLBACK").await.unwrap();
+        assert_eq!(bed.migrator().await.undo(&mut |_| {}).await.unwrap().phase, Phase::Expanded);
+        assert_eq!(dump(&bed.url).await, expanded);
+        assert_eq!(bed.told("SELECT n FROM public_base.t").await, "1");
+        bed.contract().await;
+        bed.restore().await;
+        bed.undo().await;
+        bed.migrator().await.purge(Purge::All, &mut |_| {}).await.unwrap();
+        assert_eq!(of_the_app(&dump(&bed.url).await), of_the_app(&before));
+    });
+}
+
+#[test]
+fn statements_of_the_users_that_can_not_pass_in_contract_lead_back() {
+    run(|major| async move {
+        let Some(bed) = Bed::new(major, "CREATE TABLE t (id int PRIMARY KEY, n int);").await else { return };
+        let file = |text: &str| ("0001_bad.contract.sql".to_owned(), text.to_owned());
+        let read = |text: &str| switchover_migration::directory::read(&[file(text)]).unwrap().remove(0);
+        let bad = read("ALTER TABLE t DROP CONSTRAINT nowhere;");
+        bed.migrator().await.expand(&bad, &mut |_| {}).await.unwrap();
+        let later = "operations: [{add_column: {table: t, column: {name: later, type: int, nullable: true}}}]";
+        bed.expand("0002_later", later).await.unwrap();
+        bed.migrator().await.contract(&mut |_| {}).await.unwrap_err();
+        // The one that was broken off is taken back first, and not the newest.
+        let back = bed.migrator().await.undo(&mut |_| {}).await.unwrap();
+        assert_eq!((back.name.as_str(), back.phase), ("0001_bad", Phase::Expanded));
+        assert_eq!(bed.told("SELECT count(*) FROM public_base.t").await, "0");
+        bed.undo().await;
+        bed.undo().await;
+        let good = read("ALTER TABLE t DROP COLUMN n;");
+        bed.migrator().await.expand(&good, &mut |_| {}).await.unwrap();
+        bed.contract().await;
+        // What comes late has no place any more.
+        let late = bed.expand("0000_late", later).await;
+        assert_eq!(code(late), "MIGRATION-OUT-OF-ORDER");
+    });
+}
+
+/// Why something is refused, by its code.
+fn code<T: std::fmt::Debug>(result: Result<T, MigrateError>) -> String {
+    match result {
+        Err(MigrateError::Refused(problems)) => problems[0].code.clone(),
+        other => panic!("{other:?}"),
+    }
+}
