@@ -19,8 +19,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Expression, Ident, Literal};
 
-pub(crate) use functions::drop_version;
 pub use functions::{BACKFILL_SETTING, FUNCTIONS, make_older_writes, older_writes};
+pub(crate) use functions::{drop_version, note_view};
 pub(crate) use triggers::triggers;
 
 /// The columns of one table that one migration keeps in step.

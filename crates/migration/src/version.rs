@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::Catalog;
+use crate::change::note_view;
 use crate::{Ident, QualifiedName};
 
 /// All tables of a version by the names that it uses.
@@ -163,6 +164,7 @@ fn selection(
     let invoker = !granted || known.is_some_and(|table| table.row_security);
     let mut statements = vec![
         format!("CREATE VIEW {view} WITH (security_invoker = {invoker}) AS SELECT {} FROM {from}", list.join(", ")),
+        note_view(view),
         format!("SELECT switchover.same_rights({}, {})", literal(from), literal(view)),
     ];
     for (of, name, default) in columns {

@@ -15,6 +15,7 @@ mod error;
 mod fence;
 mod goal;
 mod migrator;
+mod notes;
 mod parts;
 mod probe;
 mod rights;

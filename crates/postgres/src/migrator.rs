@@ -23,8 +23,9 @@ pub use observe::{InTheWay, Observation, Session, Use, application_name};
 pub use purge::Purge;
 
 use crate::error::{refused, unexpected};
+use crate::notes::Place;
 use crate::rights::Needs;
-use crate::run::{self, Place};
+use crate::run;
 use crate::store::{self, Applied, Entry, Phase};
 use crate::{Database, catalog, fence, rights, statements};
 
@@ -293,7 +294,9 @@ impl Migrator {
         steps: &[Step],
         needs: Needs,
     ) -> Result<Applied, MigrateError> {
-        let needs = Needs { makes_version: matches!(phase, Phase::Expanding | Phase::Restoring), ..needs };
+        let makes_again = phase == Phase::Contracting && applied.planned.settles_for_good();
+        let makes_version = makes_again || matches!(phase, Phase::Expanding | Phase::Restoring);
+        let needs = Needs { makes_version, ..needs };
         needs.look(self.client(), &self.schema).await?;
         let steps = serde_json::to_string(steps).map_err(unexpected)?;
         let applied = Applied { phase, steps, ..applied };

@@ -108,20 +108,21 @@ impl Needs {
                 | Piece::MadeIndex { .. }
                 | Piece::MadeKey { .. }
                 | Piece::RenamedTable { .. }
-                | Piece::ReplacedStatistics { .. }
-                | Piece::Sql { .. } => needs.creates = true,
+                | Piece::DroppedTable { .. }
+                | Piece::ReplacedStatistics { .. } => needs.creates = true,
                 Piece::MadeColumn { .. }
                 | Piece::ReplacedColumn { .. }
                 | Piece::MadeConstraint { .. }
                 | Piece::NewerRule { .. }
                 | Piece::Settings { .. }
                 | Piece::DroppedColumn { .. }
-                | Piece::DroppedTable { .. }
                 | Piece::DroppedConstraint { .. }
                 | Piece::MovedSequence { .. }
                 | Piece::RenamedConstraint { .. }
                 | Piece::SetReplicaIdentity { .. }
-                | Piece::RenamedColumn { .. } => {}
+                | Piece::RenamedColumn { .. }
+                // What they need is theirs to say.
+                | Piece::Sql { .. } => {}
             }
         }
         needs
@@ -161,7 +162,10 @@ impl Needs {
         let referred = "
             SELECT class.oid::regclass::text FROM pg_catalog.pg_class AS class
              WHERE class.relnamespace = $1::text::regnamespace AND class.relname = ANY ($2) AND class.relkind IN ('r', 'p')
-               AND NOT pg_catalog.has_any_column_privilege(class.oid, 'REFERENCES') ORDER BY 1";
+               AND NOT pg_catalog.has_table_privilege(class.oid, 'REFERENCES')
+               AND NOT EXISTS (SELECT FROM pg_catalog.pg_index AS key WHERE key.indrelid = class.oid AND key.indisprimary
+                       AND (SELECT bool_and(pg_catalog.has_column_privilege(class.oid, number, 'REFERENCES')) FROM unnest(key.indkey::int2[]) AS number))
+             ORDER BY 1";
         for row in client.query(referred, &[&schema.to_string(), &names(&self.referred)]).await? {
             let table: String = row.get(0);
             let cause = format!("{role} may make no foreign key to {table}.");
@@ -186,7 +190,7 @@ fn owned(what: &str, row: &Row, column: usize, role: &str) -> Problem {
     if row.get(column + 1) {
         let cause = format!("{what} belongs to {owner}, whose rights {role} has by SET ROLE alone.");
         let next = format!(
-            "Have it inherit them: ALTER ROLE {role} INHERIT; GRANT {owner} TO {role}. Or work as {owner}: ALTER ROLE {role} SET role = {owner}."
+            "Have it inherit them: GRANT {owner} TO {role} WITH INHERIT TRUE (before PostgreSQL 16: ALTER ROLE {role} INHERIT). Or work as {owner}: ALTER ROLE {role} SET role = {owner}."
         );
         return Problem::new(MISSING, cause, next);
     }

@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use switchover_migration::plan::{Evaluate, Finding, Lock, SESSION_PATH, STATEMENT, Step, Work};
-use switchover_migration::{Ident, IndexBuild, Literal, QualifiedName};
+use switchover_migration::plan::{Evaluate, Finding, Lock, SESSION_PATH, Step, Work};
+use switchover_migration::{IndexBuild, Literal, QualifiedName};
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
 use crate::backfill;
 use crate::migrator::{MigrateError, Progress, Settings};
+use crate::notes::{self, Place, begin_index, is_done, note, noted};
 use crate::parts;
 use crate::tree::tree;
 
@@ -23,14 +24,6 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(60), Duration::from_m
 const FAILING_MOST: u32 = 20;
 /// How long such rows are looked for.
 const FAILING_SOUGHT: Duration = Duration::from_secs(10);
-
-/// Which phase of which migration.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Place<'a> {
-    pub(crate) schema: &'a Ident,
-    pub(crate) number: u32,
-    pub(crate) phase: &'a str,
-}
 
 /// Runs the steps that are not noted as done.
 pub(crate) async fn steps(
@@ -50,9 +43,7 @@ pub(crate) async fn steps(
                 together(client, place, statements, &mut Try { step, settings, tell }).await?;
             }
             Work::BuildIndex { .. } | Work::DropIndex { .. } | Work::ForeignKey { .. } | Work::Evaluate(_) => {
-                if let Work::BuildIndex { build, .. } = &step.work {
-                    begin_index(client, place, &step.name, &build.index).await?;
-                }
+                note_begun(client, place, step).await?;
                 bound(client, settings).await?;
                 let done = alone(client, &mut Try { step, settings, tell }).await;
                 client.batch_execute("RESET statement_timeout").await?;
@@ -60,6 +51,7 @@ pub(crate) async fn steps(
                 note(client, place, step).await?;
             }
             Work::Alone { sql, schema } => {
+                notes::begin(client, place, step).await?;
                 bound(client, settings).await?;
                 let path = format!(
                     "SELECT set_config('search_path', {} || {SESSION_PATH}, false)",
@@ -101,71 +93,14 @@ pub(crate) async fn steps(
     Ok(())
 }
 
-pub(crate) async fn is_done(client: &Client, place: Place<'_>, step: &Step) -> Result<bool, MigrateError> {
-    is_noted(client, place, &step.name).await
-}
-
-async fn is_noted(client: &Client, place: Place<'_>, name: &str) -> Result<bool, MigrateError> {
-    let number = i32::try_from(place.number).unwrap_or(i32::MAX);
-    let row = client
-        .query_one(
-            "SELECT EXISTS (SELECT FROM switchover.step WHERE schema = $1 AND number = $2 AND phase = $3 AND name = $4)",
-            &[&place.schema.as_str(), &number, &place.phase, &name],
-        )
-        .await?;
-    Ok(row.get(0))
-}
-
-/// What a note is called that says that an index of this name is ours from then on.
-fn index_note(index: &QualifiedName) -> String {
-    format!("begun: index {index}")
-}
-
-/// Whether an index of this name was begun in the phase: before that it is the user's own.
-pub(crate) async fn has_begun_index(
-    client: &Client,
-    place: Place<'_>,
-    index: &QualifiedName,
-) -> Result<bool, MigrateError> {
-    is_noted(client, place, &index_note(index)).await
-}
-
-/// Notes that an index of this name is ours from here on.
-///
-/// Errors: a complete one is there already.
-async fn begin_index(client: &Client, place: Place<'_>, step: &str, index: &QualifiedName) -> Result<(), MigrateError> {
-    if has_begun_index(client, place, index).await? {
-        return Ok(());
+/// Notes that an index is ours, or begins to go, before it does.
+async fn note_begun(client: &Client, place: Place<'_>, step: &Step) -> Result<(), MigrateError> {
+    match &step.work {
+        Work::BuildIndex { build, .. } => begin_index(client, place, &step.name, build).await,
+        // It is invalid from the first moment on.
+        Work::DropIndex { .. } => notes::begin(client, place, step).await,
+        _ => Ok(()),
     }
-    let complete = "SELECT FROM pg_catalog.pg_index WHERE indexrelid = pg_catalog.to_regclass($1::text) AND indisvalid";
-    if client.query_opt(complete, &[&index.to_string()]).await?.is_some() {
-        let means = "the name is taken, by an index that was there before".to_owned();
-        return Err(MigrateError::Found { step: step.to_owned(), means, keys: vec![index.to_string()] });
-    }
-    client.batch_execute(&noted(place, &index_note(index))).await?;
-    Ok(())
-}
-
-/// Whether statements of the user's own are done in the phase.
-pub(crate) async fn has_run_statements(client: &Client, place: Place<'_>) -> Result<bool, MigrateError> {
-    let number = i32::try_from(place.number).unwrap_or(i32::MAX);
-    let query = "SELECT EXISTS (SELECT FROM switchover.step WHERE schema = $1 AND number = $2 AND phase = $3 AND starts_with(name, $4))";
-    Ok(client.query_one(query, &[&place.schema.as_str(), &number, &place.phase, &STATEMENT]).await?.get(0))
-}
-
-fn noted(place: Place<'_>, name: &str) -> String {
-    format!(
-        "INSERT INTO switchover.step (schema, number, phase, name) VALUES ({}, {}, {}, {}) ON CONFLICT DO NOTHING",
-        Literal(place.schema.as_str()),
-        place.number,
-        Literal(place.phase),
-        Literal(name)
-    )
-}
-
-async fn note(client: &Client, place: Place<'_>, step: &Step) -> Result<(), MigrateError> {
-    client.batch_execute(&noted(place, &step.name)).await?;
-    Ok(())
 }
 
 /// For what locks are tried, how long, and who is told.

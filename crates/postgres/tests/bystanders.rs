@@ -27,11 +27,16 @@ fn a_schema_of_the_users_is_never_taken_for_ours() {
         let Some(bed) = Bed::new(major, TABLE).await else { return };
         let own = "CREATE SCHEMA public_base; CREATE TABLE public_base.precious (id int); INSERT INTO public_base.precious VALUES (1)";
         bed.session.batch_execute(own).await.unwrap();
-        refused(&bed.expand("01_m", ADD).await, "VERSION-NAME-TAKEN", "table public_base.precious");
+        refused(&bed.expand("01_m", ADD).await, "VERSION-NAME-TAKEN", "public_base");
+        bed.session
+            .batch_execute("DROP TABLE public_base.precious; CREATE VIEW public_base.mine AS SELECT id FROM a")
+            .await
+            .unwrap();
+        refused(&bed.expand("01_m", ADD).await, "VERSION-NAME-TAKEN", "public_base");
         bed.session.batch_execute("ALTER SCHEMA public_base RENAME TO theirs").await.unwrap();
         bed.expand("01_m", ADD).await.unwrap();
         bed.contract().await;
-        assert_eq!(bed.told("SELECT id FROM theirs.precious").await, "1");
+        assert_eq!(bed.told("SELECT count(*) FROM theirs.mine").await, "5");
     });
 }
 
@@ -44,6 +49,14 @@ fn what_lies_in_a_version_or_stands_on_it_is_named_and_stays() {
             ("CREATE TABLE V.sess (id int)", "table public_01_m.sess", "DROP TABLE V.sess"),
             ("CREATE SEQUENCE V.sq", "sequence public_01_m.sq", "DROP SEQUENCE V.sq"),
             ("CREATE VIEW V.rv AS SELECT id FROM V.a", "view public_01_m.rv", "DROP VIEW V.rv"),
+            ("CREATE VIEW V.rv AS SELECT count(*) FROM public.a", "view public_01_m.rv", "DROP VIEW V.rv"),
+            ("CREATE TYPE V.mood AS ENUM ('a')", "type public_01_m.mood", "DROP TYPE V.mood"),
+            ("CREATE RULE r AS ON DELETE TO V.a DO ALSO NOTHING", "rule r on view", "DROP RULE r ON V.a"),
+            (
+                "CREATE FUNCTION rep.t() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; CREATE TRIGGER mine INSTEAD OF INSERT ON V.a FOR EACH ROW EXECUTE FUNCTION rep.t()",
+                "trigger mine on view",
+                "DROP FUNCTION rep.t CASCADE",
+            ),
             ("CREATE MATERIALIZED VIEW rep.mv AS SELECT * FROM V.a", "rep.mv", "DROP MATERIALIZED VIEW rep.mv"),
             (
                 "CREATE FUNCTION rep.fn(V.a) RETURNS int LANGUAGE sql AS 'SELECT 1'",
@@ -86,11 +99,15 @@ fn what_comes_to_a_column_after_expand_is_told_before_contract() {
         bed.expand("01_wide", WIDEN).await.unwrap();
         for (make, what, drop) in [
             ("CREATE VIEW rep.v AS SELECT id, k FROM public.a", "view rep.v", "DROP VIEW rep.v"),
-            ("CREATE INDEX uix ON a (k)", "index", "DROP INDEX uix"),
-            ("ALTER TABLE a ADD CONSTRAINT ck CHECK (k < 1000)", "constraint", "ALTER TABLE a DROP CONSTRAINT ck"),
+            ("CREATE INDEX uix ON a (k)", "index \"uix\"", "DROP INDEX uix"),
+            (
+                "ALTER TABLE a ADD CONSTRAINT ck CHECK (k < 1000)",
+                "constraint \"ck\"",
+                "ALTER TABLE a DROP CONSTRAINT ck",
+            ),
             (
                 "CREATE UNIQUE INDEX uk ON a (k); CREATE TABLE rep.r (k int REFERENCES a (k))",
-                "index",
+                "index \"uk\"",
                 "DROP TABLE rep.r; DROP INDEX uk",
             ),
         ] {
@@ -98,6 +115,14 @@ fn what_comes_to_a_column_after_expand_is_told_before_contract() {
             refused(&bed.migrator().await.contract(&mut |_| {}).await, "COLUMN-IN-USE", what);
             bed.session.batch_execute(drop).await.unwrap();
         }
+        // What only bound the old column would bind rows that no longer have it.
+        bed.undo().await;
+        bed.expand("02_gone", "operations: [{drop_column: {table: a, column: k}}]").await.unwrap();
+        bed.session.batch_execute("ALTER TABLE a ADD CONSTRAINT given CHECK (k IS NOT NULL)").await.unwrap();
+        refused(&bed.migrator().await.contract(&mut |_| {}).await, "COLUMN-IN-USE", "constraint \"given\"");
+        bed.session.batch_execute("ALTER TABLE a DROP CONSTRAINT given").await.unwrap();
+        bed.undo().await;
+        bed.expand("03_wide", WIDEN).await.unwrap();
         // What was there at expand came along.
         bed.contract().await;
         bed.session.batch_execute("UPDATE a SET k = 5000 WHERE id = 1").await.unwrap_err();
@@ -108,11 +133,14 @@ fn what_comes_to_a_column_after_expand_is_told_before_contract() {
 fn whole_rows_as_values_elsewhere_keep_a_table_from_being_changed() {
     run(|major| async move {
         let Some(bed) = Bed::new(major, TABLE).await else { return };
-        bed.session.batch_execute("CREATE TABLE hold (x a[])").await.unwrap();
+        let within = "CREATE TYPE pair AS (one a, other a); CREATE DOMAIN known AS pair; CREATE TABLE hold (x known[])";
+        bed.session.batch_execute(within).await.unwrap();
         for text in [ADD, WIDEN, "operations: [{drop_column: {table: a, column: name}}]"] {
             refused(&bed.expand("01_m", text).await, "ROW-TYPE-IN-USE", "column x of hold");
         }
-        bed.session.batch_execute("DROP TABLE hold").await.unwrap();
+        bed.expand("01_other", "operations: [{rename_column: {table: a, from: name, to: label}}]").await.unwrap();
+        bed.undo().await;
+        bed.session.batch_execute("DROP TABLE hold CASCADE").await.unwrap();
         bed.expand("01_m", ADD).await.unwrap();
         assert_eq!(bed.migrator().await.undo(&mut |_| {}).await.unwrap().phase, Phase::Undone);
     });

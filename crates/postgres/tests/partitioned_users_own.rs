@@ -67,3 +67,16 @@ fn a_complete_index_of_the_users_is_never_taken_for_ours() {
         }
     });
 }
+
+#[test]
+fn a_table_without_partitions_gets_its_rules() {
+    run(|major| async move {
+        let tables = "CREATE TABLE ev (id int NOT NULL, y int NOT NULL) PARTITION BY RANGE (y);";
+        let Some(bed) = Bed::new(major, tables).await else { return };
+        let once = "operations: [{create_constraint: {table: ev, name: once, type: unique, columns: [id, y], up: {id: id, y: y}, down: {id: id, y: y}}}]";
+        bed.expand("01_once", once).await.unwrap();
+        assert_eq!(bed.told("SELECT count(*) FROM pg_constraint WHERE conname = 'once'").await, "1");
+        bed.undo().await;
+        assert_eq!(bed.told("SELECT count(*) FROM pg_constraint WHERE conname = 'once'").await, "0");
+    });
+}

@@ -32,13 +32,7 @@ fn a_contract_that_was_broken_off_before_it_changed_a_table_is_taken_back() {
         bed.session.batch_execute("DELETE FROM t WHERE id = 2").await.unwrap();
         let holder = Session::open(&bed.url).await;
         holder.batch_execute("BEGIN; SELECT FROM t").await.unwrap();
-        let settings = Settings { lock_timeout: Duration::from_millis(200), ..Settings::default() };
-        let mut migrator = loop {
-            match Migrator::connect(&bed.url, Ident::new("public").unwrap(), settings).await {
-                Err(MigrateError::Busy(_)) => tokio::time::sleep(Duration::from_millis(20)).await,
-                connected => break connected.unwrap(),
-            }
-        };
+        let mut migrator = impatient(&bed).await;
         assert!(matches!(migrator.contract(&mut |_| {}).await, Err(MigrateError::Blocked { .. })));
         drop(migrator);
         holder.batch_execute("ROLLBACK").await.unwrap();
@@ -77,6 +71,62 @@ fn statements_of_the_users_that_can_not_pass_in_contract_lead_back() {
         let late = bed.expand("0000_late", later).await;
         assert_eq!(code(late), "MIGRATION-OUT-OF-ORDER");
     });
+}
+
+#[test]
+fn what_has_changed_a_table_is_gone_on_with() {
+    run(|major| async move {
+        let tables = "CREATE TABLE t (id int PRIMARY KEY, n int); CREATE TABLE u (id int PRIMARY KEY, n int); CREATE INDEX by_n ON u (n);";
+        let Some(bed) = Bed::new(major, tables).await else { return };
+        let both = "operations:
+  - alter_column: { table: t, column: n, type: bigint, up: n, down: \"n::int\" }
+  - alter_column: { table: u, column: n, type: bigint, up: n, down: \"n::int\" }
+";
+        bed.expand("01_wide", both).await.unwrap();
+        // Without an older version there is no step that takes it away.
+        bed.session.batch_execute("DROP SCHEMA public_base CASCADE").await.unwrap();
+        let holder = Session::open(&bed.url).await;
+        holder.batch_execute("BEGIN; SELECT FROM u").await.unwrap();
+        let mut migrator = impatient(&bed).await;
+        assert!(matches!(migrator.contract(&mut |_| {}).await, Err(MigrateError::Blocked { .. })));
+        drop(migrator);
+        holder.batch_execute("ROLLBACK").await.unwrap();
+        assert_eq!(code(bed.migrator().await.undo(&mut |_| {}).await), "MIGRATION-UNFINISHED");
+        bed.contract().await;
+
+        // An index that is being dropped is invalid already.
+        let gone = "operations: [{drop_index: {name: by_n}}]";
+        bed.expand("02_gone", gone).await.unwrap();
+        holder.batch_execute("BEGIN; SELECT FROM u").await.unwrap();
+        let url = bed.url.clone();
+        let contract = tokio::spawn(async move {
+            let mut migrator = Migrator::connect(&url, Ident::new("public").unwrap(), Settings::default()).await?;
+            migrator.contract(&mut |_| {}).await
+        });
+        let waits = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'DROP INDEX CONCURRENTLY%' AND wait_event_type = 'Lock' AND datname = current_database()";
+        while bed.told(waits).await == "0" {
+            assert!(!contract.is_finished(), "it waits for the reader");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        bed.told("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'DROP INDEX CONCURRENTLY%' AND datname = current_database() AND pid <> pg_backend_pid()").await;
+        contract.await.unwrap().unwrap_err();
+        holder.batch_execute("ROLLBACK").await.unwrap();
+        assert_eq!(code(bed.migrator().await.undo(&mut |_| {}).await), "MIGRATION-UNFINISHED");
+        bed.contract().await;
+        bed.restore().await;
+        assert_eq!(bed.told("SELECT indisvalid FROM pg_index WHERE indexrelid = 'by_n'::regclass").await, "t");
+    });
+}
+
+/// A migrator that gives up soon.
+async fn impatient(bed: &Bed) -> Migrator {
+    let settings = Settings { lock_timeout: Duration::from_millis(200), ..Settings::default() };
+    loop {
+        match Migrator::connect(&bed.url, Ident::new("public").unwrap(), settings).await {
+            Err(MigrateError::Busy(_)) => tokio::time::sleep(Duration::from_millis(20)).await,
+            connected => return connected.unwrap(),
+        }
+    }
 }
 
 /// Why something is refused, by its code.

@@ -45,6 +45,8 @@ const STATEMENTS: &[&str] = &[
     "SELECT u.id, count(*) AS n FROM users u GROUP BY u.id ORDER BY n, max(u.age)",
     "SELECT u.id FROM users u GROUP BY u.id HAVING u.age > 10",
     "TRUNCATE public_01_a.orders",
+    "SELECT upper(u.name) AS n, count(*) FROM users u GROUP BY n",
+    "SELECT u.id, current_date, count(*), covar_pop(u.age, u.age) FROM users u GROUP BY u.id",
     "SELECT xmin FROM public.users LIMIT 1",
     "SELECT * FROM events WHERE at > 1",
     "SELECT * FROM events_late WHERE at > 1",

@@ -22,10 +22,16 @@ pub(super) fn ours() -> Ident {
     Ident::new("switchover").expect("a name")
 }
 
-/// The statement that takes a version of `base` away, if it is there. What is not ours is not taken along.
+/// The statement that takes a version away, if it is there. What is not ours is not taken along.
 #[must_use]
-pub(crate) fn drop_version(base: &Ident, version: &Ident) -> String {
-    format!("SELECT switchover.drop_version({}, {})", Literal(base.as_str()), Literal(version.as_str()))
+pub(crate) fn drop_version(version: &Ident) -> String {
+    format!("SELECT switchover.drop_version({})", Literal(version.as_str()))
+}
+
+/// The statement that notes that a view, which was made right before, is ours.
+#[must_use]
+pub(crate) fn note_view(view: &QualifiedName) -> String {
+    format!("SELECT switchover.note_view({})", Literal(&view.to_string()))
 }
 
 /// Name of the setting under which a batch of the backfill tells the triggers that it does their work itself.
@@ -94,29 +100,31 @@ BEGIN
             prefix || CASE WHEN octet_length(prefix || index.plain) < 64 THEN index.plain::text ELSE md5(index.plain) END);
     END LOOP;
 END $$;
-CREATE OR REPLACE FUNCTION switchover.views_of(base text, version text) RETURNS SETOF oid LANGUAGE sql STABLE AS $$
-    -- A view of ours shows a table of the base, or one of ours that does. One that shows a view of ours is somebody else's.
-    SELECT class.oid FROM pg_catalog.pg_class AS class JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = class.relnamespace
-     WHERE namespace.nspname = version AND class.relkind = 'v'
-       AND (pg_catalog.starts_with(class.relname::text, '_switchover_') OR EXISTS (
-            SELECT FROM pg_catalog.pg_rewrite AS rule JOIN pg_catalog.pg_depend AS depend ON depend.classid = 'pg_catalog.pg_rewrite'::regclass AND depend.objid = rule.oid
-              JOIN pg_catalog.pg_class AS shown ON depend.refclassid = 'pg_catalog.pg_class'::regclass AND shown.oid = depend.refobjid
-              JOIN pg_catalog.pg_namespace AS place ON place.oid = shown.relnamespace
-             WHERE rule.ev_class = class.oid AND shown.oid <> class.oid
-               AND (place.nspname = base AND shown.relkind IN ('r', 'p')
-                    OR place.nspname = version AND shown.relkind = 'v' AND pg_catalog.starts_with(shown.relname::text, '_switchover_'))))
+CREATE TABLE IF NOT EXISTS switchover.view (
+    version text NOT NULL,
+    name text NOT NULL,
+    PRIMARY KEY (version, name)
+);
+CREATE OR REPLACE FUNCTION switchover.note_view(made text) RETURNS void LANGUAGE sql AS $$
+    INSERT INTO switchover.view
+    SELECT namespace.nspname, class.relname FROM pg_catalog.pg_class AS class JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = class.relnamespace
+     WHERE class.oid = made::pg_catalog.regclass
+        ON CONFLICT DO NOTHING
 $$;
-CREATE OR REPLACE FUNCTION switchover.not_ours(base text, version text) RETURNS SETOF text LANGUAGE sql STABLE AS $$
-    WITH views (oid) AS (SELECT switchover.views_of(base, version)),
+CREATE OR REPLACE FUNCTION switchover.views_of(version text) RETURNS SETOF oid LANGUAGE sql STABLE AS $$
+    SELECT class.oid FROM pg_catalog.pg_class AS class JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = class.relnamespace
+      JOIN switchover.view AS ours ON ours.version = namespace.nspname AND ours.name = class.relname
+     WHERE namespace.nspname = views_of.version AND class.relkind = 'v'
+$$;
+CREATE OR REPLACE FUNCTION switchover.not_ours(version text) RETURNS SETOF text LANGUAGE sql STABLE AS $$
+    WITH views (oid) AS (SELECT switchover.views_of(version)),
     types (oid) AS (
         SELECT type.oid FROM pg_catalog.pg_type AS type JOIN views ON views.oid = type.typrelid
          UNION SELECT type.typarray FROM pg_catalog.pg_type AS type JOIN views ON views.oid = type.typrelid WHERE type.typarray <> 0)
-    SELECT pg_catalog.pg_describe_object('pg_catalog.pg_class'::regclass, class.oid, 0)
-      FROM pg_catalog.pg_class AS class JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = class.relnamespace
-     WHERE namespace.nspname = version AND class.relkind IN ('r', 'p', 'f', 'v', 'm', 'S', 'c') AND class.oid NOT IN (SELECT oid FROM views)
-     UNION
-    SELECT pg_catalog.pg_describe_object('pg_catalog.pg_proc'::regclass, proc.oid, 0)
-      FROM pg_catalog.pg_proc AS proc JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = proc.pronamespace WHERE namespace.nspname = version
+    SELECT pg_catalog.pg_describe_object(depend.classid, depend.objid, depend.objsubid)
+      FROM pg_catalog.pg_depend AS depend JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = depend.refobjid
+     WHERE depend.refclassid = 'pg_catalog.pg_namespace'::regclass AND namespace.nspname = not_ours.version AND depend.deptype IN ('n', 'a')
+       AND NOT (depend.classid = 'pg_catalog.pg_class'::regclass AND depend.objid IN (SELECT oid FROM views))
      UNION
     SELECT pg_catalog.pg_describe_object(depend.classid, depend.objid, depend.objsubid)
       FROM pg_catalog.pg_depend AS depend
@@ -124,22 +132,21 @@ CREATE OR REPLACE FUNCTION switchover.not_ours(base text, version text) RETURNS 
        AND (depend.refclassid = 'pg_catalog.pg_class'::regclass AND depend.refobjid IN (SELECT oid FROM views)
             OR depend.refclassid = 'pg_catalog.pg_type'::regclass AND depend.refobjid IN (SELECT oid FROM types))
        AND NOT (depend.classid = 'pg_catalog.pg_rewrite'::regclass AND depend.objid IN (
-                SELECT rule.oid FROM pg_catalog.pg_rewrite AS rule JOIN views ON views.oid = rule.ev_class))
+                SELECT rule.oid FROM pg_catalog.pg_rewrite AS rule JOIN views ON views.oid = rule.ev_class WHERE rule.rulename = '_RETURN'))
        AND NOT (depend.classid = 'pg_catalog.pg_attrdef'::regclass AND depend.objid IN (
                 SELECT given.oid FROM pg_catalog.pg_attrdef AS given JOIN views ON views.oid = given.adrelid))
-       AND NOT (depend.classid = 'pg_catalog.pg_trigger'::regclass AND depend.objid IN (
-                SELECT trigger.oid FROM pg_catalog.pg_trigger AS trigger JOIN views ON views.oid = trigger.tgrelid))
-       AND NOT (depend.classid = 'pg_catalog.pg_class'::regclass AND depend.objid IN (SELECT oid FROM views))
      ORDER BY 1 LIMIT 20
 $$;
-CREATE OR REPLACE FUNCTION switchover.drop_version(base text, version text) RETURNS void LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION switchover.drop_version(version text) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     views text;
 BEGIN
-    SELECT pg_catalog.string_agg(view::regclass::text, ', ') INTO views FROM switchover.views_of(base, version) AS view;
+    SELECT pg_catalog.string_agg(view::regclass::text, ', ') INTO views FROM switchover.views_of(drop_version.version) AS view;
     IF views IS NOT NULL THEN
         EXECUTE 'DROP VIEW ' || views;
     END IF;
+    -- A rule or trigger of somebody else's on a view goes with it, whatever RESTRICT says: who begins looks before.
+    DELETE FROM switchover.view AS ours WHERE ours.version = drop_version.version;
     EXECUTE pg_catalog.format('DROP SCHEMA IF EXISTS %I', version);
 END $$;
 DROP FUNCTION IF EXISTS switchover.rows_that_fail(text, text, text, text);

@@ -151,7 +151,6 @@ impl<'a> Linter<'a> {
             Operation::AddColumn(add) => {
                 self.scene.makes_column(named(&add.table), add.column.name.clone(), !add.column.nullable);
             }
-            Operation::RenameTable(rename) => self.scene.after(&Act::CreateTable { table: named(&rename.to) }),
             Operation::AlterColumn(_)
             | Operation::CreateConstraint(_)
             | Operation::CreateIndex(_)
@@ -162,6 +161,7 @@ impl<'a> Linter<'a> {
             | Operation::DropTable(_)
             | Operation::RenameColumn(_)
             | Operation::RenameConstraint(_)
+            | Operation::RenameTable(_)
             | Operation::SetReplicaIdentity(_)
             | Operation::Sql(_) => {}
         }

@@ -3,13 +3,13 @@
 //! Views of a plain selection take most of what a table takes. What they do not take is listed here, each rule tried on real
 //! servers by a test of `switchover-postgres`. Such a statement has to name the base schema, or be written otherwise.
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 
 use squawk_syntax::SyntaxKind::{
     AS_NAME, CALL_EXPR, COLUMN_NAME, COLUMN_NAME_REF, CONFLICT_ON_CONSTRAINT, COPY, COPY_TABLE, CTE_NAME, FIELD_EXPR,
-    GROUP_BY_CLAUSE, GROUPING_EXPR, HAVING_CLAUSE, MERGE, NAME_REF, ORDER_BY_CLAUSE, OVER_CLAUSE, RELATION_NAME_REF,
-    SELECT, SET_EXPR, STAR, TABLE_NAME_REF, TABLESAMPLE_CLAUSE, TARGET, TARGET_LIST, TRUNCATE, WHERE_CURRENT_OF,
+    GROUP_BY_CLAUSE, GROUPING_EXPR, HAVING_CLAUSE, MERGE, NAME_REF, ORDER_BY_CLAUSE, OVER_CLAUSE, RECURSIVE_KW,
+    RELATION_NAME_REF, SELECT, SELECT_CLAUSE, SET_EXPR, STAR, TABLE_NAME_REF, TABLESAMPLE_CLAUSE, TARGET, TARGET_LIST,
+    TRUNCATE, WHERE_CURRENT_OF, WITH_CLAUSE, WITH_TABLE,
 };
 use squawk_syntax::SyntaxNode;
 use squawk_syntax::ast::normalize_name_node;
@@ -65,21 +65,37 @@ pub fn findings(
 /// Whether it may be about a table that a version shows: one without a schema before it.
 fn is_ours(statement: &Statement, catalog: Option<&Catalog>) -> bool {
     let is_known = |name: &Ident| catalog.is_none_or(|catalog| catalog.tables.contains_key(name));
-    // Only the base schema has the tables themselves.
-    let is_of_base = |schema: &Ident| catalog.is_none_or(|catalog| *schema == catalog.schema);
+    let is_version = |schema: &Ident| {
+        catalog.is_some_and(|catalog| schema.as_str().starts_with(&format!("{}_", catalog.schema.as_str())))
+    };
     relations(&statement.node).any(|name| match &name.schema {
-        Some(schema) => !is_of_base(schema) && is_known(&name.name),
+        Some(schema) => is_version(schema) && is_known(&name.name),
         None => is_known(&name.name),
     })
 }
 
 /// The tables that a statement names; those that it makes itself by WITH are none.
 fn relations(node: &SyntaxNode) -> impl Iterator<Item = Name> {
-    let of_with = node.descendants().filter(|node| node.kind() == CTE_NAME);
-    let made: BTreeSet<String> = of_with.map(|name| normalize_name_node(&name)).collect();
     let is_one = |node: &SyntaxNode| matches!(node.kind(), RELATION_NAME_REF | TABLE_NAME_REF);
-    let named = node.descendants().filter(is_one).filter_map(|node| Name::first_in(&node)).collect::<Vec<_>>();
-    named.into_iter().filter(move |name| name.schema.is_some() || !made.contains(name.name.as_str()))
+    let named = node.descendants().filter(is_one).filter_map(|node| Some((Name::first_in(&node)?, node)));
+    let own: Vec<Name> =
+        named.filter(|(name, node)| name.schema.is_some() || !is_of_with(name, node)).map(|(name, _)| name).collect();
+    own.into_iter()
+}
+
+/// Whether a name is that of a query of WITH that can be seen where it stands: in what follows the query, in itself with RECURSIVE.
+fn is_of_with(name: &Name, at: &SyntaxNode) -> bool {
+    let clauses = at.ancestors().filter_map(|outer| outer.children().find(|child| child.kind() == WITH_CLAUSE));
+    clauses.into_iter().any(|clause| {
+        let is_recursive = clause.children_with_tokens().any(|part| part.kind() == RECURSIVE_KW);
+        let queries = clause.children().filter(|query| query.kind() == WITH_TABLE);
+        queries.into_iter().any(|query| {
+            let called =
+                query.children().find(|child| child.kind() == CTE_NAME).map(|called| normalize_name_node(&called));
+            let is_seen = is_recursive || at.text_range().start() >= query.text_range().end();
+            is_seen && called.as_deref() == Some(name.name.as_str())
+        })
+    })
 }
 
 /// A partition by its own name, of which no version has a view.
@@ -182,43 +198,39 @@ fn system_column(node: &SyntaxNode) -> Option<String> {
     names.map(|name| normalize_name_node(&name)).find(|name| COLUMNS.contains(&name.as_str()))
 }
 
-/// Functions of many rows: what stands in them needs no group.
-const AGGREGATES: &[&str] = &[
-    "any_value",
-    "array_agg",
-    "avg",
-    "bit_and",
-    "bit_or",
-    "bool_and",
-    "bool_or",
-    "corr",
-    "count",
-    "cume_dist",
-    "dense_rank",
-    "every",
-    "grouping",
-    "json_agg",
-    "json_object_agg",
-    "jsonb_agg",
-    "jsonb_object_agg",
-    "max",
-    "min",
-    "mode",
-    "percentile_cont",
-    "percentile_disc",
-    "percent_rank",
-    "range_agg",
-    "rank",
-    "regr_slope",
-    "stddev",
-    "stddev_pop",
-    "stddev_samp",
-    "string_agg",
-    "sum",
-    "var_pop",
-    "var_samp",
-    "variance",
-    "xmlagg",
+/// Functions of one row: what stands in them needs a group like the column itself. Others may be aggregates.
+const OF_ONE_ROW: &[&str] = &[
+    "abs",
+    "age",
+    "btrim",
+    "ceil",
+    "coalesce",
+    "concat",
+    "date_part",
+    "date_trunc",
+    "extract",
+    "floor",
+    "greatest",
+    "initcap",
+    "least",
+    "left",
+    "length",
+    "lower",
+    "ltrim",
+    "md5",
+    "nullif",
+    "replace",
+    "right",
+    "round",
+    "rtrim",
+    "split_part",
+    "substr",
+    "substring",
+    "to_char",
+    "to_date",
+    "to_timestamp",
+    "trim",
+    "upper",
 ];
 
 /// Whether it shows, sorts or sifts by a column that it neither groups by nor aggregates.
@@ -229,12 +241,17 @@ fn groups_by_key(select: &SyntaxNode) -> bool {
     // `GROUP BY 1`, sets of groups and expressions say it by other means.
     let names = items.iter().map(|item| item.first_child().filter(is_column).map(|name| bare(&name)));
     let Some(grouped) = names.collect::<Option<Vec<String>>>().filter(|names| !names.is_empty()) else { return false };
-    let Some(targets) = select.descendants().find(|node| node.kind() == TARGET_LIST) else { return false };
-    let called: Vec<String> = targets
-        .descendants()
-        .filter(|node| node.kind() == COLUMN_NAME && node.parent().is_some_and(|parent| parent.kind() == AS_NAME))
-        .map(|name| normalize_name_node(&name))
-        .collect();
+    let own = part(SELECT_CLAUSE).and_then(|clause| clause.children().find(|node| node.kind() == TARGET_LIST));
+    let Some(targets) = own else { return false };
+    let name_of = |target: &SyntaxNode| {
+        let called = target.children().find(|node| node.kind() == AS_NAME)?;
+        called.children().find(|node| node.kind() == COLUMN_NAME).map(|name| normalize_name_node(&name))
+    };
+    let called: Vec<String> = targets.children().filter_map(|target| name_of(&target)).collect();
+    // A name of the output that is grouped by stands for its whole expression.
+    if called.iter().any(|name| grouped.contains(name)) {
+        return false;
+    }
     let is_star = |target: &SyntaxNode| {
         target.descendants_with_tokens().any(|part| part.kind() == STAR)
             && target.descendants().all(|node| node.kind() != CALL_EXPR)
@@ -256,17 +273,21 @@ fn bare(node: &SyntaxNode) -> String {
     text.rsplit('.').next().unwrap_or_default().trim().trim_matches('"').to_owned()
 }
 
-/// Whether a column stands in it that is not `grouped`, none of the names that it is `called` by, and in no aggregate.
+/// Whether a column stands in it that is not `grouped` and none of the names that it is `called` by, by itself or in a function of
+/// one row.
 fn has_loose(node: &SyntaxNode, grouped: &[String], called: &[String]) -> bool {
     match node.kind() {
         NAME_REF | FIELD_EXPR => {
             let name = bare(node);
-            !grouped.contains(&name) && !called.contains(&name)
+            let is_constant = name.starts_with("current_")
+                || ["localtime", "localtimestamp", "session_user", "user"].contains(&name.as_str());
+            !is_constant && !grouped.contains(&name) && !called.contains(&name)
         }
         CALL_EXPR => {
             let function = node.first_child().map(|name| bare(&name)).unwrap_or_default();
             let is_window = node.children().any(|child| child.kind() == OVER_CLAUSE);
-            !(is_window || AGGREGATES.contains(&function.as_str()))
+            !is_window
+                && OF_ONE_ROW.contains(&function.as_str())
                 && node.children().skip(1).any(|child| has_loose(&child, grouped, called))
         }
         // A query of its own has its own groups; names of types and parameters are no columns.
@@ -334,6 +355,11 @@ mod tests {
             ("SELECT u.id FROM users u GROUP BY u.id HAVING u.age > 10", "grouped-by-key"),
             ("SELECT u.id FROM users u GROUP BY u.id HAVING max(u.age) > 10", ""),
             ("SELECT date_trunc('day', at) FROM users GROUP BY date_trunc('day', at)", ""),
+            ("SELECT date_trunc('day', at) AS day, count(*) FROM users GROUP BY day", ""),
+            ("SELECT name AS n, count(*) FROM users GROUP BY n", ""),
+            ("SELECT id, current_date, count(*), covar_pop(a, b), own_aggregate(c) FROM users GROUP BY id", ""),
+            ("WITH t AS (SELECT a, b FROM x) SELECT id, count(*) FROM t GROUP BY id", ""),
+            ("WITH users AS (SELECT xmin FROM users) SELECT * FROM users", "system-column"),
             ("WITH t AS (SELECT xmin FROM public.users) SELECT * FROM t", ""),
             ("UPDATE users SET age = DEFAULT WHERE id = 1", "default-of-view"),
             ("UPDATE users SET (age, name) = (DEFAULT, 'a') WHERE id = 1", "default-of-view"),

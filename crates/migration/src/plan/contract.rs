@@ -27,7 +27,7 @@ pub fn plan_contract(
 ) -> Vec<Step> {
     let mut steps: Vec<Step> = planned.changes.iter().filter_map(|change| agree(catalog, change)).collect();
     steps.extend(planned.pieces.iter().flat_map(|piece| of_all_rows(catalog, piece)));
-    let drops = older.iter().map(|schema| drop_version(&catalog.schema, schema));
+    let drops = older.iter().map(drop_version);
     let drops: Vec<String> = drops.collect();
     if !drops.is_empty() {
         steps.push(Step { name: TAKE_AWAY.to_owned(), lock: None, work: Work::Together(drops) });
@@ -61,7 +61,6 @@ pub fn came_since(catalog: &Catalog, planned: &Planned) -> Vec<Problem> {
     for piece in &planned.pieces {
         let (table, old, is_replaced) = match piece {
             Piece::ReplacedColumn { table, old, .. } => (table, old, true),
-            // What is on a column without a successor goes with it.
             Piece::DroppedColumn { table, column } => (table, column, false),
             _ => continue,
         };
@@ -73,14 +72,16 @@ pub fn came_since(catalog: &Catalog, planned: &Planned) -> Vec<Problem> {
                 _ => false,
             })
         };
-        let indexes = known.indexes.iter().filter(|index| !index.of_constraint && index.columns.contains(old));
+        // An index on a column without a successor is of no use any more; a rule on it would go on to hold.
+        let indexes =
+            known.indexes.iter().filter(|index| is_replaced && !index.of_constraint && index.columns.contains(old));
         let indexes = indexes.map(|index| &index.name).map(|name| (name, format!("index {name}")));
         let constraints = known.constraints.iter().filter(|constraint| constraint.columns.contains(old));
         let constraints = constraints.map(|constraint| {
             let of = constraint.of_table.as_ref().map(|of| format!(" of {of}")).unwrap_or_default();
             (&constraint.name, format!("constraint {}{of}", constraint.name))
         });
-        let named = indexes.chain(constraints).filter(|(name, _)| is_replaced && !is_ours(name) && !is_dropped(name));
+        let named = indexes.chain(constraints).filter(|(name, _)| !is_ours(name) && !is_dropped(name));
         let others = known.dependants.iter().filter(|one| one.column == *old).map(|one| one.what.clone());
         for what in named.map(|(_, what)| what).chain(others) {
             let cause =
@@ -106,9 +107,12 @@ pub fn plan_stop_contract(
     steps: &[Step],
     is_done: impl Fn(&Step) -> bool,
 ) -> Option<Vec<Step>> {
-    let at = steps.iter().position(|step| step.name == TAKE_AWAY).unwrap_or(steps.len());
-    let (before, after) = steps.split_at(at);
-    if after.iter().skip(1).any(&is_done) {
+    // Looks, and rules that only bind: see `plan_contract`.
+    let looks = planned.changes.iter().filter(|change| change.mark.is_some()).count();
+    let binds = planned.pieces.iter().map(|piece| of_all_rows(catalog, piece).len()).sum::<usize>();
+    let (before, after) = steps.split_at((looks + binds).min(steps.len()));
+    let is_away = |step: &&Step| step.name == TAKE_AWAY;
+    if after.iter().filter(|step| !is_away(step)).any(&is_done) {
         return None;
     }
     let mut back = Vec::new();
@@ -124,7 +128,7 @@ pub fn plan_stop_contract(
     if before.iter().all(|step| matches!(step.work, Work::Check(_))) {
         back.clear();
     }
-    if after.first().is_some_and(is_done) {
+    if after.iter().find(is_away).is_some_and(is_done) {
         back.push(version_step(catalog, earlier, &planned.before));
     }
     Some(back)

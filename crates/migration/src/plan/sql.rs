@@ -72,7 +72,7 @@ pub(super) fn contract(catalog: &Catalog, planned: &Planned, standing: &[Standin
         let Piece::Sql { up, on_complete: true, .. } = piece else { continue };
         for mut step in steps(catalog, up).unwrap_or_default() {
             if let Work::Together(statements) = &mut step.work {
-                let drops = standing.iter().map(|one| drop_version(&catalog.schema, &one.schema));
+                let drops = standing.iter().map(|one| drop_version(&one.schema));
                 let own = std::mem::take(statements);
                 statements.extend(drops.chain(own));
                 for one in standing {

@@ -16,7 +16,7 @@ pub fn plan_undo(catalog: &Catalog, planned: &Planned, active: &[TableChange], v
     let mut steps = vec![Step {
         name: format!("take the version {version_schema} away"),
         lock: None,
-        work: Work::Together(vec![drop_version(&catalog.schema, version_schema)]),
+        work: Work::Together(vec![drop_version(version_schema)]),
     }];
     steps.extend(super::sql::undo(catalog, planned));
     for table in planned.tables() {

@@ -129,7 +129,7 @@ pub(super) fn version_again(base: &Ident, schema: &Ident, version: &Version, hid
          base CONSTANT text := {from};\n    target CONSTANT text := {to};{MAKE_VERSION}"
     );
     vec![
-        drop_version(base, schema),
+        drop_version(schema),
         format!("CREATE SCHEMA {schema}"),
         format!("SELECT switchover.same_schema_rights({}, {})", Literal(base.as_str()), Literal(schema.as_str())),
         format!("DO {}", Literal(&body)),
@@ -194,6 +194,7 @@ BEGIN
             SELECT string_agg(format('%I AS %I', shown.value ->> 'physical', shown.value ->> 'name'), ', ') INTO list
               FROM jsonb_array_elements(coalesce(columns, '[]') || past) AS shown(value);
             EXECUTE format('CREATE VIEW %s WITH (security_invoker = %s) AS SELECT %s FROM %s', target_view, invoker, list, source);
+            PERFORM switchover.note_view(target_view);
             PERFORM switchover.same_rights(source, target_view);
             PERFORM switchover.same_column_rights(source, shown.value ->> 'physical', target_view, shown.value ->> 'name')
                FROM jsonb_array_elements(coalesce(columns, '[]') || past) AS shown(value) WHERE granted;
@@ -208,6 +209,7 @@ BEGIN
         SELECT string_agg(format('%I AS %I', shown.value ->> 'physical', shown.value ->> 'name'), ', ') INTO list
           FROM jsonb_array_elements(columns) AS shown(value);
         EXECUTE format('CREATE VIEW %s WITH (security_invoker = %s) AS SELECT %s FROM %s', target_view, invoker, list, source);
+            PERFORM switchover.note_view(target_view);
         PERFORM switchover.same_rights(source, target_view);
         PERFORM switchover.same_column_rights(source, shown.value ->> 'physical', target_view, shown.value ->> 'name')
            FROM jsonb_array_elements(columns) AS shown(value) WHERE granted;

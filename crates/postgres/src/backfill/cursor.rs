@@ -6,7 +6,7 @@ use tokio_postgres::Client;
 
 use super::leaves;
 use crate::migrator::MigrateError;
-use crate::run::Place;
+use crate::notes::Place;
 
 /// The table of cursors. Safe to run again; who may write it is told by the fence.
 pub(crate) const TABLES: &str = "

@@ -26,7 +26,8 @@ use tokio_postgres::Client;
 
 use crate::error::unexpected;
 use crate::migrator::{MigrateError, Progress, Settings};
-use crate::run::{Place, blockers};
+use crate::notes::Place;
+use crate::run::blockers;
 use crate::tree::tree;
 use batch::{Batch, Outcome};
 use cursor::Cursor;

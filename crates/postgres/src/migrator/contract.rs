@@ -75,6 +75,7 @@ impl Migrator {
             gone.extend(newer.iter().map(|version| (*version).clone()));
         }
         bystanders::refuse_on_versions(self.client(), &self.schema, &gone).await?;
+        bystanders::refuse_row_types(self.client(), &self.schema, &oldest.planned).await?;
         let catalog = self.catalog_of(known).await?;
         let came = came_since(&catalog, &oldest.planned);
         if !came.is_empty() {

@@ -50,7 +50,9 @@ impl Migrator {
                 }
                 let undone = self.undo(tell).await?;
                 // Nobody has used it yet: nothing of it is to be kept. What can not go now is in the attic until purge.
-                let _ = self.purge_one(&undone, tell).await;
+                if let Err(replaced @ MigrateError::Replaced(_)) = self.purge_one(&undone, tell).await {
+                    return Err(replaced);
+                }
                 Err(MigrateError::TakenBack(Box::new(error)))
             }
             finished => finished,
@@ -111,7 +113,7 @@ impl Migrator {
         self.refuse_foreign_base(known).await?;
         let (_, applied, steps) = self.planned(known, migration).await?;
         let referred = migration.operations.iter().flat_map(Operation::refers_to).cloned().collect();
-        bystanders::refuse_row_types(self.client(), &self.schema, &applied.planned.tables()).await?;
+        bystanders::refuse_row_types(self.client(), &self.schema, &applied.planned).await?;
         let needs = Needs { referred, ..Needs::of(&applied.planned, &steps) };
         self.begin_with(applied, Phase::Expanding, &steps, needs).await
     }
@@ -124,12 +126,14 @@ impl Migrator {
         if is_made || !self.is_there(&base).await? {
             return Ok(());
         }
-        let Some(what) = bystanders::in_the_way(self.client(), &self.schema, &base).await?.into_iter().next() else {
-            return Ok(());
-        };
+        if bystanders::is_ours(self.client(), &base).await? {
+            return bystanders::refuse_on_versions(self.client(), &self.schema, std::slice::from_ref(&base)).await;
+        }
         Err(refused(
             "VERSION-NAME-TAKEN",
-            format!("schema {base}, through which the state before the first migration would be seen, has {what}."),
+            format!(
+                "schema {base}, through which the state before the first migration would be seen, is there already."
+            ),
             "Give that schema another name: ALTER SCHEMA ... RENAME TO ...",
         ))
     }

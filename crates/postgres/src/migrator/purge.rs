@@ -7,7 +7,8 @@ use switchover_migration::plan::plan_purge;
 use switchover_migration::version::Version;
 
 use super::{MigrateError, Migrator, Progress, busy_with, expanded};
-use crate::run::{self, Place};
+use crate::notes::Place;
+use crate::run;
 use crate::store::{self, Applied, PURGING, Phase};
 
 /// What is purged.

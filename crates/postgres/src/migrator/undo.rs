@@ -8,7 +8,7 @@ use super::contract::unknown;
 use super::{MigrateError, Migrator, Progress, active, busy_with};
 use crate::bystanders;
 use crate::error::{refused, unexpected};
-use crate::run::{self, Place};
+use crate::notes::{self, Place};
 use crate::store::{Applied, Phase};
 
 /// The name of the state before the first migration.
@@ -54,7 +54,9 @@ impl Migrator {
         let expand: Vec<Step> = serde_json::from_str(&broken_off.steps).map_err(unexpected)?;
         for step in &expand {
             let Work::BuildIndex { build, .. } = &step.work else { continue };
-            if !run::has_begun_index(self.client(), place, &build.index).await? {
+            let is_begun = notes::has_begun_index(self.client(), place, &build.index).await?;
+            // As a build of before notes it, at its end.
+            if !is_begun && !notes::is_done(self.client(), place, step).await? {
                 steps.retain(|step| !matches!(&step.work, Work::DropIndex { index, .. } if *index == build.index));
             }
         }
@@ -114,7 +116,7 @@ impl Migrator {
             return Ok(());
         }
         let place = Place { schema: &self.schema, number: applied.number, phase: Phase::Expanding.as_str() };
-        if !run::has_run_statements(self.client(), place).await? {
+        if !notes::has_run_statements(self.client(), place).await? {
             return Ok(());
         }
         Err(refused(
@@ -136,7 +138,7 @@ impl Migrator {
         let steps: Vec<Step> = serde_json::from_str(&contracting.steps).map_err(unexpected)?;
         let mut done = BTreeSet::new();
         for step in &steps {
-            if run::is_done(self.client(), place, step).await? {
+            if notes::has_begun(self.client(), place, step).await? {
                 done.insert(step.name.clone());
             }
         }
@@ -145,11 +147,13 @@ impl Migrator {
         let back =
             plan_stop_contract(&catalog, &contracting.planned, &earlier, &steps, |step| done.contains(&step.name));
         let Some(back) = back else {
-            return Err(refused(
-                "MIGRATION-UNFINISHED",
-                format!("contract of {} was broken off when it had changed tables.", contracting.name),
-                "Give `switchover db contract` again to go on with it; then `switchover db undo` restores what was there.",
-            ));
+            let next = if contracting.planned.settles_for_good() {
+                "Mend what the failed statement says, then give `switchover db contract` again; nothing takes its statements back."
+            } else {
+                "Give `switchover db contract` again to go on with it; then `switchover db undo` restores what was there."
+            };
+            let cause = format!("contract of {} was broken off when it had changed tables.", contracting.name);
+            return Err(refused("MIGRATION-UNFINISHED", cause, next));
         };
         let contracting = Applied { kept: None, attic_seconds: None, ..contracting.clone() };
         let applied = self.begin(contracting, Phase::Restoring, &back).await?;
@@ -191,7 +195,7 @@ impl Migrator {
         let steps: Vec<Step> = serde_json::from_str(&applied.steps).map_err(unexpected)?;
         let place = Place { schema: &self.schema, number: applied.number, phase: applied.phase.as_str() };
         for step in steps.iter().filter(|step| !matches!(step.work, Work::Evaluate(_))) {
-            if run::is_done(self.client(), place, step).await? {
+            if notes::is_done(self.client(), place, step).await? {
                 return Ok(true);
             }
         }
