@@ -107,12 +107,6 @@ impl TableChange {
     pub(crate) fn newer_values(&self) -> String {
         self.forward.iter().map(|assignment| self.of_row(assignment)).collect::<Vec<_>>().join(", ")
     }
-
-    /// The older versions' values of a row, as a list.
-    pub(crate) fn older_values(&self) -> String {
-        self.of_older().map(|assignment| self.of_row(assignment)).collect::<Vec<_>>().join(", ")
-    }
-
     /// The default that tells an older version's insert.
     pub(crate) fn telling_default(&self, data_type: &str) -> String {
         format!("CAST(switchover.left_out({}) AS {data_type})", Literal(&self.trace()))

@@ -35,7 +35,7 @@ pub(crate) async fn of_ours(client: &Client) -> Result<(), MigrateError> {
         .query(foreign, &[])
         .await?
         .iter()
-        .map(|row| owned("what is in schema switchover", row, 0, &role))
+        .map(|row| belongs("what is in schema switchover", row, 0, &role))
         .collect();
     let may_create = "SELECT pg_catalog.has_schema_privilege('switchover', 'CREATE')";
     if problems.is_empty() && !client.query_one(may_create, &[]).await?.get::<_, bool>(0) {
@@ -66,6 +66,8 @@ pub(crate) struct Needs {
     pub(crate) owned: BTreeSet<Ident>,
     /// Tables that new foreign keys refer to.
     pub(crate) referred: BTreeSet<Ident>,
+    /// Constraints that are dropped: a foreign key among them comes along with its column, or comes back.
+    pub(crate) dropped: BTreeSet<Ident>,
     /// Whether something is made, or gets another name, in the schema.
     pub(crate) creates: bool,
     /// Whether a version's schema is made.
@@ -100,6 +102,9 @@ impl Needs {
                 Piece::DroppedIndex { index } => {
                     needs.owned.insert(index.clone());
                 }
+                Piece::DroppedConstraint { constraint, .. } => {
+                    needs.dropped.insert(constraint.clone());
+                }
                 Piece::RenamedIndex { from, .. } => {
                     needs.owned.insert(from.clone());
                     needs.creates = true;
@@ -116,7 +121,6 @@ impl Needs {
                 | Piece::NewerRule { .. }
                 | Piece::Settings { .. }
                 | Piece::DroppedColumn { .. }
-                | Piece::DroppedConstraint { .. }
                 | Piece::MovedSequence { .. }
                 | Piece::RenamedConstraint { .. }
                 | Piece::SetReplicaIdentity { .. }
@@ -157,16 +161,20 @@ impl Needs {
         let names = |names: &BTreeSet<Ident>| names.iter().map(|name| name.as_str().to_owned()).collect::<Vec<_>>();
         for row in client.query(foreign, &[&schema.to_string(), &names(&self.owned)]).await? {
             let name: String = row.get(0);
-            problems.push(owned(&name, &row, 1, &role));
+            problems.push(belongs(&name, &row, 1, &role));
         }
         let referred = "
-            SELECT class.oid::regclass::text FROM pg_catalog.pg_class AS class
-             WHERE class.relnamespace = $1::text::regnamespace AND class.relname = ANY ($2) AND class.relkind IN ('r', 'p')
+            SELECT DISTINCT class.oid::regclass::text FROM pg_catalog.pg_class AS class
+             WHERE class.relkind IN ('r', 'p')
+               AND (class.relnamespace = $1::text::regnamespace AND class.relname = ANY ($2) OR class.oid IN (
+                    SELECT key.confrelid FROM pg_catalog.pg_constraint AS key JOIN pg_catalog.pg_class AS of ON of.oid = key.conrelid
+                     WHERE of.relnamespace = $1::text::regnamespace AND of.relname = ANY ($3) AND key.conname = ANY ($4) AND key.contype = 'f'))
                AND NOT pg_catalog.has_table_privilege(class.oid, 'REFERENCES')
                AND NOT EXISTS (SELECT FROM pg_catalog.pg_index AS key WHERE key.indrelid = class.oid AND key.indisprimary
                        AND (SELECT bool_and(pg_catalog.has_column_privilege(class.oid, number, 'REFERENCES')) FROM unnest(key.indkey::int2[]) AS number))
              ORDER BY 1";
-        for row in client.query(referred, &[&schema.to_string(), &names(&self.referred)]).await? {
+        let (referred_to, owned, dropped) = (names(&self.referred), names(&self.owned), names(&self.dropped));
+        for row in client.query(referred, &[&schema.to_string(), &referred_to, &owned, &dropped]).await? {
             let table: String = row.get(0);
             let cause = format!("{role} may make no foreign key to {table}.");
             problems.push(Problem::new(MISSING, cause, format!("GRANT REFERENCES ON {table} TO {role}.")));
@@ -185,7 +193,7 @@ fn may_not_create_schemas(role: &str, database: &str) -> Problem {
 }
 
 /// `what` belongs to the role in `row` at `column`; behind it stands whether ours is a member that does not use its rights.
-fn owned(what: &str, row: &Row, column: usize, role: &str) -> Problem {
+fn belongs(what: &str, row: &Row, column: usize, role: &str) -> Problem {
     let owner: String = row.get(column);
     if row.get(column + 1) {
         let cause = format!("{what} belongs to {owner}, whose rights {role} has by SET ROLE alone.");

@@ -3,8 +3,10 @@
 
 mod bed;
 
-use bed::{Bed, run};
-use switchover_postgres::{MigrateError, Phase};
+use bed::{Bed, migration, run};
+use switchover_migration::Ident;
+use switchover_postgres::{MigrateError, Migrator, Phase, Settings};
+use switchover_testkit::postgres::Server;
 
 const TABLE: &str = "
 CREATE TABLE a (id int PRIMARY KEY, name text, k int);
@@ -143,5 +145,42 @@ fn whole_rows_as_values_elsewhere_keep_a_table_from_being_changed() {
         bed.session.batch_execute("DROP TABLE hold CASCADE").await.unwrap();
         bed.expand("01_m", ADD).await.unwrap();
         assert_eq!(bed.migrator().await.undo(&mut |_| {}).await.unwrap().phase, Phase::Undone);
+    });
+}
+
+#[test]
+fn a_state_before_the_first_migration_that_is_ours_stays_with_what_stands_on_it() {
+    run(|major| async move {
+        let Some(bed) = Bed::new(major, TABLE).await else { return };
+        bed.expand("01_m", ADD).await.unwrap();
+        bed.session.batch_execute("CREATE VIEW rep.v AS SELECT id FROM public_base.a").await.unwrap();
+        bed.undo().await;
+        bed.expand("01_m", ADD).await.unwrap();
+        refused(&bed.migrator().await.contract(&mut |_| {}).await, "VERSION-STOOD-ON", "view rep.v");
+        assert_eq!(bed.told("SELECT count(*) FROM rep.v").await, "5");
+    });
+}
+
+#[test]
+fn rows_that_a_policy_hides_from_their_owner_are_not_passed_over() {
+    run(|major| async move {
+        let Some(bed) = Bed::new(major, TABLE).await else { return };
+        let role = format!("forced_{}_{}", std::process::id(), major.number());
+        let database = bed.told("SELECT current_database()").await;
+        bed.session
+            .batch_execute(&format!(
+                "CREATE ROLE {role} LOGIN; GRANT CREATE ON DATABASE {database} TO {role}; GRANT CREATE ON SCHEMA public TO {role};
+                 ALTER TABLE a OWNER TO {role}; ALTER TABLE a ENABLE ROW LEVEL SECURITY; ALTER TABLE a FORCE ROW LEVEL SECURITY;
+                 CREATE POLICY own ON a USING (id = 1)"
+            ))
+            .await
+            .unwrap();
+        let url = Server::shared(major).unwrap().url_as(&role, &database);
+        let mut migrator = Migrator::connect(&url, Ident::new("public").unwrap(), Settings::default()).await.unwrap();
+        let failed = migrator.expand(&migration("01_wide", WIDEN), &mut |_| {}).await.unwrap_err().to_string();
+        assert!(failed.contains("row-level security"), "{failed}");
+        drop(migrator);
+        assert_eq!(bed.told("SELECT count(k) FROM a").await, "5");
+        bed.session.batch_execute(&format!("DROP OWNED BY {role} CASCADE; DROP ROLE {role}")).await.unwrap();
     });
 }

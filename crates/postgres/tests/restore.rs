@@ -382,3 +382,36 @@ fn an_expand_that_was_taken_back_leaves_nothing() {
         assert_eq!(bed.told(ours).await, "0");
     });
 }
+
+#[test]
+fn an_older_value_that_is_not_needed_is_not_computed_and_one_whose_ground_is_gone_is_named() {
+    run(|major| async move {
+        let tables = "CREATE TABLE t (id int PRIMARY KEY, k int, u int, d int); INSERT INTO t VALUES (1, NULL, 1, 2), (2, 4, 1, 2);";
+        let Some(bed) = Bed::new(major, tables).await else { return };
+        let text = "operations:
+  - alter_column: { table: t, column: k, type: text, up: \"coalesce(k::text, 'none')\", down: \"k::int\" }
+  - alter_column: { table: t, column: u, type: bigint, up: u, down: \"u::int\" }
+";
+        bed.expand("01_text", text).await.unwrap();
+        bed.contract().await;
+        // `down` of 'none' fails, and is not asked for: the older value that it follows from is there.
+        bed.session.batch_execute("UPDATE t SET u = 7 WHERE id = 1").await.unwrap();
+        bed.restore().await;
+        assert_eq!(bed.told("SELECT k FROM public_base.t ORDER BY id").await, "NULL|4");
+        assert_eq!(bed.told("SELECT u FROM public_base.t ORDER BY id").await, "7|1");
+        bed.undo().await;
+
+        let ratio = "operations:
+  - add_column: { table: t, up: k / d, column: { name: ratio, type: int, nullable: true } }
+  - drop_column: { table: t, column: k, down: ratio * d }
+";
+        bed.expand("02_ratio", ratio).await.unwrap();
+        bed.contract().await;
+        bed.session.batch_execute("UPDATE t SET d = 0 WHERE id = 2").await.unwrap();
+        let Err(MigrateError::NotChanged(why)) = bed.migrator().await.undo(&mut |_| {}).await else {
+            panic!("whether its older value still holds can not be told")
+        };
+        let MigrateError::Found { keys, .. } = *why else { panic!("{why:?}") };
+        assert_eq!(keys, ["2"]);
+    });
+}

@@ -141,6 +141,17 @@ fn partitions_referred_tables_and_dropped_indexes_count_too() {
         assert!(said(limited.expand(key).await).contains(&format!("GRANT REFERENCES ON people TO {role}")));
         let dropped = "operations: [{drop_index: {name: by_id}}]";
         assert!(said(limited.expand(dropped).await).contains("by_id belongs to postgres"));
+        // A foreign key that comes along with its column is made anew.
+        limited.give("GRANT REFERENCES ON people TO ROLE").await;
+        limited
+            .give(
+                "CREATE TABLE guests (id int PRIMARY KEY, who int REFERENCES people); ALTER TABLE guests OWNER TO ROLE",
+            )
+            .await;
+        limited.give("REVOKE REFERENCES ON people FROM ROLE").await;
+        let wider =
+            "operations: [{alter_column: {table: guests, column: who, type: bigint, up: who, down: 'who::int'}}]";
+        assert!(said(limited.expand(wider).await).contains(&format!("GRANT REFERENCES ON people TO {role}")));
         // Who only looks may plan what another role will do.
         let reader = Migrator::look(&limited.url, Ident::new("public").unwrap()).await.unwrap();
         reader.plan(&migration("02_drop", dropped)).await.unwrap();

@@ -118,6 +118,55 @@ fn what_has_changed_a_table_is_gone_on_with() {
     });
 }
 
+#[test]
+fn a_state_is_gone_back_to_in_the_order_of_the_migrations() {
+    run(|major| async move {
+        let Some(bed) =
+            Bed::new(major, "CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t VALUES (1, 1);").await
+        else {
+            return;
+        };
+        let positive = "operations:
+  - create_constraint: { name: positive, table: t, type: check, columns: [n], check: n > 0, up: { n: n }, down: { n: n } }
+";
+        bed.expand_and_accept("01_n", positive).await.unwrap();
+        for name in ["02_a", "03_b"] {
+            let add = format!(
+                "operations: [{{add_column: {{table: t, column: {{name: c{name}, type: int, nullable: true}}}}}}]"
+            );
+            bed.expand(name, &add).await.unwrap();
+        }
+        bed.session.batch_execute("INSERT INTO public_base.t VALUES (2, 0)").await.unwrap();
+        bed.migrator().await.contract(&mut |_| {}).await.unwrap_err();
+        let undone = bed.migrator().await.undo_to("01_n", &mut |_| {}).await.unwrap();
+        let told: Vec<_> = undone.iter().map(|one| (one.name.as_str(), one.phase)).collect();
+        assert_eq!(told, [("01_n", Phase::Expanded), ("03_b", Phase::Undone), ("02_a", Phase::Undone)]);
+    });
+}
+
+#[test]
+fn what_a_contract_in_sql_made_is_seen_through_versions_that_come_back() {
+    run(|major| async move {
+        let Some(bed) = Bed::new(major, "CREATE TABLE t (id int PRIMARY KEY, n int);").await else { return };
+        let file =
+            ("01_s.contract.sql".to_owned(), "ALTER TABLE t ADD COLUMN q int; CREATE TABLE more (id int);".to_owned());
+        let sql = switchover_migration::directory::read(&[file]).unwrap();
+        bed.migrator().await.expand(&sql[0], &mut |_| {}).await.unwrap();
+        let wider = "operations:
+  - alter_column: { table: t, column: n, type: bigint, up: n, down: \"n::int\" }
+  - add_column: { table: t, column: { name: z, type: int, nullable: true } }
+";
+        bed.expand("02_wider", wider).await.unwrap();
+        bed.contract().await;
+        bed.contract().await;
+        bed.restore().await;
+        let columns = "SELECT string_agg(attname, ',' ORDER BY attname) FROM pg_attribute WHERE attrelid = 'VERSION.t'::regclass AND attnum > 0";
+        assert_eq!(bed.told(&columns.replace("VERSION", "public_01_s")).await, "id,n,q");
+        assert_eq!(bed.told(&columns.replace("VERSION", "public_02_wider")).await, "id,n,q,z");
+        assert_eq!(bed.told("SELECT count(*) FROM public_01_s.more").await, "0");
+    });
+}
+
 /// A migrator that gives up soon.
 async fn impatient(bed: &Bed) -> Migrator {
     let settings = Settings { lock_timeout: Duration::from_millis(200), ..Settings::default() };

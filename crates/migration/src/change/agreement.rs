@@ -65,11 +65,14 @@ impl TableChange {
         (set.join(", "), rows.join(" OR "))
     }
 
-    /// Holds for a row that may get older values by that: without computing any of them, so that it can be asked of one for
-    /// which they can not be computed.
-    pub(crate) fn may_be_given_back(&self, kept: &Ident) -> String {
-        let changed = self.of_older().filter_map(|back| self.as_then(back)).map(|as_then| format!("NOT ({as_then})"));
-        std::iter::once(format!("{kept} IS NULL")).chain(changed).collect::<Vec<_>>().join(" OR ")
+    /// The values that a row may get by that, joined by commas: NULL where it needs none.
+    pub(crate) fn values_given_back(&self, kept: &Ident) -> String {
+        let row = self.row();
+        let value = |back: &Assignment| {
+            let changed = self.as_then(back).map(|as_then| format!(" OR NOT ({as_then})")).unwrap_or_default();
+            format!("CASE WHEN {kept} IS NULL{changed} THEN {} END", back.value(&row))
+        };
+        self.of_older().map(value).collect::<Vec<_>>().join(", ")
     }
 
     /// Holds for a row whose newer columns still follow from the older ones, as far as `back` rests on them.

@@ -193,8 +193,8 @@ impl Back<'_> {
             lock: None,
             work: Work::Evaluate(Evaluate {
                 table: QualifiedName::new(&self.catalog.schema, &now),
-                values: change.older_values(),
-                rows: format!("({})", change.may_be_given_back(&kept_mark(self.planned.number))),
+                values: change.values_given_back(&kept_mark(self.planned.number)),
+                rows: "true".to_owned(),
                 key: key_in(self.catalog, &now),
             }),
         })
@@ -208,8 +208,8 @@ impl Back<'_> {
         let name = format!("give rows of {} that were written since their older values", self.table);
         let values = Evaluate {
             table: self.on.clone(),
-            values: change.older_values(),
-            rows: format!("({})", change.may_be_given_back(&kept)),
+            values: change.values_given_back(&kept),
+            rows: "true".to_owned(),
             key: key_of(self.known),
         };
         let work = Backfill {

@@ -11,7 +11,7 @@ use switchover_model::Problem;
 use super::contract::drop_index;
 use super::draft::Draft;
 use super::renaming::{renamed_hidden, renamed_version};
-use super::version_anew::{Standing, hidden, version_again};
+use super::version_anew::{Standing, hidden, version_again, with_what_came};
 use super::{Lock, Piece, Planned, Step, Work};
 use crate::catalog::Catalog;
 use crate::change::drop_version;
@@ -122,6 +122,25 @@ impl Planned {
             version
         };
         Self { version: there(&self.version), before: there(&self.before), ..self.clone() }
+    }
+
+    /// The same with the tables and columns of `catalog` that came with statements of an older migration's contract. `pending`
+    /// is what it and the other migrations made that are expanded: that is of none but their own versions.
+    #[must_use]
+    pub fn with_what_came(&self, catalog: &Catalog, pending: &[Piece]) -> Self {
+        let mut catalog = catalog.clone();
+        for piece in pending {
+            match piece {
+                Piece::MadeTable { table } => drop(catalog.tables.remove(table)),
+                Piece::MadeColumn { table, column, .. } => {
+                    let known = catalog.tables.get_mut(table);
+                    known.into_iter().for_each(|known| known.columns.retain(|there| there.name != *column));
+                }
+                _ => {}
+            }
+        }
+        let came = |version: &Version| with_what_came(version, &catalog, pending.iter());
+        Self { version: came(&self.version), before: came(&self.before), ..self.clone() }
     }
 }
 

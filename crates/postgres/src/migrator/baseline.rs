@@ -55,6 +55,7 @@ impl Migrator {
             since: String::new(),
             restorable_until: None,
         };
+        self.refuse_foreign_base(&known).await?;
         let steps = if self.is_there(&schema).await? { Vec::new() } else { vec![step] };
         let applied = self.begin(applied, Phase::Expanding, &steps).await?;
         self.run(&applied, &mut |_| {}).await?;

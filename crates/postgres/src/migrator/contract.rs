@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use switchover_migration::Ident;
-use switchover_migration::plan::{came_since, kept, plan_contract, standing};
+use switchover_migration::plan::{Piece, came_since, kept, plan_contract, standing};
 
 use super::{MigrateError, Migrator, Progress, active, busy_with, expanded, planned_ones, refuse_what_is_open};
 use crate::bystanders;
@@ -29,7 +29,11 @@ impl Migrator {
             let planned = after.as_ref().map(|after| planned.as_far_as_there(after)).unwrap_or(planned);
             Applied { planned, ..newer.clone() }
         };
-        let newer: Vec<Applied> = newer.map(renamed).collect();
+        let mut newer: Vec<Applied> = newer.map(renamed).collect();
+        if let Some(after) = &after {
+            let pending: Vec<Piece> = newer.iter().flat_map(|newer| newer.planned.pieces.clone()).collect();
+            newer.iter_mut().for_each(|newer| newer.planned = newer.planned.with_what_came(after, &pending));
+        }
         self.end(applied, Phase::Contracted, &newer).await
     }
 

@@ -74,6 +74,11 @@ impl Migrator {
             applied.phase != Phase::Undone && given(applied).is_some_and(|given| !applied.is_of(&given.checksum))
         };
         let Some(edited) = known.iter().find(is_edited) else { return Ok(false) };
+        if let Some(contracting) =
+            known.iter().find(|applied| applied.phase == Phase::Contracting && applied.number != edited.number)
+        {
+            return Err(busy_with(contracting));
+        }
         match edited.phase {
             Phase::Contracted | Phase::Contracting | Phase::Restoring => {
                 return Err(refused(
@@ -120,14 +125,14 @@ impl Migrator {
 
     /// The state before the first migration is seen through a schema of ours: what is the user's own would be taken away by
     /// contract.
-    async fn refuse_foreign_base(&self, known: &[Applied]) -> Result<(), MigrateError> {
+    pub(super) async fn refuse_foreign_base(&self, known: &[Applied]) -> Result<(), MigrateError> {
         let base = self.named("base")?;
         let is_made = known.iter().any(|known| matches!(known.phase, Phase::Expanded | Phase::Contracted));
         if is_made || !self.is_there(&base).await? {
             return Ok(());
         }
         if bystanders::is_ours(self.client(), &base).await? {
-            return bystanders::refuse_on_versions(self.client(), &self.schema, std::slice::from_ref(&base)).await;
+            return Ok(());
         }
         Err(refused(
             "VERSION-NAME-TAKEN",

@@ -95,6 +95,9 @@ impl Migrator {
             self.refuse_without_way_back_of(applied).await?;
         }
         let mut done = Vec::new();
+        if known.iter().any(|applied| applied.phase == Phase::Contracting) {
+            done.push(self.undo(tell).await?);
+        }
         for _ in 0..open.count() {
             done.push(self.undo(tell).await?);
         }
