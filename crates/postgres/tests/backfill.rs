@@ -104,13 +104,13 @@ fn a_killed_tool_goes_on_behind_its_cursor_and_writes_no_row_twice() {
         bed.session.batch_execute("VACUUM users").await.unwrap();
         // Before the cursor a few rows lose what they have got: who does not know the cursor would fill them first.
         bed.session
-            .batch_execute(
-                "CREATE TABLE before AS SELECT id, xmin::text::bigint AS by FROM users
-                  WHERE _switchover_1_mark IS NOT NULL AND ctid >= '(1,0)';
+            .batch_execute(&format!(
+                "CREATE TABLE few AS SELECT id FROM users WHERE _switchover_1_mark IS NOT NULL AND ctid < '({at},0)' ORDER BY ctid LIMIT 3;
+                 CREATE TABLE before AS SELECT id, xmin::text::bigint AS by FROM users
+                  WHERE _switchover_1_mark IS NOT NULL AND id NOT IN (SELECT id FROM few);
                  SET switchover.backfill = 'on';
-                 UPDATE users SET _switchover_1_mark = NULL
-                  WHERE id IN (SELECT id FROM users WHERE ctid < '(1,0)' AND _switchover_1_mark IS NOT NULL LIMIT 3);",
-            )
+                 UPDATE users SET _switchover_1_mark = NULL WHERE id IN (SELECT id FROM few);"
+            ))
             .await
             .unwrap();
         let lost = format!("FROM users WHERE _switchover_1_mark IS NULL AND ctid < '({at},0)'");
