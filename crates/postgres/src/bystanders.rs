@@ -8,6 +8,7 @@ use switchover_migration::plan::{Piece, Planned};
 use switchover_model::Problem;
 use tokio_postgres::Client;
 
+use crate::error::refuse_for;
 use crate::migrator::MigrateError;
 
 /// Refuses to take versions away that something of the user's own stands on, or lies in.
@@ -22,7 +23,7 @@ pub(crate) async fn refuse_on_versions(client: &Client, base: &Ident, versions: 
             problems.push(Problem::new("VERSION-STOOD-ON", cause, next));
         }
     }
-    if problems.is_empty() { Ok(()) } else { Err(MigrateError::Refused(problems)) }
+    refuse_for(problems)
 }
 
 /// Whether a schema is one that we made for a version, as far as its views tell.
@@ -77,5 +78,5 @@ pub(crate) async fn refuse_row_types(client: &Client, schema: &Ident, planned: &
             Problem::new("ROW-TYPE-IN-USE", cause, "Give that column another type first, such as jsonb.")
         })
         .collect();
-    if problems.is_empty() { Ok(()) } else { Err(MigrateError::Refused(problems)) }
+    refuse_for(problems)
 }

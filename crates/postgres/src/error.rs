@@ -59,8 +59,13 @@ pub enum MigrateError {
     #[error("the database refused: {0}")]
     Database(Refusal),
     /// The rows or the plan stand in the way, and the expand was taken back as a whole.
-    #[error("{0}; the expand was taken back")]
-    TakenBack(Box<MigrateError>),
+    #[error("{why}; the expand was taken back")]
+    TakenBack {
+        /// What stood in the way.
+        why: Box<MigrateError>,
+        /// Why what it had filled is still in the attic, where it is: nobody has used it, so it should have gone with the rest.
+        kept: Option<Box<MigrateError>>,
+    },
     /// What was to come back can not; nothing was changed.
     #[error("{0}; nothing was changed")]
     NotChanged(Box<MigrateError>),
@@ -105,6 +110,11 @@ impl MigrateError {
         }
     }
 
+    /// An index can not be had. Its cause has the state that the database gives its own refusals of this kind.
+    pub(crate) fn of_index(step: &str, index: &str, means: &str, state: SqlState) -> Self {
+        Self::Step { step: step.to_owned(), cause: Refusal { text: format!("{index}: {means}"), state: Some(state) } }
+    }
+
     /// Whether rows break a constraint.
     pub(crate) fn is_of_rows(&self) -> bool {
         match self {
@@ -133,12 +143,17 @@ impl MigrateError {
             | Self::Blocked { .. }
             | Self::TooLong { .. }
             | Self::Database(_)
-            | Self::TakenBack(_)
+            | Self::TakenBack { .. }
             | Self::NotChanged(_)
             | Self::Replaced(_)
             | Self::Unexpected(_) => false,
         }
     }
+}
+
+/// Refuses for all of these at once, where there are any.
+pub(crate) fn refuse_for(problems: Vec<Problem>) -> Result<(), MigrateError> {
+    if problems.is_empty() { Ok(()) } else { Err(MigrateError::Refused(problems)) }
 }
 
 pub(crate) fn refused(code: &str, cause: impl Into<String>, next: impl Into<String>) -> MigrateError {

@@ -3,6 +3,7 @@
 use switchover_migration::plan::{STATEMENT, Step};
 use switchover_migration::{Ident, IndexBuild, Literal, QualifiedName};
 use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
 
 use crate::migrator::MigrateError;
 
@@ -77,8 +78,8 @@ pub(crate) async fn begin_index(
         SELECT FROM pg_catalog.pg_index AS index WHERE indexrelid = pg_catalog.to_regclass($1::text) AND indisvalid
            AND NOT ($2 AND EXISTS (SELECT FROM pg_catalog.pg_constraint WHERE conindid = index.indexrelid))";
     if client.query_opt(complete, &[&index.to_string(), &build.partitioned]).await?.is_some() {
-        let means = "the name is taken, by an index that was there before".to_owned();
-        return Err(MigrateError::Found { step: step.to_owned(), means, keys: vec![index.to_string()] });
+        let means = "the name is taken, by an index that was there before";
+        return Err(MigrateError::of_index(step, &index.to_string(), means, SqlState::DUPLICATE_TABLE));
     }
     client.batch_execute(&noted(place, &index_note(index))).await?;
     Ok(())

@@ -7,6 +7,7 @@
 use switchover_migration::plan::Lock;
 use switchover_migration::{Ident, IndexBuild, Literal, QualifiedName, loose_part, loose_prefix, part_name};
 use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
 
 use crate::migrator::MigrateError;
 use crate::run::{Try, concurrently, locked};
@@ -70,8 +71,9 @@ pub(crate) async fn build(client: &mut Client, build: &IndexBuild, tried: &mut T
     if !is_valid(client, &build.index).await? {
         // One of a constraint goes with that; the next try begins with a new one.
         drop_index(client, &build.index, &build.on, tried).await?;
-        let means = "a partition went while the index was built, so it is never complete".to_owned();
-        return Err(MigrateError::Found { step: tried.step.name.clone(), means, keys: vec![build.index.to_string()] });
+        let means = "a partition went while the index was built, so it is never complete";
+        let state = SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE;
+        return Err(MigrateError::of_index(&tried.step.name, &build.index.to_string(), means, state));
     }
     if constraint.is_none() {
         client.batch_execute(&format!("COMMENT ON INDEX {} IS NULL", build.index)).await?;
@@ -97,9 +99,8 @@ async fn begin(client: &mut Client, build: &IndexBuild, tried: &mut Try<'_>) -> 
             drop_index(client, &build.index, &build.on, tried).await?;
         }
         Some(_) => {
-            let means = "the name is taken, by another index".to_owned();
-            let keys = vec![build.index.to_string()];
-            return Err(MigrateError::Found { step: tried.step.name.clone(), means, keys });
+            let (means, state) = ("the name is taken, by another index", SqlState::DUPLICATE_TABLE);
+            return Err(MigrateError::of_index(&tried.step.name, &build.index.to_string(), means, state));
         }
         None => {}
     }

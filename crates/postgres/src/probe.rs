@@ -5,6 +5,7 @@ use switchover_model::Problem;
 use tokio_postgres::Client;
 
 use crate::connection::said;
+use crate::error::refuse_for;
 use crate::migrator::MigrateError;
 
 /// Has the database read each probe's query, without running any.
@@ -20,5 +21,5 @@ pub(crate) async fn ask(client: &Client, probes: &[Probe]) -> Result<(), Migrate
         let cause = format!("{}: the database says `{}`.", probe.what, said(&error));
         problems.push(Problem::new("EXPRESSION-WRONG", cause, "Mend it in the file; nothing was changed."));
     }
-    if problems.is_empty() { Ok(()) } else { Err(MigrateError::Refused(problems)) }
+    refuse_for(problems)
 }

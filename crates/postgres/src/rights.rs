@@ -7,6 +7,7 @@ use switchover_migration::plan::{Piece, Planned, Step, Work};
 use switchover_model::Problem;
 use tokio_postgres::{Client, Row};
 
+use crate::error::refuse_for;
 use crate::migrator::MigrateError;
 
 /// The code of what a role may not.
@@ -22,7 +23,7 @@ pub(crate) async fn of_ours(client: &Client) -> Result<(), MigrateError> {
     let row = client.query_one(known, &[]).await?;
     let (is_there, role, database): (bool, String, String) = (row.get(0), row.get(1), row.get(2));
     if !is_there {
-        return if row.get(3) { Ok(()) } else { refused(vec![may_not_create_schemas(&role, &database)]) };
+        return if row.get(3) { Ok(()) } else { refuse_for(vec![may_not_create_schemas(&role, &database)]) };
     }
     // Whoever makes something in it owns that, so the rights of one role are enough to look at.
     let foreign = "
@@ -42,7 +43,7 @@ pub(crate) async fn of_ours(client: &Client) -> Result<(), MigrateError> {
         let cause = format!("{role} may not create anything in schema switchover, where the state is kept.");
         problems.push(Problem::new(MISSING, cause, format!("GRANT CREATE, USAGE ON SCHEMA switchover TO {role}.")));
     }
-    refused(problems)
+    refuse_for(problems)
 }
 
 /// Whether the role may use the tables' schema at all.
@@ -56,7 +57,7 @@ pub(crate) async fn of_use(client: &Client, schema: &Ident) -> Result<(), Migrat
     }
     let (role, schema): (String, String) = (row.get(0), row.get(1));
     let cause = format!("{role} may not use schema {schema}.");
-    refused(vec![Problem::new(MISSING, cause, format!("GRANT USAGE ON SCHEMA {schema} TO {role}."))])
+    refuse_for(vec![Problem::new(MISSING, cause, format!("GRANT USAGE ON SCHEMA {schema} TO {role}."))])
 }
 
 /// What a phase needs of the tables' schema.
@@ -179,12 +180,8 @@ impl Needs {
             let cause = format!("{role} may make no foreign key to {table}.");
             problems.push(Problem::new(MISSING, cause, format!("GRANT REFERENCES ON {table} TO {role}.")));
         }
-        refused(problems)
+        refuse_for(problems)
     }
-}
-
-fn refused(problems: Vec<Problem>) -> Result<(), MigrateError> {
-    if problems.is_empty() { Ok(()) } else { Err(MigrateError::Refused(problems)) }
 }
 
 fn may_not_create_schemas(role: &str, database: &str) -> Problem {

@@ -279,7 +279,8 @@ pub(crate) async fn concurrently(client: &Client, build: &IndexBuild) -> Result<
     match row.map(|row| (row.get::<_, bool>(0), row.get::<_, bool>(1))) {
         Some((_, false)) => {
             let means = format!("the name is taken, by an index that is not one of {on}");
-            return Err(MigrateError::Found { step: format!("build index {index}"), means, keys: vec![index] });
+            let step = format!("build index {index}");
+            return Err(MigrateError::of_index(&step, &index, &means, SqlState::DUPLICATE_TABLE));
         }
         Some((true, true)) => return Ok(()),
         Some((false, true)) => {

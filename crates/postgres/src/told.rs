@@ -4,8 +4,7 @@ use switchover_model::Problem;
 
 use crate::MigrateError;
 
-const AGAIN: &str = "What was done stays; the same command or deploy goes on from there. An expand is taken back by `switchover db undo`.";
-const BACK: &str = "The expand was taken back; nothing of it is left.";
+const AGAIN: &str = "What was done stays; the same command or deploy goes on from there. An expand, and a contract that has changed no table yet, is taken back by `switchover db undo`.";
 
 impl MigrateError {
     /// The same as a user sees it, at the command line as in the state of a release.
@@ -22,23 +21,31 @@ impl MigrateError {
                 told("LOCK-NOT-HAD", next).with_detail(blockers.clone())
             }
             Self::TooLong { .. } => told("BACKFILL-TOO-LONG", AGAIN.to_owned()),
-            Self::TakenBack(within) => {
-                let (code, what) = match **within {
+            Self::TakenBack { why, kept } => {
+                let (code, what) = match **why {
                     Self::Found { .. } => ("ROWS-IN-THE-WAY", "these rows"),
                     Self::Connect(_)
                     | Self::Refused(_)
                     | Self::Busy(_)
                     | Self::Blocked { .. }
                     | Self::TooLong { .. }
-                    | Self::TakenBack(_)
+                    | Self::TakenBack { .. }
                     | Self::NotChanged(_)
                     | Self::Step { .. }
                     | Self::Database(_)
                     | Self::Replaced(_)
                     | Self::Unexpected(_) => ("STEP-FAILED", "the cause"),
                 };
-                let next = format!("{BACK} Mend {what}, then give the same command or deploy again.");
-                Problem::new(code, format!("{within}."), next)
+                let left = match kept {
+                    None => "nothing of it is left.".to_owned(),
+                    Some(kept) => format!(
+                        "what it had filled is in the attic ({kept}), until `switchover db purge --all` drops it."
+                    ),
+                };
+                let next = format!(
+                    "The expand was taken back; {left} Mend {what}, then give the same command or deploy again."
+                );
+                Problem::new(code, format!("{why}."), next)
             }
             Self::NotChanged(within) => {
                 let within = within.problem();
@@ -70,7 +77,7 @@ impl MigrateError {
             | Self::Blocked { .. }
             | Self::TooLong { .. }
             | Self::Found { .. }
-            | Self::TakenBack(_)
+            | Self::TakenBack { .. }
             | Self::NotChanged(_)
             | Self::Replaced(_)
             | Self::Unexpected(_) => false,
@@ -158,12 +165,12 @@ mod tests {
             &found(),
             &expect![[r#"
                 ROWS-IN-THE-WAY: `add a check` found rows: the price is negative; their keys: 1, 2.
-                next: Mend these rows. What was done stays; the same command or deploy goes on from there. An expand is taken back by `switchover db undo`.
+                next: Mend these rows. What was done stays; the same command or deploy goes on from there. An expand, and a contract that has changed no table yet, is taken back by `switchover db undo`.
                 1
                 2"#]],
         );
         check(
-            &MigrateError::TakenBack(Box::new(found())),
+            &MigrateError::TakenBack { why: Box::new(found()), kept: None },
             &expect![[r"
                 ROWS-IN-THE-WAY: `add a check` found rows: the price is negative; their keys: 1, 2.
                 next: The expand was taken back; nothing of it is left. Mend these rows, then give the same command or deploy again.

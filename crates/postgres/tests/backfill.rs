@@ -216,7 +216,7 @@ CREATE TRIGGER full_disk BEFORE UPDATE ON users FOR EACH ROW WHEN (OLD.id = 2000
         bed.session.batch_execute(full).await.unwrap();
         // However fast the machine is: no batch takes more rows than a step of the rate.
         let failed = Expanding::begin(&bed.url, SLOWER).await.end().await;
-        assert!(matches!(&failed, Err(error) if !matches!(error, MigrateError::TakenBack(_))), "{failed:?}");
+        assert!(matches!(&failed, Err(error) if !matches!(error, MigrateError::TakenBack { .. })), "{failed:?}");
         let left: u64 = bed.told(UNFILLED).await.parse().unwrap();
         assert!(left > 0 && left < ROWS / 2 && bed.told(HALF_FILLED).await == "0", "{left} rows are left");
         // Rows are elsewhere now: the cursor is past some of them.
@@ -240,7 +240,7 @@ fn a_server_that_goes_down_keeps_what_is_filled() {
         expanding.until_rows(ROWS / 2).await;
         server.kill_9();
         let failed = expanding.end().await;
-        assert!(matches!(&failed, Err(error) if !matches!(error, MigrateError::TakenBack(_))), "{failed:?}");
+        assert!(matches!(&failed, Err(error) if !matches!(error, MigrateError::TakenBack { .. })), "{failed:?}");
         server.start_again();
         let session = Session::open(&url).await;
         let told = async |query: &str| session.column(query).await.unwrap()[0].clone().unwrap();
@@ -290,7 +290,9 @@ fn a_row_for_which_a_value_can_not_be_computed_is_named() {
     run(|major| async move {
         let Some(bed) = Bed::new(major, "CREATE TABLE t (id int PRIMARY KEY, age int); INSERT INTO t SELECT n, n % 50 FROM generate_series(1, 99) AS n;").await else { return };
         let text = "operations:\n  - add_column: { table: t, up: \"100 / age\", column: { name: part, type: int } }\n";
-        let Err(MigrateError::TakenBack(why)) = bed.expand("01_part", text).await else { panic!("it was expanded") };
+        let Err(MigrateError::TakenBack { why, .. }) = bed.expand("01_part", text).await else {
+            panic!("it was expanded")
+        };
         let MigrateError::Found { keys, means, .. } = *why else { panic!("{why:?}") };
         assert!(keys == ["50"] && means.contains("division by zero"), "{keys:?}: {means}");
     });

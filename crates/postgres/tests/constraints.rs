@@ -113,7 +113,7 @@ fn rows_that_break_a_new_rule_are_shown_and_nothing_of_it_is_left() {
             ),
         ] {
             let error = bed.expand("01_rule", &one(rule)).await.unwrap_err();
-            let MigrateError::TakenBack(within) = error else { panic!("{rule}: {error:?}") };
+            let MigrateError::TakenBack { why: within, .. } = error else { panic!("{rule}: {error:?}") };
             let MigrateError::Found { keys, .. } = *within else { panic!("{rule}: {within:?}") };
             assert_eq!(keys.join(", "), broken, "{rule}");
             assert_eq!(of_the_app(&dump(&bed.url).await), of_the_app(&before), "{rule}");

@@ -3,7 +3,7 @@
 
 mod bed;
 
-use bed::{Bed, SHOP, migration, run};
+use bed::{Bed, SHOP, code, migration, run};
 use switchover_migration::Ident;
 use switchover_postgres::{MigrateError, Migrator, Phase, Settings};
 
@@ -12,13 +12,6 @@ const WIDEN: &str =
 
 fn schema() -> Ident {
     Ident::new("public").unwrap()
-}
-
-fn code<T: std::fmt::Debug>(result: Result<T, MigrateError>) -> String {
-    match result {
-        Err(MigrateError::Refused(why)) => why[0].code.clone(),
-        other => panic!("{other:?}"),
-    }
 }
 
 #[test]

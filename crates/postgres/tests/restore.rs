@@ -376,8 +376,28 @@ fn an_expand_that_was_taken_back_leaves_nothing() {
         let before = dump(&bed.url).await;
         let fails =
             "operations: [{add_column: {table: t, up: 1 / n, column: {name: part, type: int, nullable: true}}}]";
-        assert!(matches!(bed.expand("01_part", fails).await, Err(MigrateError::TakenBack(_))));
+        assert!(matches!(bed.expand("01_part", fails).await, Err(MigrateError::TakenBack { kept: None, .. })));
         assert_eq!(of_the_app(&dump(&bed.url).await), of_the_app(&before));
+        let ours = "SELECT count(*) FROM pg_attribute WHERE attname LIKE '\\_switchover%' AND NOT attisdropped";
+        assert_eq!(bed.told(ours).await, "0");
+    });
+}
+
+#[test]
+fn what_an_expand_that_was_taken_back_could_not_drop_is_told() {
+    run(|major| async move {
+        let tables = "CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t VALUES (1, 0);
+            CREATE FUNCTION keep() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
+                IF EXISTS (SELECT FROM pg_event_trigger_dropped_objects() WHERE object_identity LIKE '%_attic_%') THEN RAISE 'nothing is dropped today'; END IF;
+            END $$;
+            CREATE EVENT TRIGGER keep ON sql_drop EXECUTE FUNCTION keep();";
+        let Some(bed) = Bed::new(major, tables).await else { return };
+        let fails =
+            "operations: [{add_column: {table: t, up: 1 / n, column: {name: part, type: int, nullable: true}}}]";
+        let next = bed.expand("01_part", fails).await.unwrap_err().problem().next;
+        assert!(next.contains("nothing is dropped today") && next.contains("switchover db purge"), "{next}");
+        bed.session.batch_execute("DROP EVENT TRIGGER keep").await.unwrap();
+        bed.migrator().await.purge(Purge::All, &mut |_| {}).await.unwrap();
         let ours = "SELECT count(*) FROM pg_attribute WHERE attname LIKE '\\_switchover%' AND NOT attisdropped";
         assert_eq!(bed.told(ours).await, "0");
     });

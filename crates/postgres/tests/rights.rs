@@ -3,9 +3,7 @@
 
 mod bed;
 
-use std::time::{Duration, Instant};
-
-use bed::{Bed, migration, run};
+use bed::{Bed, connect, migration, run};
 use switchover_migration::Ident;
 use switchover_postgres::{MigrateError, Migrator, Phase, Settings};
 use switchover_testkit::postgres::{Major, Server};
@@ -35,16 +33,7 @@ impl Limited {
     }
 
     async fn migrator(&self) -> Result<Migrator, MigrateError> {
-        let deadline = Instant::now() + Duration::from_secs(20);
-        loop {
-            match Migrator::connect(&self.url, Ident::new("public").unwrap(), Settings::default()).await {
-                // The server takes a moment to see that the one before is gone.
-                Err(MigrateError::Busy(_)) if Instant::now() < deadline => {
-                    tokio::time::sleep(Duration::from_millis(20)).await;
-                }
-                connected => return connected,
-            }
-        }
+        connect(&self.url, Settings::default()).await
     }
 
     async fn expand(&self, text: &str) -> Result<Phase, MigrateError> {

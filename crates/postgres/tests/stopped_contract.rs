@@ -5,7 +5,7 @@ mod bed;
 
 use std::time::Duration;
 
-use bed::{Bed, of_the_app, run};
+use bed::{Bed, code, connect, of_the_app, run};
 use switchover_migration::Ident;
 use switchover_postgres::{MigrateError, Migrator, Phase, Purge, Settings};
 use switchover_testkit::postgres::{Session, dump};
@@ -170,18 +170,5 @@ fn what_a_contract_in_sql_made_is_seen_through_versions_that_come_back() {
 /// A migrator that gives up soon.
 async fn impatient(bed: &Bed) -> Migrator {
     let settings = Settings { lock_timeout: Duration::from_millis(200), ..Settings::default() };
-    loop {
-        match Migrator::connect(&bed.url, Ident::new("public").unwrap(), settings).await {
-            Err(MigrateError::Busy(_)) => tokio::time::sleep(Duration::from_millis(20)).await,
-            connected => return connected.unwrap(),
-        }
-    }
-}
-
-/// Why something is refused, by its code.
-fn code<T: std::fmt::Debug>(result: Result<T, MigrateError>) -> String {
-    match result {
-        Err(MigrateError::Refused(problems)) => problems[0].code.clone(),
-        other => panic!("{other:?}"),
-    }
+    connect(&bed.url, settings).await.unwrap()
 }

@@ -209,7 +209,7 @@ BEGIN
         SELECT string_agg(format('%I AS %I', shown.value ->> 'physical', shown.value ->> 'name'), ', ') INTO list
           FROM jsonb_array_elements(columns) AS shown(value);
         EXECUTE format('CREATE VIEW %s WITH (security_invoker = %s) AS SELECT %s FROM %s', target_view, invoker, list, source);
-            PERFORM switchover.note_view(target_view);
+        PERFORM switchover.note_view(target_view);
         PERFORM switchover.same_rights(source, target_view);
         PERFORM switchover.same_column_rights(source, shown.value ->> 'physical', target_view, shown.value ->> 'name')
            FROM jsonb_array_elements(columns) AS shown(value) WHERE granted;

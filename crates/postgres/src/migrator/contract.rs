@@ -7,7 +7,7 @@ use switchover_migration::plan::{Piece, came_since, kept, plan_contract, standin
 
 use super::{MigrateError, Migrator, Progress, active, busy_with, expanded, planned_ones, refuse_what_is_open};
 use crate::bystanders;
-use crate::error::{refused, unexpected};
+use crate::error::{refuse_for, refused, unexpected};
 use crate::store::{Applied, Phase};
 
 impl Migrator {
@@ -81,10 +81,7 @@ impl Migrator {
         bystanders::refuse_on_versions(self.client(), &self.schema, &gone).await?;
         bystanders::refuse_row_types(self.client(), &self.schema, &oldest.planned).await?;
         let catalog = self.catalog_of(known).await?;
-        let came = came_since(&catalog, &oldest.planned);
-        if !came.is_empty() {
-            return Err(MigrateError::Refused(came));
-        }
+        refuse_for(came_since(&catalog, &oldest.planned))?;
         let standing = standing(&catalog, &planned_ones(known));
         let steps = plan_contract(&catalog, &oldest.planned, &active(known), &older, &standing);
         let earlier = self.earlier(known, &oldest)?;

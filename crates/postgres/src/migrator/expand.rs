@@ -49,11 +49,12 @@ impl Migrator {
                     return Err(error);
                 }
                 let undone = self.undo(tell).await?;
-                // Nobody has used it yet: nothing of it is to be kept. What can not go now is in the attic until purge.
-                if let Err(replaced @ MigrateError::Replaced(_)) = self.purge_one(&undone, tell).await {
-                    return Err(replaced);
-                }
-                Err(MigrateError::TakenBack(Box::new(error)))
+                // Nobody has used it yet: nothing of it is to be kept.
+                let kept = match self.purge_one(&undone, tell).await {
+                    Err(replaced @ MigrateError::Replaced(_)) => return Err(replaced),
+                    purged => purged.err().map(Box::new),
+                };
+                Err(MigrateError::TakenBack { why: Box::new(error), kept })
             }
             finished => finished,
         }

@@ -30,14 +30,7 @@ impl Bed {
     }
 
     pub(crate) async fn migrator(&self) -> Migrator {
-        // The server takes a moment to see that the one before is gone.
-        for _ in 0..1_000 {
-            match Migrator::connect(&self.url, Ident::new("public").unwrap(), Settings::default()).await {
-                Err(MigrateError::Busy(_)) => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
-                connected => return connected.unwrap(),
-            }
-        }
-        panic!("a migrator keeps its place")
+        connect(&self.url, Settings::default()).await.unwrap()
     }
 
     pub(crate) async fn expand(&self, name: &str, text: &str) -> Result<(), MigrateError> {
@@ -88,6 +81,25 @@ pub(crate) fn of_the_app(dump: &str) -> Vec<String> {
             && !line.contains(" public_base.")
     };
     dump.lines().filter(is_the_apps).map(str::to_owned).collect()
+}
+
+/// A migrator, once the one before is gone; the server takes a moment to see that.
+pub(crate) async fn connect(url: &str, settings: Settings) -> Result<Migrator, MigrateError> {
+    for _ in 0..1_000 {
+        match Migrator::connect(url, Ident::new("public").unwrap(), settings).await {
+            Err(MigrateError::Busy(_)) => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
+            connected => return connected,
+        }
+    }
+    panic!("a migrator keeps its place")
+}
+
+/// Why something is refused, by its code.
+pub(crate) fn code<T: std::fmt::Debug>(result: Result<T, MigrateError>) -> String {
+    match result {
+        Err(MigrateError::Refused(problems)) => problems[0].code.clone(),
+        other => panic!("{other:?}"),
+    }
 }
 
 pub(crate) fn migration(name: &str, text: &str) -> Migration {

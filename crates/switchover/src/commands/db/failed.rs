@@ -26,7 +26,7 @@ fn exit(error: &MigrateError) -> Exit {
         | MigrateError::Found { .. }
         | MigrateError::Step { .. }
         | MigrateError::Database(_)
-        | MigrateError::TakenBack(_)
+        | MigrateError::TakenBack { .. }
         | MigrateError::NotChanged(_)
         | MigrateError::Unexpected(_) => Exit::Other,
     }
