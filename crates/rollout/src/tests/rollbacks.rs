@@ -204,10 +204,23 @@ fn a_warm_revision_is_one_switch_away_while_a_newer_release_has_not_taken_its_sl
     bed.attempts_hang = false;
     bed.run();
     assert_eq!(undone, Ok(Some(ReleaseId(2))));
-    let story = bed.story();
-    assert!(story.contains("note RELEASE-SUPERSEDED") && !story.contains("provision"), "{story}");
-    assert_eq!(bed.outcome(ReleaseId(2)), Some(Outcome::RolledBack { cause: None }));
-    assert_eq!(bed.outcome(ReleaseId(3)), Some(Outcome::Aborted { cause: None }));
+    expect![[r#"
+        rollback asked for
+        3: undoing, asked for
+        note RELEASE-SUPERSEDED
+        2: undoing, asked for
+        3: aborted, asked for
+        routes 3: [r1 in blue]
+        3: settled
+        routes 3 in force
+        green drained, 0 left
+        2: workers to blue
+        2: rolled back, asked for
+        green told to stop
+        green empty
+        2: settled
+    "#]]
+    .assert_eq(&bed.story());
     assert_eq!(bed.served(), Some((Slot::Blue, RevisionId(1))));
 }
 
