@@ -10,6 +10,7 @@
 pub mod answer;
 pub mod config;
 pub mod framework;
+pub mod histogram;
 pub mod name;
 pub mod problem;
 pub mod receipt;

@@ -18,9 +18,11 @@ use crate::revision::{Revision, Source};
 use crate::schema::{MigrationFile, SchemaGoal};
 use crate::time::{Span, Timestamp};
 
+mod measured;
 mod routes;
 mod seen;
 
+pub use measured::{ArmMeasured, Measured, Part};
 pub use routes::{Arm, ArmGoal, Endpoint, Preview, RoutedProcess, Routes, RoutesGoal};
 pub use seen::{Evidence, InstanceSeen, Phase, PlatformSeen, Seen, TrafficSeen};
 

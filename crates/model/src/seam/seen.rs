@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Role, Routes};
+use super::{Measured, Role, Routes};
 use crate::name::{InstanceId, ProcessName, RevisionId, Slot};
 use crate::problem::Problem;
 use crate::receipt::{Ledger, OwnLedger};
@@ -122,6 +122,9 @@ pub struct TrafficSeen {
     /// What the router answered itself and can count for no app, by cause as in [`Ledger::own`]: the same for every app.
     #[serde(default)]
     pub unrouted: BTreeMap<String, OwnLedger>,
+    /// What is measured of its requests; nothing from a traffic that does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured: Option<Measured>,
 }
 
 /// What a traffic implementation can observe: what a receipt's numbers rest on.

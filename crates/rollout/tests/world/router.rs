@@ -155,6 +155,7 @@ impl Router {
             upgrades,
             ledger: self.ledger.clone(),
             unrouted: BTreeMap::new(),
+            measured: None,
         })
     }
 
