@@ -102,6 +102,39 @@ impl OwnCause {
             | Self::OutOfSockets => true,
         }
     }
+
+    /// Whose doing it is, where the request had its way to an instance.
+    pub(crate) fn fault(self) -> Fault {
+        match self {
+            // Nobody of the revision was there, took the connection, answered in time, or finished its answer.
+            Self::NoInstance
+            | Self::ConnectFailed
+            | Self::ConnectTimeout
+            | Self::UpstreamClosed
+            | Self::UpstreamTimeout
+            | Self::UpstreamInvalid
+            | Self::AnswerBroken => Fault::App,
+            Self::Refused | Self::RequestTimeout => Fault::Client,
+            // Want of means of this machine, our own bug, and what is answered before an arm is chosen.
+            Self::TooManyConnections
+            | Self::RouterPanicked
+            | Self::OutOfSockets
+            | Self::UnknownHost
+            | Self::PreviewForbidden
+            | Self::NoPreview => Fault::Router,
+        }
+    }
+}
+
+/// Whose doing it was that a request which had its way to an instance ended without that instance's whole answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// The app's: it counts against the revision and process that the request was led to.
+    App,
+    /// The client's: it says nothing about the app, like a client that went away.
+    Client,
+    /// The router's own or nobody's: no arm of the traffic is to blame.
+    Router,
 }
 
 /// What the router answers itself; the byte path writes it.

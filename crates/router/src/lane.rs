@@ -9,6 +9,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 use switchover_model::{AppName, Timestamp};
@@ -108,18 +109,27 @@ impl Lane {
         };
         match place_in(arm) {
             None => own(&lane.counters, OwnCause::UnknownHost, OwnAnswer::UNKNOWN_PATH),
-            Some(_) if !has_instance(arm) => {
-                // A warm slot without a share could have answered it: then it is lost.
-                let is_lost = (0..routes.arms.len()).any(has_instance);
-                lane.counters.accepted();
-                lane.counters.own(OwnCause::NoInstance, is_lost);
-                Routed::Own(OwnAnswer::NO_INSTANCE)
-            }
             Some(process) => {
                 let way = Way { app, arm, process, kind: Kind::Live, bucket };
+                if !has_instance(arm) {
+                    // A warm slot without a share could have answered it: then it is lost.
+                    let is_lost = (0..routes.arms.len()).any(has_instance);
+                    return self.no_instance(&table, way, is_lost);
+                }
                 Routed::Forward(Ticket::open(Rc::clone(self), table, way))
             }
         }
+    }
+
+    /// Whoever the request is for has nobody who could answer it.
+    fn no_instance(&self, table: &LaneTable, way: Way, is_lost: bool) -> Routed {
+        let counters = &table.apps[way.app].counters;
+        counters.accepted();
+        counters.own(OwnCause::NoInstance, is_lost);
+        if let Some(meter) = table.meter(way) {
+            meter.failed(way.bucket, Duration::ZERO);
+        }
+        Routed::Own(OwnAnswer::NO_INSTANCE)
     }
 
     fn route_preview(self: &Rc<Self>, table: Rc<LaneTable>, app: usize, asked: &Asked<'_>, path: &[u8]) -> Routed {
@@ -196,9 +206,10 @@ impl Lane {
         self.gave_up.get()
     }
 
-    /// What this lane has counted and has in flight for each of `apps`, and for nobody.
-    pub(crate) fn look(&self, apps: Option<&AppName>) -> LaneSeen {
-        let apps = apps.map_or_else(|| self.ledger.apps(), |app| vec![app.clone()]);
+    /// What this lane has counted and has in flight for `app` or for each, and for nobody; what is measured for `app` alone.
+    pub(crate) fn look(&self, app: Option<&AppName>) -> LaneSeen {
+        let measured = app.and_then(|app| self.memory.measured(app));
+        let apps = app.map_or_else(|| self.ledger.apps(), |app| vec![app.clone()]);
         let seen = |app: AppName| {
             let live = Owner { app: Some(app.clone()), kind: Kind::Live };
             let preview = Owner { app: Some(app.clone()), kind: Kind::Preview };
@@ -210,6 +221,7 @@ impl Lane {
             connections: self.io.open_connections(),
             counters_persist: self.ledger.is_persistent(),
             nobody: self.ledger.read(&Owner::NOBODY),
+            measured,
             apps: apps.into_iter().map(seen).collect(),
         }
     }

@@ -6,11 +6,13 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use switchover_model::{AppName, InstanceId, RevisionId};
+use switchover_model::{AppName, InstanceId, RevisionId, Timestamp};
 
 use crate::endpoint::{Backends, Deadline, Endpoint, EndpointState};
 use crate::generation::Numbered;
+use crate::lane::Lane;
 use crate::ledger::{Kind, LaneLedger, Owner, OwnerCounters, RevisionCounters};
+use crate::meter::{self, ByPart, METERS_MAX, Meter, MeterReading, Meters};
 use crate::table::{ArmTable, Table};
 use crate::ticket::Way;
 
@@ -19,6 +21,8 @@ use crate::ticket::Way;
 pub(crate) struct RevisionState {
     pub(crate) revision: RevisionId,
     pub(crate) counters: RevisionCounters,
+    /// What is measured of it, where its requests are users'.
+    meters: Meters,
     /// Requests that have no end yet.
     in_flight: Cell<u64>,
     /// Upgraded connections open.
@@ -59,6 +63,8 @@ pub(crate) struct LaneArm {
     pub(crate) revision: Rc<RevisionState>,
     /// As in the table's arm.
     pub(crate) processes: Vec<Backends>,
+    /// The same, where its requests are users'.
+    meters: Vec<ByPart>,
 }
 
 /// One app.
@@ -90,6 +96,11 @@ impl LaneTable {
             (Kind::Preview, None) | (Kind::Live, _) => &app.arms[way.arm],
         }
     }
+
+    /// Where a request that goes this way is measured.
+    pub(crate) fn meter(&self, way: Way) -> Option<&Rc<Meter>> {
+        self.arm(way).meters.get(way.process)?[meter::place(way.part())].as_ref()
+    }
 }
 
 impl Numbered for LaneTable {
@@ -105,12 +116,25 @@ type RevisionKey = (Owner, RevisionId);
 pub(crate) struct Memory {
     endpoints: RefCell<HashMap<(InstanceId, SocketAddr), Rc<EndpointState>>>,
     revisions: RefCell<HashMap<RevisionKey, Rc<RevisionState>>>,
+    measured: RefCell<HashMap<AppName, MeasuredApp>>,
     numbers: Cell<u64>,
+}
+
+/// What a lane remembers of measuring an app.
+#[derive(Debug, Default)]
+struct MeasuredApp {
+    /// When counts that were dropped began again at nothing, if any did.
+    since: Option<Timestamp>,
+    /// The newest revision whose counts were dropped.
+    dropped: Option<RevisionId>,
+    /// An arm of the table has no meter: there are too many.
+    is_partial: bool,
 }
 
 impl Memory {
     /// Makes `table` ready for this lane.
     pub(crate) fn prepare(&self, table: Arc<Table>, ledger: &LaneLedger) -> LaneTable {
+        self.measured.borrow_mut().values_mut().for_each(|app| app.is_partial = false);
         let apps = table
             .apps
             .iter()
@@ -130,11 +154,16 @@ impl Memory {
 
     fn prepare_arm(&self, app: &AppName, owner: &Owner, arm: &ArmTable, ledger: &LaneLedger) -> LaneArm {
         let key = (owner.clone(), arm.revision);
+        if owner.kind == Kind::Live && !self.revisions.borrow().contains_key(&key) {
+            self.count_from_nothing(app, arm.revision);
+        }
+        let meters = self.meters_there(owner);
         let mut revisions = self.revisions.borrow_mut();
         let revision = revisions.entry(key).or_insert_with(|| {
             Rc::new(RevisionState {
                 revision: arm.revision,
                 counters: ledger.revision(owner, arm.revision),
+                meters: Meters::default(),
                 in_flight: Cell::new(0),
                 tunnels: Cell::new(0),
                 drain: Deadline::none(),
@@ -160,7 +189,54 @@ impl Memory {
                 Backends::new(endpoints)
             })
             .collect();
-        LaneArm { revision: Rc::clone(revision), processes }
+        let meters = match owner.kind {
+            Kind::Live => self.prepare_meters(app, arm, &revision.meters, meters),
+            Kind::Preview => Vec::new(),
+        };
+        LaneArm { revision: Rc::clone(revision), processes, meters }
+    }
+
+    fn prepare_meters(&self, app: &AppName, arm: &ArmTable, meters: &Meters, mut there: usize) -> Vec<ByPart> {
+        let mut is_partial = false;
+        let mut has_room = || {
+            there += 1;
+            is_partial |= there > METERS_MAX;
+            there <= METERS_MAX
+        };
+        let prepared =
+            arm.processes.iter().map(|process| meters.prepare(&process.process, arm.parts(), &mut has_room)).collect();
+        if is_partial {
+            self.measured.borrow_mut().entry(app.clone()).or_default().is_partial = true;
+        }
+        prepared
+    }
+
+    fn meters_there(&self, owner: &Owner) -> usize {
+        let revisions = self.revisions.borrow();
+        revisions.iter().filter(|((of, _), _)| of == owner).map(|(_, state)| state.meters.count()).sum()
+    }
+
+    /// `revision` comes into the table. Where its counts were dropped meanwhile, or may have been, they began anew.
+    fn count_from_nothing(&self, app: &AppName, revision: RevisionId) {
+        if let Some(known) = self.measured.borrow_mut().get_mut(app)
+            && known.dropped.is_some_and(|dropped| revision <= dropped)
+        {
+            known.since = Some(Lane::exact_now());
+        }
+    }
+
+    /// What is measured of an app: since when, if not since the lane began, and of each arm; nothing when not of all.
+    pub(crate) fn measured(&self, app: &AppName) -> Option<(Option<Timestamp>, Vec<MeterReading>)> {
+        let measured = self.measured.borrow();
+        let known = measured.get(app);
+        if known.is_some_and(|known| known.is_partial) {
+            return None;
+        }
+        let owner = Owner { app: Some(app.clone()), kind: Kind::Live };
+        let revisions = self.revisions.borrow();
+        let own = revisions.iter().filter(|((of, _), _)| *of == owner);
+        let arms = own.flat_map(|((_, revision), state)| state.meters.read(*revision)).collect();
+        Some((known.and_then(|known| known.since), arms))
     }
 
     /// Revisions that have traffic in `next` and had none in `before` begin anew.
@@ -216,8 +292,16 @@ impl Memory {
             }
             is_used || state.is_busy()
         });
-        self.revisions.borrow_mut().retain(|_, state| {
-            state.in_flight.get() > 0 || state.tunnels.get() > 0 || arms().any(|arm| Rc::ptr_eq(&arm.revision, state))
+        self.revisions.borrow_mut().retain(|(owner, revision), state| {
+            let stays = state.in_flight.get() > 0
+                || state.tunnels.get() > 0
+                || arms().any(|arm| Rc::ptr_eq(&arm.revision, state));
+            if let (false, Kind::Live, Some(app)) = (stays, owner.kind, &owner.app) {
+                let mut measured = self.measured.borrow_mut();
+                let known = measured.entry(app.clone()).or_default();
+                known.dropped = known.dropped.max(Some(*revision));
+            }
+            stays
         });
         gone
     }

@@ -7,10 +7,11 @@
 //! Must never: take a lock on a request's way, cut a plain request that still moves, decide what a release does, or
 //! answer for a port whose owner it is not sure of.
 //! Begin reading at `lane` (one request's way), then `generation` (the switch), `switchboard` (what the control thread
-//! does for each command), `ledger` (the counters) and `client` (what the controller calls).
+//! does for each command), `ledger` (the counters), `meter` (what checks rest on) and `client` (what the controller calls).
 
 mod accept;
 mod causes;
+mod change;
 pub mod client;
 mod connection;
 mod control;
@@ -26,6 +27,7 @@ mod ledger;
 mod ledger_file;
 mod listener;
 mod log_file;
+mod meter;
 mod networks;
 mod preview;
 mod process;

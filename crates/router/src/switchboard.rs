@@ -8,21 +8,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use switchover_model::receipt::Ledger;
-use switchover_model::seam::{Routes, TrafficSeen};
-use switchover_model::{AppName, Problem, RevisionId};
+use switchover_model::seam::{Measured, Routes, TrafficSeen};
+use switchover_model::{AppName, Problem, RevisionId, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::accept::LaneCommand;
+use crate::change::{Change, change};
 use crate::control::Asked;
 use crate::generation::Generation;
 use crate::handover;
 use crate::identity;
 use crate::incarnations::Living;
-use crate::kept::{Apps, InForce, Kept, endpoint_lists};
+use crate::kept::{Apps, InForce, Kept};
 use crate::lane::Lane;
 use crate::ledger::{self, Kind, LaneLedger, Owner};
+use crate::meter;
 use crate::table::Table;
 use crate::wire::{Answer, Command, LaneApp, LaneSeen, RouterStatus, Setting};
 
@@ -58,6 +60,8 @@ pub(crate) struct Begin {
 pub(crate) struct Switchboard {
     begin: Begin,
     is_incomplete: bool,
+    /// When it began, which nothing before or after it did: what it has measured began at nothing then.
+    began: Timestamp,
     /// When the apps that were set are taken for all there are; nothing before the first is set.
     confirmed_at: Option<Instant>,
     is_stopping: bool,
@@ -87,6 +91,7 @@ impl Switchboard {
         Self {
             begin,
             is_incomplete,
+            began: Lane::exact_now(),
             confirmed_at: None,
             is_stopping: false,
             must_be_kept: false,
@@ -339,10 +344,22 @@ impl Switchboard {
     }
 
     async fn observe(&self, app: AppName) -> Result<TrafficSeen, Failure> {
-        let lanes = self.look(Some(&app)).await?;
+        let mut lanes = self.look(Some(&app)).await?;
+        let measured = self.measured(&mut lanes);
         let unrouted = self.nobody(&lanes).own;
         let seen = self.sum(lanes).remove(&app).unwrap_or_else(|| self.untouched(&app)).seen;
-        Ok(TrafficSeen { unrouted, ..seen })
+        Ok(TrafficSeen { unrouted, measured, ..seen })
+    }
+
+    /// What the lanes have measured together, taken out of what they tell; nothing when one of them can not say it all.
+    fn measured(&self, lanes: &mut [LaneSeen]) -> Option<Measured> {
+        let (mut epoch, mut sum) = (self.began, meter::Sum::default());
+        for lane in lanes {
+            let (since, arms) = lane.measured.take()?;
+            epoch = epoch.max(since.unwrap_or(epoch));
+            arms.into_iter().for_each(|arm| sum.add(arm));
+        }
+        Some(Measured { at: Lane::exact_now(), epoch: epoch.as_micros(), arms: sum.arms() })
     }
 
     async fn observe_all(&self) -> Result<Vec<(AppName, TrafficSeen)>, Failure> {
@@ -437,49 +454,6 @@ impl Sum {
             if tunnels > 0 {
                 *self.seen.upgrades.entry(revision).or_default() += tunnels;
             }
-        }
-    }
-}
-
-/// What new routes change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Change {
-    /// Nothing at all.
-    Nothing,
-    /// The same decision, other instances.
-    Endpoints,
-    /// A new decision.
-    Routes,
-}
-
-fn change(known: Option<&Routes>, wanted: &Routes) -> Result<Change, Problem> {
-    let Some(known) = known else { return Ok(Change::Routes) };
-    if known == wanted {
-        return Ok(Change::Nothing);
-    }
-    match wanted.version.cmp(&known.version) {
-        std::cmp::Ordering::Greater => Ok(Change::Routes),
-        std::cmp::Ordering::Less => Err(Problem::new(
-            "ROUTES-STALE",
-            format!("version {} of {}'s routes is older than {}.", wanted.version, wanted.app, known.version),
-            "Nothing: the newer one is in force.",
-        )),
-        std::cmp::Ordering::Equal => {
-            let bare = |routes: &Routes| {
-                let mut routes = routes.clone();
-                endpoint_lists(&mut routes).for_each(Vec::clear);
-                // One that was set before preview addresses were reserved.
-                routes.preview_host = None;
-                routes
-            };
-            if bare(known) == bare(wanted) {
-                return Ok(Change::Endpoints);
-            }
-            Err(Problem::new(
-                "ROUTES-VERSION-USED",
-                format!("version {} of {}'s routes is in force with another content.", known.version, known.app),
-                "Give a changed setting a new version.",
-            ))
         }
     }
 }

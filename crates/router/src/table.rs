@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
 
-use switchover_model::seam::{Arm, Endpoint, Routes};
+use switchover_model::seam::{Arm, Endpoint, Part, Routes};
 use switchover_model::{AppName, Problem, ProcessName, RevisionId, Share};
 
 use crate::ledger::Kind;
@@ -208,6 +208,11 @@ impl AppTable {
 }
 
 impl ArmTable {
+    /// Why requests may be led here.
+    pub(crate) fn parts(&self) -> &'static [Part] {
+        &[Part::Share]
+    }
+
     /// Whether it lists an instance of `process`.
     fn lists(&self, process: &ProcessName) -> bool {
         self.processes.iter().any(|known| known.process == *process && !known.endpoints.is_empty())

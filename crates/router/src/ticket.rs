@@ -1,14 +1,17 @@
 //! A request that was taken on: it is counted from here until its one outcome.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use switchover_http1::Field;
+use switchover_model::seam::Part;
 
-use crate::causes::OwnCause;
+use crate::causes::{Fault, OwnCause};
 use crate::endpoint::{Backends, Endpoint, EndpointState};
 use crate::lane::Lane;
 use crate::lane_table::{LaneTable, RevisionState};
 use crate::ledger::{Kind, OwnerCounters};
+use crate::meter::Meter;
 use crate::preview::Passes;
 use crate::table::Bucket;
 
@@ -43,6 +46,13 @@ pub(crate) struct Way {
     pub(crate) bucket: Bucket,
 }
 
+impl Way {
+    /// Why it leads there: what it is measured as.
+    pub(crate) fn part(self) -> Part {
+        Part::Share
+    }
+}
+
 /// A request on its way. Dropped unfinished, it counts as aborted by its client; dropped by a panic, as lost by us.
 #[derive(Debug)]
 pub(crate) struct Ticket {
@@ -50,13 +60,16 @@ pub(crate) struct Ticket {
     table: Rc<LaneTable>,
     way: Way,
     endpoint: Option<Rc<EndpointState>>,
+    /// The lane's time when its head had come whole.
+    began: Duration,
     is_open: bool,
 }
 
 impl Ticket {
     /// Counts the request as accepted and in flight. No await, no lock.
     pub(crate) fn open(lane: Rc<Lane>, table: Rc<LaneTable>, way: Way) -> Self {
-        let ticket = Self { lane, table, way, endpoint: None, is_open: true };
+        let began = lane.io().exact_now();
+        let ticket = Self { lane, table, way, endpoint: None, began, is_open: true };
         ticket.counters().accepted();
         let revision = ticket.revision();
         revision.request_began();
@@ -73,6 +86,11 @@ impl Ticket {
 
     fn revision(&self) -> &Rc<RevisionState> {
         &self.table.arm(self.way).revision
+    }
+
+    /// Where it is measured; nothing for the preview's, which are no users'.
+    fn meter(&self) -> Option<&Rc<Meter>> {
+        self.table.meter(self.way)
     }
 
     fn backends(&self) -> &Backends {
@@ -137,12 +155,14 @@ impl Ticket {
         }
     }
 
-    /// The request is over.
-    pub(crate) fn finish(mut self, outcome: Outcome) {
-        self.end(outcome);
+    /// The request is over. Gives the lane's time of that, which was read already.
+    pub(crate) fn finish(mut self, outcome: Outcome) -> Duration {
+        let now = self.lane.io().exact_now();
+        self.end(outcome, || now);
+        now
     }
 
-    fn end(&mut self, outcome: Outcome) {
+    fn end(&mut self, outcome: Outcome, now: impl FnOnce() -> Duration) {
         if !self.is_open {
             return;
         }
@@ -150,6 +170,9 @@ impl Ticket {
         self.leave_endpoint();
         let revision = self.revision();
         revision.request_ended();
+        if let Some(meter) = self.meter() {
+            self.measure(meter, outcome, now);
+        }
         match outcome {
             Outcome::Answered { status } => revision.counters.answered(status),
             Outcome::Own(cause) => self.counters().own(cause, cause.is_failure() && self.has_healthy()),
@@ -159,6 +182,23 @@ impl Ticket {
                 self.counters().own(OwnCause::AnswerBroken, true);
             }
             Outcome::Panicked => self.counters().own(OwnCause::RouterPanicked, true),
+        }
+    }
+
+    fn measure(&self, meter: &Meter, outcome: Outcome, now: impl FnOnce() -> Duration) {
+        let took = || now().saturating_sub(self.began);
+        let client = self.way.bucket;
+        let fault = match outcome {
+            Outcome::Answered { status } => return meter.answered(status, client, took()),
+            Outcome::Own(cause) => cause.fault(),
+            Outcome::ClientAborted => Fault::Client,
+            Outcome::Broken { .. } => OwnCause::AnswerBroken.fault(),
+            Outcome::Panicked => OwnCause::RouterPanicked.fault(),
+        };
+        match fault {
+            Fault::App => meter.failed(client, took()),
+            Fault::Client => meter.aborted(client),
+            Fault::Router => {}
         }
     }
 
@@ -175,17 +215,23 @@ impl Ticket {
     pub(crate) fn open_tunnel(mut self) -> TunnelTicket {
         let revision = Rc::clone(self.revision());
         let endpoint = self.endpoint.take();
-        self.end(Outcome::Answered { status: 101 });
+        let (lane, meter) = (Rc::clone(&self.lane), self.meter().map(Rc::clone));
+        self.end(Outcome::Answered { status: 101 }, || lane.io().exact_now());
         revision.tunnel_began();
         revision.counters.upgrade_opened();
-        TunnelTicket { revision, endpoint, is_open: true }
+        if let Some(meter) = &meter {
+            meter.upgrade_opened();
+        }
+        TunnelTicket { revision, meter, endpoint, is_open: true }
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
         if !self.lane.has_given_up() {
-            self.end(if std::thread::panicking() { Outcome::Panicked } else { Outcome::ClientAborted });
+            let lane = Rc::clone(&self.lane);
+            let outcome = if std::thread::panicking() { Outcome::Panicked } else { Outcome::ClientAborted };
+            self.end(outcome, || lane.io().exact_now());
         }
     }
 }
@@ -203,6 +249,7 @@ pub(crate) enum TunnelEnd {
 #[derive(Debug)]
 pub(crate) struct TunnelTicket {
     revision: Rc<RevisionState>,
+    meter: Option<Rc<Meter>>,
     endpoint: Option<Rc<EndpointState>>,
     is_open: bool,
 }
@@ -228,6 +275,9 @@ impl TunnelTicket {
         }
         self.revision.tunnel_ended();
         self.revision.counters.upgrade_closed(end == TunnelEnd::Cut);
+        if let (TunnelEnd::Cut, Some(meter)) = (end, &self.meter) {
+            meter.upgrade_cut();
+        }
     }
 }
 

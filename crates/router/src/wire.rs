@@ -7,10 +7,13 @@ use switchover_model::receipt::Ledger;
 use switchover_model::seam::{Routes, TrafficSeen};
 use switchover_model::{AppName, Problem, RevisionId, Timestamp};
 
+use crate::meter::MeterReading;
+
 /// The version of this language; a router refuses another one, and says which it speaks.
 pub const WIRE_VERSION: u32 = 1;
-/// Longest line, either way (bytes).
-pub(crate) const LINE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Longest line, either way (bytes): a reading with as many arms as are measured, each histogram full and each count as long
+/// as can be, is 4.4 MB (`the_fullest_reading_there_can_be_is_well_below_the_longest_line`), and an app's routes come beside it.
+pub(crate) const LINE_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// A request.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -122,6 +125,9 @@ pub(crate) struct LaneSeen {
     pub(crate) counters_persist: bool,
     pub(crate) nobody: Ledger,
     pub(crate) apps: Vec<LaneApp>,
+    /// Of the one app that was asked for: since when counts began anew, if not with the lane, and those of each arm; nothing
+    /// when all apps were asked for, or not every arm is measured.
+    pub(crate) measured: Option<(Option<Timestamp>, Vec<MeterReading>)>,
 }
 
 /// What one lane tells of one app.
@@ -132,4 +138,39 @@ pub(crate) struct LaneApp {
     pub(crate) in_flight: Vec<(RevisionId, u64, u64)>,
     pub(crate) live: Ledger,
     pub(crate) preview: Ledger,
+}
+
+#[cfg(test)]
+mod tests {
+    use switchover_model::histogram::{BUCKETS, Histogram};
+    use switchover_model::seam::{ArmMeasured, Measured, Part};
+
+    use super::*;
+    use crate::meter::METERS_MAX;
+
+    #[test]
+    fn the_fullest_reading_there_can_be_is_well_below_the_longest_line() {
+        let full = || {
+            let counts = (0..u16::try_from(BUCKETS).expect("few")).map(|bucket| (bucket, u64::MAX));
+            Histogram::from(counts.collect::<Vec<_>>())
+        };
+        let reading = |arms: usize| {
+            let arm = |_| ArmMeasured {
+                answered: [u64::MAX; 5],
+                failed: u64::MAX,
+                aborted: u64::MAX,
+                upgrades_opened: u64::MAX,
+                upgrades_cut: u64::MAX,
+                clients: 10_000,
+                latency: full(),
+                ..ArmMeasured::none(RevisionId(u32::MAX), "p".repeat(30).parse().expect("a name"), Part::Baseline)
+            };
+            let measured = Measured { at: Timestamp::default(), epoch: u64::MAX, arms: (0..arms).map(arm).collect() };
+            let answer = Answer::Seen(Box::new(TrafficSeen { measured: Some(measured), ..TrafficSeen::default() }));
+            serde_json::to_vec(&answer).expect("written").len()
+        };
+        let (three, most) = (reading(3), reading(METERS_MAX));
+        assert!(three < LINE_BYTES_MAX / 32, "{three} bytes of three arms");
+        assert!(most < LINE_BYTES_MAX * 3 / 5, "{most} bytes of {METERS_MAX} arms");
+    }
 }

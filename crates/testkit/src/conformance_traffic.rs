@@ -5,7 +5,7 @@
 //! any.
 
 use switchover_model::receipt::Ledger;
-use switchover_model::seam::{Evidence, Routes, SeamError, Traffic};
+use switchover_model::seam::{ArmMeasured, Evidence, Routes, SeamError, Traffic};
 use switchover_model::{AppName, RevisionId};
 
 /// What an implementation brings so that the cases can run on it.
@@ -115,6 +115,39 @@ pub async fn every_request_is_accounted_for(bed: &dyn TrafficBed) {
     assert_eq!(counted.by_revision[&RevisionId(2)].answered, [0, 1, 0, 0, 0]);
 }
 
+/// What is measured is what was sent, each arm for itself, and within one epoch no count falls.
+pub async fn what_is_measured_sums_up_to_what_was_sent(bed: &dyn TrafficBed) {
+    let measured = async || bed.traffic().observe(&bed.app()).await.expect("observed").measured;
+    match (bed.traffic().evidence(), bed.request()) {
+        (Evidence::EveryRequest, Request::Unanswered | Request::AnsweredBy(_)) => {}
+        (Evidence::EveryRequest, Request::NotCarried) | (Evidence::SampledMetrics | Evidence::SettingOnly, _) => return,
+    }
+    let Some(first) = measured().await else { return };
+    assert_eq!(first.arms, [], "nothing was led anywhere yet");
+    let mut before = first.clone();
+    for (version, live, sent) in [(1, 1, 3), (2, 2, 4), (3, 1, 5)] {
+        ensure(bed, version, live).await;
+        for _ in 0..sent {
+            answered(bed, Some(live));
+        }
+        let now = measured().await.expect("it measured before");
+        assert_eq!(now.epoch, first.epoch, "a switch is no new beginning");
+        assert!(now.at >= before.at);
+        for arm in &now.arms {
+            let earlier = before.arms.iter().find(|known| (known.revision, known.part) == (arm.revision, arm.part));
+            let nothing = ArmMeasured::none(arm.revision, arm.process.clone(), arm.part);
+            let since = arm.since(earlier.unwrap_or(&nothing)).expect("no count fell");
+            let expected = if arm.revision == RevisionId(live) { sent } else { 0 };
+            assert_eq!((since.answered, since.failed, since.aborted), ([0, expected, 0, 0, 0], 0, 0), "{arm:?}");
+            assert_eq!((since.latency.total(), arm.clients), (expected, 1), "{arm:?}");
+        }
+        before = now;
+    }
+    let total: u64 = before.arms.iter().map(ArmMeasured::requests).sum();
+    assert_eq!((total, before.arms.len()), (12, 2));
+    assert_eq!(ledger(bed).await.accepted, 12);
+}
+
 /// Out of the table: nobody answers, the counters stay; taking it out again changes nothing.
 pub async fn a_removed_app_is_answered_by_nobody_and_keeps_its_counters(bed: &dyn TrafficBed) {
     ensure(bed, 1, 1).await;
@@ -149,6 +182,7 @@ macro_rules! traffic_conformance {
             a_switch_is_one_later_change_there_and_back,
             an_older_version_is_refused_and_changes_nothing,
             every_request_is_accounted_for,
+            what_is_measured_sums_up_to_what_was_sent,
             a_removed_app_is_answered_by_nobody_and_keeps_its_counters,
         );
     };

@@ -13,7 +13,8 @@ pub struct Measured {
     pub at: Timestamp,
     /// Counts of one epoch only rise. Another epoch began at nothing, so two readings of one epoch can be subtracted.
     pub epoch: u64,
-    /// By arm; one that is not named had no request.
+    /// By arm; one that is not named had no request. One that left the traffic and has nothing in flight any more is named
+    /// no longer; should it come back, the epoch is another one.
     pub arms: Vec<ArmMeasured>,
 }
 
@@ -31,7 +32,7 @@ pub struct ArmMeasured {
     /// Requests that ended without a whole answer of the app, by its fault: it could not be reached, did not answer in time,
     /// broke off or answered what is no HTTP.
     pub failed: u64,
-    /// Requests whose client went away before the end.
+    /// Requests whose client went away before the end, or broke off its own request.
     pub aborted: u64,
     /// Upgraded connections opened.
     pub upgrades_opened: u64,
@@ -55,7 +56,58 @@ pub enum Part {
     Matched,
 }
 
+impl Part {
+    /// Every part.
+    pub const ALL: [Self; 3] = [Self::Share, Self::Baseline, Self::Matched];
+
+    /// Its stable name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Share => "share",
+            Self::Baseline => "baseline",
+            Self::Matched => "matched",
+        }
+    }
+}
+
 impl ArmMeasured {
+    /// An arm that had no request.
+    #[must_use]
+    pub fn none(revision: RevisionId, process: ProcessName, part: Part) -> Self {
+        Self {
+            revision,
+            process,
+            part,
+            answered: [0; 5],
+            failed: 0,
+            aborted: 0,
+            upgrades_opened: 0,
+            upgrades_cut: 0,
+            clients: 0,
+            latency: Histogram::default(),
+        }
+    }
+
+    /// What it did since `earlier`, a reading of the same arm and epoch; nothing where a count fell. `clients` stay all
+    /// there were: who of them came again is not known.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Option<Self> {
+        let mut answered = self.answered;
+        for (now, before) in answered.iter_mut().zip(earlier.answered) {
+            *now = now.checked_sub(before)?;
+        }
+        Some(Self {
+            answered,
+            failed: self.failed.checked_sub(earlier.failed)?,
+            aborted: self.aborted.checked_sub(earlier.aborted)?,
+            upgrades_opened: self.upgrades_opened.checked_sub(earlier.upgrades_opened)?,
+            upgrades_cut: self.upgrades_cut.checked_sub(earlier.upgrades_cut)?,
+            latency: self.latency.since(&earlier.latency)?,
+            ..self.clone()
+        })
+    }
+
     /// Requests that ended, but for those that their client left.
     #[must_use]
     pub fn requests(&self) -> u64 {

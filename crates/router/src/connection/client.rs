@@ -281,9 +281,9 @@ impl<'a> Client<'a> {
             }
             let (cause, answer) = match ended {
                 Ended::Answered { status, client_stays, upstream_stays } => {
-                    ticket.finish(Outcome::Answered { status });
+                    let now = ticket.finish(Outcome::Answered { status });
                     if upstream_stays {
-                        io.upstreams.give(reached.endpoint, reached.stream, io.exact_now());
+                        io.upstreams.give(reached.endpoint, reached.stream, now);
                     }
                     return match client_stays {
                         true => Next::Request,

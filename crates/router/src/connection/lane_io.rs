@@ -78,7 +78,7 @@ impl LaneIo {
     }
 
     /// Time since the lane began, for what a tick is too coarse for.
-    pub(super) fn exact_now(&self) -> Duration {
+    pub(crate) fn exact_now(&self) -> Duration {
         self.roster.exact_now()
     }
 

@@ -145,7 +145,8 @@ pub(crate) fn spawn(directory: &Path, http: &str, lanes: usize) -> Child {
         .unwrap()
 }
 
-/// An instance that answers each request with its name; `/slow` only when it is told to, `/never` never.
+/// An instance that answers each request with its name; `/slow` only when it is told to, `/never` never. On `/broken` it ends
+/// in the middle of its answer, on `/closed` before it.
 pub(crate) struct Upstream {
     pub(crate) address: SocketAddr,
     pub(crate) name: &'static str,
@@ -244,6 +245,13 @@ impl Connection {
                     break;
                 }
                 std::thread::sleep(Duration::from_millis(2));
+            }
+            if head.starts_with("GET /closed") {
+                return;
+            }
+            if head.starts_with("GET /broken") {
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf");
+                return;
             }
             let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{}", self.name.len(), self.name);
             if stream.write_all(answer.as_bytes()).is_err() {

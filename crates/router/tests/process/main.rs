@@ -6,6 +6,7 @@ mod bed;
 mod conformance;
 mod ending;
 mod killed;
+mod measured;
 mod open_files;
 mod preview;
 mod switching;
