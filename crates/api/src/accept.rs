@@ -1,5 +1,6 @@
 //! Takes connections and serves each, within bounds.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,13 +9,51 @@ use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{UnixListener, UnixStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::bounds::ACCEPT_PAUSE;
 use crate::peer::Peer;
+
+/// Where connections come in.
+pub(crate) trait Door: Send + 'static {
+    /// A connection.
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+
+    /// The next one. Cancellation safe.
+    fn next(&self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+
+    /// `routes` as they are for this connection, with what they must know of its other end.
+    fn routes(routes: Router, stream: &Self::Stream) -> Router;
+}
+
+impl Door for UnixListener {
+    type Stream = UnixStream;
+
+    async fn next(&self) -> io::Result<UnixStream> {
+        self.accept().await.map(|(stream, _)| stream)
+    }
+
+    fn routes(routes: Router, stream: &UnixStream) -> Router {
+        routes.layer(Extension(ConnectInfo(Peer::of(stream))))
+    }
+}
+
+impl Door for TcpListener {
+    type Stream = TcpStream;
+
+    async fn next(&self) -> io::Result<TcpStream> {
+        self.accept().await.map(|(stream, _)| stream)
+    }
+
+    /// Nobody is known who comes over the network.
+    fn routes(routes: Router, _: &TcpStream) -> Router {
+        routes
+    }
+}
 
 /// What connections are held to.
 #[derive(Debug, Clone, Copy)]
@@ -30,7 +69,12 @@ pub(crate) struct Bounds {
 ///
 /// Guarantees: never more connections than the bound; one beyond it waits unanswered in the socket's queue. One that
 /// sends no head in time is closed.
-pub(crate) async fn accept(listener: UnixListener, routes: Router, bounds: Bounds, mut stopped: oneshot::Receiver<()>) {
+pub(crate) async fn accept<D: Door + Sync>(
+    listener: D,
+    routes: Router,
+    bounds: Bounds,
+    mut stopped: oneshot::Receiver<()>,
+) {
     let places = Arc::new(Semaphore::new(bounds.connections));
     let (closing, closes) = watch::channel(false);
     let mut connections = JoinSet::new();
@@ -40,7 +84,7 @@ pub(crate) async fn accept(listener: UnixListener, routes: Router, bounds: Bound
             _ = &mut stopped => break,
             Some(_) = connections.join_next() => {}
             (stream, place) = next(&listener, &places) => {
-                let routes = routes.clone().layer(Extension(ConnectInfo(Peer::of(&stream))));
+                let routes = D::routes(routes.clone(), &stream);
                 connections.spawn(serve(stream, routes, bounds.head, closes.clone(), place));
             }
         }
@@ -51,11 +95,11 @@ pub(crate) async fn accept(listener: UnixListener, routes: Router, bounds: Bound
 }
 
 /// The next connection, once there is a place for it. Cancellation safe.
-async fn next(listener: &UnixListener, places: &Arc<Semaphore>) -> (UnixStream, OwnedSemaphorePermit) {
+async fn next<D: Door>(listener: &D, places: &Arc<Semaphore>) -> (D::Stream, OwnedSemaphorePermit) {
     let place = Arc::clone(places).acquire_owned().await.expect("it is never closed");
     loop {
-        match listener.accept().await {
-            Ok((stream, _)) => return (stream, place),
+        match listener.next().await {
+            Ok(stream) => return (stream, place),
             // The next one may do better: what is in the way (too many open files) goes away with other connections.
             Err(_) => sleep(ACCEPT_PAUSE).await,
         }
@@ -63,7 +107,7 @@ async fn next(listener: &UnixListener, places: &Arc<Semaphore>) -> (UnixStream, 
 }
 
 async fn serve(
-    stream: UnixStream,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     routes: Router,
     head: Duration,
     mut closes: watch::Receiver<bool>,
@@ -145,7 +189,7 @@ mod tests {
             timeout(PATIENCE, answer(&mut one)).await.unwrap();
         }
         let mut byte = [0; 1];
-        assert!(three.try_read(&mut byte).is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock));
+        assert!(three.try_read(&mut byte).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock));
         drop(two);
         assert!(timeout(PATIENCE, answer(&mut three)).await.unwrap().starts_with("HTTP/1.1 200 "));
     }

@@ -26,5 +26,13 @@ pub(crate) const STATUS_PAUSE: Duration = Duration::from_millis(100);
 pub(crate) const SIGN_OF_LIFE: Duration = Duration::from_secs(10);
 /// Lines of the past that a log query may ask for, for each instance.
 pub(crate) const LOG_LINES: usize = 10_000;
+/// Connections that may be open to the metrics' address at the same time.
+pub(crate) const METRICS_CONNECTIONS: usize = 16;
+/// Scrapes that are answered at the same time, over whichever way they come.
+pub(crate) const SCRAPES: usize = 4;
+/// Apps that are asked at the same time for one scrape.
+pub(crate) const APPS_AT_ONCE: usize = 8;
+/// The longest that one scrape may take: Prometheus gives up after 10 s unless told otherwise.
+pub(crate) const SCRAPE_LIMIT: Duration = Duration::from_secs(8);
 /// What a stopping server gives open connections to finish.
 pub(crate) const GOODBYE: Duration = Duration::from_secs(2);

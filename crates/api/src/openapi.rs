@@ -85,14 +85,20 @@ fn operation(method: &str, path: &str, summary: &str) -> Value {
     let kind = match path {
         _ if path.ends_with("/events") => "text/event-stream",
         _ if path.ends_with("/logs") => "application/x-ndjson",
+        _ if path.ends_with("/metrics") => "text/plain",
         _ => "application/json",
     };
     let good = if is_command { "202" } else { "200" };
+    let body = if kind == "text/plain" {
+        json!({ "type": "string" })
+    } else {
+        json!({ "$ref": "#/components/schemas/Answer" })
+    };
     let mut operation = json!({
         "summary": summary,
         "parameters": parameters,
         "responses": {
-            good: { "description": summary, "content": { kind: { "schema": { "$ref": "#/components/schemas/Answer" } } } },
+            good: { "description": summary, "content": { kind: { "schema": body } } },
             "default": {
                 "description": "What went wrong",
                 "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Problem" } } },

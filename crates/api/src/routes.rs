@@ -27,7 +27,7 @@ use crate::bounds::{ANSWER_LIMIT, BODY_BYTES, REQUESTS, STREAMS, WAIT_LIMIT};
 use crate::peer::Peer;
 use crate::refusal::Refusal;
 use crate::request::{self, Query};
-use crate::{events, logs, openapi};
+use crate::{events, logs, metrics, openapi};
 
 /// What every route knows.
 #[derive(Clone)]
@@ -51,6 +51,7 @@ pub(crate) const ROUTES: &[(&str, &str, &str)] = &[
     ("get", "/v1/apps/{app}/history/verify", "Whether the journal is as it was written: its whole chain is walked"),
     ("get", "/v1/apps/{app}/receipt/{release}", "The evidence of a release; `latest` for the newest"),
     ("get", "/v1/apps/{app}/traffic", "The traffic as seen now"),
+    ("get", "/v1/metrics", "Every app's traffic in the text format of Prometheus"),
     ("get", "/v1/apps/{app}/logs", "The output of the instances, one JSON object a line"),
     ("get", "/v1/apps/{app}/wait/{release}", "Wait until a release is switched or settled"),
     ("get", "/v1/apps/{app}/events", "The journal's records as server-sent events"),
@@ -74,6 +75,7 @@ pub(crate) fn router(controller: Controller) -> Router {
         .route("/v1/apps/{app}/logs", get(logs::logs))
         .route("/v1/apps/{app}/wait/{release}", get(wait))
         .route("/v1/apps/{app}/events", get(events::events))
+        .merge(metrics::route("/v1/metrics", shared.controller.clone()))
         .route("/openapi.json", get(async || Json(openapi::document())))
         .fallback(no_such_route)
         .method_not_allowed_fallback(method_not_allowed)

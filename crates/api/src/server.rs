@@ -5,14 +5,14 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use switchover_controller::Controller;
-use tokio::net::UnixListener;
+use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::oneshot;
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::timeout;
 
 use crate::accept::{Bounds, accept};
-use crate::bounds::{CONNECTIONS, GOODBYE, HEAD_LIMIT};
-use crate::routes;
+use crate::bounds::{CONNECTIONS, GOODBYE, HEAD_LIMIT, METRICS_CONNECTIONS};
+use crate::{metrics, routes};
 
 /// Why the API cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -27,12 +27,13 @@ pub enum ServeError {
     },
 }
 
-/// The running API. Dropped, it ends at once.
+/// The running API, or its metrics alone. Dropped, it ends at once.
 #[derive(Debug)]
 pub struct Server {
     task: JoinHandle<()>,
     stop: Option<oneshot::Sender<()>>,
-    path: PathBuf,
+    /// The socket's file, where it has one.
+    path: Option<PathBuf>,
 }
 
 /// Serves `controller` on a unix socket at `path`; it listens when this returns.
@@ -54,7 +55,22 @@ pub async fn serve(controller: Controller, path: &Path) -> Result<Server, ServeE
     let (stop, stopped) = oneshot::channel();
     let bounds = Bounds { connections: CONNECTIONS, head: HEAD_LIMIT };
     let task = tokio::spawn(accept(listener, routes::router(controller), bounds, stopped));
-    Ok(Server { task, stop: Some(stop), path: path.to_owned() })
+    Ok(Server { task, stop: Some(stop), path: Some(path.to_owned()) })
+}
+
+/// Serves the metrics of `controller`, and nothing else, to whoever reaches `listener`: `GET /metrics`.
+///
+/// Guarantees: connections and scrapes are bounded, whatever comes is answered or closed in bounded time.
+///
+/// # Errors
+/// The listener is no use to the runtime.
+pub fn serve_metrics(controller: Controller, listener: std::net::TcpListener) -> io::Result<Server> {
+    listener.set_nonblocking(true)?;
+    let listener = TcpListener::from_std(listener)?;
+    let (stop, stopped) = oneshot::channel();
+    let bounds = Bounds { connections: METRICS_CONNECTIONS, head: HEAD_LIMIT };
+    let task = tokio::spawn(accept(listener, metrics::router(controller), bounds, stopped));
+    Ok(Server { task, stop: Some(stop), path: None })
 }
 
 impl Server {
@@ -75,7 +91,9 @@ impl Server {
         if !self.task.is_finished() {
             let _ = timeout(GOODBYE, &mut self.task).await;
         }
-        let _ = std::fs::remove_file(&self.path);
+        if let Some(path) = &self.path {
+            let _ = std::fs::remove_file(path);
+        }
     }
 }
 

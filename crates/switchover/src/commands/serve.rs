@@ -1,8 +1,10 @@
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
 use switchover_controller::{Controller, Options};
+use switchover_model::answer::DaemonView;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::Shared;
@@ -26,6 +28,20 @@ pub(crate) struct Serve {
     /// The router's lanes, each a thread with its own connections [default: one for each CPU]
     #[arg(long, value_name = "N", env = "SWITCHOVER_LANES")]
     lanes: Option<NonZeroUsize>,
+    /// Where Prometheus reads GET /metrics, which anybody may who reaches it; :9464 and localhost:9464 are for this machine
+    /// alone [default: nowhere]
+    #[arg(long, value_name = "ADDR", value_parser = address, env = "SWITCHOVER_METRICS")]
+    metrics: Option<SocketAddr>,
+}
+
+/// What a script is told that starts the daemon with `--json`.
+#[derive(Debug, Serialize)]
+struct Serving {
+    #[serde(flatten)]
+    daemon: DaemonView,
+    /// Where its metrics are read, such as `http://127.0.0.1:9464/metrics`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metrics: Option<String>,
 }
 
 /// An address to listen on. A name other than localhost is none: it may mean another machine tomorrow.
@@ -57,6 +73,33 @@ fn socket(state: &Path) -> Result<PathBuf, Failure> {
     Ok(socket)
 }
 
+/// Where metrics are read: the listener, and its address as it is.
+fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure> {
+    let listener = TcpListener::bind(address).map_err(|error| not_listening(address, &error))?;
+    let at = listener.local_addr().map_err(|error| not_listening(address, &error))?;
+    Ok((listener, at))
+}
+
+fn not_listening(address: SocketAddr, error: &std::io::Error) -> Failure {
+    Failure::other(
+        "METRICS-NOT-SERVED",
+        format!("Metrics cannot be served at {address}: {error}."),
+        "End what listens there, name another address with --metrics, or leave it out.",
+    )
+}
+
+fn tell(shared: &Shared, state: &Path, serving: Serving) {
+    if shared.json {
+        return say::json(&serving);
+    }
+    let http = serving.daemon.http.unwrap_or_else(|| "nowhere".to_owned());
+    say::line(format_args!("switchover {} takes requests at {http}", env!("CARGO_PKG_VERSION")));
+    say::line(format_args!("commands find it by --state {}", state.display()));
+    if let Some(metrics) = serving.metrics {
+        say::line(format_args!("metrics are at {metrics}"));
+    }
+}
+
 impl Serve {
     pub(crate) async fn run(self, shared: &Shared) -> Done {
         if self.https.is_some() {
@@ -84,6 +127,8 @@ impl Serve {
                 "Look whether this user may open more files (`ulimit -n`).",
             )
         })?;
+        // Taken before anything is started: who can not be measured shall not be found out later.
+        let metrics = self.metrics.map(listen).transpose()?;
         let options = Options { state: state.clone(), http: self.http, lanes: self.lanes, executable };
         let controller =
             Controller::start(options).await.map_err(|error| Failure::Problem(Exit::Other, error.problem()))?;
@@ -98,13 +143,18 @@ impl Serve {
                 ));
             }
         };
-        if shared.json {
-            say::json(&controller.daemon());
-        } else {
-            let http = controller.daemon().http.unwrap_or_else(|| "nowhere".to_owned());
-            say::line(format_args!("switchover {} takes requests at {http}", env!("CARGO_PKG_VERSION")));
-            say::line(format_args!("commands find it by --state {}", state.display()));
-        }
+        let metrics_at = metrics.as_ref().map(|(_, at)| format!("http://{at}/metrics"));
+        let metrics =
+            match metrics.map(|(listener, at)| (switchover_api::serve_metrics(controller.clone(), listener), at)) {
+                Some((Ok(server), _)) => Some(server),
+                None => None,
+                Some((Err(error), at)) => {
+                    api.shutdown().await;
+                    controller.abandon().await;
+                    return Err(not_listening(at, &error));
+                }
+            };
+        tell(shared, &state, Serving { daemon: controller.daemon(), metrics: metrics_at });
         // Nobody waits for it outside of systemd.
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
         let broken = tokio::select! {
@@ -112,6 +162,9 @@ impl Serve {
             ended = api.ended() => Some(ended.err().map_or_else(|| "it ended".to_owned(), |error| error.to_string())),
         };
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+        if let Some(metrics) = metrics {
+            metrics.shutdown().await;
+        }
         api.shutdown().await;
         controller.shutdown().await;
         if let Some(why) = broken {

@@ -1,81 +1,143 @@
+use std::time::Duration;
+
+use console::{Term, truncate_str};
+use switchover_model::AppName;
 use switchover_model::answer::TrafficView;
-use switchover_model::seam::TrafficSeen;
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::cli::Shared;
+use crate::daemon::{Daemon, Trouble};
 use crate::exit::Exit;
 use crate::failure::Done;
 use crate::say;
-use crate::show::table::Table;
+use crate::show::traffic::TrafficShown;
+use crate::waiting::can_draw;
 
-/// Show the current numbers of an app's traffic
+/// Between two readings: what a rate and a latency are of.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// How long a daemon that went away is waited for.
+const AWAY_LIMIT: Duration = Duration::from_secs(60);
+/// The width that is used where the terminal does not say its own.
+const WIDTH: usize = 120;
+
+/// Show what each arm of an app's traffic does now: rate, errors, latency, clients
+///
+/// Rates, errors and latencies are of the last second, as the router measured every request; clients and sums are since it
+/// began to. On a terminal it is drawn anew each second until Ctrl-C, which ends it with 0; elsewhere it is told once.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Traffic {}
+pub(crate) struct Traffic {
+    /// Go on each second, where it would be told once
+    #[arg(short, long, conflicts_with = "once")]
+    watch: bool,
+    /// Tell it once, on a terminal too
+    #[arg(long)]
+    once: bool,
+}
 
 impl Traffic {
     pub(crate) async fn run(self, shared: &Shared) -> Done {
         let daemon = shared.daemon()?;
         let app = shared.app(&daemon).await?;
-        let view: TrafficView = daemon.get(&format!("/v1/apps/{app}/traffic")).await?;
-        if shared.json {
-            say::json(&view);
-            return Ok(Exit::Succeeded);
+        let term = Term::buffered_stdout();
+        let is_drawn = !shared.json && !self.once && can_draw();
+        let goes_on = self.watch || is_drawn;
+        let mut screen = Screen { term, is_drawn, drawn: 0 };
+        let mut before: Option<TrafficView> = None;
+        let mut away_since: Option<Instant> = None;
+        let mut ticks = interval(INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                _ = tokio::signal::ctrl_c() => return Ok(Exit::Succeeded),
+            }
+            let now = match read(&daemon, &app).await {
+                Ok(now) => now,
+                Err(trouble) if before.is_some() && goes_on && is_away(&trouble) => {
+                    let since = *away_since.get_or_insert_with(Instant::now);
+                    if since.elapsed() >= AWAY_LIMIT {
+                        return Err(daemon.failure(trouble));
+                    }
+                    screen.show(&["unknown: the daemon is away".to_owned()], shared.json);
+                    continue;
+                }
+                Err(trouble) => return Err(daemon.failure(trouble)),
+            };
+            away_since = None;
+            let Some(earlier) = before.replace(now.clone()) else {
+                // The first reading alone has nothing to be compared with.
+                continue;
+            };
+            let shown = TrafficShown::between(Some(&earlier), now);
+            if !goes_on {
+                tell_once(shared, &shown, &screen);
+                return Ok(Exit::Succeeded);
+            }
+            if shared.json {
+                say::json_line(&shown);
+            } else {
+                let lines = shown.lines(screen.width());
+                screen.show(&lines, false);
+            }
         }
-        match &view.seen {
-            None => say::line("unknown: the router could not be asked"),
-            Some(seen) => lines(seen).into_iter().for_each(say::line),
-        }
-        Ok(Exit::Succeeded)
     }
 }
 
-fn lines(seen: &TrafficSeen) -> Vec<String> {
-    let mut table = Table::new(&["revision", "share", "in flight", "upgrades", "answered", "5xx"], &[1, 2, 3, 4, 5]);
-    let arms = seen.routes.iter().flat_map(|routes| &routes.arms);
-    let share = |revision| arms.clone().find(|arm| arm.revision == revision).map(|arm| arm.share.basis_points());
-    let mut revisions: Vec<_> = seen.ledger.by_revision.keys().copied().collect();
-    revisions.extend(arms.clone().map(|arm| arm.revision));
-    revisions.sort_unstable();
-    revisions.dedup();
-    for revision in revisions {
-        let answered = seen.ledger.by_revision.get(&revision).map(|ledger| ledger.answered).unwrap_or_default();
-        let count = |of: &std::collections::BTreeMap<_, u64>| of.get(&revision).copied().unwrap_or(0).to_string();
-        table.row([
-            revision.to_string(),
-            share(revision).map(|points| format!("{} %", points / 100)).unwrap_or_default(),
-            count(&seen.in_flight),
-            count(&seen.upgrades),
-            answered.iter().sum::<u64>().to_string(),
-            answered[4].to_string(),
-        ]);
+fn tell_once(shared: &Shared, shown: &TrafficShown, screen: &Screen) {
+    if shared.json {
+        say::json(shown);
+    } else {
+        shown.lines(screen.width()).into_iter().for_each(say::line);
     }
-    let mut lines = table.lines();
-    let own: u64 = seen.ledger.own.values().map(|own| own.count).sum();
-    lines.push(format!(
-        "accepted {}, in flight {}, left by clients {}, answered by the router itself {own}",
-        seen.ledger.accepted, seen.ledger.in_flight, seen.ledger.aborted
-    ));
-    for (cause, own) in &seen.ledger.own {
-        lines.push(format!("  {cause}: {} ({} lost)", own.count, own.lost));
-    }
-    if !seen.unrouted.is_empty() {
-        lines.push("answered by the router itself, for no app:".to_owned());
-        lines.extend(seen.unrouted.iter().map(|(cause, own)| format!("  {cause}: {} ({} lost)", own.count, own.lost)));
-    }
-    lines
 }
 
-#[cfg(test)]
-mod tests {
-    use switchover_model::receipt::OwnLedger;
+async fn read(daemon: &Daemon, app: &AppName) -> Result<TrafficView, Trouble> {
+    daemon.try_get(&format!("/v1/apps/{app}/traffic")).await
+}
 
-    use super::*;
+/// It may be started anew: that is waited for.
+fn is_away(trouble: &Trouble) -> bool {
+    match trouble {
+        Trouble::Unreachable(_) | Trouble::Broken(_) => true,
+        Trouble::Answered(..) => false,
+    }
+}
 
-    #[test]
-    fn what_came_for_no_app_is_told_and_nothing_is_said_where_nothing_came() {
-        let mut seen = TrafficSeen::default();
-        assert!(!lines(&seen).join("\n").contains("no app"));
-        seen.unrouted.insert("too-many-connections".to_owned(), OwnLedger { count: 3, lost: 3 });
-        let told = lines(&seen).join("\n");
-        assert!(told.ends_with("for no app:\n  too-many-connections: 3 (3 lost)"), "{told}");
+/// Where it is shown: drawn over what was there, or line after line.
+struct Screen {
+    term: Term,
+    is_drawn: bool,
+    drawn: usize,
+}
+
+impl Screen {
+    fn width(&self) -> usize {
+        if self.term.is_term() {
+            self.term.size_checked().map_or(WIDTH, |(_, columns)| columns.into())
+        } else {
+            usize::MAX
+        }
+    }
+
+    fn show(&mut self, lines: &[String], is_silent: bool) {
+        if is_silent {
+            return;
+        }
+        if !self.is_drawn {
+            lines.iter().for_each(say::line);
+            return;
+        }
+        let height = self.term.size_checked().map_or(usize::MAX, |(rows, _)| rows.into());
+        let width = self.width();
+        // A terminal that is gone is noticed by the next thing that is said.
+        let _ = self.term.clear_last_lines(self.drawn);
+        self.drawn = 0;
+        // What does not fit cannot be drawn over again.
+        for line in lines.iter().take(height.saturating_sub(1)) {
+            let _ = self.term.write_line(&truncate_str(line, width.max(1), "…"));
+            self.drawn += 1;
+        }
+        // One write a frame: a half-drawn one is never seen.
+        let _ = self.term.flush();
     }
 }

@@ -10,4 +10,5 @@ pub(crate) mod status;
 pub(crate) mod table;
 #[cfg(test)]
 mod tests;
+pub(crate) mod traffic;
 pub(crate) mod wrap;

@@ -20,6 +20,7 @@ use crate::failure::{Done, Failure};
 use crate::follow::{Follow, News};
 use crate::say;
 
+pub(crate) use live::can_draw;
 pub(crate) use verdict::Until;
 use verdict::{Verdict, verdict};
 
@@ -95,7 +96,7 @@ impl Wait<'_> {
     pub(crate) async fn run(&self) -> Done {
         let mut screen = if self.shared.json {
             Screen::Silent
-        } else if live::can_draw() {
+        } else if can_draw() {
             Screen::Live(Box::new(live::Live::new()))
         } else {
             Screen::Plain(plain::Plain::new(self.app, self.release))
