@@ -10,10 +10,10 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::bounds::ACCEPT_PAUSE;
 use crate::peer::Peer;
@@ -42,19 +42,6 @@ impl Door for UnixListener {
     }
 }
 
-impl Door for TcpListener {
-    type Stream = TcpStream;
-
-    async fn next(&self) -> io::Result<TcpStream> {
-        self.accept().await.map(|(stream, _)| stream)
-    }
-
-    /// Nobody is known who comes over the network.
-    fn routes(routes: Router, _: &TcpStream) -> Router {
-        routes
-    }
-}
-
 /// What connections are held to.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bounds {
@@ -62,7 +49,13 @@ pub(crate) struct Bounds {
     pub(crate) connections: usize,
     /// The longest that one may take to send a head, and stand idle before it.
     pub(crate) head: Duration,
+    /// The longest that one may live, where no answer goes on for longer: then it may finish what it is at, within the
+    /// same time once more. So one that takes no answer holds its place for a while only.
+    pub(crate) life: Option<Duration>,
 }
+
+/// A time that never comes.
+const FOR_EVER: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
 
 /// Serves `routes` on `listener` until `stopped` says so, or nobody is left to say it; then until the open connections have
 /// finished what they are at. Dropped, it ends all of them.
@@ -85,7 +78,7 @@ pub(crate) async fn accept<D: Door + Sync>(
             Some(_) = connections.join_next() => {}
             (stream, place) = next(&listener, &places) => {
                 let routes = D::routes(routes.clone(), &stream);
-                connections.spawn(serve(stream, routes, bounds.head, closes.clone(), place));
+                connections.spawn(serve(stream, routes, bounds, closes.clone(), place));
             }
         }
     }
@@ -109,12 +102,12 @@ async fn next<D: Door>(listener: &D, places: &Arc<Semaphore>) -> (D::Stream, Own
 async fn serve(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     routes: Router,
-    head: Duration,
+    bounds: Bounds,
     mut closes: watch::Receiver<bool>,
     place: OwnedSemaphorePermit,
 ) {
     let mut server = http1::Builder::new();
-    server.timer(TokioTimer::new()).header_read_timeout(head);
+    server.timer(TokioTimer::new()).header_read_timeout(bounds.head);
     let connection = server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
     tokio::pin!(connection);
     // How a connection ended is its other end's matter.
@@ -123,6 +116,10 @@ async fn serve(
         () = told_to_close(&mut closes) => {
             connection.as_mut().graceful_shutdown();
             let _ = connection.await;
+        }
+        () = sleep(bounds.life.unwrap_or(FOR_EVER)) => {
+            connection.as_mut().graceful_shutdown();
+            let _ = timeout(bounds.life.unwrap_or(FOR_EVER), connection).await;
         }
     }
     drop(place);
@@ -137,7 +134,7 @@ async fn told_to_close(closes: &mut watch::Receiver<bool>) {
 mod tests {
     use axum::routing::get;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    use tokio::time::{Instant, timeout};
+    use tokio::time::Instant;
 
     use super::*;
 
@@ -156,7 +153,8 @@ mod tests {
             let directory = tempfile::tempdir().unwrap();
             let listener = UnixListener::bind(directory.path().join("socket")).unwrap();
             let (stop, stopped) = oneshot::channel();
-            let routes = Router::new().route("/", get(async || "here"));
+            let endless = || std::iter::repeat_n("much ", 10 << 20).collect::<String>();
+            let routes = Router::new().route("/", get(async || "here")).route("/much", get(async move || endless()));
             Self { directory, stop: Some(stop), task: tokio::spawn(accept(listener, routes, bounds, stopped)) }
         }
 
@@ -176,7 +174,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_connection_beyond_the_bound_is_served_when_another_ends() {
-        let bed = Bed::start(Bounds { connections: 2, head: PATIENCE });
+        let bed = Bed::start(Bounds { connections: 2, head: PATIENCE, life: None });
         let (mut one, mut two, mut three) = (bed.connect().await, bed.connect().await, bed.connect().await);
         for stream in [&mut one, &mut two] {
             stream.write_all(ASKED).await.unwrap();
@@ -196,7 +194,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_head_that_does_not_come_ends_its_connection() {
-        let bed = Bed::start(Bounds { connections: 8, head: Duration::from_millis(300) });
+        let bed = Bed::start(Bounds { connections: 8, head: Duration::from_millis(300), life: None });
         for begun in [&b""[..], b"GET / HTTP/1.1\r\nhost: "] {
             let mut stream = bed.connect().await;
             stream.write_all(begun).await.unwrap();
@@ -208,8 +206,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn one_that_takes_no_answer_gives_its_place_to_the_next() {
+        let life = Some(Duration::from_millis(200));
+        let bed = Bed::start(Bounds { connections: 1, head: PATIENCE, life });
+        let mut deaf = bed.connect().await;
+        deaf.write_all(b"GET /much HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        let mut next = bed.connect().await;
+        next.write_all(ASKED).await.unwrap();
+        assert!(timeout(PATIENCE, answer(&mut next)).await.expect("its turn comes").starts_with("HTTP/1.1 200 "));
+        drop(deaf);
+    }
+
+    #[tokio::test]
     async fn an_idle_connection_does_not_hold_up_the_end() {
-        let mut bed = Bed::start(Bounds { connections: 8, head: PATIENCE * 10 });
+        let mut bed = Bed::start(Bounds { connections: 8, head: PATIENCE * 10, life: None });
         let mut idle = bed.connect().await;
         idle.write_all(ASKED).await.unwrap();
         timeout(PATIENCE, answer(&mut idle)).await.unwrap();

@@ -28,6 +28,8 @@ pub(crate) const SIGN_OF_LIFE: Duration = Duration::from_secs(10);
 pub(crate) const LOG_LINES: usize = 10_000;
 /// Connections that may be open to the metrics' address at the same time.
 pub(crate) const METRICS_CONNECTIONS: usize = 16;
+/// How long one of them lives before it has to end, and how long it may take for that.
+pub(crate) const METRICS_LIFE: Duration = Duration::from_secs(30);
 /// Scrapes that are answered at the same time, over whichever way they come.
 pub(crate) const SCRAPES: usize = 4;
 /// Apps that are asked at the same time for one scrape.

@@ -12,6 +12,7 @@ mod bounds;
 mod events;
 mod logs;
 mod metrics;
+mod metrics_address;
 mod openapi;
 mod peer;
 mod refusal;
@@ -20,4 +21,5 @@ mod routes;
 mod scrape;
 mod server;
 
+pub use metrics_address::MetricsAddress;
 pub use server::{ServeError, Server, serve, serve_metrics};

@@ -5,13 +5,14 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use switchover_controller::Controller;
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::UnixListener;
 use tokio::sync::oneshot;
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::timeout;
 
 use crate::accept::{Bounds, accept};
-use crate::bounds::{CONNECTIONS, GOODBYE, HEAD_LIMIT, METRICS_CONNECTIONS};
+use crate::bounds::{CONNECTIONS, GOODBYE, HEAD_LIMIT, METRICS_CONNECTIONS, METRICS_LIFE};
+use crate::metrics_address::MetricsAddress;
 use crate::{metrics, routes};
 
 /// Why the API cannot be served.
@@ -53,22 +54,21 @@ pub async fn serve(controller: Controller, path: &Path) -> Result<Server, ServeE
     let listener = UnixListener::bind(path).map_err(failed)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
     let (stop, stopped) = oneshot::channel();
-    let bounds = Bounds { connections: CONNECTIONS, head: HEAD_LIMIT };
+    let bounds = Bounds { connections: CONNECTIONS, head: HEAD_LIMIT, life: None };
     let task = tokio::spawn(accept(listener, routes::router(controller), bounds, stopped));
     Ok(Server { task, stop: Some(stop), path: Some(path.to_owned()) })
 }
 
-/// Serves the metrics of `controller`, and nothing else, to whoever reaches `listener`: `GET /metrics`.
+/// Serves the metrics of `controller`, and nothing else, to whoever reaches `address`: `GET /metrics`.
 ///
 /// Guarantees: connections and scrapes are bounded, whatever comes is answered or closed in bounded time.
 ///
 /// # Errors
-/// The listener is no use to the runtime.
-pub fn serve_metrics(controller: Controller, listener: std::net::TcpListener) -> io::Result<Server> {
-    listener.set_nonblocking(true)?;
-    let listener = TcpListener::from_std(listener)?;
+/// The listening socket is no use to the runtime.
+pub fn serve_metrics(controller: Controller, address: MetricsAddress) -> io::Result<Server> {
+    let listener = address.door()?;
     let (stop, stopped) = oneshot::channel();
-    let bounds = Bounds { connections: METRICS_CONNECTIONS, head: HEAD_LIMIT };
+    let bounds = Bounds { connections: METRICS_CONNECTIONS, head: HEAD_LIMIT, life: Some(METRICS_LIFE) };
     let task = tokio::spawn(accept(listener, metrics::router(controller), bounds, stopped));
     Ok(Server { task, stop: Some(stop), path: None })
 }

@@ -90,6 +90,24 @@ fn the_last_frame_of_a_wait_stands_still() {
 }
 
 #[test]
+fn traffic_on_a_terminal_is_drawn_anew_each_second_until_ctrl_c() {
+    let house = House::start();
+    house.sample("", LONG);
+    house.cli(&["deploy", "--wait"]).ended(0);
+    let mut terminal = Terminal::open();
+    let mut watching = house.command(&["traffic"]).stdout(terminal.stdout()).spawn().unwrap();
+    house.wait_for("a frame without a request is drawn", |_| terminal.shows("accepted 0,"));
+    for _ in 0..7 {
+        house.get("/").unwrap();
+    }
+    house.wait_for("what came is drawn", |_| terminal.shows("accepted 7, answered 7 (5xx 0)"));
+    assert!(terminal.shows("r1        blue  100 %"), "{}", terminal.screen.lock().unwrap());
+    assert!(terminal.shows("\u{1b}["), "it is drawn over what was there");
+    signal(watching.id(), libc::SIGINT);
+    assert_eq!(watching.wait().unwrap().code(), Some(0));
+}
+
+#[test]
 fn an_error_on_a_terminal_is_broken_between_words() {
     let house = House::closed();
     let mut terminal = Terminal::open();

@@ -24,9 +24,10 @@ const PACKAGES: &[(&str, &[&str])] = &[
 
 /// Names in code that open, take or join streams of a network, and the files that have another reason for them.
 const NAMES: &[(&str, &[&str])] = &[
-    // A health probe asks an instance itself; a port is reserved by listening on it, and never accepted from.
-    ("TcpStream", &["crates/platform/src/health.rs"]),
-    ("TcpListener", &["crates/platform/src/port.rs"]),
+    // A health probe asks an instance itself; a port is reserved by listening on it, and never accepted from. Prometheus reads
+    // the daemon's metrics, and nobody anything else there.
+    ("TcpStream", &["crates/platform/src/health.rs", "crates/api/src/metrics_address.rs"]),
+    ("TcpListener", &["crates/platform/src/port.rs", "crates/api/src/metrics_address.rs"]),
     ("TcpSocket", &[]),
     ("UdpSocket", &[]),
     ("copy_bidirectional", &[]),

@@ -1,8 +1,9 @@
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use switchover_api::{MetricsAddress, Server};
 use switchover_controller::{Controller, Options};
 use switchover_model::answer::DaemonView;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -73,11 +74,8 @@ fn socket(state: &Path) -> Result<PathBuf, Failure> {
     Ok(socket)
 }
 
-/// Where metrics are read: the listener, and its address as it is.
-fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure> {
-    let listener = TcpListener::bind(address).map_err(|error| not_listening(address, &error))?;
-    let at = listener.local_addr().map_err(|error| not_listening(address, &error))?;
-    Ok((listener, at))
+fn listen(address: SocketAddr) -> Result<MetricsAddress, Failure> {
+    MetricsAddress::listen(address).map_err(|error| not_listening(address, &error))
 }
 
 fn not_listening(address: SocketAddr, error: &std::io::Error) -> Failure {
@@ -86,6 +84,26 @@ fn not_listening(address: SocketAddr, error: &std::io::Error) -> Failure {
         format!("Metrics cannot be served at {address}: {error}."),
         "End what listens there, name another address with --metrics, or leave it out.",
     )
+}
+
+/// Serves the API and, where they are asked for, the metrics.
+async fn serve(
+    controller: &Controller,
+    socket: &Path,
+    metrics: Option<MetricsAddress>,
+) -> Result<(Server, Option<Server>), Failure> {
+    let api = switchover_api::serve(controller.clone(), socket).await.map_err(|error| {
+        Failure::other(
+            "STATE-NOT-WRITABLE",
+            format!("{error}."),
+            "Make the state folder writable for this user, or name another one with --state.",
+        )
+    })?;
+    let serve = |metrics: MetricsAddress| {
+        let at = metrics.at();
+        switchover_api::serve_metrics(controller.clone(), metrics).map_err(|error| not_listening(at, &error))
+    };
+    Ok((api, metrics.map(serve).transpose()?))
 }
 
 fn tell(shared: &Shared, state: &Path, serving: Serving) {
@@ -132,28 +150,14 @@ impl Serve {
         let options = Options { state: state.clone(), http: self.http, lanes: self.lanes, executable };
         let controller =
             Controller::start(options).await.map_err(|error| Failure::Problem(Exit::Other, error.problem()))?;
-        let mut api = match switchover_api::serve(controller.clone(), &socket).await {
-            Ok(api) => api,
-            Err(error) => {
+        let metrics_at = metrics.as_ref().map(|metrics| format!("http://{}/metrics", metrics.at()));
+        let (mut api, metrics) = match serve(&controller, &socket, metrics).await {
+            Ok(served) => served,
+            Err(failure) => {
                 controller.abandon().await;
-                return Err(Failure::other(
-                    "STATE-NOT-WRITABLE",
-                    format!("{error}."),
-                    "Make the state folder writable for this user, or name another one with --state.",
-                ));
+                return Err(failure);
             }
         };
-        let metrics_at = metrics.as_ref().map(|(_, at)| format!("http://{at}/metrics"));
-        let metrics =
-            match metrics.map(|(listener, at)| (switchover_api::serve_metrics(controller.clone(), listener), at)) {
-                Some((Ok(server), _)) => Some(server),
-                None => None,
-                Some((Err(error), at)) => {
-                    api.shutdown().await;
-                    controller.abandon().await;
-                    return Err(not_listening(at, &error));
-                }
-            };
         tell(shared, &state, Serving { daemon: controller.daemon(), metrics: metrics_at });
         // Nobody waits for it outside of systemd.
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);

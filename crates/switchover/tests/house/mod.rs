@@ -25,6 +25,8 @@ pub struct House {
     pub folder: tempfile::TempDir,
     /// Where requests are taken.
     pub address: SocketAddr,
+    /// Where metrics are read, if anywhere.
+    pub metrics: Option<SocketAddr>,
     daemon: Option<Child>,
 }
 
@@ -77,7 +79,7 @@ impl House {
         let folder = tempfile::Builder::new().prefix("switchover-test-").tempdir().expect("a temporary directory");
         std::fs::create_dir(folder.path().join("app")).expect("the app's directory");
         let address = TcpListener::bind("127.0.0.1:0").and_then(|port| port.local_addr()).expect("a free port");
-        Self { folder, address, daemon: None }
+        Self { folder, address, metrics: None, daemon: None }
     }
 
     /// The app's directory.
@@ -99,6 +101,7 @@ impl House {
             .expect("the daemon's log");
         let child = Command::new(BINARY)
             .args(["serve", "--http", &self.address.to_string()])
+            .args(self.metrics.map(|metrics| format!("--metrics={metrics}")))
             .env("SWITCHOVER_STATE", self.state())
             .current_dir(self.folder.path())
             .stdin(Stdio::null())
