@@ -1,7 +1,7 @@
 //! What is measured, in the words of Prometheus: one family a table, each with a bounded set of labels.
 //!
 //! Only arms of the table are named: an arm that left it takes its series along. Counters rise within one epoch of the
-//! router (`switchover_measured_since_seconds`), and begin at nothing with the next, which Prometheus takes for a reset.
+//! router (`switchover_measured_since_seconds`); one that begins at nothing with the next Prometheus takes for a reset.
 
 use std::fmt::Error;
 
@@ -111,11 +111,7 @@ impl Scrape {
         for (seen, arm, labels) in self.slots() {
             let Some(known) = &seen.measured else { continue };
             for routed in &arm.processes {
-                let is_it = |measured: &ArmMeasured| {
-                    (measured.revision, &measured.process, measured.part)
-                        == (arm.revision, &routed.process, Part::Share)
-                };
-                if !known.arms.iter().any(is_it) {
+                if known.arm(arm.revision, &routed.process, Part::Share).is_none() {
                     let labels = with(&labels, &[("process", routed.process.as_str()), ("part", Part::Share.name())]);
                     unasked.push((labels, ArmMeasured::none(arm.revision, routed.process.clone(), Part::Share)));
                 }
@@ -179,7 +175,7 @@ impl Scrape {
         gauges(
             encoder,
             "switchover_measured_since_seconds",
-            "When the counters of the app's arms began at nothing, in seconds since 1970",
+            "When counters of the app's arms last began at nothing, in seconds since 1970",
             measured.map(|(app, measured)| (of_app(app), measured.epoch as f64 / 1e6)),
         )?;
         let releases = self.apps.iter().flat_map(|app| app.releases.iter().map(move |release| (&app.app, release)));

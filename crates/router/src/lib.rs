@@ -7,7 +7,7 @@
 //! Must never: take a lock on a request's way, cut a plain request that still moves, decide what a release does, or
 //! answer for a port whose owner it is not sure of.
 //! Begin reading at `lane` (one request's way), then `generation` (the switch), `switchboard` (what the control thread
-//! does for each command), `ledger` (the counters), `meter` (what checks rest on) and `client` (what the controller calls).
+//! does for each command), `ledger` (the counters), `meter` (how well each arm does) and `client` (what the controller calls).
 
 mod accept;
 mod causes;

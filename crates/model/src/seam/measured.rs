@@ -1,4 +1,4 @@
-//! What a traffic measures of the requests that it leads to a slot: what checks rest on.
+//! What a traffic measures of the requests that it leads to a slot: how well it does now.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,11 +11,20 @@ use crate::time::Timestamp;
 pub struct Measured {
     /// When it was read.
     pub at: Timestamp,
-    /// Counts of one epoch only rise. Another epoch began at nothing, so two readings of one epoch can be subtracted.
+    /// Counts of one epoch only rise, so two readings of it can be subtracted. Another one is told when counts began at
+    /// nothing: all of them, or those of one arm that came back while the others went on.
     pub epoch: u64,
     /// By arm; one that is not named had no request. One that left the traffic and has nothing in flight any more is named
     /// no longer; should it come back, the epoch is another one.
     pub arms: Vec<ArmMeasured>,
+}
+
+impl Measured {
+    /// What one arm did; nothing when it had no request.
+    #[must_use]
+    pub fn arm(&self, revision: RevisionId, process: &ProcessName, part: Part) -> Option<&ArmMeasured> {
+        self.arms.iter().find(|arm| (arm.revision, &arm.process, arm.part) == (revision, process, part))
+    }
 }
 
 /// What one arm of the traffic did in one process type.

@@ -68,7 +68,7 @@ impl Traffic {
                 // The first reading alone has nothing to be compared with.
                 continue;
             };
-            let shown = TrafficShown::between(Some(&earlier), now);
+            let shown = TrafficShown::between(&earlier, now);
             if !goes_on {
                 tell_once(shared, &shown, &screen);
                 return Ok(Exit::Succeeded);

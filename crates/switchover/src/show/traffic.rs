@@ -66,16 +66,12 @@ struct Rate {
 
 impl TrafficShown {
     /// `later` as compared with `earlier`, a reading before it.
-    pub(crate) fn between(earlier: Option<&TrafficView>, mut later: TrafficView) -> Self {
-        let measured_in = |view: &TrafficView| view.seen.as_ref().and_then(|seen| seen.measured.clone());
-        let before = earlier.and_then(measured_in);
+    pub(crate) fn between(earlier: &TrafficView, mut later: TrafficView) -> Self {
+        let before = earlier.seen.as_ref().and_then(|seen| seen.measured.as_ref());
         let now = later.seen.as_mut().and_then(|seen| seen.measured.take());
-        let interval = match (&before, &now) {
-            (Some(before), Some(now)) => interval(before, now),
-            (None, _) | (_, None) => None,
-        };
+        let interval = before.zip(now.as_ref()).and_then(|(before, now)| interval(before, now));
         let arms = match (&later.seen, &now) {
-            (Some(seen), Some(now)) => Some(arms(seen, now, before.as_ref().zip(interval))),
+            (Some(seen), Some(now)) => Some(arms(seen, now, before.zip(interval))),
             (None, _) | (_, None) => None,
         };
         let interval_ms = interval.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
@@ -110,20 +106,16 @@ fn interval(before: &Measured, now: &Measured) -> Option<Duration> {
 
 fn arms(seen: &TrafficSeen, now: &Measured, before: Option<(&Measured, Duration)>) -> Vec<ArmShown> {
     type Key = (RevisionId, ProcessName, Part);
-    let known: BTreeMap<Key, &ArmMeasured> =
-        now.arms.iter().map(|arm| ((arm.revision, arm.process.clone(), arm.part), arm)).collect();
+    let known = now.arms.iter().map(|arm| (arm.revision, arm.process.clone(), arm.part));
     let routed = || seen.routes.iter().flat_map(|routes| &routes.arms);
     let of_table =
         routed().flat_map(|arm| arm.processes.iter().map(|routed| (arm.revision, routed.process.clone(), Part::Share)));
-    let keys: BTreeSet<Key> = of_table.chain(known.keys().cloned()).collect();
+    let keys: BTreeSet<Key> = of_table.chain(known).collect();
     let shown = |(revision, process, part): Key| {
         let nothing = ArmMeasured::none(revision, process.clone(), part);
-        let arm = known.get(&(revision, process.clone(), part)).copied().unwrap_or(&nothing);
+        let arm = now.arm(revision, &process, part).unwrap_or(&nothing);
         let rate = before.and_then(|(before, time)| {
-            let is_it = |earlier: &&ArmMeasured| {
-                (earlier.revision, &earlier.process, earlier.part) == (revision, &process, part)
-            };
-            let earlier = before.arms.iter().find(is_it).unwrap_or(&nothing);
+            let earlier = before.arm(revision, &process, part).unwrap_or(&nothing);
             Some(rate(&arm.since(earlier)?, time))
         });
         let in_table = routed().find(|arm| arm.revision == revision);

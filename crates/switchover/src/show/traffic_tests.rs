@@ -56,7 +56,7 @@ fn view(at_ms: u64, epoch: u64, arms: Vec<ArmMeasured>) -> TrafficView {
 }
 
 fn shown(earlier: &TrafficView, later: &TrafficView, width: usize) -> Vec<String> {
-    TrafficShown::between(Some(earlier), later.clone()).lines(width)
+    TrafficShown::between(earlier, later.clone()).lines(width)
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn what_nobody_measured_or_could_ask_is_unknown() {
     unmeasured.seen.as_mut().unwrap().measured = None;
     let told = shown(&view(1_000, 7, vec![]), &unmeasured, 120);
     assert_eq!(told[0], "unknown: what each arm does is not measured");
-    let json = serde_json::to_value(TrafficShown::between(None, unmeasured)).unwrap();
+    let json = serde_json::to_value(TrafficShown::between(&view(1_000, 7, vec![]), unmeasured)).unwrap();
     assert_eq!((&json["arms"], &json["interval_ms"]), (&serde_json::Value::Null, &serde_json::Value::Null));
     let away = TrafficView { seen: None, ..view(2_000, 7, vec![]) };
     assert_eq!(shown(&view(1_000, 7, vec![]), &away, 120), ["unknown: the router could not be asked"]);
@@ -135,7 +135,7 @@ fn parts_and_processes_are_columns_where_they_differ_and_a_draining_revision_say
 #[test]
 fn json_has_names_that_stay_and_no_histogram() {
     let later = view(3_000, 7, vec![arm(2, 50, 50, 2_500)]);
-    let json = serde_json::to_string(&TrafficShown::between(Some(&view(1_000, 7, vec![])), later)).unwrap();
+    let json = serde_json::to_string(&TrafficShown::between(&view(1_000, 7, vec![]), later)).unwrap();
     assert!(json.starts_with("{\"schema_version\":"), "{json}");
     let value: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(value["interval_ms"], 2_000);
