@@ -9,6 +9,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("http1", &[]),
     ("rollout", &["model"]),
+    ("judge", &["model"]),
     ("migration", &["model"]),
     ("journal", &["model"]),
     ("platform", &["migration", "model"]),
@@ -18,7 +19,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("api", &["controller", "model"]),
     (
         "switchover",
-        &["api", "controller", "journal", "migration", "model", "platform", "postgres", "router", "testkit"],
+        &["api", "controller", "journal", "judge", "migration", "model", "platform", "postgres", "router", "testkit"],
     ),
     ("testkit", &["model"]),
 ];

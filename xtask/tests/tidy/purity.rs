@@ -2,7 +2,7 @@
 
 use crate::tree::{manifest, none, room};
 
-const PURE: &[&str] = &["model", "http1", "rollout", "migration"];
+const PURE: &[&str] = &["model", "http1", "rollout", "judge", "migration"];
 
 /// What a pure room's sources must not name.
 const FORBIDDEN: &[&str] = &[

@@ -1,0 +1,200 @@
+//! What was seen in one interval: what a journal keeps, so that a verdict can be reached again.
+
+use serde::{Deserialize, Serialize};
+use switchover_model::histogram::Histogram;
+use switchover_model::seam::{ArmMeasured, Measured, Part};
+use switchover_model::{ProcessName, RevisionId, Timestamp};
+
+/// One interval, or one value at one moment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Look {
+    /// When the interval began.
+    pub from: Timestamp,
+    /// When it ended; the same for a value of a moment.
+    pub until: Timestamp,
+    /// What was seen.
+    pub seen: Seen,
+}
+
+/// What was seen in an interval.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Seen {
+    /// Requests of the new slot's arm, and of the arm that it is compared with.
+    Counts {
+        /// The new slot's.
+        new: Counts,
+        /// The arm that it is compared with; nothing where there is none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reference: Option<Counts>,
+    },
+    /// A value of the new slot, and the same of the reference.
+    Value {
+        /// The new slot's; finite.
+        new: f64,
+        /// The reference's at the same moment; finite.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reference: Option<f64>,
+    },
+    /// Nothing that can be used.
+    Unfit(Unfit),
+}
+
+/// Why an interval cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unfit {
+    /// Counts began anew within it.
+    AnotherEpoch,
+    /// A count fell.
+    CountFell,
+    /// An arm is measured no longer, so its last requests are not known.
+    ArmGone,
+    /// More errors than requests, or another contradiction.
+    Contradiction,
+    /// A value that is not finite, or outside of the range that was said.
+    NoNumber,
+    /// Nothing came: an empty answer, or an error; the text is the provider's.
+    NoAnswer(String),
+    /// It overlaps one that was taken already, or ends before it begins.
+    Overlaps,
+    /// It holds something else than the question is about.
+    OtherKind,
+}
+
+impl Unfit {
+    /// The reason as a person reads it.
+    #[must_use]
+    pub fn words(&self) -> String {
+        match self {
+            Self::AnotherEpoch => "the counts began anew".to_owned(),
+            Self::CountFell => "a count fell".to_owned(),
+            Self::ArmGone => "an arm is measured no longer".to_owned(),
+            Self::Contradiction => "its counts contradict each other".to_owned(),
+            Self::NoNumber => "a value is no finite number, or out of its range".to_owned(),
+            Self::NoAnswer(text) => format!("no answer: {text}"),
+            Self::Overlaps => "it overlaps an interval that was taken already".to_owned(),
+            Self::OtherKind => "it does not hold what is asked about".to_owned(),
+        }
+    }
+}
+
+/// What one arm did in an interval.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Counts {
+    /// Requests that ended, but for those that their client left.
+    pub requests: u64,
+    /// Of them, errors.
+    pub errors: u64,
+    /// Clients that came for the first time.
+    #[serde(default)]
+    pub clients: u64,
+    /// Latencies of the requests.
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub latency: Histogram,
+}
+
+fn is_empty(latency: &Histogram) -> bool {
+    latency.counts().is_empty()
+}
+
+impl Counts {
+    /// Requests and errors alone.
+    #[must_use]
+    pub fn of_errors(requests: u64, errors: u64) -> Self {
+        Self { requests, errors, ..Self::default() }
+    }
+
+    /// What an arm did between two readings of one epoch.
+    fn between(earlier: Option<&ArmMeasured>, later: Option<&ArmMeasured>) -> Result<Self, Unfit> {
+        let (earlier, later) = match (earlier, later) {
+            (None, None) => return Ok(Self::default()),
+            (Some(_), None) => return Err(Unfit::ArmGone),
+            (None, Some(later)) => (ArmMeasured::none(later.revision, later.process.clone(), later.part), later),
+            (Some(earlier), Some(later)) => (earlier.clone(), later),
+        };
+        let done = later.since(&earlier).ok_or(Unfit::CountFell)?;
+        let clients = later.clients.checked_sub(earlier.clients).ok_or(Unfit::CountFell)?;
+        Ok(Self { requests: done.requests(), errors: done.errors(), clients, latency: done.latency })
+    }
+
+    fn is_right(&self) -> bool {
+        self.errors <= self.requests
+    }
+}
+
+/// Which arm of a reading is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArmName {
+    /// Who it was led to.
+    pub revision: RevisionId,
+    /// The process type that had the path.
+    pub process: ProcessName,
+    /// Why it was led there.
+    pub part: Part,
+}
+
+impl ArmName {
+    fn of<'a>(&self, measured: &'a Measured) -> Option<&'a ArmMeasured> {
+        measured.arm(self.revision, &self.process, self.part)
+    }
+}
+
+impl Look {
+    /// The interval between two readings.
+    ///
+    /// Guarantees: counts of different epochs are never subtracted, and one that fell is told.
+    #[must_use]
+    pub fn between(earlier: &Measured, later: &Measured, new: &ArmName, reference: Option<&ArmName>) -> Self {
+        let counts = || {
+            if earlier.epoch != later.epoch {
+                return Err(Unfit::AnotherEpoch);
+            }
+            let of = |arm: &ArmName| Counts::between(arm.of(earlier), arm.of(later));
+            Ok(Seen::Counts { new: of(new)?, reference: reference.map(of).transpose()? })
+        };
+        Self { from: earlier.at, until: later.at, seen: counts().unwrap_or_else(Seen::Unfit) }
+    }
+
+    /// A value of a moment; one that is no finite number is unfit.
+    #[must_use]
+    pub fn value(at: Timestamp, new: f64, reference: Option<f64>) -> Self {
+        let is_number = new.is_finite() && reference.is_none_or(f64::is_finite);
+        let seen = if is_number { Seen::Value { new, reference } } else { Seen::Unfit(Unfit::NoNumber) };
+        Self { from: at, until: at, seen }
+    }
+
+    /// Counts of both arms, or why they cannot be used.
+    pub(crate) fn pair(&self) -> Result<(&Counts, &Counts), Unfit> {
+        match &self.seen {
+            Seen::Counts { new, reference: Some(reference) } if new.is_right() && reference.is_right() => {
+                Ok((new, reference))
+            }
+            Seen::Counts { reference: Some(_), .. } => Err(Unfit::Contradiction),
+            Seen::Unfit(why) => Err(why.clone()),
+            Seen::Counts { reference: None, .. } | Seen::Value { .. } => Err(Unfit::OtherKind),
+        }
+    }
+
+    /// Counts of the new arm, or why they cannot be used.
+    pub(crate) fn alone(&self) -> Result<&Counts, Unfit> {
+        match &self.seen {
+            Seen::Counts { new, .. } if new.is_right() => Ok(new),
+            Seen::Counts { .. } => Err(Unfit::Contradiction),
+            Seen::Unfit(why) => Err(why.clone()),
+            Seen::Value { .. } => Err(Unfit::OtherKind),
+        }
+    }
+
+    /// The value of the new slot and of the reference, or why they cannot be used.
+    pub(crate) fn values(&self) -> Result<(f64, Option<f64>), Unfit> {
+        match &self.seen {
+            Seen::Value { new, reference } if new.is_finite() && reference.is_none_or(f64::is_finite) => {
+                Ok((*new, *reference))
+            }
+            Seen::Value { .. } => Err(Unfit::NoNumber),
+            Seen::Unfit(why) => Err(why.clone()),
+            Seen::Counts { .. } => Err(Unfit::OtherKind),
+        }
+    }
+}
