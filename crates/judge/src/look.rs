@@ -50,7 +50,7 @@ pub enum Unfit {
     CountFell,
     /// An arm is measured no longer, so its last requests are not known.
     ArmGone,
-    /// More errors than requests, or another contradiction.
+    /// More errors than requests, or more than [`MOST_COUNTED`] of anything.
     Contradiction,
     /// A value that is not finite, or outside of the range that was said.
     NoNumber,
@@ -78,6 +78,9 @@ impl Unfit {
         }
     }
 }
+
+/// An interval has at most so many requests: a million a second would need twelve days for them.
+pub const MOST_COUNTED: u64 = 1 << 40;
 
 /// What one arm did in an interval.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -119,7 +122,8 @@ impl Counts {
     }
 
     fn is_right(&self) -> bool {
-        self.errors <= self.requests
+        let most = self.requests.max(self.clients).max(self.latency.total());
+        self.errors <= self.requests && most <= MOST_COUNTED
     }
 }
 

@@ -49,15 +49,19 @@ impl Rate {
     /// The evidence against `rate`: the likelihood mixed over all rates (Krichevsky and Trofimov: a Beta(1/2, 1/2)) over the one at
     /// `rate`. When it is the rate, the chance that this ever reaches `ln(1 / alpha)` is at most `alpha`.
     pub(crate) fn evidence_against(self, rate: f64) -> f64 {
+        self.ln_mixture() - self.ln_likelihood(rate)
+    }
+
+    fn ln_mixture(self) -> f64 {
         let (bad, good) = (self.bad as f64 + 0.5, (self.requests - self.bad) as f64 + 0.5);
-        ln_beta(bad, good) - std::f64::consts::PI.ln() - self.ln_likelihood(rate)
+        ln_beta(bad, good) - std::f64::consts::PI.ln()
     }
 
     /// Where the rate lies at every look at once, but for a chance of `alpha`.
     pub(crate) fn interval(self, alpha: Probability) -> (f64, f64) {
         let Some(estimate) = self.estimate() else { return (0.0, 1.0) };
-        let needed = -alpha.get().ln();
-        let is_out = |rate: f64| self.evidence_against(rate) >= needed;
+        let (needed, mixture) = (-alpha.get().ln(), self.ln_mixture());
+        let is_out = |rate: f64| mixture - self.ln_likelihood(rate) >= needed;
         let end = |inside: f64, outside: f64| if is_out(outside) { turn(inside, outside, is_out) } else { outside };
         (end(estimate, 0.0), end(estimate, 1.0))
     }

@@ -5,6 +5,7 @@
 //! next: a rate that rises for both at once is no evidence. If the odds of the new arm are `ratio` times as high, it is Fisher's
 //! noncentral hypergeometric distribution. Each interval multiplies the stake by the likelihood of the one over that of the other.
 
+use crate::look::MOST_COUNTED;
 use crate::mixture::{WORSE, evidence, ln_choose};
 
 /// Terms of a sum that are smaller than this part of the largest one do not change it.
@@ -27,7 +28,11 @@ pub(crate) struct TwoArms {
 
 impl TwoArms {
     /// Takes an interval.
+    ///
+    /// Assumes: no count is above [`MOST_COUNTED`], or only because intervals were put together; then it is taken as that many.
     pub(crate) fn add(&mut self, pair: Pair) {
+        let bounded = |(requests, bad): (u64, u64)| (requests.min(MOST_COUNTED), bad.min(MOST_COUNTED));
+        let pair = Pair { new: bounded(pair.new), reference: bounded(pair.reference) };
         let bad = pair.new.1 + pair.reference.1;
         let is_silent = bad == 0 || pair.new.0 == 0 || pair.reference.0 == 0;
         if is_silent {
@@ -84,7 +89,6 @@ fn ln_ratio(pair: Pair, ratio: f64) -> f64 {
         }
     }
     let ln_ways = ln_choose(new, likeliest) + ln_choose(reference, bad - likeliest) - ln_choose(new + reference, bad);
-    // More would be a gain that is only an error of rounding: of large counts the logarithms have lost their last digits.
     (pair.new.1 as f64 - likeliest as f64) * ratio.ln() - ln_ways - sum.ln()
 }
 
@@ -132,6 +136,9 @@ mod tests {
 
     #[test]
     fn large_counts_are_still_judged() {
+        let mut arms = TwoArms::default();
+        arms.add(Pair { new: (u64::MAX, u64::MAX / 2), reference: (u64::MAX, u64::MAX / 2) });
+        assert!(arms.evidence().is_finite());
         let mut arms = TwoArms::default();
         arms.add(Pair { new: (50_000_000, 500_000), reference: (50_000_000, 500_000) });
         assert!(arms.evidence() < 0.0 && arms.evidence().is_finite());

@@ -1,8 +1,10 @@
 //! The values of the metrics.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// A series may have so many values: a day of one a minute, and some more. Every value is compared with every other one.
 pub const MOST_VALUES: usize = 2_000;
@@ -37,6 +39,34 @@ pub enum DataError {
 }
 
 /// The values of every metric, by its name.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
 #[serde(transparent)]
 pub struct Values(pub BTreeMap<String, Series>);
+
+impl<'de> Deserialize<'de> for Values {
+    /// A metric that stands twice is refused: nobody knows which one is meant.
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Metrics;
+
+        impl<'de> Visitor<'de> for Metrics {
+            type Value = BTreeMap<String, Series>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("metrics by name")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut metrics = BTreeMap::new();
+                while let Some(name) = map.next_key::<String>()? {
+                    if metrics.contains_key(&name) {
+                        return Err(A::Error::custom(format!("{name} stands twice")));
+                    }
+                    metrics.insert(name, map.next_value()?);
+                }
+                Ok(metrics)
+            }
+        }
+
+        from.deserialize_map(Metrics).map(Self)
+    }
+}

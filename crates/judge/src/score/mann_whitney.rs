@@ -70,21 +70,22 @@ fn exact(first: usize, second: usize, u: f64, alpha: Probability) -> (f64, usize
     (p, place.count().max(1))
 }
 
-/// In how many orders of both samples each U comes about.
+/// In how many orders of both samples each U comes about. Only sums, so that nothing of a small number is lost.
 fn ways(first: usize, second: usize) -> Vec<f64> {
-    // The Gaussian binomial coefficient: the product of (1 - q^(second + i)) / (1 - q^i) for i = 1..=first.
     let top = first * second;
-    let mut ways = vec![0.0; top + 1];
-    ways[0] = 1.0;
-    for i in 1..=first {
-        for at in (second + i..=top).rev() {
-            ways[at] -= ways[at - second - i];
-        }
-        for at in i..=top {
-            ways[at] += ways[at - i];
+    // Of no values of the first sample, and so many of the second: always 0.
+    let mut of = vec![vec![0.0; top + 1]; second + 1];
+    of.iter_mut().for_each(|ways| ways[0] = 1.0);
+    for _ in 0..first {
+        for others in 1..=second {
+            // The largest value is of the first sample and above all the others, or it is of the second.
+            let (before, rest) = of.split_at_mut(others);
+            for u in (0..=top).rev() {
+                rest[0][u] = u.checked_sub(others).map_or(0.0, |less| rest[0][less]) + before[others - 1][u];
+            }
         }
     }
-    ways
+    of.pop().unwrap_or_default()
 }
 
 fn normal(first: &[f64], second: &[f64], u: f64, alpha: Probability) -> (f64, usize) {
@@ -107,4 +108,22 @@ fn normal(first: &[f64], second: &[f64], u: f64, alpha: Probability) -> (f64, us
 fn tie_sum(values: &mut [f64]) -> f64 {
     values.sort_unstable_by(f64::total_cmp);
     values.chunk_by(|one, other| one == other).map(|ties| ties.len() as f64).map(|t| t * t * t - t).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_that_lie_apart_have_the_smallest_chance_there_is() {
+        let low: Vec<f64> = (0..40).map(f64::from).collect();
+        let high: Vec<f64> = (100..140).map(f64::from).collect();
+        let alpha = Probability::new(0.02).expect("a probability");
+        let least = (2_f64.ln() - ln_choose(80, 40)).exp();
+        for (first, second, shift) in [(&low, &high, -100.0), (&high, &low, 100.0)] {
+            let test = mann_whitney(first, second, alpha).expect("values");
+            assert!((test.p / least - 1.0).abs() < 1e-9, "{test:?}");
+            assert!(test.shift == shift && test.low < shift && shift < test.high, "{test:?}");
+        }
+    }
 }
