@@ -45,7 +45,8 @@ pub(crate) fn name(file: Option<&Path>) -> Result<Option<AppName>, Failure> {
     })
 }
 
-fn text(file: Option<&Path>) -> Result<(PathBuf, String), Failure> {
+/// The path and the text of a file in TOML, the app's own unless one is named.
+pub(crate) fn text(file: Option<&Path>) -> Result<(PathBuf, String), Failure> {
     let shown = file.unwrap_or(Path::new(DEFAULT_FILE));
     let path = std::path::absolute(shown).map_err(|error| unreadable(shown, &error))?;
     // A bounded read: a device or a log named by mistake must not fill the memory.

@@ -128,6 +128,7 @@ enum Verb {
     Logs(commands::logs::Logs),
     Traffic(commands::traffic::Traffic),
     Db(commands::db::Db),
+    Judge(commands::judge::Judge),
     #[cfg(feature = "demo")]
     Demo(commands::demo::Demo),
     Completions(commands::completions::Completions),
@@ -183,6 +184,7 @@ impl Cli {
             Verb::Schema(schema) => schema.run(&shared),
             Verb::Completions(completions) => completions.run(&shared),
             Verb::Man(man) => man.run(&shared),
+            Verb::Judge(judge) => judge.run(&shared),
             #[cfg(feature = "demo")]
             Verb::Demo(demo) => wait_for(demo.run(&shared)),
             Verb::Plan(plan) => wait_for(plan.run(&shared)),

@@ -11,6 +11,7 @@ pub(crate) mod deploy;
 pub(crate) mod history;
 pub(crate) mod init;
 pub(crate) mod inner;
+pub(crate) mod judge;
 pub(crate) mod logs;
 pub(crate) mod man;
 pub(crate) mod pause;
