@@ -37,8 +37,8 @@ fn score(config: &str, errors: [&str; 2], p99: [&str; 2], more: &[&str]) -> Said
 fn of_files(config: &str, data: &str, more: &[&str]) -> Said {
     let house = House::closed();
     let path = |name: &str| house.folder.path().join(name).display().to_string();
-    std::fs::write(path("score.toml"), config).unwrap();
-    std::fs::write(path("data.json"), data).unwrap();
+    std::fs::write(path("score.toml"), config).expect("the file is written");
+    std::fs::write(path("data.json"), data).expect("the file is written");
     let mut arguments = vec!["judge", "score", "--config"];
     let (config, data) = (path("score.toml"), path("data.json"));
     arguments.extend([config.as_str(), data.as_str()]);
