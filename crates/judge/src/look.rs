@@ -1,9 +1,8 @@
 //! What was seen in one interval: what a journal keeps, so that a verdict can be reached again.
 
 use serde::{Deserialize, Serialize};
+use switchover_model::Timestamp;
 use switchover_model::histogram::Histogram;
-use switchover_model::seam::{ArmMeasured, Measured, Part};
-use switchover_model::{ProcessName, RevisionId, Timestamp};
 
 /// One interval, or one value at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -46,10 +45,6 @@ pub enum Seen {
 pub enum Unfit {
     /// Counts began anew within it.
     AnotherEpoch,
-    /// A count fell.
-    CountFell,
-    /// An arm is measured no longer, so its last requests are not known.
-    ArmGone,
     /// More errors than requests, or more than [`MOST_COUNTED`] of anything.
     Contradiction,
     /// A value that is not finite, or outside of the range that was said.
@@ -68,8 +63,6 @@ impl Unfit {
     pub fn words(&self) -> String {
         match self {
             Self::AnotherEpoch => "the counts began anew".to_owned(),
-            Self::CountFell => "a count fell".to_owned(),
-            Self::ArmGone => "an arm is measured no longer".to_owned(),
             Self::Contradiction => "its counts contradict each other".to_owned(),
             Self::NoNumber => "a value is no finite number, or out of its range".to_owned(),
             Self::NoAnswer(text) => format!("no answer: {text}"),
@@ -108,58 +101,13 @@ impl Counts {
         Self { requests, errors, ..Self::default() }
     }
 
-    /// What an arm did between two readings of one epoch.
-    fn between(earlier: Option<&ArmMeasured>, later: Option<&ArmMeasured>) -> Result<Self, Unfit> {
-        let (earlier, later) = match (earlier, later) {
-            (None, None) => return Ok(Self::default()),
-            (Some(_), None) => return Err(Unfit::ArmGone),
-            (None, Some(later)) => (ArmMeasured::none(later.revision, later.process.clone(), later.part), later),
-            (Some(earlier), Some(later)) => (earlier.clone(), later),
-        };
-        let done = later.since(&earlier).ok_or(Unfit::CountFell)?;
-        let clients = later.clients.checked_sub(earlier.clients).ok_or(Unfit::CountFell)?;
-        Ok(Self { requests: done.requests(), errors: done.errors(), clients, latency: done.latency })
-    }
-
     fn is_right(&self) -> bool {
         let most = self.requests.max(self.clients).max(self.latency.total());
         self.errors <= self.requests && most <= MOST_COUNTED
     }
 }
 
-/// Which arm of a reading is meant.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ArmName {
-    /// Who it was led to.
-    pub revision: RevisionId,
-    /// The process type that had the path.
-    pub process: ProcessName,
-    /// Why it was led there.
-    pub part: Part,
-}
-
-impl ArmName {
-    fn of<'a>(&self, measured: &'a Measured) -> Option<&'a ArmMeasured> {
-        measured.arm(self.revision, &self.process, self.part)
-    }
-}
-
 impl Look {
-    /// The interval between two readings.
-    ///
-    /// Guarantees: counts of different epochs are never subtracted, and one that fell is told.
-    #[must_use]
-    pub fn between(earlier: &Measured, later: &Measured, new: &ArmName, reference: Option<&ArmName>) -> Self {
-        let counts = || {
-            if earlier.epoch != later.epoch {
-                return Err(Unfit::AnotherEpoch);
-            }
-            let of = |arm: &ArmName| Counts::between(arm.of(earlier), arm.of(later));
-            Ok(Seen::Counts { new: of(new)?, reference: reference.map(of).transpose()? })
-        };
-        Self { from: earlier.at, until: later.at, seen: counts().unwrap_or_else(Seen::Unfit) }
-    }
-
     /// A value of a moment; one that is no finite number is unfit.
     #[must_use]
     pub fn value(at: Timestamp, new: f64, reference: Option<f64>) -> Self {

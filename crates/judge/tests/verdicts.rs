@@ -2,12 +2,11 @@
 
 use proptest::prelude::*;
 use switchover_judge::{
-    Against, ArmName, Counts, Finite, Judge, LatencyMargin, Look, Margin, Outcome, Probability, Question, Range, Rule,
-    Seen, SplitBy, Then, Unfit, Verdict, Wait, Worse, judge,
+    Against, Counts, Finite, Judge, LatencyMargin, Look, Margin, Outcome, Probability, Question, Range, Rule, Seen,
+    SplitBy, Then, Unfit, Verdict, Wait, Worse, judge,
 };
 use switchover_model::histogram::Histogram;
-use switchover_model::seam::{ArmMeasured, Measured, Part};
-use switchover_model::{ProcessName, RevisionId, Span, Timestamp};
+use switchover_model::{Span, Timestamp};
 
 fn chance(value: f64) -> Probability {
     Probability::new(value).expect("a probability")
@@ -210,34 +209,6 @@ fn an_interval_that_overlaps_or_contradicts_itself_is_not_used() {
     let why: Vec<Unfit> = verdict.unused.into_iter().map(|unused| unused.why).collect();
     assert_eq!(why, [Unfit::Overlaps, Unfit::Overlaps, Unfit::Contradiction]);
     assert_eq!((verdict.looks, verdict.seen), (1, 10));
-}
-
-#[test]
-fn readings_become_looks_and_what_cannot_be_subtracted_is_told() {
-    let web: ProcessName = "web".parse().expect("a name");
-    let (old, new) = (RevisionId(1), RevisionId(2));
-    let reading = |second: u64, epoch: u64, requests: &[(RevisionId, u64, u64)]| Measured {
-        at: at(second),
-        epoch,
-        arms: requests
-            .iter()
-            .map(|(revision, requests, errors)| ArmMeasured {
-                answered: [0, requests - errors, 0, 0, *errors],
-                clients: *requests,
-                ..ArmMeasured::none(*revision, web.clone(), Part::Share)
-            })
-            .collect(),
-    };
-    let share = |revision: RevisionId| ArmName { revision, process: web.clone(), part: Part::Share };
-    let between =
-        |earlier: &Measured, later: &Measured| Look::between(earlier, later, &share(new), Some(&share(old))).seen;
-    let first = reading(0, 1, &[(old, 100, 1)]);
-    let later = reading(1, 1, &[(old, 300, 3), (new, 50, 2)]);
-    let counts = |requests, errors| Counts { clients: requests, ..Counts::of_errors(requests, errors) };
-    assert_eq!(between(&first, &later), Seen::Counts { new: counts(50, 2), reference: Some(counts(200, 2)) });
-    assert_eq!(between(&first, &reading(1, 2, &[(old, 300, 3)])), Seen::Unfit(Unfit::AnotherEpoch));
-    assert_eq!(between(&later, &reading(2, 1, &[(old, 299, 3), (new, 50, 2)])), Seen::Unfit(Unfit::CountFell));
-    assert_eq!(between(&later, &reading(2, 1, &[(old, 300, 3)])), Seen::Unfit(Unfit::ArmGone));
 }
 
 #[test]
