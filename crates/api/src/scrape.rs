@@ -226,7 +226,7 @@ fn answers(encoder: &mut DescriptorEncoder<'_>, arms: &[ArmScraped<'_>]) -> Resu
     gauges(
         encoder,
         "switchover_clients",
-        "Different clients, as the split tells them apart: at most 10000",
+        "Different clients since the routes in force, as the split tells them apart: at most 10000",
         arms.iter().map(|arm| (arm.labels.clone(), arm.measured.clients as f64)),
     )
 }

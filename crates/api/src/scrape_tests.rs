@@ -41,13 +41,9 @@ fn shop() -> AppScraped {
         new.latency.record(micros);
     }
     let routes = Routes {
-        app: "shop".parse().unwrap(),
-        version: 3,
-        hosts: vec![],
         arms: vec![arm(Slot::Green, 2, 500), arm(Slot::Blue, 1, 9_500)],
-        preview: None,
-        preview_host: None,
         drain_ms: 1_000,
+        ..Routes::nowhere("shop".parse().unwrap(), 3)
     };
     let seen = TrafficSeen {
         routes: Some(routes),
@@ -58,6 +54,7 @@ fn shop() -> AppScraped {
         },
         unrouted: BTreeMap::from([("no-route".to_owned(), OwnLedger { count: 2, lost: 0 })]),
         measured: Some(Measured {
+            version: Some(3),
             at: Timestamp::from_micros(9),
             epoch: 1_700_000_000_500_000,
             // One that left the table and is still drained.

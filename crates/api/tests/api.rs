@@ -11,7 +11,7 @@ use switchover_journal::SqliteJournal;
 use switchover_model::config::AppConfig;
 use switchover_model::revision::{Revision, Source};
 use switchover_model::seam::{
-    Builder, Evidence, HookCall, Platform, PlatformSeen, Routes, SeamError, SlotSpec, Traffic, TrafficSeen,
+    Abilities, Builder, Evidence, HookCall, Platform, PlatformSeen, Routes, SeamError, SlotSpec, Traffic, TrafficSeen,
 };
 use switchover_model::{AppName, Problem, RevisionId, Slot, Timestamp};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -51,6 +51,9 @@ impl Traffic for Nothing {
     }
     fn evidence(&self) -> Evidence {
         Evidence::SettingOnly
+    }
+    fn abilities(&self) -> Abilities {
+        Abilities::default()
     }
 }
 

@@ -35,6 +35,9 @@ pub(crate) fn fill(
         version: app.routes_version(),
         hosts: route.map(|route| route.hosts.clone()).unwrap_or_default(),
         arms: goal.arms.iter().map(|arm| fill_arm(app, arm, platform, in_force)).collect(),
+        sticky: route.map(|route| route.sticky.clone()).unwrap_or_default(),
+        matches: goal.matches.clone(),
+        baseline: goal.baseline,
         preview,
         preview_host: rule.map(|rule| rule.host.clone()),
         drain_ms: millis(drain),
@@ -47,7 +50,7 @@ pub(crate) fn fill(
 pub(crate) fn before_the_first(app: &App) -> Option<RoutesGoal> {
     let config = app.config.as_ref().filter(|_| app.routes.is_none())?;
     let is_routed = config.processes.values().any(|process| matches!(process.kind, ProcessKind::Routed { .. }));
-    is_routed.then(|| RoutesGoal { arms: Vec::new(), preview: None })
+    is_routed.then(RoutesGoal::default)
 }
 
 /// Where the routed processes of a slot listen, directly.

@@ -93,6 +93,12 @@ fn is_host(text: &str) -> bool {
         })
 }
 
+/// Of the characters of a token (RFC 9110 5.6.2) those that somebody writes.
+fn is_field_name(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_' || byte == b'.')
+}
+
 name! {
     /// The name under which an app is released.
     AppName, "app name",
@@ -110,6 +116,18 @@ name! {
     Host, "host name",
     "lower-case labels of a-z, 0-9, \"-\" and \"_\" joined by dots, without a port",
     is_host
+}
+name! {
+    /// The name of a header, in the case it was written in; compared without it (RFC 9110 5.1).
+    FieldName, "header name",
+    "1 to 64 letters, digits and \"-\", \"_\", \".\"",
+    is_field_name
+}
+name! {
+    /// The name of a cookie, compared with its case (RFC 6265 4.1.1).
+    CookieName, "cookie name",
+    "1 to 64 letters, digits and \"-\", \"_\", \".\"",
+    is_field_name
 }
 name! {
     /// The identity of one running copy of a process type: never used twice, not even after a reboot.

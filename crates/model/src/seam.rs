@@ -18,13 +18,20 @@ use crate::revision::{Revision, Source};
 use crate::schema::{MigrationFile, SchemaGoal};
 use crate::time::{Span, Timestamp};
 
+mod abilities;
 mod measured;
 mod routes;
 mod seen;
+mod split;
 
+pub use abilities::{Abilities, Ability, lacks};
 pub use measured::{ArmMeasured, Measured, Part};
 pub use routes::{Arm, ArmGoal, Endpoint, Preview, RoutedProcess, Routes, RoutesGoal};
 pub use seen::{Evidence, InstanceSeen, Phase, PlatformSeen, Seen, TrafficSeen};
+pub use split::{
+    CONDITION_VALUE_BYTES_MAX, CONDITIONS_MAX, Condition, MATCHES_MAX, Match, MatchError, PARAMETER_BYTES_MAX, Sticky,
+    StickyKind, check_matches,
+};
 
 // === What shall be true ===
 
@@ -208,6 +215,9 @@ pub trait Traffic: Send + Sync {
 
     /// What its numbers rest on.
     fn evidence(&self) -> Evidence;
+
+    /// What it can do beyond a switch of all requests at once.
+    fn abilities(&self) -> Abilities;
 }
 
 /// What makes a revision: build or unpack, digest, seal.

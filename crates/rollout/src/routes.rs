@@ -20,7 +20,7 @@ pub(crate) fn switch_to(turn: &mut Turn<'_>, id: ReleaseId, to: Option<(Slot, Re
     }
     let back = turn.release(id).is_some_and(|release| release.undoing.is_some());
     let version = if back && planted!(turn, VersionNotRaised) { turn.app.routes_version() } else { next_version(turn) };
-    let goal = RoutesGoal { arms, preview: None };
+    let goal = RoutesGoal { arms, ..RoutesGoal::default() };
     turn.record(Event::Routed { release: Some(id), version, goal });
 }
 
@@ -43,10 +43,10 @@ pub(crate) fn show_preview(turn: &mut Turn<'_>, id: ReleaseId) -> bool {
         return true;
     }
     let wanted = Some(ArmGoal { slot, revision, share: Share::ALL });
-    let arms = turn.app.routes.as_ref().map(|routes| routes.goal.arms.clone()).unwrap_or_default();
+    let known = turn.app.routes.as_ref().map(|routes| routes.goal.clone()).unwrap_or_default();
     if turn.app.routes.as_ref().and_then(|routes| routes.goal.preview) != wanted {
         let version = next_version(turn);
-        let goal = RoutesGoal { arms, preview: wanted };
+        let goal = RoutesGoal { preview: wanted, ..known };
         turn.record(Event::Routed { release: Some(id), version, goal });
     }
     if are_in_force(turn) {
@@ -64,7 +64,7 @@ pub(crate) fn drop_stale_preview(turn: &mut Turn<'_>) {
     let Some(routes) = &turn.app.routes else { return };
     let Some(shown) = routes.goal.preview else { return };
     if turn.occupant(shown.slot) != Some(shown.revision) {
-        let goal = RoutesGoal { arms: routes.goal.arms.clone(), preview: None };
+        let goal = RoutesGoal { preview: None, ..routes.goal.clone() };
         let version = next_version(turn);
         turn.record(Event::Routed { release: None, version, goal });
     }
@@ -145,7 +145,7 @@ fn next_version(turn: &Turn<'_>) -> u64 {
     turn.app.routes_version().max(seen) + 1
 }
 
-/// Whether both lead the same share of the requests to the same revisions in the same slots.
+/// Whether both lead the same requests to the same revisions in the same slots.
 fn leads_alike(seen: &Routes, goal: &RoutesGoal) -> bool {
     let mut theirs: Vec<_> = seen
         .arms
@@ -161,7 +161,7 @@ fn leads_alike(seen: &Routes, goal: &RoutesGoal) -> bool {
         .collect();
     theirs.sort_unstable();
     ours.sort_unstable();
-    theirs == ours
+    theirs == ours && seen.matches == goal.matches && seen.baseline == goal.baseline
 }
 
 /// The arm with all the traffic.

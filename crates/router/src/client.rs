@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use switchover_model::AppName;
-use switchover_model::seam::{Evidence, Routes, SeamError, Traffic, TrafficSeen};
+use switchover_model::seam::{Abilities, Evidence, Routes, SeamError, Traffic, TrafficSeen};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::UnixStream;
 
@@ -175,5 +175,9 @@ impl Traffic for RouterClient {
 
     fn evidence(&self) -> Evidence {
         Evidence::EveryRequest
+    }
+
+    fn abilities(&self) -> Abilities {
+        Abilities::built_in()
     }
 }

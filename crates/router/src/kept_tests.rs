@@ -10,8 +10,6 @@ use super::*;
 fn apps(address: SocketAddr) -> Apps {
     let endpoints = vec![Endpoint { instance: "shop.web.1".parse().unwrap(), address }];
     let routes = Routes {
-        app: "shop".parse().unwrap(),
-        version: 3,
         hosts: vec!["shop.example".parse().unwrap()],
         arms: vec![Arm {
             slot: Slot::Blue,
@@ -19,9 +17,8 @@ fn apps(address: SocketAddr) -> Apps {
             share: Share::ALL,
             processes: vec![RoutedProcess { process: "web".parse().unwrap(), paths: vec!["/".into()], endpoints }],
         }],
-        preview: None,
-        preview_host: None,
         drain_ms: 1_000,
+        ..Routes::nowhere("shop".parse().unwrap(), 3)
     };
     Apps::from([(routes.app.clone(), InForce { routes, since: Timestamp::from_micros(7) })])
 }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
+use switchover_model::seam::{Part, Sticky};
 use switchover_model::{AppName, Timestamp};
 
 pub(crate) use crate::causes::{OwnAnswer, OwnCause};
@@ -20,7 +21,8 @@ pub(crate) use crate::endpoint::Endpoint;
 use crate::generation::{Generation, Held};
 use crate::lane_table::{LaneTable, Memory};
 use crate::ledger::{Kind, LaneLedger, Owner, OwnerCounters};
-use crate::table::{Bucket, Found, Table};
+use crate::split::{self, Known};
+use crate::table::{Found, Table};
 use crate::ticket::Way;
 pub(crate) use crate::ticket::{Outcome, Ticket, TunnelEnd, TunnelTicket};
 use crate::wire::{LaneApp, LaneSeen};
@@ -92,31 +94,32 @@ impl Lane {
 
     fn route_live(self: &Rc<Self>, table: Rc<LaneTable>, app: usize, asked: &Asked<'_>, path: &[u8]) -> Routed {
         let (routes, lane) = (&table.table.apps[app], &table.apps[app]);
-        let bucket = Bucket::of(asked.peer);
+        let Known { client, new } = split::client(&routes.sticky, asked, || self.io.client_id());
+        let bucket = routes.bucket_of(client);
         let place_in = |arm: usize| routes.arms[arm].process_of(path);
         let has_instance = |arm: usize| place_in(arm).is_some_and(|place| !lane.arms[arm].processes[place].is_empty());
         let Some(own_arm) = routes.arm_of(bucket) else {
             // Nobody is live: what waits in a slot was never to answer.
             return own(&lane.counters, OwnCause::NoInstance, OwnAnswer::NO_INSTANCE);
         };
-        // A slot with a share and without an instance leaves its share to the others that have one.
-        let arm = if has_instance(own_arm) {
-            own_arm
-        } else {
-            (0..routes.arms.len())
+        let (arm, part) = match routes.matched(asked.head).filter(|arm| has_instance(*arm)) {
+            Some(arm) => (arm, Part::Matched),
+            None if has_instance(own_arm) => (own_arm, routes.part_of(bucket)),
+            // A slot with a share and without an instance leaves its share to the others that have one.
+            None => (0..routes.arms.len())
                 .find(|arm| routes.arms[*arm].share.basis_points() > 0 && has_instance(*arm))
-                .unwrap_or(own_arm)
+                .map_or((own_arm, routes.part_of(bucket)), |other| (other, Part::Share)),
         };
         match place_in(arm) {
             None => own(&lane.counters, OwnCause::UnknownHost, OwnAnswer::UNKNOWN_PATH),
             Some(process) => {
-                let way = Way { app, arm, process, kind: Kind::Live, bucket };
+                let way = Way { app, arm, process, kind: Kind::Live, part, client, bucket };
                 if !has_instance(arm) {
                     // A warm slot without a share could have answered it: then it is lost.
                     let is_lost = (0..routes.arms.len()).any(has_instance);
                     return self.no_instance(&table, way, is_lost);
                 }
-                Routed::Forward(Ticket::open(Rc::clone(self), table, way))
+                Routed::Forward(Ticket::open(Rc::clone(self), table, way, new))
             }
         }
     }
@@ -147,8 +150,10 @@ impl Lane {
                 own(counters, OwnCause::NoInstance, OwnAnswer::NO_INSTANCE)
             }
             Some(process) => {
-                let way = Way { app, arm: 0, process, kind: Kind::Preview, bucket: Bucket::of(asked.peer) };
-                Routed::Forward(Ticket::open(Rc::clone(self), table, way))
+                let Known { client, new } = split::client(&Sticky::Address, asked, || self.io.client_id());
+                let bucket = table.table.apps[app].bucket_of(client);
+                let way = Way { app, arm: 0, process, kind: Kind::Preview, part: Part::Share, client, bucket };
+                Routed::Forward(Ticket::open(Rc::clone(self), table, way, new))
             }
         }
     }
@@ -208,7 +213,11 @@ impl Lane {
 
     /// What this lane has counted and has in flight for `app` or for each, and for nobody; what is measured for `app` alone.
     pub(crate) fn look(&self, app: Option<&AppName>) -> LaneSeen {
-        let measured = app.and_then(|app| self.memory.measured(app));
+        let version_of = |app: &AppName| {
+            let table = self.table();
+            table.table.apps.iter().find(|known| known.app == *app).map(|known| known.version)
+        };
+        let measured = app.and_then(|app| self.memory.measured(app, version_of(app)));
         let apps = app.map_or_else(|| self.ledger.apps(), |app| vec![app.clone()]);
         let seen = |app: AppName| {
             let live = Owner { app: Some(app.clone()), kind: Kind::Live };

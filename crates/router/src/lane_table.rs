@@ -12,8 +12,8 @@ use crate::endpoint::{Backends, Deadline, Endpoint, EndpointState};
 use crate::generation::Numbered;
 use crate::lane::Lane;
 use crate::ledger::{Kind, LaneLedger, Owner, OwnerCounters, RevisionCounters};
-use crate::meter::{self, ByPart, METERS_MAX, Meter, MeterReading, Meters};
-use crate::table::{ArmTable, Table};
+use crate::meter::{self, ByPart, METERS_MAX, Measure, MeterReading, Meters};
+use crate::table::{AppTable, ArmTable, ProcessTable, Table};
 use crate::ticket::Way;
 
 /// What a lane knows of a revision, over all generations.
@@ -98,8 +98,8 @@ impl LaneTable {
     }
 
     /// Where a request that goes this way is measured.
-    pub(crate) fn meter(&self, way: Way) -> Option<&Rc<Meter>> {
-        self.arm(way).meters.get(way.process)?[meter::place(way.part())].as_ref()
+    pub(crate) fn meter(&self, way: Way) -> Option<&Measure> {
+        self.arm(way).meters.get(way.process)?[meter::place(way.part)].as_ref()
     }
 }
 
@@ -143,8 +143,8 @@ impl Memory {
                 let preview = Owner { app: Some(app.app.clone()), kind: Kind::Preview };
                 LaneApp {
                     counters: ledger.owner(&live),
-                    arms: app.arms.iter().map(|arm| self.prepare_arm(&app.app, &live, arm, ledger)).collect(),
-                    preview: app.preview.as_ref().map(|part| self.prepare_arm(&app.app, &preview, &part.arm, ledger)),
+                    arms: app.arms.iter().map(|arm| self.prepare_arm(app, &live, arm, ledger)).collect(),
+                    preview: app.preview.as_ref().map(|part| self.prepare_arm(app, &preview, &part.arm, ledger)),
                     preview_counters: app.has_preview_host.then(|| ledger.owner(&preview)),
                 }
             })
@@ -152,7 +152,8 @@ impl Memory {
         LaneTable { table, apps }
     }
 
-    fn prepare_arm(&self, app: &AppName, owner: &Owner, arm: &ArmTable, ledger: &LaneLedger) -> LaneArm {
+    fn prepare_arm(&self, routes: &AppTable, owner: &Owner, arm: &ArmTable, ledger: &LaneLedger) -> LaneArm {
+        let app = &routes.app;
         let key = (owner.clone(), arm.revision);
         if owner.kind == Kind::Live && !self.revisions.borrow().contains_key(&key) {
             self.count_from_nothing(app, arm.revision);
@@ -190,23 +191,24 @@ impl Memory {
             })
             .collect();
         let meters = match owner.kind {
-            Kind::Live => self.prepare_meters(app, arm, &revision.meters, meters),
+            Kind::Live => self.prepare_meters(routes, arm, &revision.meters, meters),
             Kind::Preview => Vec::new(),
         };
         LaneArm { revision: Rc::clone(revision), processes, meters }
     }
 
-    fn prepare_meters(&self, app: &AppName, arm: &ArmTable, meters: &Meters, mut there: usize) -> Vec<ByPart> {
+    fn prepare_meters(&self, routes: &AppTable, arm: &ArmTable, meters: &Meters, mut there: usize) -> Vec<ByPart> {
         let mut is_partial = false;
         let mut has_room = || {
             there += 1;
             is_partial |= there > METERS_MAX;
             there <= METERS_MAX
         };
-        let prepared =
-            arm.processes.iter().map(|process| meters.prepare(&process.process, arm.parts(), &mut has_room)).collect();
+        let prepare =
+            |process: &ProcessTable| meters.prepare(&process.process, routes.version, &arm.parts, &mut has_room);
+        let prepared = arm.processes.iter().map(prepare).collect();
         if is_partial {
-            self.measured.borrow_mut().entry(app.clone()).or_default().is_partial = true;
+            self.measured.borrow_mut().entry(routes.app.clone()).or_default().is_partial = true;
         }
         prepared
     }
@@ -225,8 +227,13 @@ impl Memory {
         }
     }
 
-    /// What is measured of an app: since when, if not since the lane began, and of each arm; nothing when not of all.
-    pub(crate) fn measured(&self, app: &AppName) -> Option<(Option<Timestamp>, Vec<MeterReading>)> {
+    /// What is measured of an app: since when, if not since the lane began, and of each arm, its clients since `version` of the
+    /// routes; nothing when not of all.
+    pub(crate) fn measured(
+        &self,
+        app: &AppName,
+        version: Option<u64>,
+    ) -> Option<(Option<Timestamp>, Vec<MeterReading>)> {
         let measured = self.measured.borrow();
         let known = measured.get(app);
         if known.is_some_and(|known| known.is_partial) {
@@ -235,7 +242,7 @@ impl Memory {
         let owner = Owner { app: Some(app.clone()), kind: Kind::Live };
         let revisions = self.revisions.borrow();
         let own = revisions.iter().filter(|((of, _), _)| *of == owner);
-        let arms = own.flat_map(|((_, revision), state)| state.meters.read(*revision)).collect();
+        let arms = own.flat_map(|((_, revision), state)| state.meters.read(*revision, version)).collect();
         Some((known.and_then(|known| known.since), arms))
     }
 
@@ -351,7 +358,7 @@ fn served(table: &LaneTable) -> HashMap<RevisionKey, (&Rc<RevisionState>, u64)> 
     let mut served = HashMap::new();
     for (app, lane) in table.table.apps.iter().zip(&table.apps) {
         for (arm, state) in app.arms.iter().zip(&lane.arms) {
-            if arm.share.basis_points() > 0 {
+            if arm.is_served() {
                 let owner = Owner { app: Some(app.app.clone()), kind: Kind::Live };
                 served.insert((owner, arm.revision), (&state.revision, app.drain_ms));
             }

@@ -14,13 +14,15 @@ use switchover_model::histogram::{self, BUCKETS, Histogram};
 use switchover_model::seam::{ArmMeasured, Part};
 use switchover_model::{ProcessName, RevisionId, Share};
 
-use crate::table::Bucket;
+use crate::split::Bucket;
 
 /// Words that hold one bit for each bucket of clients.
 const CLIENT_WORDS: usize = (Share::ALL.basis_points() as usize).div_ceil(64);
 /// What the counters of one arm take in a lane.
 #[cfg(test)]
-const METER_BYTES: usize = 8 * (BUCKETS + CLIENT_WORDS);
+const METER_BYTES: usize = 8 * (BUCKETS + VERSIONS_MAX * CLIENT_WORDS);
+/// Versions of the routes that an arm's clients are told apart for: the one in force and one that is being made ready.
+const VERSIONS_MAX: usize = 2;
 /// Most arms of one app that are measured apart, parts of the split and draining revisions included: bounds memory and a
 /// reading's length. With more than that, nothing is told as measured.
 pub(crate) const METERS_MAX: usize = 64;
@@ -33,8 +35,20 @@ pub(crate) struct Meter {
     aborted: Cell<u64>,
     upgrades_opened: Cell<u64>,
     upgrades_cut: Cell<u64>,
-    clients: Box<[Cell<u64>]>,
     latency: Box<[Cell<u64>]>,
+}
+
+/// A bit for each bucket of clients of one arm in one lane, since one version of the routes.
+#[derive(Debug)]
+pub(crate) struct Clients(Box<[Cell<u64>]>);
+
+/// Where requests of one arm are measured in one table.
+#[derive(Debug, Clone)]
+pub(crate) struct Measure {
+    /// Over all tables.
+    pub(crate) meter: Rc<Meter>,
+    /// Of the table's version of the routes.
+    clients: Rc<Clients>,
 }
 
 /// What a lane tells of one arm.
@@ -55,29 +69,8 @@ impl Meter {
             aborted: none(),
             upgrades_opened: none(),
             upgrades_cut: none(),
-            clients: vec![none(); CLIENT_WORDS].into(),
             latency: vec![none(); BUCKETS].into(),
         }
-    }
-
-    /// A whole answer of the app with this status was passed on.
-    pub(crate) fn answered(&self, status: u16, client: Bucket, took: Duration) {
-        count(&self.answered[usize::from(status / 100).clamp(1, 5) - 1]);
-        self.time(took);
-        self.saw(client);
-    }
-
-    /// It ended without one, by the app's fault.
-    pub(crate) fn failed(&self, client: Bucket, took: Duration) {
-        count(&self.failed);
-        self.time(took);
-        self.saw(client);
-    }
-
-    /// Its client went away, or broke off its own request.
-    pub(crate) fn aborted(&self, client: Bucket) {
-        count(&self.aborted);
-        self.saw(client);
     }
 
     /// A tunnel was opened.
@@ -95,14 +88,7 @@ impl Meter {
         count(&self.latency[usize::from(histogram::bucket(micros))]);
     }
 
-    fn saw(&self, client: Bucket) {
-        let (word, bit) = (usize::from(client.0) / 64, client.0 % 64);
-        // A share's last bucket is below the number of bits.
-        let word = &self.clients[word];
-        word.set(word.get() | 1 << bit);
-    }
-
-    fn read(&self, revision: RevisionId, process: &ProcessName, part: Part) -> MeterReading {
+    fn read(&self, revision: RevisionId, process: &ProcessName, part: Part, clients: Option<&Clients>) -> MeterReading {
         let counted = self.latency.iter().enumerate().filter(|(_, count)| count.get() > 0);
         let latency = counted.map(|(bucket, count)| (u16::try_from(bucket).unwrap_or(u16::MAX), count.get()));
         let measured = ArmMeasured {
@@ -117,7 +103,46 @@ impl Meter {
             clients: 0,
             latency: Histogram::from(latency.collect::<Vec<_>>()),
         };
-        MeterReading { measured, clients: self.clients.iter().map(Cell::get).collect() }
+        MeterReading { measured, clients: clients.map_or_else(|| vec![0; CLIENT_WORDS], Clients::read) }
+    }
+}
+
+impl Clients {
+    fn none() -> Self {
+        Self(vec![Cell::new(0); CLIENT_WORDS].into())
+    }
+
+    fn saw(&self, client: Bucket) {
+        let (word, bit) = (usize::from(client.0) / 64, client.0 % 64);
+        // A share's last bucket is below the number of bits.
+        let word = &self.0[word];
+        word.set(word.get() | 1 << bit);
+    }
+
+    fn read(&self) -> Vec<u64> {
+        self.0.iter().map(Cell::get).collect()
+    }
+}
+
+impl Measure {
+    /// A whole answer of the app with this status was passed on.
+    pub(crate) fn answered(&self, status: u16, client: Bucket, took: Duration) {
+        count(&self.meter.answered[usize::from(status / 100).clamp(1, 5) - 1]);
+        self.meter.time(took);
+        self.clients.saw(client);
+    }
+
+    /// It ended without one, by the app's fault.
+    pub(crate) fn failed(&self, client: Bucket, took: Duration) {
+        count(&self.meter.failed);
+        self.meter.time(took);
+        self.clients.saw(client);
+    }
+
+    /// Its client went away, or broke off its own request.
+    pub(crate) fn aborted(&self, client: Bucket) {
+        count(&self.meter.aborted);
+        self.clients.saw(client);
     }
 }
 
@@ -125,25 +150,63 @@ fn count(counter: &Cell<u64>) {
     counter.set(counter.get().saturating_add(1));
 }
 
-/// The meters of one process type of a revision, by part; nothing for a part that no request is led by.
-pub(crate) type ByPart = [Option<Rc<Meter>>; Part::ALL.len()];
+/// Where requests of one process type of a revision are measured in one table, by part; nothing for a part that no request is
+/// led by.
+pub(crate) type ByPart = [Option<Measure>; Part::ALL.len()];
+
+/// One arm's meter, and its clients since the newest versions of the routes.
+#[derive(Debug)]
+struct Counted {
+    meter: Rc<Meter>,
+    /// The version in force, and one that is being made ready.
+    clients: Vec<(u64, Rc<Clients>)>,
+}
+
+impl Counted {
+    fn new() -> Self {
+        Self { meter: Rc::new(Meter::new()), clients: Vec::with_capacity(VERSIONS_MAX) }
+    }
+
+    /// Clients since `version`, which is counted from nothing where it is new.
+    fn since(&mut self, version: u64) -> Rc<Clients> {
+        if let Some((_, clients)) = self.clients.iter().find(|(known, _)| *known == version) {
+            return Rc::clone(clients);
+        }
+        if self.clients.len() >= VERSIONS_MAX {
+            self.clients.remove(0);
+        }
+        let clients = Rc::new(Clients::none());
+        self.clients.push((version, Rc::clone(&clients)));
+        clients
+    }
+}
 
 /// All meters of one revision in one lane.
 #[derive(Debug, Default)]
-pub(crate) struct Meters(RefCell<BTreeMap<ProcessName, ByPart>>);
+pub(crate) struct Meters(RefCell<BTreeMap<ProcessName, [Option<Counted>; Part::ALL.len()]>>);
 
 impl Meters {
-    /// Those of `process`, each of `parts` being there; one that `has_room` has no room for is not.
-    pub(crate) fn prepare(&self, process: &ProcessName, parts: &[Part], mut has_room: impl FnMut() -> bool) -> ByPart {
+    /// Those of `process` in a table with this `version` of the routes, each of `parts` being there; one that `has_room` has no
+    /// room for is not.
+    pub(crate) fn prepare(
+        &self,
+        process: &ProcessName,
+        version: u64,
+        parts: &[Part],
+        mut has_room: impl FnMut() -> bool,
+    ) -> ByPart {
         let mut meters = self.0.borrow_mut();
         let known = meters.entry(process.clone()).or_default();
-        for part in parts {
-            let meter = &mut known[place(*part)];
-            if meter.is_none() && has_room() {
-                *meter = Some(Rc::new(Meter::new()));
+        let mut prepared = ByPart::default();
+        for part in parts.iter().map(|part| place(*part)) {
+            if known[part].is_none() && has_room() {
+                known[part] = Some(Counted::new());
             }
+            let measure =
+                |counted: &mut Counted| Measure { meter: Rc::clone(&counted.meter), clients: counted.since(version) };
+            prepared[part] = known[part].as_mut().map(measure);
         }
-        known.clone()
+        prepared
     }
 
     /// How many there are.
@@ -151,12 +214,17 @@ impl Meters {
         self.0.borrow().values().flatten().flatten().count()
     }
 
-    /// A reading of each.
-    pub(crate) fn read(&self, revision: RevisionId) -> Vec<MeterReading> {
+    /// A reading of each, with its clients since `version` of the routes.
+    pub(crate) fn read(&self, revision: RevisionId, version: Option<u64>) -> Vec<MeterReading> {
         let meters = self.0.borrow();
         let all =
             meters.iter().flat_map(|(process, parts)| Part::ALL.into_iter().zip(parts).map(move |of| (process, of)));
-        all.filter_map(|(process, (part, meter))| Some(meter.as_ref()?.read(revision, process, part))).collect()
+        let read = |(process, (part, counted)): (&ProcessName, (Part, &Option<Counted>))| {
+            let counted = counted.as_ref()?;
+            let clients = counted.clients.iter().find(|(known, _)| Some(*known) == version);
+            Some(counted.meter.read(revision, process, part, clients.map(|(_, clients)| &**clients)))
+        };
+        all.filter_map(read).collect()
     }
 }
 
@@ -203,8 +271,7 @@ impl Sum {
             measured.clients = clients.iter().map(|word| u64::from(word.count_ones())).sum();
             measured
         });
-        // Whoever had a request had a client.
-        all.filter(|arm| arm.clients > 0).collect()
+        all.filter(|arm| arm.requests() > 0 || arm.aborted > 0).collect()
     }
 }
 

@@ -345,21 +345,22 @@ impl Switchboard {
 
     async fn observe(&self, app: AppName) -> Result<TrafficSeen, Failure> {
         let mut lanes = self.look(Some(&app)).await?;
-        let measured = self.measured(&mut lanes);
+        let measured = self.measured(&app, &mut lanes);
         let unrouted = self.nobody(&lanes).own;
         let seen = self.sum(lanes).remove(&app).unwrap_or_else(|| self.untouched(&app)).seen;
         Ok(TrafficSeen { unrouted, measured, ..seen })
     }
 
     /// What the lanes have measured together, taken out of what they tell; nothing when one of them can not say it all.
-    fn measured(&self, lanes: &mut [LaneSeen]) -> Option<Measured> {
+    fn measured(&self, app: &AppName, lanes: &mut [LaneSeen]) -> Option<Measured> {
         let (mut epoch, mut sum) = (self.began, meter::Sum::default());
         for lane in lanes {
             let (since, arms) = lane.measured.take()?;
             epoch = epoch.max(since.unwrap_or(epoch));
             arms.into_iter().for_each(|arm| sum.add(arm));
         }
-        Some(Measured { at: Lane::exact_now(), epoch: epoch.as_micros(), arms: sum.arms() })
+        let version = self.begin.apps.get(app).map(|known| known.routes.version);
+        Some(Measured { at: Lane::exact_now(), epoch: epoch.as_micros(), version, arms: sum.arms() })
     }
 
     async fn observe_all(&self) -> Result<Vec<(AppName, TrafficSeen)>, Failure> {

@@ -18,15 +18,7 @@ fn switchboard(directory: &std::path::Path, synced: PathBuf) -> Switchboard {
 }
 
 fn routes(version: u64) -> Routes {
-    Routes {
-        app: "shop".parse().unwrap(),
-        version,
-        hosts: vec!["shop.example".parse().unwrap()],
-        arms: vec![],
-        preview: None,
-        preview_host: None,
-        drain_ms: 0,
-    }
+    Routes { hosts: vec!["shop.example".parse().unwrap()], ..Routes::nowhere("shop".parse().unwrap(), version) }
 }
 
 #[tokio::test]

@@ -1,13 +1,16 @@
 //! The routing table: many apps' routes, compiled once, never changed, shared by all lanes.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
 
-use switchover_model::seam::{Arm, Endpoint, Part, Routes};
+use switchover_http1::RequestHead;
+use switchover_model::seam::{Arm, Endpoint, Part, Routes, Sticky, check_matches};
 use switchover_model::{AppName, Problem, ProcessName, RevisionId, Share};
 
 use crate::ledger::Kind;
 use crate::preview::{Admission, digest_from_hex};
+use crate::rules::Rule;
+use crate::split::{Bucket, Client};
 use crate::ticket::Way;
 
 /// Longest host name that is looked up (RFC 1035 2.3.4), in bytes.
@@ -39,8 +42,15 @@ pub(crate) enum Found {
 #[derive(Debug)]
 pub(crate) struct AppTable {
     pub(crate) app: AppName,
+    /// The version of its routes.
+    pub(crate) version: u64,
     /// Newest revision first: it has the lowest buckets.
     pub(crate) arms: Vec<ArmTable>,
+    /// What tells its clients apart, where that decides anything; else their address does.
+    pub(crate) sticky: Sticky,
+    rules: Vec<Rule>,
+    /// The buckets that are measured apart as the baseline.
+    baseline: Range<u16>,
     /// What its preview address shows now.
     pub(crate) preview: Option<PreviewTable>,
     /// It has a preview address.
@@ -53,6 +63,8 @@ pub(crate) struct AppTable {
 pub(crate) struct ArmTable {
     pub(crate) revision: RevisionId,
     pub(crate) share: Share,
+    /// Why requests may be led here.
+    pub(crate) parts: Vec<Part>,
     pub(crate) processes: Vec<ProcessTable>,
     /// Longest first, each with the place of its process.
     prefixes: Vec<(Box<[u8]>, usize)>,
@@ -133,19 +145,25 @@ impl Table {
         }
     }
 
-    /// Where this table leads a request of `app` that another table led to `process`.
-    pub(crate) fn same_way(&self, app: &AppName, process: &ProcessName, way: Way) -> Option<Way> {
+    /// Where this table leads a request that table `from` led `way`.
+    pub(crate) fn same_way(&self, from: &Self, way: Way) -> Option<Way> {
+        let (app, arm_there) = (&from.apps[way.app].app, from.arm(way));
+        let process = &arm_there.processes[way.process].process;
         let place = self.apps.iter().position(|known| known.app == *app)?;
         let known = &self.apps[place];
-        let (arm, number) = match way.kind {
+        let bucket = known.bucket_of(way.client);
+        let (arm, number, part) = match way.kind {
             Kind::Live => {
-                let number = known.arm_of(way.bucket)?;
-                (&known.arms[number], number)
+                let matched = || known.matched_arm_of(arm_there.revision);
+                let matched = if way.part == Part::Matched { matched() } else { None };
+                let number = matched.or_else(|| known.arm_of(bucket))?;
+                let part = if matched.is_some() { Part::Matched } else { known.part_of(bucket) };
+                (&known.arms[number], number, part)
             }
-            Kind::Preview => (&known.preview.as_ref()?.arm, 0),
+            Kind::Preview => (&known.preview.as_ref()?.arm, 0, way.part),
         };
         let process = arm.processes.iter().position(|known| known.process == *process)?;
-        Some(Way { app: place, arm: number, process, ..way })
+        Some(Way { app: place, arm: number, process, part, bucket, ..way })
     }
 
     /// Whether an instance of the app's `process` is listed where requests of this kind may go.
@@ -175,6 +193,12 @@ impl AppTable {
         if arms.windows(2).any(|pair| pair[0].revision == pair[1].revision) {
             return Err(invalid(&routes.app, "one revision has two arms"));
         }
+        let rules = rules(routes, &arms)?;
+        for rule in &rules {
+            arms[rule.arm].may_get(Part::Matched);
+        }
+        let baseline = baseline(routes, &mut arms);
+        let splits = arms.iter().filter(|arm| arm.share != Share::NONE).count() > 1 || !rules.is_empty();
         let preview = routes.preview.as_ref().map(|preview| {
             let digest = digest_from_hex(&preview.token_digest)
                 .ok_or_else(|| invalid(&routes.app, "the preview's token digest is no SHA-256"))?;
@@ -188,11 +212,35 @@ impl AppTable {
         });
         Ok(Self {
             app: routes.app.clone(),
+            version: routes.version,
             arms,
+            sticky: if splits { routes.sticky.clone() } else { Sticky::Address },
+            rules,
+            baseline,
             preview: preview.transpose()?,
             has_preview_host: routes.preview.is_some() || routes.preview_host.is_some(),
             drain_ms: routes.drain_ms,
         })
+    }
+
+    /// The bucket of a client.
+    pub(crate) fn bucket_of(&self, client: Client) -> Bucket {
+        client.bucket(self.arms.first().map_or(RevisionId(0), |newest| newest.revision))
+    }
+
+    /// The place of the arm that the first rule that a request meets leads to.
+    pub(crate) fn matched(&self, head: &RequestHead<'_>) -> Option<usize> {
+        self.rules.iter().find(|rule| rule.is_met(head)).map(|rule| rule.arm)
+    }
+
+    /// The place of this revision's arm, where a rule leads to it.
+    fn matched_arm_of(&self, revision: RevisionId) -> Option<usize> {
+        self.rules.iter().map(|rule| rule.arm).find(|arm| self.arms[*arm].revision == revision)
+    }
+
+    /// What a request of this bucket is measured as, in the arm that its share leads it to.
+    pub(crate) fn part_of(&self, bucket: Bucket) -> Part {
+        if self.baseline.contains(&bucket.0) { Part::Baseline } else { Part::Share }
     }
 
     /// The place of the arm whose share this bucket falls into.
@@ -208,9 +256,15 @@ impl AppTable {
 }
 
 impl ArmTable {
-    /// Why requests may be led here.
-    pub(crate) fn parts(&self) -> &'static [Part] {
-        &[Part::Share]
+    /// Whether any request may be led here.
+    pub(crate) fn is_served(&self) -> bool {
+        self.share != Share::NONE || self.parts.contains(&Part::Matched)
+    }
+
+    fn may_get(&mut self, part: Part) {
+        if !self.parts.contains(&part) {
+            self.parts.push(part);
+        }
     }
 
     /// Whether it lists an instance of `process`.
@@ -234,7 +288,7 @@ impl ArmTable {
         if prefixes.windows(2).any(|pair| pair[0].0 == pair[1].0) {
             return Err(invalid(app, "two processes claim the same path"));
         }
-        Ok(Self { revision: arm.revision, share: arm.share, processes, prefixes })
+        Ok(Self { revision: arm.revision, share: arm.share, parts: vec![Part::Share], processes, prefixes })
     }
 
     /// The place of the process whose path prefix is the longest that `path` begins with, at a segment boundary.
@@ -246,28 +300,38 @@ impl ArmTable {
     }
 }
 
-/// Which ten-thousandth of all clients a client is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Bucket(pub(crate) u16);
+/// The rules with the places of their arms.
+fn rules(routes: &Routes, arms: &[ArmTable]) -> Result<Vec<Rule>, Problem> {
+    check_matches(&routes.matches).map_err(|error| invalid(&routes.app, &error.to_string()))?;
+    let arm_of = |revision: RevisionId| arms.iter().position(|arm| arm.revision == revision);
+    let placed = routes.matches.iter().map(|rule| {
+        let arm = arm_of(rule.revision)
+            .filter(|_| routes.arms.iter().any(|arm| (arm.slot, arm.revision) == (rule.slot, rule.revision)));
+        let cause =
+            || invalid(&routes.app, &format!("a rule leads to {} in {}, which has no arm", rule.revision, rule.slot));
+        Ok(Rule::new(rule, arm.ok_or_else(cause)?))
+    });
+    placed.collect()
+}
 
-impl Bucket {
-    /// By the client's address; the same for every lane and every run.
-    pub(crate) fn of(peer: SocketAddr) -> Self {
-        let number = match peer.ip().to_canonical() {
-            IpAddr::V4(address) => u64::from(address.to_bits()),
-            IpAddr::V6(address) => {
-                let [a, b, c, d, e, f, g, h] = address.segments().map(u64::from);
-                // The first half is the network; hosts change the second as they like.
-                (a << 48 | b << 32 | c << 16 | d) ^ (e << 48 | f << 32 | g << 16 | h).rotate_left(17)
-            }
-        };
-        // The finalizer of SplitMix64 spreads neighbouring addresses.
-        let mut mixed = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^= mixed >> 31;
-        let buckets = u64::from(Share::ALL.basis_points());
-        Self(u16::try_from(mixed % buckets).expect("a rest of 10 000 fits"))
+/// The buckets of the baseline: as many of its slot as the other one has, those nearest to the border between them.
+fn baseline(routes: &Routes, arms: &mut [ArmTable]) -> Range<u16> {
+    let Some(slot) = routes.baseline else { return 0..0 };
+    let mut served = arms.iter_mut().filter(|arm| arm.share != Share::NONE);
+    let (Some(first), Some(second), None) = (served.next(), served.next(), served.next()) else { return 0..0 };
+    let is_its = |arm: &ArmTable| routes.arms.iter().any(|known| (known.slot, known.revision) == (slot, arm.revision));
+    let border = first.share.basis_points();
+    let size = border.min(second.share.basis_points());
+    match (is_its(first), is_its(second)) {
+        (false, true) => {
+            second.may_get(Part::Baseline);
+            border..border + size
+        }
+        (true, false) => {
+            first.may_get(Part::Baseline);
+            border - size..border
+        }
+        (true, true) | (false, false) => 0..0,
     }
 }
 

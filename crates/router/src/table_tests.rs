@@ -1,7 +1,7 @@
 //! What the table answers.
 
 use switchover_model::Slot;
-use switchover_model::seam::{Preview, RoutedProcess};
+use switchover_model::seam::{Condition, Match, Preview, RoutedProcess};
 
 use super::*;
 
@@ -23,13 +23,9 @@ fn arm(revision: u32, share: u16, paths: &[(&str, &[&str])]) -> Arm {
 
 fn routes(app: &str, hosts: &[&str], arms: Vec<Arm>) -> Routes {
     Routes {
-        app: app.parse().unwrap(),
-        version: 1,
         hosts: hosts.iter().map(|host| host.parse().unwrap()).collect(),
         arms,
-        preview: None,
-        preview_host: None,
-        drain_ms: 0,
+        ..Routes::nowhere(app.parse().unwrap(), 1)
     }
 }
 
@@ -117,12 +113,87 @@ fn raising_a_share_never_moves_a_client_back() {
     }
 }
 
+/// Two arms, of which the newer one has `new`, and a baseline of `of`.
+fn split(new: u16, baseline: Option<Slot>, rules: Vec<Match>) -> Result<AppTable, Problem> {
+    let mut routes = routes("shop", &[], vec![arm(1, 10_000 - new, &[]), arm(2, new, &[])]);
+    routes.arms[1].slot = Slot::Green;
+    (routes.baseline, routes.matches) = (baseline, rules);
+    AppTable::compile(&routes)
+}
+
 #[test]
-fn clients_spread_evenly_over_the_buckets() {
-    let low = (0..20_000_u32)
-        .filter(|number| Bucket::of(SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::from_bits(*number)), 1)).0 < 5_000)
-        .count();
-    assert!((9_700..10_300).contains(&low), "{low} of 20000 in the lower half");
+fn a_baseline_is_of_the_live_slots_clients_next_to_the_border_and_of_the_same_size() {
+    let parts = |new, of| {
+        let table = split(new, Some(of), vec![]).unwrap();
+        let is_baseline = |bucket: &u16| table.part_of(Bucket(*bucket)) == Part::Baseline;
+        let all: Vec<u16> = (0..10_000).filter(is_baseline).collect();
+        let border = (all.first().copied(), all.last().copied());
+        let revisions: Vec<_> =
+            all.iter().map(|bucket| table.arms[table.arm_of(Bucket(*bucket)).unwrap()].revision.0).collect();
+        assert!(revisions.windows(2).all(|pair| pair[0] == pair[1]), "of one slot alone");
+        let measured: Vec<_> = table.arms.iter().map(|arm| arm.parts.contains(&Part::Baseline)).collect();
+        (all.len(), border, revisions.first().copied(), measured)
+    };
+    // The newest revision has the lowest buckets; the live one is the older.
+    assert_eq!(parts(500, Slot::Blue), (500, (Some(500), Some(999)), Some(1), vec![false, true]));
+    assert_eq!(parts(5_000, Slot::Blue), (5_000, (Some(5_000), Some(9_999)), Some(1), vec![false, true]));
+    // More than half of it can not be set aside: there are no more.
+    assert_eq!(parts(7_500, Slot::Blue), (2_500, (Some(7_500), Some(9_999)), Some(1), vec![false, true]));
+    // An older revision is released again: the live one is the newer.
+    assert_eq!(parts(9_000, Slot::Green), (1_000, (Some(8_000), Some(8_999)), Some(2), vec![true, false]));
+    for all in [0, 10_000] {
+        assert_eq!(parts(all, Slot::Blue), (0, (None, None), None, vec![false, false]));
+    }
+}
+
+fn rule(slot: Slot, revision: u32) -> Match {
+    let condition = Condition::Header { name: "X-Beta".parse().unwrap(), value: "yes".to_owned() };
+    Match { slot, revision: RevisionId(revision), when: vec![condition] }
+}
+
+#[test]
+fn a_rule_leads_to_an_arm_that_is_there_and_makes_it_one_that_is_served() {
+    let table = split(0, None, vec![rule(Slot::Green, 2)]).unwrap();
+    let told: Vec<_> = table.arms.iter().map(|arm| (arm.revision.0, arm.is_served(), arm.parts.clone())).collect();
+    assert_eq!(told, [(2, true, vec![Part::Share, Part::Matched]), (1, true, vec![Part::Share])]);
+    assert!(!split(0, None, vec![]).unwrap().arms[0].is_served());
+    for wrong in [rule(Slot::Blue, 2), rule(Slot::Green, 3), Match { when: vec![], ..rule(Slot::Green, 2) }] {
+        assert_eq!(split(0, None, vec![wrong]).unwrap_err().code, "ROUTES-INVALID");
+    }
+}
+
+#[test]
+fn clients_are_told_apart_only_where_that_decides_anything() {
+    let sticky = |new, rules| {
+        let mut routes = routes("shop", &[], vec![arm(1, 10_000 - new, &[]), arm(2, new, &[])]);
+        routes.arms[1].slot = Slot::Green;
+        (routes.sticky, routes.matches) = (Sticky::Cookie, rules);
+        AppTable::compile(&routes).unwrap().sticky
+    };
+    assert_eq!(sticky(0, vec![]), Sticky::Address);
+    assert_eq!(sticky(10_000, vec![]), Sticky::Address);
+    assert_eq!(sticky(1, vec![]), Sticky::Cookie);
+    assert_eq!(sticky(0, vec![rule(Slot::Green, 2)]), Sticky::Cookie);
+}
+
+#[test]
+fn a_request_that_moves_to_another_table_goes_where_that_one_leads_its_client() {
+    let of = |new: u16, rules: Vec<Match>| {
+        let mut routes =
+            routes("shop", &[], vec![arm(1, 10_000 - new, &[("web", &["/"])]), arm(2, new, &[("web", &["/"])])]);
+        routes.arms[1].slot = Slot::Green;
+        routes.matches = rules;
+        Table::compile(1, [&routes], false).unwrap()
+    };
+    let client = Client::of_bytes(b"somebody");
+    let from = of(10_000, vec![rule(Slot::Green, 2)]);
+    let bucket = from.apps[0].bucket_of(client);
+    let way = |part| Way { app: 0, arm: 0, process: 0, kind: Kind::Live, part, client, bucket };
+    let moved = |to: &Table, part| to.same_way(&from, way(part)).map(|way| (to.arm(way).revision.0, way.part));
+    assert_eq!(moved(&of(0, vec![]), Part::Share), Some((1, Part::Share)));
+    assert_eq!(moved(&of(0, vec![rule(Slot::Green, 2)]), Part::Matched), Some((2, Part::Matched)));
+    // No rule leads there any more.
+    assert_eq!(moved(&of(0, vec![]), Part::Matched), Some((1, Part::Share)));
 }
 
 #[test]

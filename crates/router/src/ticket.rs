@@ -11,9 +11,9 @@ use crate::endpoint::{Backends, Endpoint, EndpointState};
 use crate::lane::Lane;
 use crate::lane_table::{LaneTable, RevisionState};
 use crate::ledger::{Kind, OwnerCounters};
-use crate::meter::Meter;
+use crate::meter::{Measure, Meter};
 use crate::preview::Passes;
-use crate::table::Bucket;
+use crate::split::{Bucket, Client, NewClient};
 
 /// How a request ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,14 +43,11 @@ pub(crate) struct Way {
     pub(crate) arm: usize,
     pub(crate) process: usize,
     pub(crate) kind: Kind,
-    pub(crate) bucket: Bucket,
-}
-
-impl Way {
     /// Why it leads there: what it is measured as.
-    pub(crate) fn part(self) -> Part {
-        Part::Share
-    }
+    pub(crate) part: Part,
+    pub(crate) client: Client,
+    /// The client's, in this table.
+    pub(crate) bucket: Bucket,
 }
 
 /// A request on its way. Dropped unfinished, it counts as aborted by its client; dropped by a panic, as lost by us.
@@ -62,18 +59,25 @@ pub(crate) struct Ticket {
     endpoint: Option<Rc<EndpointState>>,
     /// The lane's time when its head had come whole.
     began: Duration,
+    /// Whom its answer gives an id.
+    new_client: Option<NewClient>,
     is_open: bool,
 }
 
 impl Ticket {
     /// Counts the request as accepted and in flight. No await, no lock.
-    pub(crate) fn open(lane: Rc<Lane>, table: Rc<LaneTable>, way: Way) -> Self {
+    pub(crate) fn open(lane: Rc<Lane>, table: Rc<LaneTable>, way: Way, new_client: Option<NewClient>) -> Self {
         let began = lane.io().exact_now();
-        let ticket = Self { lane, table, way, endpoint: None, began, is_open: true };
+        let ticket = Self { lane, table, way, endpoint: None, began, new_client, is_open: true };
         ticket.counters().accepted();
         let revision = ticket.revision();
         revision.request_began();
         ticket
+    }
+
+    /// Whom its answer gives an id.
+    pub(crate) fn new_client(&self) -> Option<NewClient> {
+        self.new_client
     }
 
     fn counters(&self) -> &OwnerCounters {
@@ -89,7 +93,7 @@ impl Ticket {
     }
 
     /// Where it is measured; nothing for the preview's, which are no users'.
-    fn meter(&self) -> Option<&Rc<Meter>> {
+    fn meter(&self) -> Option<&Measure> {
         self.table.meter(self.way)
     }
 
@@ -122,9 +126,7 @@ impl Ticket {
         if Rc::ptr_eq(&current, &self.table) {
             return false;
         }
-        let own = &self.table.table.apps[self.way.app];
-        let process = &self.table.table.arm(self.way).processes[self.way.process].process;
-        let Some(way) = current.table.same_way(&own.app, process, self.way) else { return false };
+        let Some(way) = current.table.same_way(&self.table.table, self.way) else { return false };
         let (from, to) = (self.revision(), &current.arm(way).revision);
         from.request_ended();
         to.request_began();
@@ -185,7 +187,7 @@ impl Ticket {
         }
     }
 
-    fn measure(&self, meter: &Meter, outcome: Outcome, now: impl FnOnce() -> Duration) {
+    fn measure(&self, meter: &Measure, outcome: Outcome, now: impl FnOnce() -> Duration) {
         let took = || now().saturating_sub(self.began);
         let client = self.way.bucket;
         let fault = match outcome {
@@ -215,7 +217,7 @@ impl Ticket {
     pub(crate) fn open_tunnel(mut self) -> TunnelTicket {
         let revision = Rc::clone(self.revision());
         let endpoint = self.endpoint.take();
-        let (lane, meter) = (Rc::clone(&self.lane), self.meter().map(Rc::clone));
+        let (lane, meter) = (Rc::clone(&self.lane), self.meter().map(|measure| Rc::clone(&measure.meter)));
         self.end(Outcome::Answered { status: 101 }, || lane.io().exact_now());
         revision.tunnel_began();
         revision.counters.upgrade_opened();

@@ -165,7 +165,12 @@ mod tests {
                 latency: full(),
                 ..ArmMeasured::none(RevisionId(u32::MAX), "p".repeat(30).parse().expect("a name"), Part::Baseline)
             };
-            let measured = Measured { at: Timestamp::default(), epoch: u64::MAX, arms: (0..arms).map(arm).collect() };
+            let measured = Measured {
+                at: Timestamp::default(),
+                epoch: u64::MAX,
+                version: Some(u64::MAX),
+                arms: (0..arms).map(arm).collect(),
+            };
             let answer = Answer::Seen(Box::new(TrafficSeen { measured: Some(measured), ..TrafficSeen::default() }));
             serde_json::to_vec(&answer).expect("written").len()
         };

@@ -4,6 +4,10 @@
 //! of its own. Guarantees: asked through the trait alone, and through requests as users send them where the bed can send
 //! any.
 
+mod splits;
+
+pub use splits::*;
+
 use switchover_model::receipt::Ledger;
 use switchover_model::seam::{ArmMeasured, Evidence, Routes, SeamError, Traffic};
 use switchover_model::{AppName, RevisionId};
@@ -19,8 +23,14 @@ pub trait TrafficBed {
     /// Routes in which revision `live` (1 in blue or 2 in green) has all the traffic and the other one none.
     fn routes(&self, version: u64, live: u32) -> Routes;
 
-    /// Sends one user's request and waits for its end.
-    fn request(&self) -> Request;
+    /// Sends one user's request, `GET /` with these fields beside its `Host`, and waits for its end: who answered it, and the
+    /// `Set-Cookie` of the answer, if it has one.
+    fn request_with(&self, fields: &[(&str, &str)]) -> (Request, Option<String>);
+
+    /// Sends one user's request that says nothing of itself.
+    fn request(&self) -> Request {
+        self.request_with(&[]).0
+    }
 }
 
 /// How a user's request ended.
@@ -139,7 +149,9 @@ pub async fn what_is_measured_sums_up_to_what_was_sent(bed: &dyn TrafficBed) {
             let since = arm.since(earlier.unwrap_or(&nothing)).expect("no count fell");
             let expected = if arm.revision == RevisionId(live) { sent } else { 0 };
             assert_eq!((since.answered, since.failed, since.aborted), ([0, expected, 0, 0, 0], 0, 0), "{arm:?}");
-            assert_eq!((since.latency.total(), arm.clients), (expected, 1), "{arm:?}");
+            // Clients are those of this version of the routes.
+            let clients = u64::from(arm.revision == RevisionId(live));
+            assert_eq!((since.latency.total(), arm.clients), (expected, clients), "{arm:?}");
         }
         before = now;
     }
@@ -184,6 +196,11 @@ macro_rules! traffic_conformance {
             every_request_is_accounted_for,
             what_is_measured_sums_up_to_what_was_sent,
             a_removed_app_is_answered_by_nobody_and_keeps_its_counters,
+            a_split_is_in_force_as_it_was_set,
+            clients_of_a_split_stay_on_their_side_while_the_share_grows_and_return_when_it_falls,
+            a_cookie_keeps_a_client_on_its_side_and_whoever_has_none_is_given_one,
+            a_rule_leads_to_its_slot_whatever_the_share_and_the_first_one_counts,
+            a_baseline_is_measured_apart_and_clients_are_those_of_the_version,
         );
     };
     ($with_bed:path; $($case:ident,)+) => {

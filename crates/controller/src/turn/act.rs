@@ -89,7 +89,8 @@ impl Turner {
                 | Action::Migrate { .. }
                 | Action::CancelAttempt { .. } => continue,
             };
-            let is_new_route = routes.as_ref().is_some_and(|routes| !self.is_in_force_but_for_its_preview_host(routes));
+            let is_new_route =
+                routes.as_ref().is_some_and(|routes| !self.is_in_force_as_far_as_an_older_router_keeps_it(routes));
             if self.acts.is_due(about, &action, &instances) || (is_new_route && !self.acts.fails(about)) {
                 due.push((about, action, routes));
             }
@@ -146,10 +147,14 @@ impl Turner {
         (in_force != Some(&routes) && !is_foreign).then_some(routes)
     }
 
-    /// A router of an older version does not keep the preview's host: it is told now and then, not at every turn.
-    fn is_in_force_but_for_its_preview_host(&self, routes: &Routes) -> bool {
+    /// A router of an older version keeps neither the preview's host nor what tells clients apart: it is told now and then, not
+    /// at every turn.
+    fn is_in_force_as_far_as_an_older_router_keeps_it(&self, routes: &Routes) -> bool {
         let in_force = self.seen.traffic.as_ref().and_then(|traffic| traffic.routes.as_ref());
-        in_force.is_some_and(|known| *known == Routes { preview_host: known.preview_host.clone(), ..routes.clone() })
+        in_force.is_some_and(|known| {
+            let (preview_host, sticky) = (known.preview_host.clone(), known.sticky.clone());
+            *known == Routes { preview_host, sticky, ..routes.clone() }
+        })
     }
 
     /// While nothing can be recorded, what was decided before still holds: dead instances leave the table.

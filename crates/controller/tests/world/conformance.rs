@@ -29,18 +29,14 @@ impl TrafficBed for Bed {
             }],
         };
         Routes {
-            app: shop(),
-            version,
-            hosts: Vec::new(),
             arms: vec![arm(1, Slot::Blue), arm(2, Slot::Green)],
-            preview: None,
-            preview_host: None,
             drain_ms: 1_000,
+            ..Routes::nowhere(shop(), version)
         }
     }
 
-    fn request(&self) -> Request {
-        Request::NotCarried
+    fn request_with(&self, _: &[(&str, &str)]) -> (Request, Option<String>) {
+        (Request::NotCarried, None)
     }
 }
 

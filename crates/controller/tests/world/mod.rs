@@ -17,8 +17,8 @@ use switchover_model::record::{Actor, Event, IdempotencyKey, Record};
 use switchover_model::release::Command;
 use switchover_model::revision::{Digest, Revision, RevisionProcess, Source};
 use switchover_model::seam::{
-    Builder, Evidence, HookCall, InstanceSeen, Phase, Platform, PlatformSeen, Role, Routes, SeamError, SlotSpec,
-    Traffic, TrafficSeen,
+    Abilities, Builder, Evidence, HookCall, InstanceSeen, Phase, Platform, PlatformSeen, Role, Routes, SeamError,
+    SlotSpec, Traffic, TrafficSeen,
 };
 use switchover_model::view::StatusView;
 use switchover_model::{AppName, Problem, RevisionId, Slot, Timestamp};
@@ -239,6 +239,10 @@ impl Traffic for Seams {
 
     fn evidence(&self) -> Evidence {
         Evidence::EveryRequest
+    }
+
+    fn abilities(&self) -> Abilities {
+        Abilities::built_in()
     }
 }
 

@@ -104,6 +104,11 @@ impl Node {
         self.value(name).is_some()
     }
 
+    /// Whether the key was written as a table.
+    pub(super) fn has_table(&self, name: &str) -> bool {
+        matches!(self.value(name), Some(Value::Table(_)))
+    }
+
     /// Whether the key was written or meant, well or not.
     pub(super) fn was_tried(&self, name: &str) -> bool {
         self.has(name) || self.tried.contains(&name)
@@ -165,7 +170,7 @@ impl Node {
     pub(super) fn table(&self, name: &str) -> Node {
         match (self.value(name), &self.key(name).kind) {
             (Some(Value::Table(node)), _) => node.clone(),
-            (_, Kind::Table(keys)) => Self::empty(keys, self.at.clone()),
+            (_, Kind::Table(keys) | Kind::WordOrTable { keys, .. }) => Self::empty(keys, self.at.clone()),
             (_, _) => Self::empty(&[], self.at.clone()),
         }
     }

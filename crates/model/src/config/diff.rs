@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::seam::Sticky;
+
 use super::names::{FrameworkKind, Word};
 use super::{AppConfig, Backup, Commands, Database, Framework, Hook, Invariant, Level, Part, Process, ProcessKind};
 
@@ -116,6 +118,7 @@ fn settings(config: &AppConfig) -> BTreeMap<String, Setting> {
         all.put_list("route.preview.networks", Part::Policy, preview.networks.iter());
     }
     all.put("route.drain", Part::Policy, route.drain);
+    all.put("route.sticky", Part::Policy, sticky(&route.sticky));
     all.put("release.strategy", Part::Policy, release.strategy.word());
     all.put("release.approve", Part::Policy, release.approve);
     if release.approve {
@@ -131,6 +134,17 @@ fn settings(config: &AppConfig) -> BTreeMap<String, Setting> {
         put_database(&mut all, database);
     }
     all.0
+}
+
+/// As it is written in the file.
+fn sticky(sticky: &Sticky) -> String {
+    match sticky {
+        Sticky::Cookie => "cookie".to_owned(),
+        Sticky::Address => "address".to_owned(),
+        Sticky::None => "none".to_owned(),
+        Sticky::AppCookie { name } => format!("{{ cookie = \"{name}\" }}"),
+        Sticky::Header { name } => format!("{{ header = \"{name}\" }}"),
+    }
 }
 
 fn put_process(all: &mut Settings, key: &str, process: &Process) {

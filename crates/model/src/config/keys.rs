@@ -6,7 +6,8 @@ use crate::time::Span;
 use super::database_keys::DATABASE_KEYS;
 use super::key::{MAX_INSTANCES, SHORTEST_INTERVAL};
 use super::release_keys::RELEASE_KEYS;
-use super::text_rule::{APP_NAME, FILE, HOST, NETWORK, PREFIX, TARGET};
+use super::route_keys::ROUTE_KEYS;
+use super::text_rule::{APP_NAME, FILE, PREFIX, TARGET};
 use super::{Part, names};
 
 pub(super) use super::key::{Key, Kind, key, later, required};
@@ -242,51 +243,3 @@ static SHARED_KEYS: &[Key] = &[required(key(
     "paths = [\"media\"]",
     "Directories inside the revision that stay writable, outlive revisions and are seen by both slots. They lie in `apps/NAME/shared` of the state folder; the first revision that brings one fills it.",
 ))];
-
-static ROUTE_KEYS: &[Key] = &[
-    key(
-        "hosts",
-        Kind::List(HOST),
-        Part::Policy,
-        None,
-        "hosts = [\"shop.example.com\"]",
-        "Hosts it answers for. Without it: every host that no other app names. The first one is what a health question says in `Host`.",
-    ),
-    key(
-        "preview",
-        Kind::Table(PREVIEW_KEYS),
-        Part::Policy,
-        None,
-        "preview = { host = \"preview.shop.example.com\" }",
-        "The address of the idle slot. It asks for the app's preview token, which `switchover status` shows.",
-    ),
-    key(
-        "drain",
-        Kind::Duration { least: Span::ZERO },
-        Part::Policy,
-        Some("30s"),
-        "drain = \"30s\"",
-        "How long requests on the old slot may go on after a switch; then its WebSockets and other upgrades are closed. Also how long an instance that became too many by `apply` goes on answering what it has, before its WebSockets are closed and it is told to stop.",
-    ),
-    later("tls", "tls = \"auto\"", "leave it out and terminate TLS in front of Switchover"),
-    later("static", "static = { \"/assets/\" = \"public/assets\" }", "leave it out and let the app serve these files"),
-];
-
-static PREVIEW_KEYS: &[Key] = &[
-    key(
-        "host",
-        Kind::Text(HOST),
-        Part::Policy,
-        None,
-        "host = \"preview.shop.example.com\"",
-        "Host that leads to the new revision while a release is prepared there (from its first hook after the build, or its gate, until the switch); at other times the router answers 404 there itself. Without it: `preview.` and the first of `hosts`, or the app's name and `.preview.localhost`.",
-    ),
-    key(
-        "networks",
-        Kind::List(NETWORK),
-        Part::Policy,
-        None,
-        "networks = [\"10.0.0.0/8\"]",
-        "Networks whose clients need no token.",
-    ),
-];

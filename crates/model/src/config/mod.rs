@@ -15,6 +15,7 @@ mod nearest;
 mod parse;
 mod reference;
 mod release_keys;
+mod route_keys;
 mod schema;
 #[cfg(test)]
 mod tests;
@@ -42,6 +43,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::name::{AppName, Host, ProcessName};
 use crate::release::Stage;
+use crate::seam::Sticky;
 use crate::time::Span;
 
 /// One app's file.
@@ -194,6 +196,10 @@ pub struct Route {
     pub preview: Option<PreviewRule>,
     /// How long requests on the old slot may go on after a switch, then upgrades are closed; default 30s.
     pub drain: Span,
+    /// `sticky`: what keeps a client on its side of a split; default a cookie of the router's own. A file that was read
+    /// before there was this key meant the address.
+    #[serde(default, skip_serializing_if = "Sticky::is_address")]
+    pub sticky: Sticky,
 }
 
 /// `[route] preview`.

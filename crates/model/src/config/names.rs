@@ -1,6 +1,7 @@
 //! The words that stand for a choice in the file, each with the value it means.
 
 use crate::release::Stage;
+use crate::seam::Sticky;
 
 use super::{Drift, Handover, OldRows, OnCrash, StopSignal, Strategy};
 
@@ -66,6 +67,19 @@ words!(HOOK_STAGE: Stage {
     "retire" => Stage::Retire,
     "contract" => Stage::Contract,
 });
+
+/// The ways to tell clients apart that need no name.
+pub(super) const STICKY: &[&str] = &["cookie", "address", "none"];
+
+/// The way that one of [`STICKY`] stands for.
+pub(super) fn sticky_of(word: &str) -> Option<Sticky> {
+    match word {
+        "cookie" => Some(Sticky::Cookie),
+        "address" => Some(Sticky::Address),
+        "none" => Some(Sticky::None),
+        _ => None,
+    }
+}
 
 /// Strategies of the design that are not carried out yet.
 pub(super) const LATER_STRATEGIES: &[&str] = &["canary", "linear", "rolling", "ab", "shadow"];

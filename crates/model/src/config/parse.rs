@@ -1,6 +1,7 @@
 //! From the text of `switchover.toml` to an [`AppConfig`], or to every mistake in it.
 
 mod database;
+mod sticky;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -196,8 +197,9 @@ impl File<'_> {
                 "give the preview a host of its own: preview = { host = \"idle.shop.example.com\" }",
             );
         }
+        let sticky = sticky::sticky(&route, mistakes);
         let networks = preview.list("networks").iter().map(|(network, _)| network.clone()).collect();
-        Some(Route { hosts, preview: Some(PreviewRule { host, networks }), drain: route.duration("drain") })
+        Some(Route { hosts, preview: Some(PreviewRule { host, networks }), drain: route.duration("drain"), sticky })
     }
 
     fn release(&self, mistakes: &mut Mistakes<'_>) -> ReleasePolicy {

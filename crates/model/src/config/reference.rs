@@ -44,6 +44,7 @@ fn section(out: &mut String, title: &str, intro: &str, keys: &[Key]) {
             | Kind::Whole { .. }
             | Kind::Duration { .. }
             | Kind::Choice { .. }
+            | Kind::WordOrTable { .. }
             | Kind::Environment
             | Kind::Later { .. } => {}
         }
@@ -70,6 +71,7 @@ fn later(out: &mut String, path: &str, keys: &[Key]) {
             | Kind::Flag
             | Kind::Whole { .. }
             | Kind::Duration { .. }
+            | Kind::WordOrTable { .. }
             | Kind::Environment => {}
         }
     }
@@ -84,6 +86,10 @@ fn value(kind: &Kind) -> String {
         Kind::Whole { least, most } => format!("{least} to {most}"),
         Kind::Duration { least } => format!("a duration, at least {least}"),
         Kind::Choice { known, .. } => known.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
+        Kind::WordOrTable { known, keys } => {
+            let words = known.iter().map(|word| format!("`{word}`"));
+            words.chain(keys.iter().map(|key| format!("`{{ {} }}`", key.example))).collect::<Vec<_>>().join(", ")
+        }
         Kind::Table(_) => "a table".to_owned(),
         Kind::Tables(_) => "a list of tables".to_owned(),
         Kind::Processes(_) => "tables named after process types".to_owned(),

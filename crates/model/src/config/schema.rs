@@ -44,6 +44,9 @@ fn property(key: &Key) -> Map<String, Value> {
         Kind::Whole { least, most } => object(json!({ "type": "integer", "minimum": least, "maximum": most })),
         Kind::Duration { .. } => object(json!({ "type": "string", "pattern": DURATION })),
         Kind::Choice { known, .. } => object(json!({ "enum": known })),
+        Kind::WordOrTable { known, keys } => {
+            object(json!({ "anyOf": [{ "enum": known }, Value::Object(table(keys))] }))
+        }
         Kind::Table(keys) => table(keys),
         Kind::Tables(keys) => object(json!({ "type": "array", "items": table(keys) })),
         Kind::Processes(keys) => object(json!({

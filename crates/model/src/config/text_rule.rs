@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::name::{AppName, Host, ProcessName};
+use crate::name::{AppName, CookieName, FieldName, Host, ProcessName};
 
 /// A rule that a text keeps.
 #[derive(Debug)]
@@ -35,6 +35,13 @@ pub(super) const HOST: TextRule = TextRule {
     what: "a host name",
     pattern: "^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*$",
     breaks: breaks_host,
+};
+pub(super) const COOKIE: TextRule =
+    TextRule { what: "a cookie's name", pattern: "^(?!switchover-)[A-Za-z0-9._-]{1,64}$", breaks: breaks_cookie };
+pub(super) const FIELD: TextRule = TextRule {
+    what: "a header's name",
+    pattern: "^(?![Cc][Oo][Oo][Kk][Ii][Ee]$)[A-Za-z0-9._-]{1,64}$",
+    breaks: breaks_field,
 };
 pub(super) const NETWORK: TextRule =
     TextRule { what: "a network", pattern: "^[0-9a-fA-F.:]+/[0-9]+$", breaks: breaks_network };
@@ -117,6 +124,22 @@ fn breaks_host(text: &str) -> Option<String> {
         return Some(format!("\"{text}\" has capital letters; write \"{lower}\""));
     }
     Some(error.to_string())
+}
+
+fn breaks_cookie(text: &str) -> Option<String> {
+    if text.starts_with("switchover-") {
+        return Some(format!("\"{text}\" is a cookie of Switchover's own; that one is meant by: sticky = \"cookie\""));
+    }
+    text.parse::<CookieName>().err().map(|error| error.to_string())
+}
+
+fn breaks_field(text: &str) -> Option<String> {
+    if text.eq_ignore_ascii_case("cookie") {
+        return Some(
+            "\"Cookie\" holds all cookies, of which any may change; name one: { cookie = \"session\" }".to_owned(),
+        );
+    }
+    text.parse::<FieldName>().err().map(|error| error.to_string())
 }
 
 fn breaks_network(text: &str) -> Option<String> {

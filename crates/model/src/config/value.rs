@@ -44,13 +44,12 @@ pub(super) fn check_value(
             return None;
         }
         (Kind::Choice { known, later }, DeValue::String(word)) => {
-            if !known.contains(&word.as_ref()) {
-                mistakes.add(at, wrong_word(word, path, known, later), choose(word, known));
-                return None;
-            }
-            Value::Text(word.to_string())
+            Value::Text(check_word(word, &at, (known, later), path, mistakes)?)
         }
-        (Kind::Table(keys), DeValue::Table(table)) => {
+        (Kind::WordOrTable { known, .. }, DeValue::String(word)) => {
+            Value::Text(check_word(word, &at, (known, &[]), path, mistakes)?)
+        }
+        (Kind::Table(keys) | Kind::WordOrTable { keys, .. }, DeValue::Table(table)) => {
             Value::Table(check_table(table, at.clone(), keys, path, mistakes))
         }
         (Kind::Tables(keys), DeValue::Array(items)) => {
@@ -87,6 +86,20 @@ fn check_text(text: &str, at: Range<usize>, rule: &TextRule, key: &Key, mistakes
             None
         }
     }
+}
+
+fn check_word(
+    word: &str,
+    at: &Range<usize>,
+    (known, later): (&[&str], &[&str]),
+    path: &str,
+    mistakes: &mut Mistakes<'_>,
+) -> Option<String> {
+    if !known.contains(&word) {
+        mistakes.add(at.clone(), wrong_word(word, path, known, later), choose(word, known));
+        return None;
+    }
+    Some(word.to_owned())
 }
 
 fn check_list(

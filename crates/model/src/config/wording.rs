@@ -57,6 +57,7 @@ pub(super) fn wanted(kind: &Kind) -> &'static str {
         Kind::Flag => "true or false",
         Kind::Whole { .. } => "a whole number",
         Kind::Duration { .. } => "a duration in quotes, with its unit",
+        Kind::WordOrTable { .. } => "a text or a table",
         Kind::Table(_) | Kind::Processes(_) | Kind::Environment => "a table",
         Kind::Tables(_) => "a list of tables",
         Kind::Later { .. } => "left out",

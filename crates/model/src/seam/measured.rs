@@ -14,6 +14,9 @@ pub struct Measured {
     /// Counts of one epoch only rise, so two readings of it can be subtracted. Another one is told when counts began at
     /// nothing: all of them, or those of one arm that came back while the others went on.
     pub epoch: u64,
+    /// The version of the routes in force that clients are counted for; nothing while there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u64>,
     /// By arm; one that is not named had no request. One that left the traffic and has nothing in flight any more is named
     /// no longer; should it come back, the epoch is another one.
     pub arms: Vec<ArmMeasured>,
@@ -47,7 +50,9 @@ pub struct ArmMeasured {
     pub upgrades_opened: u64,
     /// Upgraded connections that were cut by the router, after a switch.
     pub upgrades_cut: u64,
-    /// Different clients, as the split tells them apart.
+    /// Different clients, as the split tells them apart, of 10,000 buckets, since this version of the routes
+    /// ([`Measured::version`]) came into force: what a sample-ratio check compares with the shares. Requests that began by an
+    /// older version are not among them.
     pub clients: u64,
     /// Time from the whole request head to the end of the answer, of those answered and failed, in microseconds.
     pub latency: Histogram,
@@ -98,8 +103,8 @@ impl ArmMeasured {
         }
     }
 
-    /// What it did since `earlier`, a reading of the same arm and epoch; nothing where a count fell. `clients` stay all
-    /// there were: who of them came again is not known.
+    /// What it did since `earlier`, a reading of the same arm and epoch; nothing where a count fell. `clients` stay those
+    /// of the version of the routes: who of them came again is not known.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Option<Self> {
         let mut answered = self.answered;

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::{Match, Sticky};
 use crate::name::{AppName, Host, InstanceId, ProcessName, RevisionId, Share, Slot};
 
 /// An app's part of the routing table.
@@ -17,6 +18,17 @@ pub struct Routes {
     pub hosts: Vec<Host>,
     /// Who gets the traffic. Shares sum to all; a slot may stand here with no share (kept warm). Empty: 503 for all.
     pub arms: Vec<Arm>,
+    /// What keeps a client on its side, where the traffic is split. Part of the policy.
+    #[serde(default, skip_serializing_if = "Sticky::is_address")]
+    pub sticky: Sticky,
+    /// Rules that lead requests to an arm whatever its share; the first one that is met counts. Their requests are measured as
+    /// [`Part::Matched`](super::Part::Matched).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub matches: Vec<Match>,
+    /// The slot of which as many clients as the other slot's share has are measured apart, as
+    /// [`Part::Baseline`](super::Part::Baseline): those nearest to the border. It counts where exactly two slots have a share.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<Slot>,
     /// What the address of the idle slot shows now.
     pub preview: Option<Preview>,
     /// The address of the idle slot: no other app's and no live page is ever shown there, also while it shows nothing.
@@ -73,14 +85,39 @@ pub struct Preview {
     pub networks: Vec<String>,
 }
 
+impl Routes {
+    /// Routes of `app` that lead nobody anywhere: 503 for all.
+    #[must_use]
+    pub const fn nowhere(app: AppName, version: u64) -> Self {
+        Self {
+            app,
+            version,
+            hosts: Vec::new(),
+            arms: Vec::new(),
+            sticky: Sticky::Address,
+            matches: Vec::new(),
+            baseline: None,
+            preview: None,
+            preview_host: None,
+            drain_ms: 0,
+        }
+    }
+}
+
 /// [`Routes`] as decided: which slots, in which share. The controller fills in the endpoints that are healthy now, the
-/// hosts and the preview token, so that a dead instance leaves the table without a decision.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// hosts, what clients are told apart by and the preview token, so that a dead instance leaves the table without a decision.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct RoutesGoal {
     /// The slots that get traffic and their shares; none: 503 for all.
     pub arms: Vec<ArmGoal>,
     /// The slot shown at the preview address.
     pub preview: Option<ArmGoal>,
+    /// Rules that lead requests to one of the arms, whatever its share.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub matches: Vec<Match>,
+    /// The slot of which a baseline is measured apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<Slot>,
 }
 
 /// A slot's share as decided.

@@ -47,6 +47,7 @@ pub(super) fn file() -> AppConfig {
             hosts: vec!["shop.example".parse().unwrap()],
             preview: Some(PreviewRule { host: "preview.shop.example".parse().unwrap(), networks: Vec::new() }),
             drain: Span::from_secs(30),
+            ..Route::default()
         },
         release: ReleasePolicy {
             strategy: Strategy::BlueGreen,
@@ -330,13 +331,11 @@ impl Bed {
                     processes: Vec::new(),
                 });
                 let routes = Routes {
-                    app: self.app.name.clone(),
-                    version,
-                    hosts: Vec::new(),
                     arms: arms.collect(),
-                    preview: None,
-                    preview_host: None,
+                    matches: goal.matches.clone(),
+                    baseline: goal.baseline,
                     drain_ms: 30_000,
+                    ..Routes::nowhere(self.app.name.clone(), version)
                 };
                 let now = self.now;
                 if let Some(traffic) = &mut self.seen.traffic {

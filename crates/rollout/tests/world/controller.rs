@@ -299,10 +299,7 @@ impl World {
     /// The goal with the healthy endpoints, hosts and preview of the present.
     fn fill_in(&self, goal: &RoutesGoal, seen: &Seen) -> Option<Routes> {
         let memory = self.memory.as_ref()?;
-        let (version, decided) = self.book.routed.as_ref()?;
-        if decided != goal {
-            return None;
-        }
+        let (version, _) = self.book.routed.as_ref().filter(|(_, decided)| decided == goal)?;
         let platform = seen.platform.as_ref().or_else(|| memory.last_platform.as_ref()?.platform.as_ref())?;
         let config = self.book.config.as_ref()?;
         let fill = |arm: &ArmGoal| {
@@ -327,13 +324,14 @@ impl World {
             networks: rule.networks.clone(),
         });
         Some(Routes {
-            app: config.name.clone(),
-            version: *version,
             hosts: config.route.hosts.clone(),
             arms: goal.arms.iter().map(fill).collect(),
+            matches: goal.matches.clone(),
+            baseline: goal.baseline,
             preview,
             preview_host: config.route.preview.as_ref().map(|rule| rule.host.clone()),
             drain_ms: config.route.drain.as_micros() / MILLIS,
+            ..Routes::nowhere(config.name.clone(), *version)
         })
     }
 

@@ -43,6 +43,7 @@ pub(crate) fn first(dice: &mut Dice, focus: &Focus) -> AppConfig {
                 .chance(500)
                 .then(|| PreviewRule { host: "preview.shop.example".parse().expect("a host"), networks: Vec::new() }),
             drain: Span::from_millis(dice.pick(&[0, 1_000, 4_000])),
+            ..Route::default()
         },
         release: ReleasePolicy {
             strategy: Strategy::BlueGreen,

@@ -209,11 +209,12 @@ impl<'a> Client<'a> {
         let Workbench { request, upload, .. } = &mut *bench;
         let head = request.head(self.inbound.held());
         let upgrade = request_head::upgrade_passed_on(&head);
-        let facts = Facts {
+        let mut facts = Facts {
             method: head.method(),
             version: head.version(),
             is_persistent: head.is_persistent() && !self.io().is_closing(),
             asks_upgrade: upgrade.is_some(),
+            new_client: None,
         };
         let framing = head.framing();
         if facts.method == Method::Connect {
@@ -221,7 +222,7 @@ impl<'a> Client<'a> {
             self.say(seat, bench, own_answer::to_connect(), facts.method, facts.version, false).await;
             return Next::Linger;
         }
-        let asked = Asked { peer: self.peer, head: &head };
+        let asked = Asked { peer: self.peer, is_https: self.listener.scheme() == "https", head: &head };
         let ticket = match self.lane.route(&asked) {
             Routed::Forward(ticket) => ticket,
             Routed::Own(answer) => {
@@ -231,6 +232,7 @@ impl<'a> Client<'a> {
                 return after_own(said, stays);
             }
         };
+        facts.new_client = ticket.new_client();
         let is_websocket = upgrade.is_some_and(|protocol| protocol.eq_ignore_ascii_case(b"websocket"));
         let sender = Sender {
             address: &self.address,
@@ -353,7 +355,8 @@ impl<'a> Client<'a> {
         let head = response.head(answered.held());
         upload.clear();
         download.clear();
-        response_head::write_switching(&mut download.out.lead, &head, head.upgrade().unwrap_or_default());
+        let protocol = head.upgrade().unwrap_or_default();
+        response_head::write_switching(&mut download.out.lead, &head, protocol, ticket.new_client());
         let head_bytes = head.head_bytes();
         answered.consume(head_bytes);
         let tunnel = Tunnel {

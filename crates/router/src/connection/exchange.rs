@@ -17,6 +17,7 @@ use super::response_head::{self, BodyOut};
 use super::roster::Seat;
 use super::workbench::Workbench;
 use crate::causes::OwnCause;
+use crate::split::NewClient;
 
 /// What of a request decides how its answer is handled.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +27,8 @@ pub(super) struct Facts {
     pub(super) is_persistent: bool,
     /// The instance was asked to change the protocol.
     pub(super) asks_upgrade: bool,
+    /// Whom the answer gives an id.
+    pub(super) new_client: Option<NewClient>,
 }
 
 /// How an exchange ended.
@@ -276,7 +279,8 @@ impl<'a> Exchange<'a> {
         let client_stays =
             self.facts.is_persistent && request_is_sent && !ends_with_connection && !self.io.is_closing();
         let upstream_stays = head.is_persistent() && framing != Framing::UntilClose;
-        response_head::write(&mut download.out.lead, &head, self.facts.version, body, client_stays);
+        let new_client = self.facts.new_client;
+        response_head::write(&mut download.out.lead, &head, self.facts.version, body, client_stays, new_client);
         answered.consume(head_bytes);
         match download.begin(framing, coding, answered) {
             Ok(()) => Ok(Phase::Body { status, client_stays, upstream_stays }),

@@ -11,6 +11,7 @@ use super::roster::{Roster, Seat};
 use super::upstream_pool::UpstreamPool;
 use super::workbench::Workbench;
 use crate::lane::Endpoint;
+use crate::split::ClientId;
 
 /// Between two sweeps of the upstream pool (milliseconds).
 const SWEEP_MS: u64 = 500;
@@ -22,6 +23,7 @@ pub(crate) struct LaneIo {
     pub(super) upstreams: UpstreamPool,
     roster: Rc<Roster>,
     pub(super) request_ids: RequestIds,
+    client_ids: RequestIds,
     #[expect(clippy::vec_box, reason = "they change hands with each request; a pointer is cheaper to move")]
     workbenches: RefCell<Vec<Box<Workbench>>>,
     /// When it began.
@@ -41,13 +43,16 @@ impl Drop for Shed {
 }
 
 impl LaneIo {
-    /// `connections_max`: client connections that this lane serves at once. `secret`: random bytes, for request ids.
+    /// `connections_max`: client connections that this lane serves at once. `secret`: random bytes, for the ids of requests and
+    /// of clients.
     pub(crate) fn new(connections_max: usize, secret: [u8; 16]) -> Self {
+        let other = secret.map(|byte| byte.wrapping_mul(5).rotate_left(3));
         Self {
             buffers: BufferPool::default(),
             upstreams: UpstreamPool::default(),
             roster: Rc::new(Roster::new(connections_max)),
             request_ids: RequestIds::new(secret),
+            client_ids: RequestIds::new(other),
             workbenches: RefCell::default(),
             closing: Cell::new(None),
             swept_ms: Cell::new(0),
@@ -124,6 +129,11 @@ impl LaneIo {
             self.shed.set(self.shed.get() + 1);
             Shed(Rc::clone(&self.shed))
         })
+    }
+
+    /// An id for a client that has none.
+    pub(crate) fn client_id(&self) -> ClientId {
+        self.client_ids.make()
     }
 
     /// Client connections open now.

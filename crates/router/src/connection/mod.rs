@@ -50,6 +50,8 @@ pub(crate) use lane_io::LaneIo;
 pub(crate) struct Asked<'a> {
     /// Who sent it.
     pub(crate) peer: SocketAddr,
+    /// It came by HTTPS.
+    pub(crate) is_https: bool,
     /// Method, host, target and fields.
     pub(crate) head: &'a RequestHead<'a>,
 }

@@ -145,7 +145,8 @@ pub(crate) fn spawn(directory: &Path, http: &str, lanes: usize) -> Child {
         .unwrap()
 }
 
-/// An instance that answers each request with its name; `/slow` only when it is told to, `/never` never. On `/broken` it ends
+/// An instance that answers each request with its name; `/slow` only when it is told to, `/never` never; `/cached/X` with that
+/// `Cache-Control`. On `/broken` it ends
 /// in the middle of its answer, on `/closed` before it.
 pub(crate) struct Upstream {
     pub(crate) address: SocketAddr,
@@ -253,7 +254,13 @@ impl Connection {
                 let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf");
                 return;
             }
-            let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{}", self.name.len(), self.name);
+            let cached =
+                head.strip_prefix("GET /cached/").and_then(|rest| rest.split(' ').next()).unwrap_or("no-store");
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\nCache-Control: {cached}\r\nContent-Length: {}\r\n\r\n{}",
+                self.name.len(),
+                self.name
+            );
             if stream.write_all(answer.as_bytes()).is_err() {
                 return;
             }
@@ -300,15 +307,7 @@ pub(crate) fn routes(version: u64, arms: &[(u32, bool, &[&Upstream])]) -> Routes
                 .collect(),
         }],
     };
-    Routes {
-        app: shop(),
-        version,
-        hosts: vec![],
-        arms: arms.iter().map(arm).collect(),
-        preview: None,
-        preview_host: None,
-        drain_ms: 30_000,
-    }
+    Routes { arms: arms.iter().map(arm).collect(), drain_ms: 30_000, ..Routes::nowhere(shop(), version) }
 }
 
 /// The invariant of every reading.

@@ -26,10 +26,12 @@ impl TrafficBed for Bed {
         routes(version, &[(1, live == 1, &[&self.blue]), (2, live == 2, &[&self.green])])
     }
 
-    fn request(&self) -> Request {
-        let answer = self.router.get("shop");
+    fn request_with(&self, fields: &[(&str, &str)]) -> (Request, Option<String>) {
+        let fields: String = fields.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let answer = self.router.ask(&format!("GET / HTTP/1.1\r\nHost: shop\r\n{fields}Connection: close\r\n\r\n"));
         let by = [("blue", 1), ("green", 2)].into_iter().find(|(name, _)| answer.ends_with(name));
-        by.map_or(Request::Unanswered, |(_, revision)| Request::AnsweredBy(RevisionId(revision)))
+        let by = by.map_or(Request::Unanswered, |(_, revision)| Request::AnsweredBy(RevisionId(revision)));
+        (by, answer.lines().find_map(|line| line.strip_prefix("Set-Cookie: ")).map(str::to_owned))
     }
 }
 

@@ -9,4 +9,5 @@ mod killed;
 mod measured;
 mod open_files;
 mod preview;
+mod splits;
 mod switching;

@@ -22,8 +22,8 @@ const WIDTH: usize = 120;
 
 /// Show what each arm of an app's traffic does now: rate, errors, latency, clients
 ///
-/// Rates, errors and latencies are of the last second, as the router measured every request; clients and sums are since it
-/// began to. On a terminal it is drawn anew each second until Ctrl-C, which ends it with 0; elsewhere it is told once.
+/// Rates, errors and latencies are of the last second, as the router measured every request; sums are since it began to, clients
+/// since the present shares. On a terminal it is drawn anew each second until Ctrl-C, which ends it with 0; elsewhere it is told once.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Traffic {
     /// Go on each second, where it would be told once

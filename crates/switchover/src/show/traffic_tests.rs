@@ -20,13 +20,8 @@ fn routes() -> Routes {
         }],
     };
     Routes {
-        app: "shop".parse().unwrap(),
-        version: 2,
-        hosts: vec![],
         arms: vec![arm(Slot::Green, 2, 1_250), arm(Slot::Blue, 1, 8_750)],
-        preview: None,
-        preview_host: None,
-        drain_ms: 0,
+        ..Routes::nowhere("shop".parse().unwrap(), 2)
     }
 }
 
@@ -48,7 +43,7 @@ fn view(at_ms: u64, epoch: u64, arms: Vec<ArmMeasured>) -> TrafficView {
         in_flight: BTreeMap::from([(RevisionId(1), 3)]),
         upgrades: BTreeMap::from([(RevisionId(2), 1)]),
         ledger: Ledger { accepted: 412, in_flight: 3, aborted: 2, ..Ledger::default() },
-        measured: Some(Measured { at: Timestamp::from_micros(at_ms * 1_000), epoch, arms }),
+        measured: Some(Measured { at: Timestamp::from_micros(at_ms * 1_000), epoch, version: Some(2), arms }),
         ..TrafficSeen::default()
     };
     let (schema_version, app) = (SCHEMA_VERSION, "shop".parse().unwrap());

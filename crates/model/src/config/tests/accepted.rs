@@ -130,6 +130,7 @@ paths = ["media", "./var/spool"]
 hosts = ["shop.example.com", "www.shop.example.com"]
 preview = { host = "idle.shop.example.com", networks = ["10.0.0.0/8", "::1/128"] }
 drain = "20s"
+sticky = { header = "X-User" }
 
 [release]
 strategy = "blue-green"

@@ -29,7 +29,7 @@ fn every_default_keeps_the_rule_of_its_own_key() {
             Kind::Flag => default.parse::<bool>().is_ok(),
             Kind::Whole { least, most } => (*least..=*most).contains(&default.parse().unwrap()),
             Kind::Duration { least } => default.parse::<Span>().unwrap() >= *least,
-            Kind::Choice { known, .. } => known.contains(&default),
+            Kind::Choice { known, .. } | Kind::WordOrTable { known, .. } => known.contains(&default),
             other => panic!("{path} has a default and is {other:?}"),
         };
         assert!(kept, "{path} = {default}");

@@ -181,13 +181,10 @@ fn table_of(
         endpoints: endpoints.collect(),
     };
     let routes = Routes {
-        app: "shop".parse().expect("a name"),
-        version: generation,
         hosts: hosts.iter().map(|host| host.parse().expect("a host")).collect(),
         arms: vec![Arm { slot: Slot::Blue, revision, share: Share::ALL, processes: vec![process] }],
-        preview: None,
-        preview_host: None,
         drain_ms,
+        ..Routes::nowhere("shop".parse().expect("a name"), generation)
     };
     Table::compile(generation, [&routes], false).expect("valid routes")
 }

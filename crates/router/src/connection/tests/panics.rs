@@ -21,7 +21,7 @@ fn a_failure_of_the_router_is_counted_as_lost_and_the_lane_goes_on() {
             let mut parser = RequestParser::new();
             assert!(matches!(parser.parse(GET.as_bytes()), Ok(Progress::Complete { .. })));
             let head = parser.head(GET.as_bytes());
-            let asked = Asked { peer: "127.0.0.1:1".parse().unwrap(), head: &head };
+            let asked = Asked { peer: "127.0.0.1:1".parse().unwrap(), is_https: false, head: &head };
             let Routed::Forward(_ticket) = lane.route(&asked) else { unreachable!("the app has an instance") };
             panic!("as a test wants it");
         });
