@@ -19,9 +19,11 @@ pub mod release;
 pub mod revision;
 pub mod schema;
 pub mod seam;
+mod share;
 pub mod time;
 pub mod view;
 
 pub use name::{AppName, Host, InstanceId, ProcessName, ReleaseId, RevisionId, Share, Slot};
 pub use problem::Problem;
+pub use share::ShareError;
 pub use time::{Span, Timestamp};

@@ -2,7 +2,7 @@
 
 use crate::release::Stage;
 
-use super::{Drift, Handover, OldRows, OnCrash, StopSignal, Strategy};
+use super::{Drift, Handover, OldRows, OnCrash, Preset, StopSignal};
 
 /// A choice that is written as one of a few words.
 pub(super) trait Word: Copy + PartialEq + 'static {
@@ -25,6 +25,14 @@ pub(super) trait Word: Copy + PartialEq + 'static {
 pub(super) enum FrameworkKind {
     Django,
     Alembic,
+}
+
+/// The strategies, without what each takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum StrategyKind {
+    BlueGreen,
+    Canary,
+    Linear,
 }
 
 macro_rules! words {
@@ -54,7 +62,12 @@ words!(STOP_SIGNAL: StopSignal {
     "SIGHUP" => StopSignal::Hup,
 });
 words!(FRAMEWORK: FrameworkKind { "django" => FrameworkKind::Django, "alembic" => FrameworkKind::Alembic });
-words!(STRATEGY: Strategy { "blue-green" => Strategy::BlueGreen });
+words!(STRATEGY: StrategyKind {
+    "blue-green" => StrategyKind::BlueGreen,
+    "canary" => StrategyKind::Canary,
+    "linear" => StrategyKind::Linear,
+});
+words!(CANARY: Preset { "quick" => Preset::Quick, "careful" => Preset::Careful, "by-hand" => Preset::ByHand });
 words!(HOOK_STAGE: Stage {
     "build" => Stage::Build,
     "expand" => Stage::Expand,
@@ -68,4 +81,4 @@ words!(HOOK_STAGE: Stage {
 });
 
 /// Strategies of the design that are not carried out yet.
-pub(super) const LATER_STRATEGIES: &[&str] = &["canary", "linear", "rolling", "ab", "shadow"];
+pub(super) const LATER_STRATEGIES: &[&str] = &["rolling", "ab", "shadow"];

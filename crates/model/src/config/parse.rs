@@ -1,6 +1,7 @@
 //! From the text of `switchover.toml` to an [`AppConfig`], or to every mistake in it.
 
 mod database;
+mod steps;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -18,7 +19,7 @@ use super::mistake::Mistake;
 use super::names::Word;
 use super::{
     AppConfig, Build, Drift, Handover, Health, Hook, OnCrash, PreviewRule, Process, ProcessKind, ReleasePolicy, Route,
-    Stop, StopSignal, Strategy,
+    Stop, StopSignal,
 };
 
 /// The longest file that is read, in bytes.
@@ -203,7 +204,8 @@ impl File<'_> {
     fn release(&self, mistakes: &mut Mistakes<'_>) -> ReleasePolicy {
         let release = self.root.table("release");
         let approve = release.flag("approve");
-        if release.has("approve_timeout") && !approve {
+        let strategy = steps::strategy(&release, mistakes);
+        if release.has("approve_timeout") && !approve && !strategy.asks_a_person() {
             mistakes.add(
                 release.place("approve_timeout"),
                 "\"approve_timeout\" has no effect: nobody is asked to approve",
@@ -228,7 +230,7 @@ impl File<'_> {
             }
         }
         ReleasePolicy {
-            strategy: word(&release, "strategy").unwrap_or(Strategy::BlueGreen),
+            strategy,
             approve,
             approve_timeout: release.duration("approve_timeout"),
             bake: release.duration("bake"),

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::name::{AppName, Host, ProcessName};
+use crate::name::{AppName, Host, ProcessName, Share};
 
 /// A rule that a text keeps.
 #[derive(Debug)]
@@ -35,6 +35,11 @@ pub(super) const HOST: TextRule = TextRule {
     what: "a host name",
     pattern: "^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*$",
     breaks: breaks_host,
+};
+pub(super) const SHARE: TextRule = TextRule {
+    what: "a share in percent",
+    pattern: "^0*(100(\\.0{1,2})?|[0-9]{1,2}(\\.[0-9]{1,2})?)%$",
+    breaks: |text| text.parse::<Share>().err().map(|error| error.to_string()),
 };
 pub(super) const NETWORK: TextRule =
     TextRule { what: "a network", pattern: "^[0-9a-fA-F.:]+/[0-9]+$", breaks: breaks_network };

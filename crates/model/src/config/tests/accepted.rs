@@ -56,6 +56,8 @@ fn every_key_is_read() {
     assert_eq!(preview.networks, ["10.0.0.0/8", "::1/128"]);
     assert_eq!(config.route.drain, Span::from_secs(20));
     let release = config.release;
+    let step = Step { share: "5%".parse().unwrap(), stays: Span::from_secs(600), approve: true };
+    assert_eq!(release.strategy, Strategy::Canary(Canary::Steps(vec![step])));
     assert!(release.approve);
     assert_eq!(release.approve_timeout, Span::from_secs(7200));
     assert_eq!((release.bake, release.keep_warm), (Span::from_secs(60), Span::ZERO));
@@ -132,12 +134,17 @@ preview = { host = "idle.shop.example.com", networks = ["10.0.0.0/8", "::1/128"]
 drain = "20s"
 
 [release]
-strategy = "blue-green"
+strategy = "canary"
 approve = true
 approve_timeout = "2h"
 bake = "1m"
 keep_warm = "0s"
 keep_revisions = 3
+
+[[release.step]]
+share = "5%"
+for = "10m"
+approve = true
 
 [[release.hook]]
 stage = "verify"

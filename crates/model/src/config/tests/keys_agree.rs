@@ -6,6 +6,7 @@ use crate::config::keys::{FILE_KEYS, Key, Kind};
 use crate::config::*;
 
 use super::accepted::{COMMANDS, FRAMEWORK, FULL};
+use super::steps::{LINEAR, PRESET};
 use super::{bad, good};
 
 /// Calls `visit` with the path of every key, those of process types under `process.*`.
@@ -30,6 +31,7 @@ fn every_default_keeps_the_rule_of_its_own_key() {
             Kind::Whole { least, most } => (*least..=*most).contains(&default.parse().unwrap()),
             Kind::Duration { least } => default.parse::<Span>().unwrap() >= *least,
             Kind::Choice { known, .. } => known.contains(&default),
+            Kind::Text(rule) => (rule.breaks)(default).is_none(),
             other => panic!("{path} has a default and is {other:?}"),
         };
         assert!(kept, "{path} = {default}");
@@ -67,7 +69,22 @@ fn every_example_is_accepted_where_it_stands() {
             "release" if path.ends_with("approve_timeout") => {
                 format!("{name}{web}[release]\napprove = true\n{example}\n")
             }
-            "release" if path.ends_with("hook") => return,
+            "release" if path.ends_with("hook") || path.ends_with("step") => return,
+            "release" if path.ends_with("canary") => {
+                format!("{name}{web}[release]\nstrategy = \"canary\"\n{example}\n")
+            }
+            "release" if path.ends_with("linear") => {
+                format!("{name}{web}[release]\nstrategy = \"linear\"\n{example}\n")
+            }
+            "release.linear" => {
+                format!("{name}{web}[release]\nstrategy = \"linear\"\n[release.linear]\n{example}\n")
+            }
+            "release.step" => {
+                let own = path.rsplit_once('.').map_or(path, |(_, own)| own);
+                let others = ["share = \"10%\"", "for = \"1m\""].into_iter().filter(|line| !line.starts_with(own));
+                let others = others.collect::<Vec<_>>().join("\n");
+                format!("{name}{web}[release]\nstrategy = \"canary\"\n[[release.step]]\n{others}\n{example}\n")
+            }
             "database" if example.starts_with("[[") => return,
             "database" if path.ends_with("migrations") => format!("{name}{web}[database]\n{example}\n"),
             "database" if path.ends_with("framework") || path.ends_with("commands") => {
@@ -106,7 +123,7 @@ fn every_example_is_accepted_where_it_stands() {
 
 #[test]
 fn the_full_example_writes_every_key_and_the_diff_shows_each() {
-    let all = [FULL, FRAMEWORK, COMMANDS];
+    let all = [FULL, FRAMEWORK, COMMANDS, PRESET, LINEAR];
     let shown: BTreeSet<String> = all
         .into_iter()
         .flat_map(|text| diff(None, &good(text)))
@@ -146,6 +163,7 @@ fn the_schema_has_every_key_that_is_carried_out_and_no_other() {
             .split('.')
             .map(|name| if name == "*" { "/additionalProperties".to_owned() } else { format!("/properties/{name}") })
             .collect::<String>()
+            .replace("/properties/step/properties", "/properties/step/items/properties")
             .replace("/properties/hook/properties", "/properties/hook/items/properties")
             .replace("/properties/invariant/properties", "/properties/invariant/items/properties");
         let there = schema.pointer(&pointer).is_some();

@@ -5,6 +5,7 @@ mod keys_agree;
 mod refused;
 mod refused_values;
 mod schema_agrees;
+mod steps;
 
 use std::path::Path;
 
