@@ -21,6 +21,7 @@ pub mod schema;
 pub mod seam;
 mod share;
 pub mod time;
+pub mod timeline;
 pub mod view;
 
 pub use name::{AppName, Host, InstanceId, ProcessName, ReleaseId, RevisionId, Share, Slot};
