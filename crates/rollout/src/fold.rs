@@ -131,11 +131,7 @@ impl App {
             }
             Event::Routed { release, version, goal } => self.route(*release, *version, goal, at),
             Event::Stepped { release, step, of, share } => {
-                let (step, of, share, from) = (*step, *of, *share, self.heading().map(|arm| arm.revision));
-                self.with(*release, |release| {
-                    release.from = from;
-                    release.take_step(step, of, share, at);
-                });
+                self.take_step(*release, (*step, *of), *share, at);
             }
             Event::InForce { version, flipped_at } => self.come_into_force(*version, *flipped_at, at),
             Event::HandedOver { release, to } => {
@@ -178,16 +174,7 @@ impl App {
                 self.ask_old_slot(*release, at);
             }
             Event::Drained { release, slot, left, upgrades_cut } => {
-                if self.draining.is_some_and(|draining| draining.slot == *slot) {
-                    self.draining = None;
-                }
-                self.with(*release, |release| {
-                    if let Some(switch) = release.switches.iter_mut().rev().find(|switch| switch.flipped_at.is_some()) {
-                        switch.drained_at = Some(at);
-                        switch.left = *left;
-                        switch.upgrades_cut = *upgrades_cut;
-                    }
-                });
+                self.drain(*release, *slot, (*left, *upgrades_cut), at);
             }
             Event::Stopped { slot } => {
                 let state = self.slot(*slot);

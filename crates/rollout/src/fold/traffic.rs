@@ -8,6 +8,27 @@ use crate::release::Switch;
 use crate::routes;
 
 impl App {
+    pub(super) fn take_step(&mut self, id: ReleaseId, (step, of): (u32, u32), share: Share, at: Timestamp) {
+        let from = self.heading().map(|arm| arm.revision);
+        self.with(id, |release| {
+            release.from = from;
+            release.take_step(step, of, share, at);
+        });
+    }
+
+    pub(super) fn drain(&mut self, id: ReleaseId, slot: Slot, (left, upgrades_cut): (u64, Option<u64>), at: Timestamp) {
+        if self.draining.is_some_and(|draining| draining.slot == slot) {
+            self.draining = None;
+        }
+        self.with(id, |release| {
+            if let Some(switch) = release.switches.iter_mut().rev().find(|switch| switch.flipped_at.is_some()) {
+                switch.drained_at = Some(at);
+                switch.left = left;
+                switch.upgrades_cut = upgrades_cut;
+            }
+        });
+    }
+
     pub(super) fn route(&mut self, id: Option<ReleaseId>, version: u64, goal: &RoutesGoal, at: Timestamp) {
         let before = self.heading();
         let after = routes::main_arm(goal);

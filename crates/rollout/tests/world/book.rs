@@ -170,17 +170,14 @@ impl Book {
                 self.routed_at = at;
             }
             Event::Stepped { release, step, share, .. } => {
-                if let Some(entry) = self.releases.get_mut(release) {
-                    let (step, share) = (*step, *share);
-                    entry.steps.push(Taken { step, share, in_force_at: None, held: 0, promoted: false });
-                }
+                let entry = self.releases.get_mut(release);
+                entry.into_iter().for_each(|entry| entry.steps.push(Taken::new(*step, *share)));
             }
             Event::InForce { version, .. } => {
                 self.in_force = Some(*version);
                 let goal = self.routed.as_ref().map(|(_, goal)| goal.clone());
-                if let Some(entry) = self.releases.values_mut().rev().find(|entry| entry.is_in_steps())
-                    && let Some(taken) = entry.steps.last_mut()
-                {
+                let stepping = self.releases.values_mut().rev().find(|entry| entry.is_in_steps());
+                if let Some(taken) = stepping.and_then(|entry| entry.steps.last_mut()) {
                     taken.in_force_at = taken.in_force_at.or(Some(at));
                 }
                 for entry in self.releases.values_mut().filter(|entry| entry.outcome.is_none() && entry.shifted) {

@@ -24,6 +24,12 @@ pub(crate) struct Taken {
     pub(crate) promoted: bool,
 }
 
+impl Taken {
+    pub(crate) fn new(step: u32, share: Share) -> Self {
+        Self { step, share, in_force_at: None, held: 0, promoted: false }
+    }
+}
+
 impl Entry {
     /// The steps that its file has before all traffic.
     pub(crate) fn planned(&self) -> Vec<Step> {

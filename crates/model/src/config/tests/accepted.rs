@@ -56,8 +56,6 @@ fn every_key_is_read() {
     assert_eq!(preview.networks, ["10.0.0.0/8", "::1/128"]);
     assert_eq!(config.route.drain, Span::from_secs(20));
     let release = config.release;
-    let step = Step { share: "5%".parse().unwrap(), stays: Span::from_secs(600), approve: true };
-    assert_eq!(release.strategy, Strategy::Canary(Canary::Steps(vec![step])));
     assert!(release.approve);
     assert_eq!(release.approve_timeout, Span::from_secs(7200));
     assert_eq!((release.bake, release.keep_warm), (Span::from_secs(60), Span::ZERO));

@@ -5,6 +5,7 @@ use expect_test::expect;
 use crate::config::*;
 use crate::time::Span;
 
+use super::accepted::FULL;
 use super::good;
 use super::refused::{check, with};
 
@@ -27,6 +28,7 @@ fn steps_are_written_out_or_named_or_equal() {
             .collect();
         told.join(", ")
     };
+    assert_eq!(steps(FULL), "5% 10m and a person");
     assert_eq!(steps(PRESET), "1% 10m, 5% 10m, 20% 20m, 50% 20m");
     assert_eq!(steps(LINEAR), "25% 2m, 50% 2m, 75% 2m");
     assert_eq!(steps(&with("[release]\nstrategy = \"linear\"\n")).split(", ").count(), 9, "10% each without more");
