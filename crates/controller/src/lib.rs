@@ -24,6 +24,7 @@ mod routes;
 mod schema;
 mod shown;
 mod start;
+mod timeline;
 mod token;
 mod turn;
 mod values;

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use switchover_model::answer::{PlanStage, PlanView};
-use switchover_model::config::{AppConfig, Database, Framework, Handover, ProcessKind, diff};
+use switchover_model::config::{AppConfig, Database, Framework, Handover, ProcessKind, Step, diff};
 use switchover_model::record::{Actor, Event, IdempotencyKey};
-use switchover_model::release::{Command, Stage};
+use switchover_model::release::{Command, ReleaseKind, Stage};
 use switchover_model::seam::Seen;
 use switchover_model::view::{SCHEMA_VERSION, WayBack};
 use switchover_model::{AppName, Problem, Slot};
@@ -14,6 +14,7 @@ use switchover_rollout::{Admission, App, admit, view};
 use crate::clock;
 use crate::controller::Controller;
 use crate::refusals;
+use crate::timeline::{Old, timeline};
 use crate::values::Vault;
 
 impl Controller {
@@ -82,6 +83,7 @@ fn plan(app: &App, seen: &Seen, command: &Command, actor: &Actor) -> PlanView {
         from: live.map(|arm| arm.revision),
         slot: None,
         stages: Vec::new(),
+        timeline: None,
         notes: Vec::new(),
         changes: Vec::new(),
     };
@@ -104,7 +106,7 @@ fn plan(app: &App, seen: &Seen, command: &Command, actor: &Actor) -> PlanView {
     let idle = live.map_or(Slot::Blue, |arm| arm.slot.other());
     for draft in &drafts {
         match &draft.event {
-            Event::Opened { revision, .. } => {
+            Event::Opened { revision, kind, .. } => {
                 plan.revision = Some(*revision);
                 plan.slot = Some(idle);
                 let config = match command {
@@ -112,9 +114,15 @@ fn plan(app: &App, seen: &Seen, command: &Command, actor: &Actor) -> PlanView {
                     _ => app.config.as_ref(),
                 };
                 let is_built = app.revisions.contains_key(revision);
-                if let Some(config) = config {
-                    plan.stages = stages(config, idle, is_built, live.map(|arm| arm.revision.to_string()));
-                }
+                let Some(config) = config else { continue };
+                // Without a live revision, and on a way back, all traffic moves at once.
+                let is_way_back = matches!(kind, ReleaseKind::Return { .. });
+                let steps = if is_way_back || live.is_none() { Vec::new() } else { config.release.strategy.steps() };
+                plan.stages = stages(config, idle, is_built, live.map(|arm| arm.revision.to_string()), &steps);
+                plan.timeline = live.map(|arm| {
+                    let boot = app.revisions.get(&arm.revision).and_then(|state| state.boot);
+                    timeline(config, Old { revision: arm.revision, boot }, &steps)
+                });
             }
             Event::Undoing { release, .. } => {
                 if let Some(undone) = app.release(*release) {
@@ -130,7 +138,8 @@ fn plan(app: &App, seen: &Seen, command: &Command, actor: &Actor) -> PlanView {
     plan
 }
 
-fn stages(config: &AppConfig, slot: Slot, is_built: bool, live: Option<String>) -> Vec<PlanStage> {
+fn stages(config: &AppConfig, slot: Slot, is_built: bool, live: Option<String>, steps: &[Step]) -> Vec<PlanStage> {
+    let moves = how_it_moves(slot, steps);
     let hooks = |stage: Stage| config.release.hooks.iter().filter(move |hook| hook.stage == stage);
     let is_first = live.is_none();
     let live = live.unwrap_or_default();
@@ -156,13 +165,8 @@ fn stages(config: &AppConfig, slot: Slot, is_built: bool, live: Option<String>) 
                 format!("waits for `switchover promote`, at most {}", config.release.approve_timeout),
                 "stops the slot",
             ),
-            Stage::Shift if at_the_shift.is_empty() => {
-                (format!("moves all traffic to {slot} in one switch"), "switches back at once")
-            }
-            Stage::Shift => (
-                format!("moves all traffic to {slot} in one switch, and the work: {}", at_the_shift.join(", ")),
-                "switches back at once",
-            ),
+            Stage::Shift if at_the_shift.is_empty() => (moves.clone(), "switches back at once"),
+            Stage::Shift => (format!("{moves}, and the work: {}", at_the_shift.join(", ")), "switches back at once"),
             Stage::Bake => (format!("watches it for {}", config.release.bake), "switches back at once"),
             Stage::Retire if is_first => return None,
             Stage::Retire => (
@@ -177,6 +181,14 @@ fn stages(config: &AppConfig, slot: Slot, is_built: bool, live: Option<String>) 
         Some(PlanStage { stage, does, way_back: way_back.to_owned() })
     });
     told.collect()
+}
+
+fn how_it_moves(slot: Slot, steps: &[Step]) -> String {
+    if steps.is_empty() {
+        return format!("moves all traffic to {slot} in one switch");
+    }
+    let shares: Vec<String> = steps.iter().map(|step| step.share.to_string()).collect();
+    format!("moves the traffic to {slot} by steps ({}), then all of it", shares.join(", "))
 }
 
 /// What expand and contract do, each with the way back, by who changes the schema.
@@ -252,7 +264,7 @@ mod tests {
         let told = |database: &str| {
             let file = format!("name = \"shop\"\n[process.web]\ncommand = \"x\"\n[database]\n{database}\n");
             let config = parse(&file, "switchover.toml", Path::new("/app")).expect("the file is right");
-            let told = stages(&config, Slot::Green, false, Some("r1".to_owned()));
+            let told = stages(&config, Slot::Green, false, Some("r1".to_owned()), &[]);
             let of = |stage| told.iter().find(|told| told.stage == stage).map(|told| told.does.clone());
             of(Stage::Expand).unwrap_or_default()
         };
@@ -270,7 +282,7 @@ mod tests {
         let file = "name = \"shop\"\n[process.web]\ncommand = \"x\"\n[process.mailer]\ncommand = \"y\"\ninstances = 2\n\
                     [process.clock]\ncommand = \"z\"\nhandover = \"lease\"\n";
         let config = parse(file, "switchover.toml", Path::new("/app")).expect("the file is right");
-        let told = stages(&config, Slot::Green, false, Some("r1".to_owned()));
+        let told = stages(&config, Slot::Green, false, Some("r1".to_owned()), &[]);
         let does = |stage| told.iter().find(|told| told.stage == stage).map(|told| told.does.as_str());
         assert_eq!(does(Stage::Provision), Some("starts 1 clock, 1 web in green and waits until healthy"));
         assert_eq!(

@@ -87,7 +87,7 @@ async fn a_repeated_key_is_one_command_and_a_stale_one_is_refused() {
             .await
             .unwrap_err();
     assert_eq!(unknown.code, "APP-UNKNOWN");
-    let stale = Command::Promote { release: ReleaseId(9), stage: Stage::Approve };
+    let stale = Command::Promote { release: ReleaseId(9), stage: Stage::Approve, step: None, full: false };
     assert!(give(&controller, &shop(), "c", stale).await.is_err());
     assert_eq!(controller.apps(), [shop()]);
 }
@@ -190,7 +190,7 @@ async fn a_release_goes_on_after_a_restart_at_each_stage() {
         }
         let controller = world.controller().await;
         if approve {
-            let promote = Command::Promote { release: ReleaseId(2), stage: Stage::Approve };
+            let promote = Command::Promote { release: ReleaseId(2), stage: Stage::Approve, step: None, full: false };
             give(&controller, &shop(), "p", promote).await.unwrap();
         }
         until(&controller, &shop(), &format!("r2 live after {stage}"), |status| {

@@ -84,6 +84,7 @@ fn release_of(event: &Event) -> Option<ReleaseId> {
         | Event::Entered { release, .. }
         | Event::Waiting { release, .. }
         | Event::AttemptStarted { release, .. }
+        | Event::Stepped { release, .. }
         | Event::Marked { release, .. }
         | Event::Migrated { release, .. }
         | Event::HandedOver { release, .. }

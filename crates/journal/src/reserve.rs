@@ -98,6 +98,7 @@ pub(crate) fn begins_something(drafts: &[Draft]) -> bool {
         | Event::AttemptEnded { .. }
         | Event::Sealed { .. }
         | Event::Routed { .. }
+        | Event::Stepped { .. }
         | Event::InForce { .. }
         | Event::Marked { .. }
         | Event::Migrated { .. }

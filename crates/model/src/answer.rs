@@ -12,6 +12,7 @@ use crate::record::IdempotencyKey;
 use crate::release::Stage;
 use crate::seam::{Evidence, TrafficSeen};
 use crate::time::Timestamp;
+use crate::timeline::Timeline;
 use crate::view::ReleaseView;
 
 /// The daemon itself.
@@ -94,6 +95,9 @@ pub struct PlanView {
     pub slot: Option<Slot>,
     /// Stage by stage.
     pub stages: Vec<PlanStage>,
+    /// How the traffic would move in time; nothing where there is nobody to move it from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeline: Option<Timeline>,
     /// What one should know.
     pub notes: Vec<Problem>,
     /// The settings that differ from the ones in force; names only where a value may be a secret.

@@ -19,9 +19,12 @@ pub mod release;
 pub mod revision;
 pub mod schema;
 pub mod seam;
+mod share;
 pub mod time;
+pub mod timeline;
 pub mod view;
 
 pub use name::{AppName, CookieName, FieldName, Host, InstanceId, ProcessName, ReleaseId, RevisionId, Share, Slot};
 pub use problem::Problem;
+pub use share::ShareError;
 pub use time::{Span, Timestamp};

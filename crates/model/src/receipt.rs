@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::name::{ReleaseId, RevisionId, Slot};
+use crate::name::{ReleaseId, RevisionId, Share, Slot};
 use crate::schema::RestorePoint;
 use crate::seam::Evidence;
 use crate::time::{Span, Timestamp};
@@ -97,6 +97,9 @@ pub struct Receipt {
     pub lost: u64,
     /// The switches of this release.
     pub switches: Vec<SwitchReceipt>,
+    /// The steps by which its slot got its share before all traffic.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<StepReceipt>,
     /// The restore point that was set in the database before its switch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restore_point: Option<RestorePoint>,
@@ -150,6 +153,23 @@ pub struct SwitchReceipt {
     pub first_on_new: Option<Timestamp>,
     /// Last request on the old one.
     pub last_on_old: Option<Timestamp>,
+}
+
+/// One step of a shift that was taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepReceipt {
+    /// Counted from 1.
+    pub step: u32,
+    /// The share of the new slot.
+    pub share: Share,
+    /// When it was decided.
+    pub decided_at: Timestamp,
+    /// When its share was seen in force; nothing when it never was.
+    pub in_force_at: Option<Timestamp>,
+    /// When the next share, all traffic, or the way back was decided.
+    pub left_at: Option<Timestamp>,
+    /// Whether a person ended it before its time.
+    pub promoted: bool,
 }
 
 #[cfg(test)]

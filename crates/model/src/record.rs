@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::framework::{Migrated, Step};
-use crate::name::{AppName, InstanceId, ReleaseId, RevisionId, Slot};
+use crate::name::{AppName, InstanceId, ReleaseId, RevisionId, Share, Slot};
 use crate::problem::Problem;
 use crate::receipt::Ledger;
 use crate::release::{Command, Outcome, ReleaseKind, Stage};
@@ -148,6 +148,17 @@ pub enum Event {
         version: u64,
         /// The goal.
         goal: RoutesGoal,
+    },
+    /// A release takes a step of its shift: its slot gets this share. Written with the routes that say so.
+    Stepped {
+        /// The release.
+        release: ReleaseId,
+        /// Which step, counted from 1.
+        step: u32,
+        /// Of how many before all traffic.
+        of: u32,
+        /// The share of its slot.
+        share: Share,
     },
     /// The routes of this version were seen in force. Written once each.
     InForce {

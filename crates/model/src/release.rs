@@ -148,12 +148,18 @@ pub enum Command {
         /// During another release's shift: undo that one first instead of waiting for it.
         replace: bool,
     },
-    /// Open the gate that the release waits at.
+    /// Open the gate that the release waits at; in its shift, end the wait of the step that it is at.
     Promote {
         /// The release meant; a stale one is refused.
         release: ReleaseId,
         /// The stage whose gate is meant; a stale one is refused.
         stage: Stage,
+        /// The step of the shift that is meant; a stale one is refused. Nothing: the one that it is at now.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        step: Option<u32>,
+        /// Whether all steps that are left are skipped.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        full: bool,
     },
     /// Hold the release before its next step; a bake goes on watching.
     Pause {

@@ -87,6 +87,9 @@ pub struct ReleaseView {
     pub opened_at: Timestamp,
     /// The stages gone through, in order.
     pub stages: Vec<StageView>,
+    /// The steps of its shift before all traffic, in order: those gone through, and while it goes on those to come.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<StepView>,
     /// What it waits for now.
     pub waiting: Option<String>,
     /// Whether it waits at its gate for a person.
@@ -117,6 +120,25 @@ pub struct StageView {
     pub state: StageState,
     /// A line about it for people: `2/2 web healthy`, `hook ./smoke.sh passed in 1.2 s`.
     pub note: Option<String>,
+}
+
+/// One step of a shift.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepView {
+    /// Counted from 1.
+    pub step: u32,
+    /// The share of the new slot.
+    pub share: Share,
+    /// When it was decided; nothing for one to come.
+    pub decided_at: Option<Timestamp>,
+    /// When its share was seen in force.
+    pub in_force_at: Option<Timestamp>,
+    /// Until when it stays at least; nothing while that is not known: not in force yet, or held.
+    pub until: Option<Timestamp>,
+    /// Whether a person has to say yes after that.
+    pub approve: bool,
+    /// When the next share, or all traffic, was decided.
+    pub left_at: Option<Timestamp>,
 }
 
 /// How a stage stands.

@@ -145,7 +145,7 @@ impl<'a> Desk<'a> {
                 }
                 Ok(Some(opening::deploy(self, source.clone(), *replace)))
             }
-            Command::Promote { release, stage } => self.promote(*release, *stage).map(Some),
+            Command::Promote { release, stage, step, full } => self.promote(*release, *stage, *step, *full).map(Some),
             Command::Pause { release } => {
                 let found = self.steerable(*release)?;
                 let is_tail = found.stage() >= Some(Stage::Retire) && !is_undoable(found);
@@ -180,15 +180,27 @@ impl<'a> Desk<'a> {
         }
     }
 
-    fn promote(&mut self, mut release: ReleaseId, stage: Stage) -> Result<ReleaseId, Problem> {
+    fn promote(
+        &mut self,
+        mut release: ReleaseId,
+        stage: Stage,
+        step: Option<u32>,
+        full: bool,
+    ) -> Result<ReleaseId, Problem> {
         if let (Some(moving), true) = (self.app.moving(), planted!(self, PromoteIgnoresStaleness)) {
             release = moving.id;
             if let Some(Event::Commanded { command, .. }) = self.drafts.first_mut().map(|draft| &mut draft.event) {
-                *command = Command::Promote { release, stage };
+                *command = Command::Promote { release, stage, step, full };
             }
             return Ok(release);
         }
         let found = self.steerable(release)?;
+        if stage == Stage::Shift && found.is_in_steps() {
+            return refusal::if_at_another_step(self.app, found, step, full).map(|()| release);
+        }
+        if let Some(step) = step {
+            return Err(refusal::stale(self.app, release, &format!("is not at step {step}")));
+        }
         if !found.is_undoing() && found.stage() == Some(stage) && stage != Stage::Approve {
             let cause = format!("release {release} is in stage {stage} and waits at no gate.");
             let next = "Look with `switchover status`; a gate comes with `approve = true` in [release].";

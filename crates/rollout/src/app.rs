@@ -14,6 +14,7 @@ use crate::limits;
 use crate::release::Release;
 
 mod slot_state;
+mod traffic;
 
 pub use slot_state::{Draining, Renewal, SlotState, Stopping, Working};
 
@@ -210,24 +211,6 @@ impl App {
         self.slots.get(&slot).cloned().unwrap_or_default()
     }
 
-    /// The slot and revision that were last seen to have all the traffic.
-    #[must_use]
-    pub fn live(&self) -> Option<ArmGoal> {
-        self.in_force.as_ref().and_then(crate::routes::full_arm)
-    }
-
-    /// The slot and revision that shall have all the traffic.
-    #[must_use]
-    pub fn heading(&self) -> Option<ArmGoal> {
-        self.routes.as_ref().and_then(|routes| crate::routes::full_arm(&routes.goal))
-    }
-
-    /// Number of the routes that shall be in force; 0 before the first.
-    #[must_use]
-    pub fn routes_version(&self) -> u64 {
-        self.routes.as_ref().map_or(0, |routes| routes.version)
-    }
-
     /// A release that is not settled.
     #[must_use]
     pub fn release(&self, id: ReleaseId) -> Option<&Release> {
@@ -264,12 +247,6 @@ impl App {
     pub fn making(&self, revision: RevisionId) -> Option<(&AppConfig, &BTreeMap<String, String>)> {
         let release = self.releases.iter().find(|release| release.revision == revision)?;
         Some((release.config.as_ref()?, &release.env))
-    }
-
-    /// The routes that shall be in force, with their number ([`switchover_model::seam::Routes::version`]).
-    #[must_use]
-    pub fn routes(&self) -> Option<(u64, &RoutesGoal)> {
-        self.routes.as_ref().map(|routes| (routes.version, &routes.goal))
     }
 
     /// Attempts whose start was recorded and whose end was not.
@@ -383,11 +360,6 @@ impl App {
     pub(crate) fn before_live(&self) -> Option<RevisionId> {
         let took_over_from = || self.revisions.get(&self.heading()?.revision)?.took_over_from;
         self.brought_by().and_then(|release| release.from).or_else(took_over_from)
-    }
-
-    /// How long requests on the slot that lost the traffic may go on.
-    pub(crate) fn drain_limit(&self) -> Span {
-        self.config.as_ref().map_or(limits::DRAIN, |config| config.route.drain)
     }
 
     /// Whether a stage's hooks in the file of `release` ask for anything.

@@ -50,7 +50,7 @@ pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId) {
 }
 
 /// Rolls back when an instance of the new slot, a worker too, ends by itself again and again.
-fn crashes(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revision: RevisionId) -> bool {
+pub(crate) fn crashes(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revision: RevisionId) -> bool {
     let Some(seen) = turn.sight.crash_loop(slot, revision) else { return false };
     if !old_can_serve(turn, slot) {
         return false;
@@ -62,7 +62,7 @@ fn crashes(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revision: RevisionId)
 
 /// Rolls back when the slot stays less than whole, or is so again and again; says whether waiting for it has no end
 /// that would help because there is no way back.
-fn recovery_is_over(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revision: RevisionId) -> bool {
+pub(crate) fn recovery_is_over(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revision: RevisionId) -> bool {
     let over = turn.waited_out(id, wait::RECOVERY, limits::DIP);
     let dips = turn.release(id).map_or(0, |release| release.dips);
     if old_can_serve(turn, slot) && !shift::comes_back(turn, slot, revision) {

@@ -7,13 +7,14 @@ use sha2::{Digest as _, Sha256};
 use switchover_model::config::AppConfig;
 use switchover_model::record::{Actor, Attempt, AttemptId, AttemptResult, Event, Record};
 use switchover_model::release::{Command, Outcome, Stage};
-use switchover_model::seam::RoutesGoal;
 use switchover_model::view::StageState;
 use switchover_model::{AppName, Problem, ReleaseId, RevisionId, Slot, Span, Timestamp};
 
-use crate::app::{App, Draining, KnownDrift, KnownKey, Note, RevisionState, RoutesState, SlotState, Stopping, Working};
+use crate::app::{App, KnownDrift, KnownKey, Note, RevisionState, SlotState, Stopping, Working};
 use crate::limits;
-use crate::release::{AttemptState, Release, StageRecord, Switch, Undoing};
+use crate::release::{AttemptState, Release, StageRecord, Undoing};
+
+mod traffic;
 
 /// The app `name` after `records`, from the first on.
 #[must_use]
@@ -72,6 +73,8 @@ impl App {
                     paused: None,
                     promoted: None,
                     undoing: None,
+                    steps: Vec::new(),
+                    full: None,
                     switches: Vec::new(),
                     switched_at: None,
                     switched_ledger: None,
@@ -127,7 +130,10 @@ impl App {
                 }
             }
             Event::Routed { release, version, goal } => self.route(*release, *version, goal, at),
-            Event::InForce { version, flipped_at } => self.come_into_force(*version, *flipped_at),
+            Event::Stepped { release, step, of, share } => {
+                self.take_step(*release, (*step, *of), *share, at);
+            }
+            Event::InForce { version, flipped_at } => self.come_into_force(*version, *flipped_at, at),
             Event::HandedOver { release, to } => {
                 self.working = Some(Working { slot: *to, since: at, release: *release });
                 self.with(*release, |release| release.wait_for(None, at));
@@ -168,16 +174,7 @@ impl App {
                 self.ask_old_slot(*release, at);
             }
             Event::Drained { release, slot, left, upgrades_cut } => {
-                if self.draining.is_some_and(|draining| draining.slot == *slot) {
-                    self.draining = None;
-                }
-                self.with(*release, |release| {
-                    if let Some(switch) = release.switches.iter_mut().rev().find(|switch| switch.flipped_at.is_some()) {
-                        switch.drained_at = Some(at);
-                        switch.left = *left;
-                        switch.upgrades_cut = *upgrades_cut;
-                    }
-                });
+                self.drain(*release, *slot, (*left, *upgrades_cut), at);
             }
             Event::Stopped { slot } => {
                 let state = self.slot(*slot);
@@ -239,13 +236,20 @@ impl App {
                 self.set_policy(config);
                 self.deploy_env = env.clone();
             }
-            Command::Promote { release, .. } => self.with(*release, |release| {
-                release.promoted = Some(at);
+            Command::Promote { release, stage, full, step: _ } => self.with(*release, |release| {
+                match release.steps.last_mut().filter(|_| *stage == Stage::Shift) {
+                    Some(step) => step.promoted = Some(at),
+                    None => release.promoted = Some(at),
+                }
+                release.full = release.full.or(full.then_some(at));
                 // Held as well, it waits for no promotion any more.
                 release.wait_for(None, at);
             }),
-            Command::Pause { release } => self.with(*release, |release| release.paused = Some(at)),
-            Command::Resume { release } => self.with(*release, |release| release.paused = None),
+            Command::Pause { release } => self.with(*release, |release| {
+                release.end_hold(at);
+                release.paused = Some(at);
+            }),
+            Command::Resume { release } => self.with(*release, |release| release.end_hold(at)),
             // What these start is written beside them: `Undoing`, `Opened`.
             Command::Abort { .. } | Command::Rollback { .. } => {}
         }
@@ -292,67 +296,6 @@ impl App {
         }
     }
 
-    fn route(&mut self, id: Option<ReleaseId>, version: u64, goal: &RoutesGoal, at: Timestamp) {
-        let before = self.heading();
-        let after = crate::routes::full_arm(goal);
-        let is_switch = before.map(arm_place) != after.map(arm_place);
-        let carried = self.routes.as_ref().and_then(|routes| routes.loser);
-        self.routes = Some(RoutesState {
-            version,
-            goal: goal.clone(),
-            release: id,
-            decided_at: at,
-            flipped_at: None,
-            loser: if is_switch { before } else { carried },
-            outdated: false,
-        });
-        if let (Some(id), true) = (id, is_switch) {
-            self.with(id, |release| {
-                let back = release.undoing.is_some();
-                if !back {
-                    release.from = before.map(|arm| arm.revision);
-                }
-                release.switches.push(Switch {
-                    version,
-                    from: before.map(|arm| arm.revision),
-                    to: after.map(|arm| arm.revision),
-                    slot: after.map(|arm| arm.slot),
-                    back,
-                    decided_at: at,
-                    flipped_at: None,
-                    drained_at: None,
-                    left: 0,
-                    upgrades_cut: None,
-                });
-                release.wait_for(None, at);
-            });
-        }
-    }
-
-    fn come_into_force(&mut self, version: u64, flipped_at: Timestamp) {
-        let Some(routes) = self.routes.as_mut().filter(|routes| routes.version == version) else { return };
-        routes.flipped_at = Some(flipped_at);
-        let loser = routes.loser.take();
-        let goal = routes.goal.clone();
-        let to = crate::routes::full_arm(&goal).map(arm_place);
-        self.in_force = Some(goal);
-        for release in &mut self.releases {
-            let Some(switch) = release.switches.last_mut() else { continue };
-            if switch.flipped_at.is_none() && switch.slot.zip(switch.to) == to {
-                switch.flipped_at = Some(flipped_at);
-                if let Some(loser) = loser {
-                    self.draining = Some(Draining {
-                        release: release.id,
-                        slot: loser.slot,
-                        revision: loser.revision,
-                        since: flipped_at,
-                    });
-                }
-                release.wait_for(None, flipped_at);
-            }
-        }
-    }
-
     fn settle(&mut self, id: ReleaseId, ledger: Option<Box<switchover_model::receipt::Ledger>>, at: Timestamp) {
         let Some(place) = self.releases.iter().position(|release| release.id == id) else { return };
         let mut release = self.releases.remove(place);
@@ -381,10 +324,6 @@ impl App {
             change(release);
         }
     }
-}
-
-fn arm_place(arm: switchover_model::seam::ArmGoal) -> (Slot, RevisionId) {
-    (arm.slot, arm.revision)
 }
 
 /// What tells a command from another one of the same name.

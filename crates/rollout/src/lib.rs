@@ -6,7 +6,7 @@
 //! was not seen healthy while a healthy one is there; every wait has a bound and ends in an outcome.
 //! Must never: do I/O, read a clock, use randomness or an async runtime, or know how a platform or a router does its work.
 //! Begin reading at `decide` (the order of the rules), then the stages (`build`, `expand`, `provision`, `verify`,
-//! `approve`, `shift`, `bake`, `retire`, `contract`), `undo` (the way back), and `admit` (commands, also at the wrong moment).
+//! `approve`, `shift` with its `steps`, `bake`, `retire`, `contract`), `undo` (the way back), and `admit` (commands, also at the wrong moment).
 
 mod actions;
 mod admit;
@@ -37,6 +37,8 @@ mod schema;
 mod shift;
 mod sight;
 mod slots;
+mod step_state;
+mod steps;
 mod turn;
 mod undo;
 mod unseen;
@@ -57,6 +59,7 @@ pub use decide::{Decision, decide};
 pub use fold::fold;
 pub use framework::gone_on;
 pub use release::{AttemptState, Release, StageRecord, Switch, Undoing, WaitingFor};
+pub use step_state::StepState;
 
 #[cfg(test)]
 mod tests;

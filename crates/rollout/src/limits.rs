@@ -61,6 +61,8 @@ pub const DIPS: u32 = 5;
 pub const RECOVERY: Span = Span::from_secs(120);
 /// A bake is proven when it could not be watched for at most one part in this many of its time.
 pub const BLIND_PART: u64 = 10;
+/// How long the yes of a person is waited for where no file says how long.
+pub const APPROVE: Span = Span::from_secs(24 * 3600);
 /// How long a person may hold a release.
 pub const PAUSE: Span = Span::from_secs(7 * 24 * 3600);
 /// How long the same change behind our back is not recorded again.

@@ -20,7 +20,8 @@ pub(crate) fn deploy(desk: &mut Desk<'_>, source: Source, replace: bool) -> Rele
 pub(crate) fn return_to(desk: &mut Desk<'_>, to: RevisionId, plain: bool) -> Result<ReleaseId, Problem> {
     let app = desk.app;
     let heading = app.heading().map(|live| live.revision);
-    let last = app.releases.iter().rev().find(|release| release.has_shifted() && is_live(app, release));
+    let moved = |release: &&Release| release.is_in_steps() || release.has_shifted() && is_live(app, release);
+    let last = app.releases.iter().rev().find(moved);
     if let Some(last) = last.filter(|last| last.undoing.is_none())
         && app.origin_of(last).is_some_and(|(_, from)| from == to)
     {

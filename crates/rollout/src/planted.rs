@@ -82,11 +82,19 @@ pub enum Bug {
     LastAnswerIsEnough,
     /// Leaves who stays ill in the live slot.
     IllStayInService,
+    /// A step is left before its time.
+    StepCutShort,
+    /// A step that waits for a person does not.
+    StepGateIgnored,
+    /// A step is left out.
+    ShareJumps,
+    /// A release that is undone in its steps leaves the split as it is.
+    SplitStays,
 }
 
 impl Bug {
     /// Every planted mistake.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 43] = [
         Self::RouteBeforeHealthy,
         Self::HalfScale,
         Self::UnknownIsHealthy,
@@ -126,5 +134,9 @@ impl Bug {
         Self::DoubtIsTrust,
         Self::LastAnswerIsEnough,
         Self::IllStayInService,
+        Self::StepCutShort,
+        Self::StepGateIgnored,
+        Self::ShareJumps,
+        Self::SplitStays,
     ];
 }

@@ -6,12 +6,13 @@
 
 use std::collections::BTreeMap;
 
-use switchover_model::receipt::{Between, Ledger, OwnLedger, Receipt, RevisionLedger, SwitchReceipt};
+use switchover_model::receipt::{Between, Ledger, OwnLedger, Receipt, RevisionLedger, StepReceipt, SwitchReceipt};
 use switchover_model::seam::Evidence;
 use switchover_model::{ReleaseId, RevisionId, Slot, Timestamp};
 
 use crate::app::App;
 use crate::release::{Release, Switch};
+use crate::step_state::StepState;
 
 /// A reading of the counters, and when it was made.
 #[derive(Clone, Copy)]
@@ -148,6 +149,7 @@ fn difference(release: &Release, begin: Reading<'_>, end: Reading<'_>, closed: b
         balanced: before.in_flight + accepted == ended + after.in_flight && before.accepted <= after.accepted,
         lost: own.values().map(|counted| counted.lost).sum::<u64>() + lost_with_router,
         switches: switches(release, before, after),
+        steps: release.steps.iter().map(step_receipt).collect(),
         by_revision,
         own,
         restore_point: release.restore_point.clone(),
@@ -183,6 +185,17 @@ fn switches(release: &Release, before: &Ledger, after: &Ledger) -> Vec<SwitchRec
     let next = release.switches.iter().skip(1).map(|next| Some(next.decided_at)).chain([None]);
     let told = release.switches.iter().zip(next);
     told.filter_map(|(switch, until)| switch_receipt(switch, until, before, after)).collect()
+}
+
+fn step_receipt(step: &StepState) -> StepReceipt {
+    StepReceipt {
+        step: step.step,
+        share: step.share,
+        decided_at: step.decided_at,
+        in_force_at: step.in_force_at,
+        left_at: step.left_at,
+        promoted: step.promoted.is_some(),
+    }
 }
 
 /// A switch to nobody, which undoes a first release, is none that a client could see from one revision to another.

@@ -41,6 +41,22 @@ pub(crate) fn stale(app: &App, id: ReleaseId, why: &str) -> Problem {
     )
 }
 
+/// Refuses a promotion of a step that the release is not at any more, or was promoted from already.
+pub(crate) fn if_at_another_step(app: &App, release: &Release, named: Option<u32>, full: bool) -> Result<(), Problem> {
+    let Some(current) = release.at_step() else { return Err(stale(app, release.id, "is at no step")) };
+    if let Some(named) = named.filter(|named| *named != current.step) {
+        let why = format!("is at step {} of {}, not at step {named}", current.step, current.of);
+        return Err(stale(app, release.id, &why));
+    }
+    if release.full.is_some() {
+        return Err(stale(app, release.id, "was promoted to all traffic already"));
+    }
+    if current.promoted.is_some() && !full {
+        return Err(stale(app, release.id, &format!("was promoted from step {} already", current.step)));
+    }
+    Ok(())
+}
+
 pub(crate) fn nothing_to_roll_back(app: &App) -> Problem {
     let live = app.heading();
     let others = others_on_disk(app);

@@ -12,6 +12,7 @@ use switchover_model::schema::RestorePoint;
 use switchover_model::view::StageState;
 use switchover_model::{Problem, ReleaseId, RevisionId, Slot, Span, Timestamp};
 
+use crate::step_state::StepState;
 use crate::wait;
 
 /// One release.
@@ -49,6 +50,12 @@ pub struct Release {
     pub promoted: Option<Timestamp>,
     /// Being undone, and why.
     pub undoing: Option<Undoing>,
+    /// The steps of its shift that were taken.
+    #[serde(default)]
+    pub steps: Vec<StepState>,
+    /// When a person sent it to all traffic: the steps that were left are skipped.
+    #[serde(default)]
+    pub full: Option<Timestamp>,
     /// Its switches, forward and back.
     pub switches: Vec<Switch>,
     /// When it had all the traffic and the workers.
@@ -188,10 +195,22 @@ impl Release {
         self.undoing.is_some() && self.is_open()
     }
 
-    /// Its traffic was told to move (seen to be so or not).
+    /// Some of its traffic was told to move (seen to be so or not).
     #[must_use]
     pub fn has_shifted(&self) -> bool {
+        self.has_switched() || !self.steps.is_empty()
+    }
+
+    /// All of its traffic was told to move (seen to be so or not).
+    #[must_use]
+    pub fn has_switched(&self) -> bool {
         self.switches.iter().any(|switch| !switch.back)
+    }
+
+    /// It has a part of the traffic, on its way to all of it.
+    #[must_use]
+    pub fn is_in_steps(&self) -> bool {
+        self.is_open() && self.undoing.is_none() && self.at_step().is_some() && !self.has_switched()
     }
 
     /// Nothing but its backup and its contract was waited for after `at`.

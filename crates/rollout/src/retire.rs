@@ -84,6 +84,10 @@ fn retired(turn: &mut Turn<'_>, id: ReleaseId) -> Left {
             turn.waited_out(id, wait::KEEP_WARM, warm);
             return Left::Work;
         }
+        if turn.app.leads_to(old) {
+            // A split that could not go back and was gathered: the old slot has its share until that is seen.
+            return if turn.waited_out(id, wait::ROUTE, limits::ROUTE) { Left::Nothing } else { Left::Work };
+        }
         if slots::is_draining(turn, old) || turn.is_held(id) {
             return Left::Work;
         }
@@ -117,8 +121,7 @@ fn waits_for_contract(turn: &Turn<'_>, release: &Release) -> bool {
 /// Stops the slot of a release that was undone, once it is drained.
 fn cleared(turn: &mut Turn<'_>, id: ReleaseId) -> Left {
     let Some((slot, _)) = turn.place(id) else { return Left::Nothing };
-    let has_traffic = turn.app.heading().is_some_and(|live| live.slot == slot);
-    if turn.app.slot(slot).release == Some(id) && !has_traffic {
+    if turn.app.slot(slot).release == Some(id) && !turn.app.leads_to(slot) {
         // An older release that is undone may need what this one has started: bounded by the bounds of its waits.
         if slots::is_draining(turn, slot) || turn.app.is_gone_back_to(slot) {
             return Left::Work;

@@ -24,6 +24,21 @@ pub(crate) fn switch_to(turn: &mut Turn<'_>, id: ReleaseId, to: Option<(Slot, Re
     turn.record(Event::Routed { release: Some(id), version, goal });
 }
 
+/// Leads `share` of the traffic to `to`, and the rest to where all of it came from.
+pub(crate) fn split(turn: &mut Turn<'_>, id: ReleaseId, (slot, revision): (Slot, RevisionId), share: Share) {
+    let mut arms = vec![ArmGoal { slot, revision, share }];
+    if let Some((slot, revision)) = turn.old_place(slot) {
+        arms.push(ArmGoal { slot, revision, share: share.rest() });
+    }
+    let version = next_version(turn);
+    turn.record(Event::Routed { release: Some(id), version, goal: RoutesGoal { arms, preview: None } });
+}
+
+/// Whether more than one slot shall have a share.
+pub(crate) fn are_split(turn: &Turn<'_>) -> bool {
+    turn.app.routes.as_ref().is_some_and(|routes| is_split(&routes.goal))
+}
+
 /// Whether the routes as decided were seen in force.
 pub(crate) fn are_in_force(turn: &Turn<'_>) -> bool {
     turn.app.routes.as_ref().is_some_and(|routes| routes.flipped_at.is_some())
@@ -164,7 +179,28 @@ fn leads_alike(seen: &Routes, goal: &RoutesGoal) -> bool {
     theirs == ours && seen.matches == goal.matches && seen.baseline == goal.baseline
 }
 
-/// The arm with all the traffic.
-pub(crate) fn full_arm(goal: &RoutesGoal) -> Option<ArmGoal> {
-    goal.arms.iter().find(|arm| arm.share == Share::ALL).copied()
+/// The arm with all the traffic; in a split the one that the other takes from, which stands last.
+pub(crate) fn main_arm(goal: &RoutesGoal) -> Option<ArmGoal> {
+    goal.arms.iter().rfind(|arm| arm.share != Share::NONE).copied()
+}
+
+/// Whether more than one arm has a share.
+pub(crate) fn is_split(goal: &RoutesGoal) -> bool {
+    goal.arms.iter().filter(|arm| arm.share != Share::NONE).count() > 1
+}
+
+/// The share of `slot`.
+pub(crate) fn share_of(goal: &RoutesGoal, slot: Slot) -> Share {
+    goal.arms.iter().find(|arm| arm.slot == slot).map_or(Share::NONE, |arm| arm.share)
+}
+
+/// The arm that has a share by `before` and none by `after`.
+pub(crate) fn loser(before: &RoutesGoal, after: &RoutesGoal) -> Option<ArmGoal> {
+    let keeps = |arm: &ArmGoal| {
+        after
+            .arms
+            .iter()
+            .any(|kept| (kept.slot, kept.revision) == (arm.slot, arm.revision) && kept.share != Share::NONE)
+    };
+    before.arms.iter().find(|arm| arm.share != Share::NONE && !keeps(arm)).copied()
 }

@@ -1,14 +1,16 @@
-//! Stage shift: traffic and workers move to the new slot, all at once, and are seen to have moved.
+//! Stage shift: traffic and workers move to the new slot, all at once or the traffic by steps first, and are seen to have
+//! moved.
 
 use switchover_model::record::Event;
 use switchover_model::release::Stage;
 use switchover_model::seam::{InstanceSeen, Phase};
 use switchover_model::{Problem, ReleaseId, RevisionId, Slot};
 
+use crate::release::Release;
 use crate::sight::Fitness;
 use crate::slots::longer;
 use crate::turn::{Turn, planted};
-use crate::{ailment, attempts, limits, provision, routes, schema, wait, workers};
+use crate::{ailment, attempts, limits, provision, routes, schema, steps, wait, workers};
 
 /// Enters the shift, when the new slot is seen healthy at this very moment.
 pub(crate) fn enter(turn: &mut Turn<'_>, id: ReleaseId) {
@@ -31,7 +33,7 @@ pub(crate) fn enter(turn: &mut Turn<'_>, id: ReleaseId) {
         return;
     }
     turn.record(Event::Entered { release: id, stage: Stage::Shift, slot: Some(slot) });
-    routes::switch_to(turn, id, Some((slot, revision)));
+    steps::begin(turn, id, slot, revision);
 }
 
 pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId) {
@@ -47,6 +49,9 @@ pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId) {
     }
     if breaks_down(turn, id, slot, revision) {
         return;
+    }
+    if turn.release(id).is_some_and(Release::is_in_steps) {
+        return steps::step(turn, id, slot, revision);
     }
     if !routes::are_in_force(turn) && !planted!(turn, SwitchedBeforeInForce) {
         return await_switch(turn, id, slot, revision);
@@ -77,8 +82,8 @@ pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId) {
     turn.record(Event::Switched { release: id, ledger });
 }
 
-/// Waits for the switch to be seen, for a bounded time.
-fn await_switch(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revision: RevisionId) {
+/// Waits for the switch, or the step, to be seen, for a bounded time.
+pub(crate) fn await_switch(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revision: RevisionId) {
     if turn.waited_out(id, wait::ROUTE, limits::ROUTE) {
         let cause = format!("the switch to {revision} in {slot} was not seen in force within {}.", limits::ROUTE);
         turn.undo(id, Problem::new("SWITCH-NOT-SEEN", cause, "Look whether the router runs, then deploy again."));

@@ -52,7 +52,7 @@ fn traffic_is_back(
     old: Option<(Slot, RevisionId)>,
 ) -> bool {
     let heading = turn.app.heading().map(|arm| (arm.slot, arm.revision));
-    if heading != old {
+    if heading != old || (routes::are_split(turn) && !planted!(turn, SplitStays)) {
         if let Some(old) = old
             && !can_take_it_back(turn, id, new, old)
         {
@@ -114,6 +114,10 @@ fn can_take_it_back(turn: &mut Turn<'_>, id: ReleaseId, new: (Slot, RevisionId),
     if schema::forbids(turn, old.1).is_some() {
         return false;
     }
+    if routes::are_split(turn) {
+        // It has a part of the traffic as it is.
+        return turn.fitness(old.0, old.1) != Fitness::Down;
+    }
     let new_is_down = turn.fitness(new.0, new.1) == Fitness::Down;
     let will_do = match turn.sure_fitness(old.0, old.1) {
         Fitness::Whole => return true,
@@ -160,11 +164,22 @@ fn fail_without_old_slot(
     if let Some(schema) = schema::forbids(turn, old.1) {
         why = format!("It can not run on the schema: {schema}.");
     }
+    let kept = gather(turn, id, new, old);
     let cause = format!(
         "{} in {} was to take the traffic back and was not seen healthy within {limit}: {why} The traffic was left on {} in {}.",
-        old.1, old.0, new.1, new.0
+        old.1, old.0, kept.1, kept.0
     );
     stay(turn, id, new.0, cause, lines);
+}
+
+/// Where the traffic stays: of a split all of it goes to where somebody answers.
+fn gather(turn: &mut Turn<'_>, id: ReleaseId, new: (Slot, RevisionId), old: (Slot, RevisionId)) -> (Slot, RevisionId) {
+    if !routes::are_split(turn) {
+        return new;
+    }
+    let to = if turn.fitness(new.0, new.1).can_serve() { new } else { old };
+    routes::switch_to(turn, id, Some(to));
+    to
 }
 
 /// Ends the undoing with the traffic where it is. The work stays with it: a rollback in the middle of a shift finds the

@@ -12,7 +12,7 @@ use crate::admit::{goes_back, gone_back, is_live};
 use crate::app::{App, KnownDrift};
 use crate::release::Release;
 use crate::sight::{Fitness, Sight};
-use crate::{framework, limits, provision, wait};
+use crate::{framework, limits, provision, step_state, wait};
 
 /// The status of `app`. `url` and `preview` are the controller's to fill in.
 #[must_use]
@@ -39,7 +39,7 @@ pub fn status(app: &App, seen: &Seen, now: Timestamp) -> StatusView {
 /// Every remembered release, oldest first.
 #[must_use]
 pub fn history(app: &App) -> Vec<ReleaseView> {
-    app.all_releases().map(release_view).collect()
+    app.all_releases().map(|release| release_view(app, release)).collect()
 }
 
 /// What a rollback would do right now, and how long it would take.
@@ -65,7 +65,8 @@ pub fn way_back(app: &App, seen: &Seen, now: Timestamp) -> WayBack {
         let why = format!("{way}; `switchover rollback --to` leads elsewhere");
         return WayBack::None { why };
     }
-    let newest = app.releases.iter().rev().find(|release| release.has_shifted() && is_live(app, release));
+    let moved = |release: &&Release| release.is_in_steps() || release.has_shifted() && is_live(app, release);
+    let newest = app.releases.iter().rev().find(moved);
     if let Some(release) = newest.filter(|release| release.undoing.is_none())
         && let Some((old, to)) = app.origin_of(release)
     {
@@ -141,7 +142,7 @@ fn slot_view(app: &App, sight: Sight<'_>, slot: Slot) -> SlotView {
 
 /// A release that goes on, with what is seen of its instances while they boot.
 fn live_view(app: &App, sight: Sight<'_>, release: &Release) -> ReleaseView {
-    let mut view = release_view(release);
+    let mut view = release_view(app, release);
     let doing = sight.schema.and_then(|schema| schema.doing.as_ref()).filter(|work| work.goal.release() == release.id);
     if let (Some(work), Some(stage)) = (doing, view.stages.last_mut().filter(|stage| stage.stage.is_of_the_schema())) {
         let rows = work.rows.map(|rows| format!(", {rows}")).unwrap_or_default();
@@ -155,6 +156,10 @@ fn live_view(app: &App, sight: Sight<'_>, release: &Release) -> ReleaseView {
     });
     if let (Some(length), Some(stage)) = (length, view.stages.last_mut().filter(|stage| stage.note.is_none())) {
         stage.note = Some(format!("lasts {length}"));
+    }
+    if let (Some(step), Some(stage)) = (release.at_step(), view.stages.last_mut().filter(|stage| stage.note.is_none()))
+    {
+        stage.note = Some(format!("step {} of {}, {} of the requests", step.step, step.of, step.share));
     }
     let Some(slot) = release.slot.filter(|_| release.stage() == Some(Stage::Provision)) else { return view };
     let waited_for = provision::waited_for(app, release.revision);
@@ -171,7 +176,7 @@ fn live_view(app: &App, sight: Sight<'_>, release: &Release) -> ReleaseView {
     view
 }
 
-fn release_view(release: &Release) -> ReleaseView {
+fn release_view(app: &App, release: &Release) -> ReleaseView {
     let stages = release.stages.iter().map(|stage| StageView {
         stage: stage.stage,
         entered_at: stage.entered_at,
@@ -188,8 +193,12 @@ fn release_view(release: &Release) -> ReleaseView {
         by: release.by.clone(),
         opened_at: release.opened_at,
         stages: stages.collect(),
+        steps: step_state::shown(app, release),
         waiting: release.waiting.as_ref().map(|waiting| waiting.reason.clone()),
-        at_gate: release.waiting.as_ref().is_some_and(|waiting| waiting.reason == wait::PROMOTE),
+        at_gate: matches!(
+            release.waiting.as_ref().map(|waiting| waiting.reason.as_str()),
+            Some(wait::PROMOTE | wait::PROMOTE_STEP)
+        ),
         paused: release.paused.is_some(),
         undoing: release.is_undoing(),
         switched_at: release.switched_at,

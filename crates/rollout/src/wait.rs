@@ -17,6 +17,12 @@ pub(crate) const HEALTHY: &str = "every instance of the new slot to be healthy";
 pub(crate) const PREVIEW: &str = "the preview address to be in force";
 /// A person has to say yes.
 pub(crate) const PROMOTE: &str = "a person to promote it";
+/// A step has its time.
+pub(crate) const STEP: &str = "the end of its time at this share";
+/// A step's time is over; a person has to say yes.
+pub(crate) const PROMOTE_STEP: &str = "a person to promote it from this step";
+/// A step's time is over; its slot is not seen well.
+pub(crate) const STEP_READY: &str = "the new slot to be seen healthy before its next step";
 /// It was ready and is not any more.
 pub(crate) const READY: &str = "the new slot to be seen healthy again before its shift";
 /// The flip was not seen yet.

@@ -8,7 +8,10 @@ use serde::{Deserialize, Serialize};
 use crate::seam::Sticky;
 
 use super::names::{FrameworkKind, Word};
-use super::{AppConfig, Backup, Commands, Database, Framework, Hook, Invariant, Level, Part, Process, ProcessKind};
+use super::{
+    AppConfig, Backup, Canary, Commands, Database, Framework, Hook, Invariant, Level, Part, Process, ProcessKind, Step,
+    Strategy,
+};
 
 /// One setting that differs. Values of environment variables are never in it, only their names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,9 +122,9 @@ fn settings(config: &AppConfig) -> BTreeMap<String, Setting> {
     }
     all.put("route.drain", Part::Policy, route.drain);
     all.put("route.sticky", Part::Policy, sticky(&route.sticky));
-    all.put("release.strategy", Part::Policy, release.strategy.word());
+    put_strategy(&mut all, &release.strategy);
     all.put("release.approve", Part::Policy, release.approve);
-    if release.approve {
+    if release.approve || release.strategy.asks_a_person() {
         all.put("release.approve_timeout", Part::Policy, release.approve_timeout);
     }
     all.put("release.bake", Part::Policy, release.bake);
@@ -144,6 +147,26 @@ fn sticky(sticky: &Sticky) -> String {
         Sticky::None => "none".to_owned(),
         Sticky::AppCookie { name } => format!("{{ cookie = \"{name}\" }}"),
         Sticky::Header { name } => format!("{{ header = \"{name}\" }}"),
+    }
+}
+
+fn put_strategy(all: &mut Settings, strategy: &Strategy) {
+    all.put("release.strategy", Part::Policy, strategy.word());
+    match strategy {
+        Strategy::BlueGreen => {}
+        Strategy::Canary(Canary::Preset(preset)) => all.put("release.canary", Part::Policy, preset.word()),
+        Strategy::Canary(Canary::Steps(steps)) => {
+            for (at, Step { share, stays, approve }) in steps.iter().enumerate() {
+                let key = format!("release.step.{}", at + 1);
+                all.put(format!("{key}.share"), Part::Policy, share);
+                all.put(format!("{key}.for"), Part::Policy, stays);
+                all.put(format!("{key}.approve"), Part::Policy, approve);
+            }
+        }
+        Strategy::Linear { by, every } => {
+            all.put("release.linear.by", Part::Policy, by);
+            all.put("release.linear.every", Part::Policy, every);
+        }
     }
 }
 

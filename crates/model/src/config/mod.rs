@@ -17,6 +17,8 @@ mod reference;
 mod release_keys;
 mod route_keys;
 mod schema;
+mod step_keys;
+mod strategy;
 #[cfg(test)]
 mod tests;
 mod text_rule;
@@ -34,6 +36,7 @@ pub use nearest::nearest;
 pub use parse::{LONGEST_FILE, app_name, parse};
 pub use reference::reference;
 pub use schema::schema;
+pub use strategy::{Canary, MAX_STEPS, Preset, Step, Strategy};
 pub use text_rule::breaks_env_name;
 
 use std::collections::BTreeMap;
@@ -228,14 +231,6 @@ pub struct ReleasePolicy {
     pub keep_revisions: u32,
     /// `[[release.hook]]`.
     pub hooks: Vec<Hook>,
-}
-
-/// `strategy`. Others of the design are refused as not carried out yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Strategy {
-    /// All at once.
-    BlueGreen,
 }
 
 /// `[[release.hook]]`: the user's own command at a stage.

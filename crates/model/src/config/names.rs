@@ -3,7 +3,7 @@
 use crate::release::Stage;
 use crate::seam::Sticky;
 
-use super::{Drift, Handover, OldRows, OnCrash, StopSignal, Strategy};
+use super::{Drift, Handover, OldRows, OnCrash, Preset, StopSignal};
 
 /// A choice that is written as one of a few words.
 pub(super) trait Word: Copy + PartialEq + 'static {
@@ -26,6 +26,14 @@ pub(super) trait Word: Copy + PartialEq + 'static {
 pub(super) enum FrameworkKind {
     Django,
     Alembic,
+}
+
+/// The strategies, without what each takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum StrategyKind {
+    BlueGreen,
+    Canary,
+    Linear,
 }
 
 macro_rules! words {
@@ -55,7 +63,12 @@ words!(STOP_SIGNAL: StopSignal {
     "SIGHUP" => StopSignal::Hup,
 });
 words!(FRAMEWORK: FrameworkKind { "django" => FrameworkKind::Django, "alembic" => FrameworkKind::Alembic });
-words!(STRATEGY: Strategy { "blue-green" => Strategy::BlueGreen });
+words!(STRATEGY: StrategyKind {
+    "blue-green" => StrategyKind::BlueGreen,
+    "canary" => StrategyKind::Canary,
+    "linear" => StrategyKind::Linear,
+});
+words!(CANARY: Preset { "quick" => Preset::Quick, "careful" => Preset::Careful, "by-hand" => Preset::ByHand });
 words!(HOOK_STAGE: Stage {
     "build" => Stage::Build,
     "expand" => Stage::Expand,
@@ -82,4 +95,4 @@ pub(super) fn sticky_of(word: &str) -> Option<Sticky> {
 }
 
 /// Strategies of the design that are not carried out yet.
-pub(super) const LATER_STRATEGIES: &[&str] = &["canary", "linear", "rolling", "ab", "shadow"];
+pub(super) const LATER_STRATEGIES: &[&str] = &["rolling", "ab", "shadow"];

@@ -1,6 +1,7 @@
 //! From the text of `switchover.toml` to an [`AppConfig`], or to every mistake in it.
 
 mod database;
+mod steps;
 mod sticky;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +20,7 @@ use super::mistake::Mistake;
 use super::names::Word;
 use super::{
     AppConfig, Build, Drift, Handover, Health, Hook, OnCrash, PreviewRule, Process, ProcessKind, ReleasePolicy, Route,
-    Stop, StopSignal, Strategy,
+    Stop, StopSignal,
 };
 
 /// The longest file that is read, in bytes.
@@ -205,7 +206,8 @@ impl File<'_> {
     fn release(&self, mistakes: &mut Mistakes<'_>) -> ReleasePolicy {
         let release = self.root.table("release");
         let approve = release.flag("approve");
-        if release.has("approve_timeout") && !approve {
+        let strategy = steps::strategy(&release, mistakes);
+        if release.has("approve_timeout") && !approve && !strategy.asks_a_person() {
             mistakes.add(
                 release.place("approve_timeout"),
                 "\"approve_timeout\" has no effect: nobody is asked to approve",
@@ -230,7 +232,7 @@ impl File<'_> {
             }
         }
         ReleasePolicy {
-            strategy: word(&release, "strategy").unwrap_or(Strategy::BlueGreen),
+            strategy,
             approve,
             approve_timeout: release.duration("approve_timeout"),
             bake: release.duration("bake"),

@@ -3,6 +3,7 @@
 use crate::time::Span;
 
 use super::key::{Key, Kind, MAX_KEPT_REVISIONS, key, later, required};
+use super::step_keys::{CANARY, LINEAR, STEP};
 use super::text_rule::COMMAND;
 use super::{Part, names};
 
@@ -13,7 +14,7 @@ pub(super) static RELEASE_KEYS: &[Key] = &[
         Part::Policy,
         Some("blue-green"),
         "strategy = \"blue-green\"",
-        "How traffic moves: `blue-green` is all at once.",
+        "How traffic moves: `blue-green` is all at once, `canary` by small shares first, `linear` by equal steps (see [strategies](strategies.md)).",
     ),
     key(
         "approve",
@@ -29,7 +30,7 @@ pub(super) static RELEASE_KEYS: &[Key] = &[
         Part::Policy,
         Some("24h"),
         "approve_timeout = \"24h\"",
-        "How long that yes is waited for; then the release is undone. Only with `approve = true`.",
+        "How long that yes is waited for, and the one of a step; then the release is undone. Only with an `approve = true`.",
     ),
     key(
         "bake",
@@ -63,8 +64,9 @@ pub(super) static RELEASE_KEYS: &[Key] = &[
         "[[release.hook]]",
         "A command of your own at a stage of the release.",
     ),
-    later("step", "[[release.step]]", "leave it out: traffic moves all at once"),
-    later("steps", "steps = [\"10%\", \"50%\"]", "leave it out: traffic moves all at once"),
+    STEP,
+    CANARY,
+    LINEAR,
     later("check", "[[release.check]]", "write the check as a command in a [[release.hook]]"),
     later("checks", "checks = []", "write each check as a command in a [[release.hook]]"),
 ];

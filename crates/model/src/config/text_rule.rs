@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::name::{AppName, CookieName, FieldName, Host, ProcessName};
+use crate::name::{AppName, CookieName, FieldName, Host, ProcessName, Share};
 
 /// A rule that a text keeps.
 #[derive(Debug)]
@@ -42,6 +42,11 @@ pub(super) const FIELD: TextRule = TextRule {
     what: "a header's name",
     pattern: "^(?![Cc][Oo][Oo][Kk][Ii][Ee]$)[A-Za-z0-9._-]{1,64}$",
     breaks: breaks_field,
+};
+pub(super) const SHARE: TextRule = TextRule {
+    what: "a share in percent",
+    pattern: "^0*(100(\\.0{1,2})?|[0-9]{1,2}(\\.[0-9]{1,2})?)%$",
+    breaks: |text| text.parse::<Share>().err().map(|error| error.to_string()),
 };
 pub(super) const NETWORK: TextRule =
     TextRule { what: "a network", pattern: "^[0-9a-fA-F.:]+/[0-9]+$", breaks: breaks_network };

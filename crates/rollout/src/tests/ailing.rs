@@ -129,7 +129,7 @@ fn a_new_slot_that_is_silent_does_not_get_the_traffic() {
     let release = bed.deploy("v2");
     let since = earlier(bed.now, Span::from_secs(3));
     bed.instances_mut().iter_mut().for_each(|seen| seen.unanswered_since = Some(since));
-    bed.command(Command::Promote { release, stage: Stage::Approve }).unwrap();
+    bed.command(Command::Promote { release, stage: Stage::Approve, step: None, full: false }).unwrap();
     assert_eq!(bed.served(), Some((Slot::Blue, RevisionId(1))));
     bed.instances_mut().iter_mut().for_each(|seen| seen.unanswered_since = None);
     bed.run();

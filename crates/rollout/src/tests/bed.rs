@@ -164,7 +164,7 @@ impl Bed {
     pub(super) fn with_v1_live_approving(file: AppConfig) -> Self {
         let mut bed = Self::new(file);
         let release = bed.deploy("v1");
-        bed.command(Command::Promote { release, stage: Stage::Approve }).unwrap();
+        bed.command(Command::Promote { release, stage: Stage::Approve, step: None, full: false }).unwrap();
         bed.pass(Span::from_secs(3_600));
         bed.log.clear();
         bed

@@ -29,10 +29,10 @@ fn a_stale_command_is_refused_and_told_which_release_is_current() {
     let first = bed.deploy("v1");
     let second = bed.deploy("v2");
     assert_eq!(bed.outcome(first), Some(Outcome::Superseded { by: second }));
-    let promote = Command::Promote { release: first, stage: Stage::Approve };
+    let promote = Command::Promote { release: first, stage: Stage::Approve, step: None, full: false };
     let refusal = bed.command(promote).unwrap_err();
     expect!["STALE-COMMAND: release 1 is not going on; the current one is release 2 in stage approve. Look with `switchover status`, then name the current one."].assert_eq(&refusal.to_string());
-    let wrong_stage = Command::Promote { release: second, stage: Stage::Verify };
+    let wrong_stage = Command::Promote { release: second, stage: Stage::Verify, step: None, full: false };
     assert_eq!(bed.command(wrong_stage).unwrap_err().code, "STALE-COMMAND");
     for command in [Command::Pause { release: first }, Command::Abort { release: first }] {
         assert_eq!(bed.command(command).unwrap_err().code, "STALE-COMMAND");

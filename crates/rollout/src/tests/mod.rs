@@ -11,6 +11,7 @@ mod schema_back;
 mod schema_bed;
 mod shown;
 mod stages;
+mod steps;
 mod story;
 mod trouble;
 mod workers;

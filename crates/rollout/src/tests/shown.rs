@@ -49,7 +49,7 @@ fn a_release_that_was_promoted_while_it_is_held_waits_for_no_promotion() {
     let release = bed.deploy("v1");
     assert_eq!((shown(&bed).waiting.as_deref(), shown(&bed).at_gate), (Some("a person to promote it"), true));
     bed.command(Command::Pause { release }).unwrap();
-    bed.command(Command::Promote { release, stage: Stage::Approve }).unwrap();
+    bed.command(Command::Promote { release, stage: Stage::Approve, step: None, full: false }).unwrap();
     let shown = shown(&bed);
     assert_eq!((shown.waiting, shown.at_gate, shown.paused), (None, false, true));
 }

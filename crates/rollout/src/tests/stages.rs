@@ -119,7 +119,7 @@ fn an_approve_stage_waits_for_a_person_and_is_undone_when_nobody_comes() {
     let release = bed.deploy("v1");
     bed.pass(Span::from_secs(60));
     assert_eq!(bed.stage(), Some(Stage::Approve));
-    bed.command(Command::Promote { release, stage: Stage::Approve }).unwrap();
+    bed.command(Command::Promote { release, stage: Stage::Approve, step: None, full: false }).unwrap();
     assert_eq!(bed.stage(), Some(Stage::Bake));
     bed.pass(Span::from_secs(3_600));
     let second = bed.deploy("v2");

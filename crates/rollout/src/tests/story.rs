@@ -21,11 +21,14 @@ pub(super) fn line(event: &Event) -> Option<String> {
             format!("{release}: did {:?}, waiting {:?}", migrated.done, migrated.waiting)
         }
         Event::Routed { version, goal, .. } => {
-            let arms = goal.arms.iter().filter(|arm| arm.share == Share::ALL);
-            let to: Vec<String> = arms.map(|arm| format!("{} in {}", arm.revision, arm.slot)).collect();
+            let arms = goal.arms.iter().filter(|arm| arm.share != Share::NONE);
+            let part = |share: Share| if share == Share::ALL { String::new() } else { format!("{share} to ") };
+            let to: Vec<String> =
+                arms.map(|arm| format!("{}{} in {}", part(arm.share), arm.revision, arm.slot)).collect();
             let preview = if goal.preview.is_some() { ", preview" } else { "" };
             format!("routes {version}: [{}]{preview}", to.join(", "))
         }
+        Event::Stepped { release, step, of, .. } => format!("{release}: step {step} of {of}"),
         Event::InForce { version, .. } => format!("routes {version} in force"),
         Event::HandedOver { release, to } => format!("{release}: workers to {to}"),
         Event::Switched { release, .. } => format!("{release}: switched"),

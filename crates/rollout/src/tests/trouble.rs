@@ -184,7 +184,7 @@ fn a_slot_that_falls_ill_before_the_shift_never_gets_the_traffic() {
     let mut bed = Bed::with_v1_live_approving(file);
     let release = bed.deploy("v2");
     bed.make(Slot::Green, &sick());
-    bed.command(Command::Promote { release, stage: Stage::Approve }).unwrap();
+    bed.command(Command::Promote { release, stage: Stage::Approve, step: None, full: false }).unwrap();
     bed.pass(Span::from_secs(30));
     assert_eq!(bed.stage(), Some(Stage::Approve));
     bed.pass(Span::from_secs(31));

@@ -10,6 +10,7 @@ use switchover_model::seam::RoutesGoal;
 use switchover_model::{InstanceId, ProcessName, ReleaseId, RevisionId, Share, Slot};
 
 use super::coverage::Place;
+use super::watch_steps::Taken;
 
 /// One release as the journal tells it.
 #[derive(Debug, Clone)]
@@ -27,6 +28,14 @@ pub(crate) struct Entry {
     pub(crate) undone_at: Option<u64>,
     /// Routed to its slot at least once.
     pub(crate) shifted: bool,
+    /// All of the traffic was.
+    pub(crate) moved_all: bool,
+    /// The steps it has taken.
+    pub(crate) steps: Vec<Taken>,
+    /// A person sent it to all traffic.
+    pub(crate) full: bool,
+    /// Since when it is held.
+    pub(crate) held_since: u64,
     pub(crate) switched_at: Option<u64>,
     /// What its revision had answered when it was switched, where that was known.
     pub(crate) answered_at_switch: Option<u64>,
@@ -93,7 +102,7 @@ impl Book {
         self.last_sequence = record.sequence;
         let at = record.at.as_micros();
         match &record.event {
-            Event::Commanded { key, command } => self.commanded(key, command),
+            Event::Commanded { key, command } => self.commanded(key, command, at),
             Event::Opened { release, kind, revision, from, source, .. } => {
                 for entry in self.releases.values_mut().filter(|entry| entry.outcome.is_none()) {
                     entry.cut_short = true;
@@ -113,6 +122,10 @@ impl Book {
                         undoing: false,
                         undone_at: None,
                         shifted: false,
+                        moved_all: false,
+                        steps: Vec::new(),
+                        full: false,
+                        held_since: 0,
                         switched_at: None,
                         answered_at_switch: None,
                         outcome: None,
@@ -152,25 +165,21 @@ impl Book {
                 self.sealed.insert(revision.id, (**revision).clone());
             }
             Event::Routed { version, goal, release } => {
-                let before = self.routed.as_ref().and_then(|(_, before)| whole_arm(before));
+                self.routed(*release, goal);
                 self.routed = Some((*version, goal.clone()));
                 self.routed_at = at;
-                if let Some(entry) = release.and_then(|release| self.releases.get_mut(&release)) {
-                    let to_it = goal.arms.iter().any(|arm| arm.revision == entry.revision && arm.share > Share::NONE);
-                    // Where another one's undoing leads there already, it moves nothing.
-                    entry.shifted |= to_it && !entry.undoing && before != whole_arm(goal);
-                    if before != whole_arm(goal) {
-                        let plain_return = matches!(entry.kind, ReleaseKind::Return { plain: true, .. });
-                        self.moved_back = entry.undoing != plain_return;
-                    }
-                    if to_it && !entry.undoing && before != whole_arm(goal) {
-                        entry.from = before.map(|(_, revision)| revision);
-                    }
-                }
+            }
+            Event::Stepped { release, step, share, .. } => {
+                let entry = self.releases.get_mut(release);
+                entry.into_iter().for_each(|entry| entry.steps.push(Taken::new(*step, *share)));
             }
             Event::InForce { version, .. } => {
                 self.in_force = Some(*version);
                 let goal = self.routed.as_ref().map(|(_, goal)| goal.clone());
+                let stepping = self.releases.values_mut().rev().find(|entry| entry.is_in_steps());
+                if let Some(taken) = stepping.and_then(|entry| entry.steps.last_mut()) {
+                    taken.in_force_at = taken.in_force_at.or(Some(at));
+                }
                 for entry in self.releases.values_mut().filter(|entry| entry.outcome.is_none() && entry.shifted) {
                     entry.in_force |= goal.as_ref().is_some_and(|goal| {
                         goal.arms.iter().any(|arm| {
@@ -238,23 +247,58 @@ impl Book {
         };
     }
 
-    fn commanded(&mut self, key: &IdempotencyKey, command: &Command) {
+    /// What routes make of the release that wanted them.
+    fn routed(&mut self, release: Option<ReleaseId>, goal: &RoutesGoal) {
+        let before = self.routed.as_ref().map(|(_, before)| before);
+        let was = before.and_then(whole_arm);
+        let is_gathered = before.is_some_and(is_split) && !is_split(goal);
+        let Some(entry) = release.and_then(|release| self.releases.get_mut(&release)) else { return };
+        let gains = entry
+            .slot
+            .is_some_and(|slot| share_of(goal, slot) > before.map_or(Share::NONE, |before| share_of(before, slot)));
+        let to_it = gains && goal.arms.iter().any(|arm| arm.revision == entry.revision && arm.share > Share::NONE);
+        // Where another one's undoing leads there already, it moves nothing.
+        entry.shifted |= to_it && !entry.undoing;
+        if to_it {
+            entry.moved_all |= !is_split(goal);
+            if !entry.undoing || !is_split(goal) {
+                entry.from = was.map(|(_, revision)| revision);
+            }
+        }
+        if was != whole_arm(goal) || is_gathered {
+            let plain_return = matches!(entry.kind, ReleaseKind::Return { plain: true, .. });
+            let back = entry.undoing && whole_arm(goal).map(|(slot, _)| slot) != entry.slot;
+            self.moved_back = back != plain_return;
+        }
+    }
+
+    fn commanded(&mut self, key: &IdempotencyKey, command: &Command, at: u64) {
         self.keys.insert(key.clone(), command.clone());
         match command {
             Command::Apply { config } | Command::Deploy { config, .. } => self.config = Some((**config).clone()),
-            Command::Promote { release, stage } => {
+            Command::Promote { release, stage, full, step: _ } => {
                 if let Some(entry) = self.releases.get_mut(release) {
+                    let in_steps = entry.is_in_steps();
+                    if let Some(taken) = entry.steps.last_mut().filter(|_| in_steps && *stage == Stage::Shift) {
+                        taken.promoted = true;
+                    }
+                    entry.full |= *full;
                     entry.promoted |= entry.stage == *stage && !entry.undoing && entry.outcome.is_none();
                 }
             }
-            Command::Pause { release } => self.pause(*release, true),
-            Command::Resume { release } => self.pause(*release, false),
+            Command::Pause { release } => self.pause(*release, true, at),
+            Command::Resume { release } => self.pause(*release, false, at),
             Command::Abort { .. } | Command::Rollback { .. } => {}
         }
     }
 
-    fn pause(&mut self, release: ReleaseId, paused: bool) {
+    fn pause(&mut self, release: ReleaseId, paused: bool, at: u64) {
         if let Some(entry) = self.releases.get_mut(&release) {
+            let was_held = entry.paused.then_some(entry.held_since);
+            if let Some((taken, since)) = entry.steps.last_mut().zip(was_held) {
+                taken.held += taken.in_force_at.map_or(0, |in_force_at| at.saturating_sub(since.max(in_force_at)));
+            }
+            entry.held_since = at;
             entry.paused = paused;
         }
     }
@@ -336,7 +380,17 @@ impl Book {
     }
 }
 
-/// The slot and revision that have all the traffic.
+/// The slot and revision that have all the traffic, or from which a step takes some.
 pub(crate) fn whole_arm(goal: &RoutesGoal) -> Option<(Slot, RevisionId)> {
-    goal.arms.iter().find(|arm| arm.share == Share::ALL).map(|arm| (arm.slot, arm.revision))
+    goal.arms.iter().rfind(|arm| arm.share > Share::NONE).map(|arm| (arm.slot, arm.revision))
+}
+
+/// Whether more than one slot has a share.
+pub(crate) fn is_split(goal: &RoutesGoal) -> bool {
+    goal.arms.iter().filter(|arm| arm.share > Share::NONE).count() > 1
+}
+
+/// The share of a slot.
+pub(crate) fn share_of(goal: &RoutesGoal, slot: Slot) -> Share {
+    goal.arms.iter().find(|arm| arm.slot == slot).map_or(Share::NONE, |arm| arm.share)
 }

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use switchover_model::Span;
 use switchover_model::record::{AttemptResult, Event};
 use switchover_model::schema::{SchemaGoal, SchemaSeen};
 use switchover_model::seam::{
     Action, Arm, ArmGoal, Endpoint, PlatformSeen, Preview, RoutedProcess, Routes, RoutesGoal, Seen, TrafficSeen,
 };
-use switchover_model::{Share, Span};
 use switchover_rollout::{App, fold};
 
 use super::fault::Fault;
@@ -423,6 +423,5 @@ impl World {
 
 fn arm_brief(arm: &Arm) -> String {
     let endpoints: usize = arm.processes.iter().map(|process| process.endpoints.len()).sum();
-    let share = if arm.share == Share::ALL { "all" } else { "part" };
-    format!("{}={} {share} of {endpoints} endpoints", arm.slot, arm.revision)
+    format!("{}={} {} of {endpoints} endpoints", arm.slot, arm.revision, arm.share)
 }

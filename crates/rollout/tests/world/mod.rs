@@ -29,3 +29,4 @@ pub(crate) mod watch_actions;
 pub(crate) mod watch_outcomes;
 pub(crate) mod watch_records;
 pub(crate) mod watch_schema;
+pub(crate) mod watch_steps;

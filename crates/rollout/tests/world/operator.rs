@@ -9,6 +9,7 @@ use switchover_model::revision::Source;
 use switchover_model::{Problem, ReleaseId, RevisionId};
 use switchover_rollout::Admission;
 
+use super::book::Entry;
 use super::coverage::Order;
 use super::settings;
 use super::state::World;
@@ -45,7 +46,10 @@ impl World {
                     Some(_) | None if self.dice.chance(700) => Stage::Approve,
                     Some(_) | None => self.dice.pick(&Stage::ALL),
                 };
-                Command::Promote { release, stage }
+                let at = self.book.moving().and_then(Entry::at_step);
+                let stage = if at.is_some() && self.dice.chance(600) { Stage::Shift } else { stage };
+                let step = if self.dice.chance(700) { at } else { Some(1).filter(|_| self.dice.chance(300)) };
+                Command::Promote { release, stage, step, full: self.dice.chance(200) }
             }
             Order::Pause => Command::Pause { release },
             Order::Resume => Command::Resume { release },
@@ -70,9 +74,12 @@ impl World {
 
     /// Says yes at the gate that the newest release waits at.
     pub(crate) fn approve(&mut self) {
-        let waiting = self.book.moving().filter(|entry| entry.stage == Stage::Approve && !entry.undoing);
-        if let Some(release) = waiting.map(|entry| entry.release) {
-            self.submit_new(&Command::Promote { release, stage: Stage::Approve });
+        let moving = self.book.moving().filter(|entry| !entry.undoing);
+        let Some((release, stage, step)) = moving.map(|entry| (entry.release, entry.stage, entry.at_step())) else {
+            return;
+        };
+        if stage == Stage::Approve || step.is_some() {
+            self.submit_new(&Command::Promote { release, stage, step, full: false });
         }
     }
 
@@ -119,7 +126,9 @@ fn said(command: &Command) -> String {
     match command {
         Command::Apply { .. } => "apply".to_owned(),
         Command::Deploy { replace, .. } => format!("deploy replace={replace}"),
-        Command::Promote { release, stage } => format!("promote {release} {stage}"),
+        Command::Promote { release, stage, step, full } => {
+            format!("promote {release} {stage} step={step:?} full={full}")
+        }
         Command::Pause { release } => format!("pause {release}"),
         Command::Resume { release } => format!("resume {release}"),
         Command::Abort { release } => format!("abort {release}"),

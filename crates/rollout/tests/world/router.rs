@@ -130,9 +130,9 @@ impl Router {
         self.upgrades.iter().filter(|upgrade| upgrade.instance == *instance).count()
     }
 
-    /// The arm with the traffic, when one has all of it.
+    /// The arm with all the traffic, or from which a step takes some.
     pub(crate) fn whole_arm(&self) -> Option<&Arm> {
-        self.table.as_ref()?.arms.iter().find(|arm| arm.share == Share::ALL)
+        self.table.as_ref()?.arms.iter().rfind(|arm| arm.share > Share::NONE)
     }
 
     pub(crate) fn observe(&self, now: u64) -> Option<TrafficSeen> {
@@ -231,11 +231,17 @@ impl Router {
             self.ledger.own.entry("no-healthy-instance".to_owned()).or_default().count += 1;
             return Some(Fate::Unanswered { revision: None });
         };
-        let process = &arm.processes[dice.index(arm.processes.len())];
-        let instance: Option<&Instance> = process.endpoints.iter().find_map(|endpoint| {
-            platform.instances.iter().find(|instance| instance.id == endpoint.instance && instance.listens())
-        });
-        let revision = arm.revision;
+        let place = dice.index(arm.processes.len());
+        let instance_of = |arm: &Arm| -> Option<&Instance> {
+            let mut endpoints = arm.processes.get(place)?.endpoints.iter();
+            endpoints.find_map(|endpoint| {
+                platform.instances.iter().find(|instance| instance.id == endpoint.instance && instance.listens())
+            })
+        };
+        // A slot without anybody leaves its share to the other one that has a share.
+        let others = table.arms.iter().filter(|other| other.share > Share::NONE);
+        let found = std::iter::once(arm).chain(others).find_map(|arm| Some((arm.revision, instance_of(arm)?)));
+        let (revision, instance) = found.map_or((arm.revision, None), |(revision, it)| (revision, Some(it)));
         let Some(instance) = instance else {
             let own = self.ledger.own.entry("no-healthy-instance".to_owned()).or_default();
             own.count += 1;

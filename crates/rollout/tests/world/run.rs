@@ -1,6 +1,6 @@
 //! One run from its seed: a first deploy, trouble, calm, and the reckoning.
 
-use switchover_model::release::{Command, Stage};
+use switchover_model::release::{Command, ReleaseKind, Stage};
 
 use super::coverage::{Coverage, Order, Place};
 use super::fault::Fault;
@@ -211,8 +211,12 @@ impl World {
         }
     }
 
-    /// Anything at all.
+    /// Anything at all; most often what is rare otherwise: a broken invariant while a way back goes on.
     fn anything(&mut self) {
+        let goes_back = self.book.moving().is_some_and(|entry| matches!(entry.kind, ReleaseKind::Return { .. }));
+        if goes_back && self.dice.chance(150) {
+            return self.inject(Fault::InvariantBroken);
+        }
         match self.dice.below(10) {
             0..=3 => {
                 let fault = self.dice.pick(&Fault::ALL);

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use switchover_model::config::{
-    AppConfig, BACKFILL_LAG, Backup, Build, Database, Drift, Framework, Handover, Health, Hook, Invariant, Level,
-    OldRows, OnCrash, PreviewRule, Process, ProcessKind, ReleasePolicy, Route, Stop, StopSignal, Strategy,
+    AppConfig, BACKFILL_LAG, Backup, Build, Canary, Database, Drift, Framework, Handover, Health, Hook, Invariant,
+    Level, OldRows, OnCrash, PreviewRule, Process, ProcessKind, ReleasePolicy, Route, Step, Stop, StopSignal, Strategy,
 };
 use switchover_model::release::Stage;
-use switchover_model::{ProcessName, Span};
+use switchover_model::{ProcessName, Share, Span};
 
 use super::coverage::Place;
 use super::dice::Dice;
@@ -46,7 +46,7 @@ pub(crate) fn first(dice: &mut Dice, focus: &Focus) -> AppConfig {
             ..Route::default()
         },
         release: ReleasePolicy {
-            strategy: Strategy::BlueGreen,
+            strategy: strategy(dice),
             approve: dice.chance(300),
             approve_timeout: Span::from_secs(dice.between(5, 20)),
             bake: Span::from_secs(dice.pick(&[0, 2, 2, 15])),
@@ -107,6 +107,27 @@ fn bend_to(config: &mut AppConfig, focus: &Focus, dice: &mut Dice) {
     }
     if matches!(focus.fault, Fault::RoutesEdited | Fault::StrayInstance) && dice.chance(800) {
         config.drift = Drift::Correct;
+    }
+}
+
+/// How the traffic moves: at once, by steps of the file, or by equal ones.
+fn strategy(dice: &mut Dice) -> Strategy {
+    match dice.below(10) {
+        0..=4 => Strategy::BlueGreen,
+        5..=7 => {
+            let shares = [5, 20, 50, 80];
+            let first = dice.index(shares.len());
+            let steps = shares.iter().skip(first).map(|percent| Step {
+                share: Share::from_basis_points(percent * 100).expect("a share"),
+                stays: Span::from_millis(dice.pick(&[0, 500, 2_000, 6_000])),
+                approve: dice.chance(250),
+            });
+            Strategy::Canary(Canary::Steps(steps.collect()))
+        }
+        _ => Strategy::Linear {
+            by: Share::from_basis_points(dice.pick(&[2_500, 4_000, 6_000])).expect("a share"),
+            every: Span::from_millis(dice.pick(&[500, 2_000, 5_000])),
+        },
     }
 }
 

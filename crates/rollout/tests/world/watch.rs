@@ -8,7 +8,7 @@ use switchover_model::seam::{Phase, PlatformSeen, Seen};
 use switchover_model::{Problem, ReleaseId, RevisionId, Slot, Timestamp};
 use switchover_rollout::{Admission, App, Decision};
 
-use super::book::{Book, whole_arm};
+use super::book::{Book, Entry, whole_arm};
 use super::platform::State;
 use super::router::Fate;
 use super::state::{World, brief};
@@ -180,10 +180,15 @@ impl World {
 
     fn watch_admitted(&mut self, command: &Command) {
         match command {
-            Command::Promote { release, stage } => {
+            Command::Promote { release, stage, step, full: _ } => {
                 let entry = self.book.releases.get(release);
+                let is_current = |entry: &Entry| {
+                    let at = entry.at_step();
+                    (*stage != Stage::Shift || at.is_some()) && step.is_none_or(|step| at == Some(step))
+                };
                 let right = entry.is_some_and(|entry| {
-                    entry.stage == *stage && !entry.undoing && entry.outcome.is_none() && !entry.stages.is_empty()
+                    let goes_on = !entry.undoing && entry.outcome.is_none() && !entry.stages.is_empty();
+                    entry.stage == *stage && goes_on && is_current(entry)
                 });
                 if !right {
                     self.violate("a stale promote is refused", || format!("promote {release} {stage} was admitted"));
@@ -284,6 +289,7 @@ impl World {
         if fresh {
             self.watch_breach(seen, decision);
         }
+        self.watch_split(seen, decision);
         self.watch_invariants(seen, decision);
         if decision.wake.is_some_and(|wake| wake <= self.moment()) {
             self.violate("a decision looks again later, not at once", || format!("{:?}", decision.wake));

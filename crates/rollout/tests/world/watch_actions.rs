@@ -20,8 +20,8 @@ impl World {
                     }
                 }
                 Action::Stop { slot } => {
-                    if self.book.heading().is_some_and(|(live, _)| live == *slot) {
-                        self.violate("the live slot is not stopped", || slot.to_string());
+                    if self.slots_with_share().contains(slot) {
+                        self.violate("a slot with a share is not stopped", || slot.to_string());
                     }
                 }
                 Action::Build { attempt, .. }
@@ -53,10 +53,9 @@ impl World {
                 _ => false,
             })
         };
-        if let (Some((slot, _)), true) = (self.book.heading(), seen.platform.is_some())
-            && !ensured(slot)
-        {
-            self.violate("the live slot is kept running", || slot.to_string());
+        let left = self.slots_with_share().into_iter().find(|slot| !ensured(*slot));
+        if let Some(slot) = left.filter(|_| seen.platform.is_some()) {
+            self.violate("a slot with a share is kept running", || slot.to_string());
         }
     }
 
@@ -110,7 +109,8 @@ impl World {
     }
 
     pub(crate) fn watch_keep(&mut self, keep: &[RevisionId]) {
-        let mut needed: Vec<RevisionId> = self.book.heading().into_iter().map(|(_, revision)| revision).collect();
+        let arms = self.book.routed.iter().flat_map(|(_, goal)| &goal.arms).filter(|arm| arm.share > Share::NONE);
+        let mut needed: Vec<RevisionId> = arms.map(|arm| arm.revision).collect();
         for entry in self.book.releases.values().filter(|entry| !entry.settled) {
             let warm = entry.slot.is_some_and(|slot| !self.book.emptying.contains(&slot.other()));
             let switched = entry.switched_at.is_some() && !entry.undoing;

@@ -9,7 +9,7 @@ use switchover_model::seam::{Phase, PlatformSeen, Role, RoutesGoal};
 use switchover_model::{InstanceId, ReleaseId, RevisionId, Share, Slot};
 use switchover_rollout::limits;
 
-use super::book::{Book, Entry, whole_arm};
+use super::book::{Book, Entry, is_split, whole_arm};
 use super::platform::{Instance, State};
 use super::state::{World, brief};
 use super::watch::Health;
@@ -31,6 +31,7 @@ impl World {
             Event::Entered { release, stage, slot } => self.broken_by_entering(*release, *stage, *slot),
             Event::AttemptStarted { release, what, .. } => self.broken_by_attempt(*release, what),
             Event::Routed { release, version, goal } => self.broken_by_routing(*release, *version, goal),
+            Event::Stepped { release, step, of, share } => self.broken_by_stepping(*release, *step, *of, *share),
             Event::InForce { version, .. } => self.broken_by_in_force(*version),
             Event::Switched { release, .. } => self.broken_by_switched(*release),
             Event::Drained { slot, .. } => self.broken_by_drained(*slot),
@@ -201,7 +202,13 @@ impl World {
             return Some(("shares sum to all", format!("{total}")));
         }
         let entry = release.and_then(|release| self.book.releases.get(&release));
-        if let Some(entry) = entry.filter(|entry| entry.undoing && before != after)
+        if let Some(broken) = entry.and_then(|entry| self.broken_by_share(entry, goal)) {
+            return Some(broken);
+        }
+        // A split that has no way back is left where somebody answers.
+        let is_gathered = self.book.routed.as_ref().is_some_and(|(_, before)| is_split(before)) && !is_split(goal);
+        let own = |entry: &Entry| is_gathered && after == entry.slot.map(|slot| (slot, entry.revision));
+        if let Some(entry) = entry.filter(|entry| entry.undoing && before != after && !own(entry))
             && after != entry.slot.map(Slot::other).zip(entry.from)
         {
             return Some(("an undone release leads the traffic back to where it came from", format!("{after:?}")));

@@ -1,6 +1,7 @@
 use switchover_model::RevisionId;
 use switchover_model::answer::PlanView;
 use switchover_model::release::Command;
+use switchover_model::timeline::Timeline;
 
 use super::deploy::What;
 use crate::cli::Shared;
@@ -46,6 +47,27 @@ impl Plan {
     }
 }
 
+fn over_time(timeline: &Timeline) -> Vec<String> {
+    let head = ["after", "what", "share of the new", "instances", "until", "a rollback then"];
+    let mut table = Table::new(&head, &[2, 3]);
+    for point in &timeline.points {
+        table.row([
+            point.after.to_string(),
+            point.what.clone(),
+            point.share.to_string(),
+            point.instances.to_string(),
+            point.waits_for.join(", "),
+            point.way_back.clone(),
+        ]);
+    }
+    let mut lines = table.lines();
+    lines.push(format!(
+        "instance-minutes beside one slot's own: {}, all at once: {}",
+        timeline.extra_instance_minutes, timeline.extra_at_once
+    ));
+    lines
+}
+
 fn lines(plan: &PlanView) -> Vec<String> {
     let from = plan.from.map(|from| format!("{from} -> ")).unwrap_or_default();
     let to = plan.revision.map(|to| to.to_string()).unwrap_or_default();
@@ -57,6 +79,10 @@ fn lines(plan: &PlanView) -> Vec<String> {
     }
     if !plan.stages.is_empty() {
         lines.extend(table.lines());
+    }
+    if let Some(timeline) = &plan.timeline {
+        lines.push(String::new());
+        lines.extend(over_time(timeline));
     }
     if !plan.changes.is_empty() {
         lines.push(String::new());

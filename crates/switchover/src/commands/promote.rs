@@ -6,7 +6,7 @@ use crate::cli::Shared;
 use crate::exit::Exit;
 use crate::failure::{Done, Failure};
 
-/// Open the gate that a release waits at
+/// Open the gate that a release waits at, or end the wait of the step that it is at
 #[derive(Debug, clap::Args)]
 pub(crate) struct Promote {
     /// The release that is meant [default: the newest one without an outcome]
@@ -15,6 +15,12 @@ pub(crate) struct Promote {
     /// The stage whose gate is meant [default: the one the release is in]
     #[arg(long, value_name = "STAGE", value_parser = stage)]
     stage: Option<Stage>,
+    /// The step of the shift that is meant [default: the one the release is at]
+    #[arg(long, value_name = "NUMBER")]
+    step: Option<u32>,
+    /// Skip all steps that are left: all traffic next
+    #[arg(long)]
+    full: bool,
 }
 
 fn stage(text: &str) -> Result<Stage, String> {
@@ -39,8 +45,14 @@ impl Promote {
                 ),
             ));
         };
-        let command = Command::Promote { release: meant.release, stage };
-        let said = format!("the gate of {stage} is open for release {} of {app}", meant.release);
+        // What was seen is said: a step that was taken meanwhile is not promoted from by accident.
+        let step = self.step.or(meant.step.filter(|_| stage == Stage::Shift));
+        let command = Command::Promote { release: meant.release, stage, step, full: self.full };
+        let said = match step {
+            _ if self.full => format!("release {} of {app} goes on to all traffic", meant.release),
+            Some(step) => format!("release {} of {app} goes on from step {step}", meant.release),
+            None => format!("the gate of {stage} is open for release {} of {app}", meant.release),
+        };
         steer::give(shared, &daemon, &app, &command, &said).await
     }
 }

@@ -11,10 +11,11 @@ use crate::exit::Exit;
 use crate::failure::{Done, Failure};
 use crate::say;
 
-/// The release that is meant, and the stage it is in.
+/// The release that is meant, the stage it is in, and the step of its shift.
 pub(crate) struct Meant {
     pub(crate) release: ReleaseId,
     pub(crate) stage: Option<Stage>,
+    pub(crate) step: Option<u32>,
 }
 
 /// A release of the command line.
@@ -32,9 +33,11 @@ pub(crate) async fn meant(daemon: &Daemon, app: &AppName, said: Option<u32>) -> 
     });
     match (moving, said) {
         (Some(release), _) => {
-            Ok(Meant { release: release.release, stage: release.stages.last().map(|stage| stage.stage) })
+            let current = release.steps.iter().find(|step| step.decided_at.is_some() && step.left_at.is_none());
+            let stage = release.stages.last().map(|stage| stage.stage);
+            Ok(Meant { release: release.release, stage, step: current.map(|step| step.step) })
         }
-        (None, Some(said)) => Ok(Meant { release: ReleaseId(said), stage: None }),
+        (None, Some(said)) => Ok(Meant { release: ReleaseId(said), stage: None, step: None }),
         (None, None) => Err(Failure::Problem(
             Exit::Refused,
             Problem::new(

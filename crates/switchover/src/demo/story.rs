@@ -230,6 +230,7 @@ mod tests {
             balanced: true,
             lost: 0,
             switches: Vec::new(),
+            steps: Vec::new(),
             restore_point: None,
         }
     }

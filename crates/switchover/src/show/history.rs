@@ -24,7 +24,13 @@ pub(crate) fn table(releases: &[ReleaseView], now: Timestamp, zone: &TimeZone) -
                 None => outcome_word(outcome),
             },
             None if release.undoing => "being undone".to_owned(),
-            None => release.stages.last().map_or_else(|| "waiting".to_owned(), |stage| format!("in {}", stage.stage)),
+            None => match (release.stages.last(), release.steps.iter().rfind(|step| step.decided_at.is_some())) {
+                (Some(stage), Some(step)) if step.left_at.is_none() => {
+                    format!("in {}, step {} of {} at {}", stage.stage, step.step, release.steps.len(), step.share)
+                }
+                (Some(stage), _) => format!("in {}", stage.stage),
+                (None, _) => "waiting".to_owned(),
+            },
         };
         table.row([
             release.release.to_string(),

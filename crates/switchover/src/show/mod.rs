@@ -7,6 +7,9 @@ pub(crate) mod receipt;
 pub(crate) mod release;
 mod schema;
 pub(crate) mod status;
+pub(crate) mod steps;
+#[cfg(test)]
+mod steps_tests;
 pub(crate) mod table;
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 //! A receipt as tables.
 
 use jiff::tz::TimeZone;
-use switchover_model::receipt::{Receipt, SwitchReceipt};
+use switchover_model::receipt::{Receipt, StepReceipt, SwitchReceipt};
 use switchover_model::seam::Evidence;
 use switchover_model::{AppName, Timestamp};
 
@@ -41,6 +41,10 @@ pub(crate) fn tables(app: &AppName, receipt: &Receipt, now: Timestamp, zone: &Ti
         };
         lines.push(format!("restore point in the database before the switch: {place}"));
     }
+    if !receipt.steps.is_empty() {
+        lines.push(String::new());
+        lines.extend(steps(&receipt.steps, now, zone));
+    }
     for switch in &receipt.switches {
         lines.push(String::new());
         lines.extend(one_switch(switch, now, zone));
@@ -67,6 +71,17 @@ fn sum(receipt: &Receipt) -> Vec<String> {
     table.row(["left by the client".to_owned(), receipt.aborted.to_string()]);
     table.row(["lost with a killed router".to_owned(), receipt.lost_with_router.to_string()]);
     table.row(["in flight after".to_owned(), receipt.in_flight_after.to_string()]);
+    table.lines()
+}
+
+fn steps(steps: &[StepReceipt], now: Timestamp, zone: &TimeZone) -> Vec<String> {
+    let mut table = Table::new(&["step", "share", "in force", "for", ""], &[0]);
+    for step in steps {
+        let in_force = step.in_force_at.map_or_else(|| "never seen".to_owned(), |at| clock(at, now, zone));
+        let length = step.in_force_at.map(|at| step.left_at.unwrap_or(now).since(at).rounded()).unwrap_or_default();
+        let how = if step.promoted { "ended by a person" } else { "" };
+        table.row([step.step.to_string(), step.share.to_string(), in_force, length, how.to_owned()]);
+    }
     table.lines()
 }
 

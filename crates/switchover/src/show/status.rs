@@ -4,7 +4,7 @@ use console::style;
 use jiff::tz::TimeZone;
 use switchover_model::release::Outcome;
 use switchover_model::view::{ReleaseView, SlotView, StatusView, WayBack};
-use switchover_model::{Slot, Span, Timestamp};
+use switchover_model::{Share, Slot, Span, Timestamp};
 
 use super::boxes::boxes;
 use super::moment::clock;
@@ -97,6 +97,9 @@ fn newest_that_did_not_stay(status: &StatusView, frame: &Frame<'_>) -> Option<St
 fn title(status: &StatusView, slot: Slot, view: Option<&SlotView>) -> String {
     let state = match (status.live == Some(slot), view.and_then(|view| view.revision)) {
         (true, _) => "live",
+        (false, Some(_)) if view.and_then(|view| view.share).is_some_and(|share| share > Share::NONE) => {
+            "with a part of the traffic"
+        }
         (false, Some(_)) => "idle",
         (false, None) => "empty",
     };

@@ -44,6 +44,7 @@ fn under_way() -> ReleaseView {
             stage(Stage::Provision, 2_100, Some(2_438), StageState::Done, Some("2/2 web healthy")),
             stage(Stage::Verify, 2_438, None, StageState::Running, Some("hook ./smoke.sh")),
         ],
+        steps: Vec::new(),
         waiting: Some("hook ./smoke.sh".into()),
         at_gate: false,
         paused: false,
@@ -281,6 +282,7 @@ fn a_receipt_writes_its_sum_out() {
         since_last: Between::default(),
         lost_since_last: 1,
         restore_point: None,
+        steps: Vec::new(),
         switches: vec![SwitchReceipt {
             version: 9,
             from: Some(RevisionId(4)),

@@ -60,6 +60,7 @@ impl Live {
             | Event::AttemptStarted { .. }
             | Event::Sealed { .. }
             | Event::Routed { .. }
+            | Event::Stepped { .. }
             | Event::InForce { .. }
             | Event::Marked { .. }
             | Event::Migrated { .. }

@@ -9,6 +9,7 @@ use switchover_model::{AppName, InstanceId, ReleaseId};
 
 use crate::say;
 use crate::show::release::{gate, is_empty, nothing_to, outcome_word, stage_time};
+use crate::show::steps;
 
 /// What was said already.
 #[derive(Debug)]
@@ -78,7 +79,8 @@ impl Plain {
         if release.waiting != self.waiting {
             self.waiting.clone_from(&release.waiting);
             if let (Some(waiting), None) = (&self.waiting, &release.settled_at) {
-                lines.push(format!("{}: waits: {}", self.begin, say::printable(waiting)));
+                let more = steps::waited_for(release).map(|more| format!(" ({more})")).unwrap_or_default();
+                lines.push(format!("{}: waits: {}{more}", self.begin, say::printable(waiting)));
                 lines.extend(gate.iter().map(|line| format!("{}: {line}", self.begin)));
             }
         }
@@ -143,6 +145,7 @@ impl Plain {
             | Event::Waiting { .. }
             | Event::Sealed { .. }
             | Event::Routed { .. }
+            | Event::Stepped { .. }
             | Event::InForce { .. }
             | Event::Marked { .. }
             | Event::Migrated { .. }
@@ -192,6 +195,7 @@ mod tests {
             by: "ann".into(),
             opened_at: at(0),
             stages: vec![stage(Stage::Build, 0, None, StageState::Running, None)],
+            steps: Vec::new(),
             waiting: None,
             at_gate: false,
             paused: false,

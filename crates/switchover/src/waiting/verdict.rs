@@ -78,6 +78,7 @@ mod tests {
             by: "ann".into(),
             opened_at: Timestamp::from_micros(1),
             stages: Vec::new(),
+            steps: Vec::new(),
             waiting: None,
             at_gate: false,
             paused: false,

@@ -133,12 +133,17 @@ drain = "20s"
 sticky = { header = "X-User" }
 
 [release]
-strategy = "blue-green"
+strategy = "canary"
 approve = true
 approve_timeout = "2h"
 bake = "1m"
 keep_warm = "0s"
 keep_revisions = 3
+
+[[release.step]]
+share = "5%"
+for = "10m"
+approve = true
 
 [[release.hook]]
 stage = "verify"

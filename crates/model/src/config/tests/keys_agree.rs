@@ -6,6 +6,7 @@ use crate::config::keys::{FILE_KEYS, Key, Kind};
 use crate::config::*;
 
 use super::accepted::{COMMANDS, FRAMEWORK, FULL};
+use super::steps::{LINEAR, PRESET};
 use super::{bad, good};
 
 /// Calls `visit` with the path of every key, those of process types under `process.*`.
@@ -30,6 +31,7 @@ fn every_default_keeps_the_rule_of_its_own_key() {
             Kind::Whole { least, most } => (*least..=*most).contains(&default.parse().unwrap()),
             Kind::Duration { least } => default.parse::<Span>().unwrap() >= *least,
             Kind::Choice { known, .. } | Kind::WordOrTable { known, .. } => known.contains(&default),
+            Kind::Text(rule) => (rule.breaks)(default).is_none(),
             other => panic!("{path} has a default and is {other:?}"),
         };
         assert!(kept, "{path} = {default}");
@@ -43,7 +45,6 @@ fn every_example_is_accepted_where_it_stands() {
         let web = "[process.web]\ncommand = \"a\"\n";
         let example = key.example;
         let database = "[database]\nmigrations = \"db\"\n";
-        let hook = "[[release.hook]]\nstage = \"verify\"\ncommand = \"a\"\n";
         let text = match path.rsplit_once('.').map_or("", |(parent, _)| parent) {
             "" if path == "name" => format!("{example}\n{web}"),
             "" if matches!(key.kind, Kind::Choice { .. }) => format!("{name}{example}\n{web}"),
@@ -57,17 +58,10 @@ fn every_example_is_accepted_where_it_stands() {
             "process.*" => format!("{name}{web}{example}\n"),
             "process.*.health" => format!("{name}{web}[process.web.health]\n{example}\n"),
             "process.*.stop" => format!("{name}{web}[process.web.stop]\n{example}\n"),
-            "release.hook" if path.ends_with("stage") => {
-                format!("{name}{web}[[release.hook]]\ncommand = \"a\"\n{example}\n")
-            }
-            "release.hook" if path.ends_with("command") => {
-                format!("{name}{web}[[release.hook]]\nstage = \"verify\"\n{example}\n")
-            }
-            "release.hook" => format!("{name}{web}{hook}{example}\n"),
-            "release" if path.ends_with("approve_timeout") => {
-                format!("{name}{web}[release]\napprove = true\n{example}\n")
-            }
-            "release" if path.ends_with("hook") => return,
+            table if table.starts_with("release") => match release_example(table, path, example) {
+                Some(more) => format!("{name}{web}{more}\n"),
+                None => return,
+            },
             "database" if example.starts_with("[[") => return,
             "database" if path.ends_with("migrations") => format!("{name}{web}[database]\n{example}\n"),
             "database" if path.ends_with("framework") || path.ends_with("commands") => {
@@ -93,7 +87,6 @@ fn every_example_is_accepted_where_it_stands() {
                 let others: Vec<&str> = all.into_iter().filter(|line| !line.starts_with(own)).collect();
                 format!("{name}{web}{database}[[database.invariant]]\n{}\n{example}\n", others.join("\n"))
             }
-            "release" if example.starts_with("[[") => format!("{name}{web}{example}\n"),
             table => format!("{name}{web}[{table}]\n{example}\n"),
         };
         if matches!(key.kind, Kind::Later { .. }) {
@@ -104,9 +97,34 @@ fn every_example_is_accepted_where_it_stands() {
     });
 }
 
+/// The example of a key below `[release]` where it stands; nothing where it needs keys of its own, which have examples.
+fn release_example(table: &str, path: &str, example: &str) -> Option<String> {
+    let own = path.rsplit_once('.').map_or(path, |(_, own)| own);
+    let beside = |lines: [&'static str; 2]| -> String {
+        lines.into_iter().filter(|line| !line.starts_with(own)).map(|line| format!("{line}\n")).collect()
+    };
+    let strategy = |word: &str| format!("[release]\nstrategy = \"{word}\"\n");
+    Some(match (table, own) {
+        ("release", "hook" | "step") => return None,
+        ("release", "approve_timeout") => format!("[release]\napprove = true\n{example}"),
+        ("release", "canary" | "linear") => format!("{}{example}", strategy(own)),
+        ("release.linear", _) => format!("{}[release.linear]\n{example}", strategy("linear")),
+        ("release.step", _) => {
+            let others = beside(["share = \"10%\"", "for = \"1m\""]);
+            format!("{}[[release.step]]\n{others}{example}", strategy("canary"))
+        }
+        ("release.hook", _) => {
+            let others = beside(["stage = \"verify\"", "command = \"a\""]);
+            format!("[[release.hook]]\n{others}{example}")
+        }
+        ("release", _) if example.starts_with("[[") => example.to_owned(),
+        (_, _) => format!("[release]\n{example}"),
+    })
+}
+
 #[test]
 fn the_full_example_writes_every_key_and_the_diff_shows_each() {
-    let all = [FULL, FRAMEWORK, COMMANDS];
+    let all = [FULL, FRAMEWORK, COMMANDS, PRESET, LINEAR];
     let shown: BTreeSet<String> = all
         .into_iter()
         .flat_map(|text| diff(None, &good(text)))
@@ -146,6 +164,7 @@ fn the_schema_has_every_key_that_is_carried_out_and_no_other() {
             .split('.')
             .map(|name| if name == "*" { "/additionalProperties".to_owned() } else { format!("/properties/{name}") })
             .collect::<String>()
+            .replace("/properties/step/properties", "/properties/step/items/properties")
             .replace("/properties/hook/properties", "/properties/hook/items/properties")
             .replace("/properties/invariant/properties", "/properties/invariant/items/properties");
         let there = schema.pointer(&pointer).is_some();

@@ -5,6 +5,7 @@ mod keys_agree;
 mod refused;
 mod refused_values;
 mod schema_agrees;
+mod steps;
 mod sticky;
 
 use std::path::Path;

@@ -175,8 +175,7 @@ tls = "auto"
 static = { "/assets/" = "public" }
 hosts = ["*.example.com"]
 [release]
-strategy = "canary"
-steps = ["10%"]
+strategy = "shadow"
 [[release.check]]
 [[release.hook]]
 stage = "contract"
@@ -232,21 +231,15 @@ command = "true"
                |          ^^^^^^^^^^^^^^^
                = write a host name, such as: hosts = ["shop.example.com"]
 
-            switchover.toml:16:12: release.strategy = "canary" is not carried out yet
+            switchover.toml:16:12: release.strategy = "shadow" is not carried out yet
                |
-            16 | strategy = "canary"
+            16 | strategy = "shadow"
                |            ^^^^^^^^
-               = write one of: "blue-green"
+               = write one of: "blue-green", "canary", "linear"
 
-            switchover.toml:17:1: "release.steps" is not carried out yet
+            switchover.toml:17:11: "release.check" is not carried out yet
                |
-            17 | steps = ["10%"]
-               | ^^^^^
-               = leave it out: traffic moves all at once
-
-            switchover.toml:18:11: "release.check" is not carried out yet
-               |
-            18 | [[release.check]]
+            17 | [[release.check]]
                |           ^^^^^
                = write the check as a command in a [[release.hook]]
         "#]],
@@ -370,7 +363,7 @@ fn unknown_words_suggest_the_nearest_and_otherwise_list_all() {
               |                   ^^^^^^^^^
               = did you mean "SIGINT"?
 
-            switchover.toml:7:12: "blue/green" is none of the words for "release.strategy": blue-green
+            switchover.toml:7:12: "blue/green" is none of the words for "release.strategy": blue-green, canary, linear
               |
             7 | strategy = "blue/green"
               |            ^^^^^^^^^^^^

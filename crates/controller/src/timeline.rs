@@ -1,0 +1,116 @@
+//! The timeline of a plan: each step with its share, what it waits for, what runs, and the way back from it.
+
+use switchover_model::config::{AppConfig, Handover, ProcessKind, Step};
+use switchover_model::timeline::{Timeline, TimelinePoint};
+use switchover_model::{RevisionId, Share, Span};
+
+/// What is known of the old revision.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Old {
+    pub(crate) revision: RevisionId,
+    /// How long its last boot took.
+    pub(crate) boot: Option<Span>,
+}
+
+/// The timeline of a release by `config` from `old`, through `steps` before all traffic.
+pub(crate) fn timeline(config: &AppConfig, old: Old, steps: &[Step]) -> Timeline {
+    let release = &config.release;
+    let (twice, once) = instances(config);
+    let both = twice * 2 + once;
+    let back = format!("all traffic to {} at once", old.revision);
+    let mut after = Span::ZERO;
+    let mut points = Vec::new();
+    for (number, step) in (1..).zip(steps) {
+        let mut waits_for = Vec::new();
+        if step.stays > Span::ZERO {
+            waits_for.push(step.stays.to_string());
+        }
+        waits_for.push("all of the new slot healthy".to_owned());
+        if step.approve {
+            waits_for.push(format!("`switchover promote`, at most {}", release.approve_timeout));
+        }
+        let (what, way_back) = (format!("step {number}"), back.clone());
+        points.push(TimelinePoint { what, after, share: step.share, instances: both, waits_for, way_back });
+        after = longer(after, step.stays);
+    }
+    let until_all = after;
+    let started = match old.boot {
+        Some(boot) => format!("{} is started first, which took {boot} last time", old.revision),
+        None => format!("{} is started first", old.revision),
+    };
+    for (what, stays, told, instances, way_back) in [
+        ("all traffic", release.bake, format!("the bake of {}", release.bake), both, back.clone()),
+        ("warm", release.keep_warm, format!("{} (keep_warm)", release.keep_warm), both, back),
+        ("retired", Span::ZERO, String::new(), twice + once, started),
+    ] {
+        let waits_for = if told.is_empty() { Vec::new() } else { vec![told] };
+        points.push(TimelinePoint { what: what.to_owned(), after, share: Share::ALL, instances, waits_for, way_back });
+        after = longer(after, stays);
+    }
+    let at_once = longer(release.bake, release.keep_warm);
+    Timeline {
+        points,
+        extra_instance_minutes: minutes(longer(until_all, at_once), twice),
+        extra_at_once: minutes(at_once, twice),
+    }
+}
+
+/// How many instances each slot has while both run, and how many there are once: workers that do not stand by running.
+fn instances(config: &AppConfig) -> (u32, u32) {
+    config.processes.values().fold((0, 0), |(twice, once), process| match process.kind {
+        ProcessKind::Routed { .. } | ProcessKind::Worker { handover: Handover::Lease } => {
+            (twice + process.instances, once)
+        }
+        ProcessKind::Worker { handover: Handover::StopFirst | Handover::StartFirst | Handover::Drain } => {
+            (twice, once + process.instances)
+        }
+    })
+}
+
+fn longer(span: Span, by: Span) -> Span {
+    Span::from_micros(span.as_micros().saturating_add(by.as_micros()))
+}
+
+/// Instances for this long, in minutes, rounded.
+fn minutes(span: Span, instances: u32) -> u64 {
+    let micros = u128::from(span.as_micros()) * u128::from(instances);
+    u64::try_from((micros + 30_000_000) / 60_000_000).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use switchover_model::config::parse;
+
+    use super::*;
+
+    #[test]
+    fn a_timeline_tells_shares_capacity_and_the_way_back_at_each_point() {
+        let file = "name = \"shop\"\n[process.web]\ncommand = \"x\"\ninstances = 3\n[process.mailer]\ncommand = \"y\"\n\
+                    [release]\nstrategy = \"canary\"\nbake = \"10m\"\nkeep_warm = \"1h\"\n\
+                    [[release.step]]\nshare = \"5%\"\nfor = \"10m\"\n[[release.step]]\nshare = \"50%\"\napprove = true\n";
+        let config = parse(file, "switchover.toml", Path::new("/app")).expect("the file is right");
+        let old = Old { revision: RevisionId(4), boot: Some(Span::from_secs(3)) };
+        let told = timeline(&config, old, &config.release.strategy.steps());
+        let lines: Vec<String> = told
+            .points
+            .iter()
+            .map(|point| {
+                let TimelinePoint { what, after, share, instances, waits_for, way_back } = point;
+                format!("{what} | {after} | {share} | {instances} | {} | {way_back}", waits_for.join(", "))
+            })
+            .collect();
+        assert_eq!(
+            lines,
+            [
+                "step 1 | 0s | 5% | 7 | 10m, all of the new slot healthy | all traffic to r4 at once",
+                "step 2 | 10m | 50% | 7 | all of the new slot healthy, `switchover promote`, at most 1d | all traffic to r4 at once",
+                "all traffic | 10m | 100% | 7 | the bake of 10m | all traffic to r4 at once",
+                "warm | 20m | 100% | 7 | 1h (keep_warm) | all traffic to r4 at once",
+                "retired | 1h20m | 100% | 4 |  | r4 is started first, which took 3s last time",
+            ]
+        );
+        assert_eq!((told.extra_instance_minutes, told.extra_at_once), (240, 210));
+    }
+}

@@ -1,0 +1,45 @@
+//! Where an app's traffic goes and shall go.
+
+use switchover_model::seam::{ArmGoal, RoutesGoal};
+use switchover_model::{Share, Slot, Span};
+
+use super::App;
+use crate::{limits, routes};
+
+impl App {
+    /// The slot and revision that were last seen to have all the traffic, or all that a step has left to them.
+    #[must_use]
+    pub fn live(&self) -> Option<ArmGoal> {
+        self.in_force.as_ref().and_then(routes::main_arm)
+    }
+
+    /// The slot and revision that shall have all the traffic, or all that a step leaves to them.
+    #[must_use]
+    pub fn heading(&self) -> Option<ArmGoal> {
+        self.routes.as_ref().and_then(|routes| routes::main_arm(&routes.goal))
+    }
+
+    /// Whether `slot` has a share of the traffic, or shall have one.
+    #[must_use]
+    pub fn leads_to(&self, slot: Slot) -> bool {
+        let goals = self.routes.iter().map(|routes| &routes.goal).chain(&self.in_force);
+        goals.into_iter().any(|goal| routes::share_of(goal, slot) != Share::NONE)
+    }
+
+    /// Number of the routes that shall be in force; 0 before the first.
+    #[must_use]
+    pub fn routes_version(&self) -> u64 {
+        self.routes.as_ref().map_or(0, |routes| routes.version)
+    }
+
+    /// The routes that shall be in force, with their number ([`switchover_model::seam::Routes::version`]).
+    #[must_use]
+    pub fn routes(&self) -> Option<(u64, &RoutesGoal)> {
+        self.routes.as_ref().map(|routes| (routes.version, &routes.goal))
+    }
+
+    /// How long requests on the slot that lost the traffic may go on.
+    pub(crate) fn drain_limit(&self) -> Span {
+        self.config.as_ref().map_or(limits::DRAIN, |config| config.route.drain)
+    }
+}

@@ -1,0 +1,110 @@
+//! What the records tell of the steps of a shift.
+
+use serde::{Deserialize, Serialize};
+use switchover_model::config::Step;
+use switchover_model::view::StepView;
+use switchover_model::{Share, Span, Timestamp};
+
+use crate::app::App;
+use crate::release::Release;
+use crate::slots::longer;
+use crate::steps;
+
+/// One step that was taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepState {
+    /// Counted from 1.
+    pub step: u32,
+    /// Of how many before all traffic.
+    pub of: u32,
+    /// The share of the new slot.
+    pub share: Share,
+    /// When it was decided.
+    pub decided_at: Timestamp,
+    /// When its share was first recorded to be in force: its time runs from then.
+    pub in_force_at: Option<Timestamp>,
+    /// How long of that time a person held the release: it does not count.
+    pub held: Span,
+    /// When a person ended its wait.
+    pub promoted: Option<Timestamp>,
+    /// When the next share, all traffic, or the way back was decided.
+    pub left_at: Option<Timestamp>,
+}
+
+impl Release {
+    /// The step whose share it has now, or shall have.
+    #[must_use]
+    pub fn at_step(&self) -> Option<&StepState> {
+        self.steps.last().filter(|step| step.left_at.is_none())
+    }
+
+    pub(crate) fn take_step(&mut self, step: u32, of: u32, share: Share, at: Timestamp) {
+        self.leave_step(at);
+        let (in_force_at, promoted, left_at) = (None, None, None);
+        self.steps.push(StepState {
+            step,
+            of,
+            share,
+            decided_at: at,
+            in_force_at,
+            held: Span::ZERO,
+            promoted,
+            left_at,
+        });
+        self.wait_for(None, at);
+    }
+
+    pub(crate) fn leave_step(&mut self, at: Timestamp) {
+        if let Some(step) = self.steps.last_mut().filter(|step| step.left_at.is_none()) {
+            step.left_at = Some(at);
+        }
+    }
+
+    /// The share of its slot is in force.
+    pub(crate) fn step_in_force(&mut self, share: Share, at: Timestamp) {
+        let current = self.steps.last_mut().filter(|step| step.left_at.is_none() && step.in_force_at.is_none());
+        if let Some(step) = current.filter(|step| step.share == share) {
+            step.in_force_at = Some(at);
+            self.wait_for(None, at);
+        }
+    }
+
+    /// A hold ends: it did not count as time of the step.
+    pub(crate) fn end_hold(&mut self, at: Timestamp) {
+        let Some(since) = self.paused.take() else { return };
+        let current = self.steps.last_mut().filter(|step| step.left_at.is_none());
+        if let Some((step, in_force_at)) = current.and_then(|step| step.in_force_at.map(|from| (step, from))) {
+            step.held = longer(step.held, at.since(since.max(in_force_at)));
+        }
+    }
+}
+
+/// The steps of a release as they are shown: those taken, and while it goes on those to come.
+pub(crate) fn shown(app: &App, release: &Release) -> Vec<StepView> {
+    let goes_on = release.is_open() && !release.is_undoing() && !release.has_switched();
+    let planned = if release.settled_at.is_some() { Vec::new() } else { steps::planned(app, release) };
+    let rule = |number: u32| planned.get((number as usize).checked_sub(1)?).copied();
+    let taken = release.steps.iter().map(|step| {
+        let rule: Option<Step> = rule(step.step);
+        let end = step.in_force_at.zip(rule).map(|(from, rule)| from + longer(rule.stays, step.held));
+        StepView {
+            step: step.step,
+            share: step.share,
+            decided_at: Some(step.decided_at),
+            in_force_at: step.in_force_at,
+            until: end.filter(|_| step.left_at.is_none() && step.promoted.is_none() && release.paused.is_none()),
+            approve: rule.is_some_and(|rule| rule.approve),
+            left_at: step.left_at,
+        }
+    });
+    let to_come = (1..).zip(&planned).skip(release.steps.len()).filter(|_| goes_on).map(|(number, rule)| StepView {
+        step: number,
+        share: rule.share,
+        decided_at: None,
+        in_force_at: None,
+        until: None,
+        approve: rule.approve,
+        left_at: None,
+    });
+    taken.chain(to_come).collect()
+}

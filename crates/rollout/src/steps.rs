@@ -1,0 +1,127 @@
+//! The steps of a shift: a growing share of the traffic on the new slot before all of it. Canary and linear are both a list
+//! of steps; each is taken once the one before was seen in force and has had its time with the new slot well.
+
+use switchover_model::config::Step;
+use switchover_model::record::Event;
+use switchover_model::release::ReleaseKind;
+use switchover_model::{Problem, ReleaseId, RevisionId, Share, Slot, Span, Timestamp};
+
+use crate::app::App;
+use crate::release::Release;
+use crate::sight::Fitness;
+use crate::slots::longer;
+use crate::turn::{Turn, planted};
+use crate::{ailment, bake, limits, routes, shift, wait};
+
+/// The steps that `release` goes through before all traffic: those of the file it was opened with. A way back has none, and
+/// neither has a release that a person has sent to all traffic.
+pub(crate) fn planned(app: &App, release: &Release) -> Vec<Step> {
+    let is_way_back = matches!(release.kind, ReleaseKind::Return { .. });
+    match app.config_of(release.id) {
+        Some(config) if !is_way_back && release.full.is_none() => config.release.strategy.steps(),
+        Some(_) | None => Vec::new(),
+    }
+}
+
+/// Begins to move the traffic: by the first step, or all of it where there is none, or nobody to share it with.
+pub(crate) fn begin(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revision: RevisionId) {
+    let shares = turn.app.heading().is_some_and(|live| turn.old_place(slot) == Some((live.slot, live.revision)));
+    let planned = turn.release(id).map(|release| planned(&turn.app, release)).unwrap_or_default();
+    match planned.first() {
+        Some(first) if shares => take(turn, id, (slot, revision), 1, planned.len(), first.share),
+        Some(_) | None => routes::switch_to(turn, id, Some((slot, revision))),
+    }
+}
+
+/// Goes on from the step that the release is at.
+pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revision: RevisionId) {
+    let Some(release) = turn.release(id) else { return };
+    let Some(state) = release.steps.last().cloned() else { return };
+    let planned = planned(&turn.app, release);
+    let Some(in_force_at) = state.in_force_at.filter(|_| routes::are_in_force(turn)) else {
+        return shift::await_switch(turn, id, slot, revision);
+    };
+    if !is_well(turn, id, slot, revision) || turn.is_held(id) {
+        return;
+    }
+    let number = state.step as usize;
+    let current = number.checked_sub(1).and_then(|place| planned.get(place)).filter(|_| state.promoted.is_none());
+    if let Some(current) = current
+        && !has_had_its_time(turn, id, current, (in_force_at, state.held))
+    {
+        return;
+    }
+    if turn.sure_fitness(slot, revision) != Fitness::Whole {
+        return await_health(turn, id, slot, revision);
+    }
+    let jump = usize::from(planted!(turn, ShareJumps));
+    match planned.get(number + jump) {
+        Some(next) => take(turn, id, (slot, revision), number + 1 + jump, planned.len(), next.share),
+        None => routes::switch_to(turn, id, Some((slot, revision))),
+    }
+}
+
+/// Whether the step was in force for its time, and a person has said yes where one has to.
+fn has_had_its_time(turn: &mut Turn<'_>, id: ReleaseId, step: &Step, (since, held): (Timestamp, Span)) -> bool {
+    let time = longer(step.stays, held);
+    if !turn.over(since, time) && !planted!(turn, StepCutShort) {
+        turn.waited_out(id, wait::STEP, limits::PAUSE);
+        return false;
+    }
+    if !step.approve || planted!(turn, StepGateIgnored) {
+        return true;
+    }
+    let limit = turn.app.config.as_ref().map_or(limits::APPROVE, |config| config.release.approve_timeout);
+    turn.waited_out(id, wait::PROMOTE_STEP, limit);
+    if turn.over(since, longer(time, limit)) {
+        let share = step.share;
+        let cause = format!("nobody promoted release {id} from its step at {share} within {limit}.");
+        let next = "Deploy again, and run `switchover promote` in time.";
+        turn.undo(id, Problem::new("APPROVAL-TIMED-OUT", cause, next));
+    }
+    false
+}
+
+/// Whether the new slot is wholly healthy. It is judged as in a bake: ill for a while, or again and again, it is undone.
+fn is_well(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revision: RevisionId) -> bool {
+    match turn.fitness(slot, revision) {
+        Fitness::Whole => !bake::crashes(turn, id, slot, revision),
+        Fitness::Unknown => {
+            if turn.waited_out(id, wait::PLATFORM, limits::UNKNOWN) {
+                let cause = format!(
+                    "whether {revision} in {slot} is healthy could not be seen for {} in a step of its shift.",
+                    limits::UNKNOWN
+                );
+                let next = "See the daemon's log for why, then deploy again.";
+                turn.undo(id, Problem::new("PLATFORM-UNKNOWN", cause, next));
+            }
+            false
+        }
+        Fitness::Partial | Fitness::Down => {
+            if !bake::crashes(turn, id, slot, revision) && bake::recovery_is_over(turn, id, slot, revision) {
+                health_lost(turn, id, slot, revision);
+            }
+            false
+        }
+    }
+}
+
+fn await_health(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revision: RevisionId) {
+    if turn.waited_out(id, wait::STEP_READY, limits::READY) {
+        health_lost(turn, id, slot, revision);
+    }
+}
+
+fn health_lost(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revision: RevisionId) {
+    let (why, lines) = turn.sight.ailments(&turn.app, slot, revision);
+    let cause = format!("{revision} in {slot} is not wholly healthy with a part of the traffic: {why}");
+    let next = ailment::next_step(&lines);
+    turn.undo(id, Problem::new("HEALTH-LOST", cause, next).with_detail(lines));
+}
+
+/// Gives the new slot the share of a step.
+fn take(turn: &mut Turn<'_>, id: ReleaseId, to: (Slot, RevisionId), number: usize, of: usize, share: Share) {
+    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    turn.record(Event::Stepped { release: id, step: count(number), of: count(of), share });
+    routes::split(turn, id, to, share);
+}

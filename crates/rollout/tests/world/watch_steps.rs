@@ -1,0 +1,154 @@
+//! What must hold of the steps of a shift: each at its share, in its turn, after its time, with its gate opened.
+
+use std::rc::Rc;
+
+use switchover_model::config::Step;
+use switchover_model::record::Event;
+use switchover_model::release::{ReleaseKind, Stage};
+use switchover_model::seam::{RoutesGoal, Seen};
+use switchover_model::{ReleaseId, Share, Slot};
+use switchover_rollout::Decision;
+
+use super::book::{Entry, is_split, share_of, whole_arm};
+use super::state::World;
+use super::watch::Health;
+
+/// One step as the journal tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Taken {
+    pub(crate) step: u32,
+    pub(crate) share: Share,
+    pub(crate) in_force_at: Option<u64>,
+    /// How long of its time the release was held.
+    pub(crate) held: u64,
+    pub(crate) promoted: bool,
+}
+
+impl Taken {
+    pub(crate) fn new(step: u32, share: Share) -> Self {
+        Self { step, share, in_force_at: None, held: 0, promoted: false }
+    }
+}
+
+impl Entry {
+    /// The steps that its file has before all traffic.
+    pub(crate) fn planned(&self) -> Vec<Step> {
+        let deploys = self.kind == ReleaseKind::Deploy && !self.full;
+        self.config.iter().filter(|_| deploys).flat_map(|config| config.release.strategy.steps()).collect()
+    }
+
+    /// It has a part of the traffic, on its way to all of it.
+    pub(crate) fn is_in_steps(&self) -> bool {
+        self.stage == Stage::Shift
+            && !self.steps.is_empty()
+            && !self.moved_all
+            && !self.undoing
+            && self.outcome.is_none()
+    }
+
+    /// The step it is at, and its number.
+    pub(crate) fn at_step(&self) -> Option<u32> {
+        self.steps.last().filter(|_| self.is_in_steps()).map(|taken| taken.step)
+    }
+}
+
+impl World {
+    pub(crate) fn broken_by_stepping(
+        &self,
+        release: ReleaseId,
+        step: u32,
+        of: u32,
+        share: Share,
+    ) -> Option<(&'static str, String)> {
+        let entry = self.book.releases.get(&release)?;
+        if entry.undoing || entry.outcome.is_some() || entry.stage != Stage::Shift || entry.moved_all {
+            return Some(("only a release in its shift takes a step", String::new()));
+        }
+        if entry.paused {
+            return Some(("a paused release does not go on", String::new()));
+        }
+        let planned = entry.planned();
+        let rule = planned.get(step as usize - 1);
+        if step as usize != entry.steps.len() + 1 {
+            return Some(("no step is left out", format!("{step} after {}", entry.steps.len())));
+        }
+        if rule.map(|rule| rule.share) != Some(share) || of as usize != planned.len() {
+            return Some(("a step has the share of the file", format!("{share}, not {rule:?}")));
+        }
+        self.broken_by_leaving(entry)
+    }
+
+    /// Why the step that the release is at may not be left yet.
+    pub(crate) fn broken_by_leaving(&self, entry: &Entry) -> Option<(&'static str, String)> {
+        let last = entry.steps.last()?;
+        let Some(in_force_at) = last.in_force_at else {
+            return Some(("a step is seen in force before the next", format!("{last:?}")));
+        };
+        let slot = entry.slot?;
+        if self.book.health(self.watch.seen.platform.as_ref(), slot, entry.revision) != Health::Whole {
+            return Some(("a step is taken when all of the new slot is seen healthy", format!("{last:?}")));
+        }
+        let planned = entry.planned();
+        let rule = planned.get(last.step as usize - 1).filter(|_| !last.promoted)?;
+        let end = in_force_at + rule.stays.as_micros() + last.held;
+        if self.now < end {
+            return Some(("a step has its time", format!("{} us too early", end - self.now)));
+        }
+        rule.approve.then(|| ("the gate of a step is opened by a person", format!("{last:?}")))
+    }
+
+    /// Why the share of the release's slot may not become that of `goal`.
+    pub(crate) fn broken_by_share(&self, entry: &Entry, goal: &RoutesGoal) -> Option<(&'static str, String)> {
+        let slot = entry.slot?;
+        let before = self.book.routed.as_ref().map_or(Share::NONE, |(_, before)| share_of(before, slot));
+        let after = share_of(goal, slot);
+        if entry.undoing {
+            return is_split(goal).then(|| ("what is undone is split no more", format!("{after}")));
+        }
+        if after < before {
+            return Some(("a share shrinks on the way back alone", format!("{before} to {after}")));
+        }
+        if is_split(goal) {
+            let taken = entry.steps.last().map(|last| last.share);
+            return (taken != Some(after)).then(|| ("a split is the one of a step", format!("{after}, not {taken:?}")));
+        }
+        if after == before {
+            return None;
+        }
+        let planned = entry.planned();
+        if entry.steps.is_empty() {
+            let old = self.book.heading().filter(|(live, revision)| self.book.occupant(*live) == Some(*revision));
+            let shares = old.is_some_and(|(live, _)| live == slot.other());
+            return (shares && !planned.is_empty())
+                .then(|| ("all traffic comes after the last step", "there was none".to_owned()));
+        }
+        if !planned.is_empty() && entry.steps.len() != planned.len() {
+            let what = format!("{} of {}", entry.steps.len(), planned.len());
+            return Some(("all traffic comes after the last step", what));
+        }
+        self.broken_by_leaving(entry)
+    }
+
+    /// A split whose release is undone goes back with the first decision that sees somebody there.
+    pub(crate) fn watch_split(&mut self, seen: &Rc<Seen>, decision: &Decision) {
+        let Some((_, goal)) = self.book.routed.clone().filter(|(_, goal)| is_split(goal)) else { return };
+        let Some((old, revision)) = whole_arm(&goal) else { return };
+        let has_schema = self.book.sealed.get(&revision).is_some_and(|sealed| sealed.schema.is_some());
+        let undone = self.book.releases.values().find(|entry| entry.undoing && entry.outcome.is_none());
+        let Some(release) = undone.filter(|_| !has_schema).map(|entry| entry.release) else { return };
+        let health = self.book.health(seen.platform.as_ref(), old, revision);
+        let goes = decision.drafts.iter().any(|draft| match &draft.event {
+            Event::Routed { goal, .. } => !is_split(goal),
+            _ => false,
+        });
+        if matches!(health, Health::Whole | Health::Some) && !goes {
+            self.violate("a split goes back at once", || format!("release {release}, {old} is {health:?}"));
+        }
+    }
+
+    /// The slots that have a share of the traffic, as decided.
+    pub(crate) fn slots_with_share(&self) -> Vec<Slot> {
+        let goal = self.book.routed.as_ref().map(|(_, goal)| goal);
+        Slot::BOTH.into_iter().filter(|slot| goal.is_some_and(|goal| share_of(goal, *slot) > Share::NONE)).collect()
+    }
+}

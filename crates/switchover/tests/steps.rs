@@ -1,0 +1,201 @@
+//! Traffic by steps on real processes under load: each share as the file says, no client moved back while it grows, and all
+//! returned by a rollback.
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+
+mod house;
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use house::House;
+use house::crowd::Crowd;
+use serde_json::Value;
+use switchover_testkit::load::Plan;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpSocket;
+
+/// Clients with an address of their own each; the router tells them apart by it.
+const CLIENTS: u32 = 2_000;
+/// Connections that are open at once.
+const AT_ONCE: u32 = 50;
+/// Standard deviations within which 99.9 % of a binomial distribution lie.
+const BAND: f64 = 3.29;
+
+/// Three shares: the first and the last wait for a person, the one between for two seconds.
+const STEPS: &str = "[route]\ndrain = \"4s\"\n\n[release]\nstrategy = \"canary\"\nbake = \"0s\"\nkeep_warm = \"1h\"\n\
+    [[release.step]]\nshare = \"5%\"\napprove = true\n[[release.step]]\nshare = \"30%\"\nfor = \"2s\"\n\
+    [[release.step]]\nshare = \"60%\"\napprove = true\n";
+
+/// `v1` live, and `v2` in the first of its steps.
+fn in_the_first_step() -> (House, Crowd) {
+    let house = House::start();
+    house.sample("instances = 2", STEPS);
+    house.cli(&["deploy", "--wait"]).ended(0);
+    let mut plan = Plan::nobody(house.address, "localhost");
+    plan.quick = 4;
+    plan.think = Duration::from_millis(5);
+    plan.slow = 2;
+    plan.slow_takes = Duration::from_millis(300);
+    plan.websockets = 2;
+    let crowd = Crowd::gather(plan);
+    house.write("VERSION", "v2");
+    house.cli(&["deploy"]).ended(0);
+    waits_at(&house, 1);
+    (house, crowd)
+}
+
+/// The steps of the newest release.
+fn steps(house: &House) -> Vec<Value> {
+    let newest = house.releases().pop();
+    newest.and_then(|newest| newest["steps"].as_array().cloned()).unwrap_or_default()
+}
+
+/// Waits until step `number` has its share in force and has not been left.
+#[track_caller]
+fn waits_at(house: &House, number: usize) {
+    house.wait_for(&format!("step {number}"), |house| {
+        let steps = steps(house);
+        steps.get(number - 1).is_some_and(|step| !step["in_force_at"].is_null() && step["left_at"].is_null())
+    });
+}
+
+/// The clients that are led to `version` now; every one of them has to be answered.
+fn on(house: &House, version: &str) -> BTreeSet<u32> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let address = house.address;
+    runtime.block_on(async {
+        let mut led = BTreeSet::new();
+        for begin in (0..CLIENTS).step_by(AT_ONCE as usize) {
+            let asked: Vec<_> = (begin..begin + AT_ONCE)
+                .map(|client| tokio::spawn(async move { (client, version_for(address, client).await) }))
+                .collect();
+            for asked in asked {
+                let (client, answer) = asked.await.unwrap();
+                let answer = answer.unwrap_or_else(|error| panic!("client {client}: {error}"));
+                assert!(answer.starts_with("HTTP/1.1 200 "), "client {client}: {answer}");
+                if answer.contains(version) {
+                    led.insert(client);
+                }
+            }
+        }
+        led
+    })
+}
+
+/// What a client of its own address in 127.0.0.0/8 is answered.
+async fn version_for(address: SocketAddr, client: u32) -> std::io::Result<String> {
+    let own = Ipv4Addr::from(u32::from(Ipv4Addr::new(127, 20, 0, 0)) + client * 7 + 1);
+    let socket = TcpSocket::new_v4()?;
+    socket.bind(SocketAddr::new(IpAddr::V4(own), 0))?;
+    let mut stream = socket.connect(address).await?;
+    stream.write_all(b"GET /version HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    Ok(answer)
+}
+
+#[track_caller]
+fn is_within_the_band(led: &BTreeSet<u32>, share: f64) {
+    let (all, led) = (f64::from(CLIENTS), led.len() as f64);
+    let band = BAND * (all * share * (1.0 - share)).sqrt();
+    assert!((led - all * share).abs() <= band, "{led} of {all} clients for a share of {share}, band {band}");
+}
+
+#[test]
+fn a_canary_goes_through_its_steps_and_moves_no_client_back() {
+    let (house, crowd) = in_the_first_step();
+    let first = on(&house, "v2");
+    is_within_the_band(&first, 0.05);
+    let refused = house.cli(&["promote", "--step", "2"]).ended(3);
+    assert!(refused.err.contains("STALE-COMMAND"), "{refused:?}");
+    assert!(house.cli(&["status"]).out.contains("5% for"), "the status shows the step");
+
+    house.cli(&["promote", "--step", "1"]).ended(0);
+    waits_at(&house, 2);
+    house.cli(&["pause"]).ended(0);
+    let second = on(&house, "v2");
+    is_within_the_band(&second, 0.3);
+    assert!(first.is_subset(&second), "who was on the new side stays there");
+    house.wait_for("the held step to be past its time", |house| {
+        let since = steps(house)[1]["in_force_at"].as_u64().unwrap();
+        house.status()["slots"].is_object() && now() > since + 3_000_000
+    });
+    waits_at(&house, 2);
+    house.cli(&["resume"]).ended(0);
+
+    waits_at(&house, 3);
+    let third = on(&house, "v2");
+    is_within_the_band(&third, 0.6);
+    assert!(second.is_subset(&third), "nor is anybody moved back by the next one");
+    house.cli(&["promote", "--full"]).ended(0);
+    house.wait_for("all traffic", |house| house.live_revision().as_deref() == Some("r2"));
+    assert_eq!(on(&house, "v2").len() as u32, CLIENTS);
+
+    let told = steps(&house);
+    let stayed = told[1]["left_at"].as_u64().unwrap() - told[1]["in_force_at"].as_u64().unwrap();
+    assert!(stayed >= 2_000_000, "the second step was left after {stayed} us: {told:?}");
+    assert_eq!(crowd.leave().complaints(), Vec::<String>::new());
+    let receipt = house.receipt(None);
+    assert_eq!(
+        (receipt["lost"].as_u64(), receipt["steps"].as_array().map(Vec::len)),
+        (Some(0), Some(3)),
+        "{receipt:#}"
+    );
+}
+
+fn now() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    u64::try_from(since.as_micros()).unwrap()
+}
+
+#[test]
+fn a_rollback_in_a_step_returns_every_client_and_loses_no_request() {
+    let (house, crowd) = in_the_first_step();
+    house.cli(&["promote"]).ended(0);
+    waits_at(&house, 3);
+    is_within_the_band(&on(&house, "v2"), 0.6);
+    house.cli(&["rollback", "--wait"]).ended(0);
+    assert_eq!(on(&house, "v2"), BTreeSet::new());
+    house.wait_for("the new slot is stopped", |house| house.status()["slots"]["green"]["revision"].is_null());
+    assert_eq!(crowd.leave().complaints(), Vec::<String>::new());
+    let receipt = house.receipt(None);
+    assert_eq!((receipt["lost"].as_u64(), receipt["balanced"].as_bool()), (Some(0), Some(true)), "{receipt:#}");
+    let newest = house.releases().pop().unwrap();
+    assert_eq!(newest["outcome"]["kind"], "rolled-back", "{newest:#}");
+}
+
+#[test]
+fn a_daemon_killed_in_a_step_goes_on_with_it() {
+    let (mut house, crowd) = in_the_first_step();
+    house.cli(&["promote"]).ended(0);
+    waits_at(&house, 2);
+    house.kill_daemon();
+    let meanwhile = on(&house, "v2");
+    is_within_the_band(&meanwhile, 0.3);
+    house.serve();
+    waits_at(&house, 3);
+    assert!(meanwhile.is_subset(&on(&house, "v2")));
+    house.kill_daemon();
+    house.serve();
+    house.cli(&["promote"]).ended(0);
+    house.wait_for("all traffic", |house| house.live_revision().as_deref() == Some("r2"));
+    assert_eq!(crowd.leave().complaints(), Vec::<String>::new());
+}
+
+#[test]
+fn a_plan_shows_the_steps_the_capacity_and_the_way_back() {
+    let house = House::start();
+    house.sample("instances = 2", STEPS);
+    house.cli(&["deploy", "--wait"]).ended(0);
+    house.write("VERSION", "v2");
+    let told = house.cli(&["plan"]).ended(0).out;
+    for line in ["step 1", "`switchover promote`, at most 1d", "all traffic to r1 at once", "instance-minutes beside"] {
+        assert!(told.contains(line), "{told}");
+    }
+    let plan = house.cli(&["plan", "--json"]).ended(0).json();
+    let points = plan["timeline"]["points"].as_array().unwrap();
+    let shares: Vec<u64> = points.iter().map(|point| point["share"].as_u64().unwrap()).collect();
+    assert_eq!(shares, [500, 3_000, 6_000, 10_000, 10_000, 10_000]);
+    assert_eq!((&points[0]["instances"], &points[5]["instances"]), (&4.into(), &2.into()));
+}
