@@ -20,8 +20,10 @@ pub mod revision;
 pub mod schema;
 pub mod seam;
 pub mod time;
+pub mod url;
 pub mod view;
 
 pub use name::{AppName, Host, InstanceId, ProcessName, ReleaseId, RevisionId, Share, Slot};
 pub use problem::Problem;
 pub use time::{Span, Timestamp};
+pub use url::Url;
