@@ -416,6 +416,7 @@ fn without_output(result: &AttemptResult) -> AttemptResult {
     match result {
         AttemptResult::Passed { .. } => AttemptResult::Passed { output: Vec::new() },
         AttemptResult::Failed { cause } => AttemptResult::Failed { cause: cause.clone() },
+        AttemptResult::NotYet { .. } => AttemptResult::NotYet { output: Vec::new() },
         AttemptResult::Cancelled => AttemptResult::Cancelled,
         AttemptResult::Lost => AttemptResult::Lost,
     }
@@ -431,13 +432,14 @@ fn attempt_note(what: &Attempt, config: Option<&AppConfig>, result: &AttemptResu
         Attempt::Backup { .. } => "backup".to_owned(),
         Attempt::Migrate { .. } => "the framework's migrations".to_owned(),
         Attempt::Hook { stage, hook } => {
-            let command = config.and_then(|config| config.release.hooks.get(*hook)).map(|hook| hook.command.as_str());
-            command.map_or_else(|| format!("{stage} hook"), |command| format!("hook `{}`", shortened(command)))
+            let hook = config.and_then(|config| config.release.hooks.get(*hook)).map(|hook| hook.asks.to_string());
+            hook.map_or_else(|| format!("{stage} hook"), |hook| format!("hook `{}`", shortened(&hook)))
         }
     };
     match result {
         AttemptResult::Passed { .. } => format!("{what} passed in {}", took.rounded()),
         AttemptResult::Failed { .. } => format!("{what} failed after {}", took.rounded()),
+        AttemptResult::NotYet { .. } => format!("{what} says not yet"),
         AttemptResult::Cancelled => format!("{what} was cancelled"),
         AttemptResult::Lost => format!("{what} was lost with the controller"),
     }

@@ -82,11 +82,15 @@ pub enum Bug {
     LastAnswerIsEnough,
     /// Leaves who stays ill in the live slot.
     IllStayInService,
+    /// A stage begins whatever the hooks before it say.
+    BeginsUnasked,
+    /// A hook that fails is tried again for ever.
+    RetriesWithoutEnd,
 }
 
 impl Bug {
     /// Every planted mistake.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 41] = [
         Self::RouteBeforeHealthy,
         Self::HalfScale,
         Self::UnknownIsHealthy,
@@ -126,5 +130,7 @@ impl Bug {
         Self::DoubtIsTrust,
         Self::LastAnswerIsEnough,
         Self::IllStayInService,
+        Self::BeginsUnasked,
+        Self::RetriesWithoutEnd,
     ];
 }

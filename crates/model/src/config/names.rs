@@ -2,7 +2,7 @@
 
 use crate::release::Stage;
 
-use super::{Drift, Handover, OldRows, OnCrash, StopSignal, Strategy};
+use super::{Drift, Handover, HookMethod, OldRows, OnCrash, StopSignal, Strategy, When};
 
 /// A choice that is written as one of a few words.
 pub(super) trait Word: Copy + PartialEq + 'static {
@@ -55,6 +55,8 @@ words!(STOP_SIGNAL: StopSignal {
 });
 words!(FRAMEWORK: FrameworkKind { "django" => FrameworkKind::Django, "alembic" => FrameworkKind::Alembic });
 words!(STRATEGY: Strategy { "blue-green" => Strategy::BlueGreen });
+words!(WHEN: When { "before" => When::Before, "after" => When::After });
+words!(HOOK_METHOD: HookMethod { "POST" => HookMethod::Post, "PUT" => HookMethod::Put, "GET" => HookMethod::Get });
 words!(HOOK_STAGE: Stage {
     "build" => Stage::Build,
     "expand" => Stage::Expand,

@@ -62,12 +62,30 @@ fn every_key_is_read() {
     assert_eq!(release.keep_revisions, 3);
     assert_eq!(
         release.hooks,
-        [Hook {
-            stage: Stage::Verify,
-            command: "./smoke.sh".into(),
-            timeout: Span::from_secs(120),
-            on_crash: OnCrash::Rerun
-        }]
+        [
+            Hook {
+                stage: Stage::Verify,
+                when: When::After,
+                asks: Asks::Command { command: "./smoke.sh".into() },
+                timeout: Span::from_secs(120),
+                retries: 2,
+                pause: Span::from_secs(10),
+                on_crash: OnCrash::Rerun
+            },
+            Hook {
+                stage: Stage::Shift,
+                when: When::Before,
+                asks: Asks::Http {
+                    url: "https://change.example.com/ask?for=shop".parse().unwrap(),
+                    method: HookMethod::Put,
+                    token: Some("CHANGE_TOKEN".into())
+                },
+                timeout: Span::from_secs(7200),
+                retries: 0,
+                pause: Span::from_secs(5),
+                on_crash: OnCrash::Fail
+            }
+        ]
     );
     assert_eq!(config.drift, Drift::Report);
     assert_eq!(
@@ -143,7 +161,17 @@ keep_revisions = 3
 stage = "verify"
 command = "./smoke.sh"
 timeout = "2m"
+retries = 2
+pause = "10s"
 on_crash = "rerun"
+
+[[release.hook]]
+stage = "shift"
+when = "before"
+url = "https://change.example.com/ask?for=shop"
+method = "PUT"
+token = "CHANGE_TOKEN"
+timeout = "2h"
 
 [database]
 url = "SHOP_DATABASE"

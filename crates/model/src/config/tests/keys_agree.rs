@@ -63,6 +63,13 @@ fn every_example_is_accepted_where_it_stands() {
             "release.hook" if path.ends_with("command") => {
                 format!("{name}{web}[[release.hook]]\nstage = \"verify\"\n{example}\n")
             }
+            "release.hook" if path.ends_with("url") => {
+                format!("{name}{web}[[release.hook]]\nstage = \"verify\"\n{example}\n")
+            }
+            "release.hook" if path.ends_with("method") || path.ends_with("token") => {
+                let hook = "[secrets]\nfile = \"s\"\n[[release.hook]]\nstage = \"verify\"\nurl = \"http://a/\"\n";
+                format!("{name}{web}{hook}{example}\n")
+            }
             "release.hook" => format!("{name}{web}{hook}{example}\n"),
             "release" if path.ends_with("approve_timeout") => {
                 format!("{name}{web}[release]\napprove = true\n{example}\n")
@@ -111,7 +118,8 @@ fn the_full_example_writes_every_key_and_the_diff_shows_each() {
         .into_iter()
         .flat_map(|text| diff(None, &good(text)))
         .map(|change| {
-            let key = change.key.replace(".web.", ".*.").replace(".mailer.", ".*.").replace(".1.", ".");
+            let key =
+                change.key.replace(".web.", ".*.").replace(".mailer.", ".*.").replace(".1.", ".").replace(".2.", ".");
             if key.starts_with("env.") { "env".to_owned() } else { key }
         })
         .collect();
@@ -132,7 +140,7 @@ fn a_change_belongs_to_what_the_table_of_keys_says() {
         parts.insert(path.to_owned(), key.part);
     });
     for change in diff(None, &good(FULL)) {
-        let key = change.key.replace(".web.", ".*.").replace(".mailer.", ".*.").replace(".1.", ".");
+        let key = change.key.replace(".web.", ".*.").replace(".mailer.", ".*.").replace(".1.", ".").replace(".2.", ".");
         let key = if key.starts_with("env.") { "env".to_owned() } else { key };
         assert_eq!(parts[&key], change.part, "{key}");
     }
