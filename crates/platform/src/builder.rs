@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use switchover_model::config::{AppConfig, Database, ProcessKind};
+use switchover_model::config::{AppConfig, Asks, Database, Hook, ProcessKind};
 use switchover_model::framework::{Listed, Order, Step};
 use switchover_model::revision::{Digest, Revision, RevisionProcess, Source};
-use switchover_model::seam::{Builder, HookCall, RevisionDatabase, SeamError};
+use switchover_model::seam::{Builder, HookAnswer, HookCall, RevisionDatabase, SeamError};
 use switchover_model::{AppName, Problem, ProcessName, ReleaseId, RevisionId};
 
 use crate::clock;
@@ -19,6 +19,7 @@ use crate::environment::{self, Sealed, Variables};
 use crate::framework::Bench;
 use crate::group_run::{self, Run};
 use crate::headroom;
+use crate::instance::Exit;
 use crate::layout::{Layout, RevisionDir};
 use crate::process_platform::{ProcessPlatform, Shared, lock};
 use crate::processes;
@@ -98,14 +99,13 @@ impl Builder for ProcessPlatform {
         sealed.await.map_err(|error| ended(&error))?
     }
 
-    async fn hook(&self, config: &AppConfig, revision: &Revision, call: &HookCall) -> Result<Vec<String>, Problem> {
-        let hook = config.release.hooks.get(call.hook).ok_or_else(|| {
-            Problem::new(
-                "HOOK-MISSING",
-                format!("the app has no hook number {}.", call.hook),
-                "Look at `[[release.hook]]` in switchover.toml, then deploy again.",
-            )
-        })?;
+    async fn hook(&self, config: &AppConfig, revision: &Revision, call: &HookCall) -> Result<HookAnswer, Problem> {
+        let missing = || {
+            let cause = format!("the app has no hook number {} that is a command.", call.hook);
+            Problem::new("HOOK-MISSING", cause, "Look at `[[release.hook]]` in switchover.toml, then deploy again.")
+        };
+        let hook = config.release.hooks.get(call.hook).ok_or_else(missing)?;
+        let Asks::Command { command } = &hook.asks else { return Err(missing()) };
         let dir = self.shared.layout.revision(&config.name, revision.id);
         let mut contents = Sealed::read(&dir).map_err(|_| seal::missing(revision.id))?;
         let mut variables = contents.variables();
@@ -124,11 +124,11 @@ impl Builder for ProcessPlatform {
         }
         // The token is as little for the journal as the app's own secrets.
         contents.secrets.insert("SWITCHOVER_PREVIEW_TOKEN".to_owned(), call.preview_token.clone());
-        let timeout = hook.timeout.to_std();
+        let timeout = call.limit.to_std();
         let mark =
             format!("{}/release-{}/hook-{}", hooks_of(&self.shared.layout, &config.name), call.release, call.hook);
         let run = Run {
-            command: &hook.command,
+            command,
             directory: &dir.tree(),
             variables,
             mark: (HOOK_VARIABLE, mark),
@@ -142,10 +142,26 @@ impl Builder for ProcessPlatform {
         let words = Words {
             failed: "HOOK-FAILED",
             timed_out: "HOOK-TIMED-OUT",
-            what: format!("the {} hook `{}`", hook.stage, hook.command),
+            what: format!("the {} hook `{command}`", hook.stage),
             place: "release.hook.command",
         };
-        verdict(&ran, &hook.command, timeout, &contents, &words)
+        if ran.exit == Some(Exit::Code(Hook::NOT_YET)) {
+            return Ok(HookAnswer::NotYet(contents.blot_out(ran.last_lines)));
+        }
+        verdict(&ran, command, timeout, &contents, &words).map(HookAnswer::Passed)
+    }
+
+    async fn secret(&self, config: &AppConfig, name: &str) -> Result<String, Problem> {
+        let missing = |why: String| {
+            let next = "Write it into the secrets file of the app, as NAME=value; it is read when it is needed.";
+            Problem::new("SECRET-MISSING", format!("the secret {name} can not be given: {why}."), next)
+        };
+        let Some(path) = config.secrets_file.clone() else {
+            return Err(missing("the app has no secrets file".to_owned()));
+        };
+        let read = self.blocking(move |_| environment::read_secrets(&path)).await.map_err(|error| ended(&error))?;
+        let (mut secrets, _) = read?;
+        secrets.remove(name).ok_or_else(|| missing("the secrets file has no such variable".to_owned()))
     }
 
     async fn backup(

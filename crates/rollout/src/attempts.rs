@@ -39,7 +39,7 @@ pub(crate) fn attempt(turn: &mut Turn<'_>, id: ReleaseId, what: &Attempt, limit:
 fn pursue(turn: &mut Turn<'_>, id: ReleaseId, what: &Attempt, patience: Patience) -> Progress {
     let Patience { limit, on_crash, retries, pause } = patience;
     let Some(release) = turn.release(id) else { return Progress::Running };
-    let asked_since = asked_since(release, what);
+    let asked_since = current_try(release, what).since;
     let (lost, failed) = (count(release, what, is_lost), count(release, what, is_failed));
     let last = tries(release, what).next_back().cloned();
     let name = describe(turn, id, what);
@@ -85,9 +85,18 @@ fn pursue(turn: &mut Turn<'_>, id: ReleaseId, what: &Attempt, patience: Patience
     }
 }
 
-/// When the try began whose last question is the newest attempt at `what`: where a "not yet" came before it, with the first.
+/// The try that the newest attempt at something belongs to. One try may ask several times, as long as it hears "not yet".
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Try {
+    /// Which one, from 1: those before have failed.
+    pub number: u32,
+    /// When its first question was asked, or asked anew after one was lost.
+    pub since: Timestamp,
+}
+
+/// The try that the newest attempt of `release` at `what` belongs to.
 #[must_use]
-pub fn asked_since(release: &Release, what: &Attempt) -> Timestamp {
+pub fn current_try(release: &Release, what: &Attempt) -> Try {
     let mut since = release.opened_at;
     let mut goes_on = false;
     for state in tries(release, what) {
@@ -96,7 +105,8 @@ pub fn asked_since(release: &Release, what: &Attempt) -> Timestamp {
         }
         goes_on = matches!(state.result, Some(AttemptResult::NotYet { .. }));
     }
-    since
+    let ended = tries(release, what).next_back().is_some_and(|state| state.result.as_ref().is_some_and(is_failed));
+    Try { number: count(release, what, is_failed) + u32::from(!ended), since }
 }
 
 /// The pause before a question is asked again: long enough that a try has no more than [`limits::QUESTIONS`].

@@ -51,7 +51,7 @@ pub use admit::{Admission, admit};
 pub use app::{
     App, Draining, KnownDrift, KnownKey, Note, Renewal, RevisionState, RoutesState, SlotState, Stopping, Working,
 };
-pub use attempts::asked_since;
+pub use attempts::{Try, current_try};
 #[cfg(feature = "planted-bugs")]
 pub use decide::decide_with;
 pub use decide::{Decision, decide};

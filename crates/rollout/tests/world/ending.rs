@@ -6,9 +6,12 @@ use switchover_model::seam::Evidence;
 use switchover_model::{RevisionId, Share, Slot};
 use switchover_rollout::receipt::receipt;
 
-use super::platform::Nature;
+use super::platform::{Instance, Nature, State};
 use super::state::World;
 use super::watch::Health;
+
+/// How long it may take until somebody looks again, in microseconds.
+const A_LOOK: u64 = 2_000_000;
 
 impl World {
     /// Whether every release is settled.
@@ -152,6 +155,12 @@ impl World {
                 })
                 .map(|one| one.id.clone())
                 .collect();
+            // Who has come to be healthy since the last look can not be there yet.
+            let now = self.now;
+            let unseen = |one: &&Instance| matches!(one.state, State::Healthy { since, .. } if since + A_LOOK > now);
+            let unseen: Vec<_> = self.platform.instances.iter().filter(unseen).map(|one| one.id.clone()).collect();
+            served.retain(|id| !unseen.contains(id));
+            healthy.retain(|id| !unseen.contains(id));
             served.sort();
             healthy.sort();
             if served != healthy && self.nature(arm.revision) == Nature::Good {

@@ -36,7 +36,14 @@ impl Entry {
 
     /// What was to be asked before the old slot is stopped has said no.
     pub(crate) fn keeps_its_old_slot(&self) -> bool {
-        self.hook_failed && self.unasked(Stage::Retire).is_some()
+        let Some(hook) = self.unasked(Stage::Retire) else { return false };
+        let what = Attempt::Hook { stage: Stage::Retire, hook };
+        let last = self.attempts.iter().rfind(|(tried, _)| *tried == what).map(|(_, result)| result);
+        match last {
+            Some(AttemptResult::Failed { .. }) => !self.may_try_again(&what),
+            Some(AttemptResult::Lost | AttemptResult::NotYet { .. }) => true,
+            Some(AttemptResult::Passed { .. } | AttemptResult::Cancelled) | None => false,
+        }
     }
 }
 

@@ -108,7 +108,7 @@ impl Plain {
             Event::AttemptEnded { attempt, result, .. } => {
                 let Some(stage) = self.hooks.remove(attempt) else { return };
                 match result {
-                    AttemptResult::Passed { output } => {
+                    AttemptResult::Passed { output } | AttemptResult::NotYet { output } => {
                         for line in output {
                             say::line(format_args!("{}: {stage} hook | {}", self.begin, say::printable(line)));
                         }
