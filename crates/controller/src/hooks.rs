@@ -54,7 +54,7 @@ impl Call {
             }
             (Asks::Http { url, method, token }, _) => {
                 let token = match token {
-                    Some(name) => Some(builder.secret(&self.config, name).await?),
+                    Some(name) => Some(builder.secret(self.config.secrets_file.as_deref(), name).await?),
                     None => None,
                 };
                 self.over_http(&client, hook, (*method, url), token.as_deref()).await

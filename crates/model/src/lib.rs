@@ -11,6 +11,7 @@ pub mod answer;
 pub mod config;
 pub mod framework;
 pub mod histogram;
+pub mod hook_view;
 pub mod name;
 pub mod problem;
 pub mod receipt;

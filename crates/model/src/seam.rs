@@ -4,6 +4,7 @@
 //! "do this once more"; acting twice is acting once. Whatever could not be observed is `None`: unknown, neither good nor bad.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -230,11 +231,11 @@ pub trait Builder: Send + Sync {
     /// Errors: it failed, with its last lines.
     async fn hook(&self, config: &AppConfig, revision: &Revision, call: &HookCall) -> Result<HookAnswer, Problem>;
 
-    /// The value of a variable of the app's secrets file, as it is there now: for what asks others in the app's name.
+    /// The value of a variable of the app's secrets `file`, as it is there now: for what asks others in the app's name.
     ///
     /// Errors: the app has no such file, it can not be read, or it has no such variable.
-    async fn secret(&self, config: &AppConfig, name: &str) -> Result<String, Problem> {
-        let _ = config;
+    async fn secret(&self, file: Option<&Path>, name: &str) -> Result<String, Problem> {
+        let _ = file;
         let cause = format!("nothing here keeps the secret {name}.");
         Err(Problem::new("SECRET-MISSING", cause, "Write it into the secrets file of the app."))
     }

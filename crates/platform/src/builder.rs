@@ -26,6 +26,7 @@ use crate::processes;
 use crate::schema;
 use crate::seal;
 use crate::source::{self, Bringing, CancelOnDrop};
+use crate::tell;
 use crate::verdict::{Words, verdict};
 
 /// The variable by which what a lost build has left running is found.
@@ -102,9 +103,9 @@ impl Builder for ProcessPlatform {
     async fn hook(&self, config: &AppConfig, revision: &Revision, call: &HookCall) -> Result<HookAnswer, Problem> {
         let missing = || {
             let cause = format!("the app has no hook number {} that is a command.", call.hook);
-            Problem::new("HOOK-MISSING", cause, "Look at `[[release.hook]]` in switchover.toml, then deploy again.")
+            Problem::new("HOOK-MISSING", cause, "Look at `[[release.hook]]`, then deploy again.")
         };
-        let hook = config.release.hooks.get(call.hook).ok_or_else(missing)?;
+        let Some(hook) = config.release.hooks.get(call.hook) else { return Err(missing()) };
         let Asks::Command { command } = &hook.asks else { return Err(missing()) };
         let dir = self.shared.layout.revision(&config.name, revision.id);
         let mut contents = Sealed::read(&dir).map_err(|_| seal::missing(revision.id))?;
@@ -151,17 +152,9 @@ impl Builder for ProcessPlatform {
         verdict(&ran, command, timeout, &contents, &words).map(HookAnswer::Passed)
     }
 
-    async fn secret(&self, config: &AppConfig, name: &str) -> Result<String, Problem> {
-        let missing = |why: String| {
-            let next = "Write it into the secrets file of the app, as NAME=value; it is read when it is needed.";
-            Problem::new("SECRET-MISSING", format!("the secret {name} can not be given: {why}."), next)
-        };
-        let Some(path) = config.secrets_file.clone() else {
-            return Err(missing("the app has no secrets file".to_owned()));
-        };
-        let read = self.blocking(move |_| environment::read_secrets(&path)).await.map_err(|error| ended(&error))?;
-        let (mut secrets, _) = read?;
-        secrets.remove(name).ok_or_else(|| missing("the secrets file has no such variable".to_owned()))
+    async fn secret(&self, file: Option<&Path>, name: &str) -> Result<String, Problem> {
+        let (file, name) = (file.map(Path::to_owned), name.to_owned());
+        self.blocking(move |_| tell::secret(file.as_deref(), &name)).await.map_err(|error| ended(&error))?
     }
 
     async fn backup(
@@ -305,9 +298,8 @@ fn processes(config: &AppConfig) -> BTreeMap<ProcessName, RevisionProcess> {
             ProcessKind::Routed { health, .. } => (Some(health.clone()), None),
             ProcessKind::Worker { handover } => (None, Some(*handover)),
         };
-        let revised =
-            RevisionProcess { command: process.command.clone(), health, stop: process.stop.clone(), handover };
-        (name.clone(), revised)
+        let (command, stop) = (process.command.clone(), process.stop.clone());
+        (name.clone(), RevisionProcess { command, health, stop, handover })
     });
     revised.collect()
 }

@@ -360,13 +360,10 @@ async fn a_hook_runs_in_the_revision_and_tells_how_it_ended() {
     eventually("its children are killed", || !is_alive(pid)).await;
 
     let flood = bed.platform.hook(&config, &revision, &call(3)).await.unwrap();
-    let HookAnswer::Passed(flood) = flood else { panic!("{flood:?}") };
-    assert!(flood.contains(&"flooded".to_owned()), "{flood:?}");
-    assert!(flood.len() <= switchover_model::Problem::DETAIL_LINES);
+    assert!(matches!(&flood, HookAnswer::Passed(lines) if lines.contains(&"flooded".to_owned()) && lines.len() <= 40));
 
     let missing = bed.platform.hook(&config, &revision, &call(4)).await.unwrap_err();
     assert_eq!(missing.code, "COMMAND-NOT-FOUND");
-
     let later = bed.platform.hook(&config, &revision, &call(5)).await.unwrap();
     assert_eq!(later, HookAnswer::NotYet(vec!["later".to_owned()]));
     bed.end().await;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
-use switchover_model::config::{AppConfig, Hook, ProcessKind, When};
+use switchover_model::config::{AppConfig, ProcessKind};
 use switchover_model::record::{Attempt, AttemptId, IdempotencyKey};
 use switchover_model::release::Stage;
 use switchover_model::revision::Revision;
@@ -393,11 +393,5 @@ impl App {
     /// Whether a stage's hooks in the file of `release` ask for anything.
     pub(crate) fn has_hooks(&self, release: ReleaseId, stage: Stage) -> bool {
         self.config_of(release).is_some_and(|config| config.release.hooks.iter().any(|hook| hook.stage == stage))
-    }
-
-    /// Whether anything is asked before the stage begins.
-    pub(crate) fn has_hooks_before(&self, release: ReleaseId, stage: Stage) -> bool {
-        let is_due = |hook: &Hook| hook.stage == stage && hook.when == When::Before;
-        self.config_of(release).is_some_and(|config| config.release.hooks.iter().any(is_due))
     }
 }

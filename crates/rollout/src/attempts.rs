@@ -5,6 +5,7 @@ use switchover_model::record::{Attempt, AttemptId, AttemptResult, Event};
 use switchover_model::release::Stage;
 use switchover_model::{Problem, ReleaseId, Span, Timestamp};
 
+use crate::app::App;
 use crate::limits;
 use crate::release::{AttemptState, Release};
 use crate::turn::{Turn, planted};
@@ -132,6 +133,14 @@ fn is_failed(result: &AttemptResult) -> bool {
 }
 
 // === Hooks ===
+
+impl App {
+    /// Whether anything is asked before the stage begins.
+    pub(crate) fn has_hooks_before(&self, release: ReleaseId, stage: Stage) -> bool {
+        let is_due = |hook: &Hook| hook.stage == stage && hook.when == When::Before;
+        self.config_of(release).is_some_and(|config| config.release.hooks.iter().any(is_due))
+    }
+}
 
 /// Runs the hooks of a stage one after the other, and says whether the release may go on. A hook that fails undoes it.
 pub(crate) fn hooks_passed(turn: &mut Turn<'_>, id: ReleaseId, stage: Stage) -> bool {

@@ -76,6 +76,7 @@ impl App {
                     switched_at: None,
                     switched_ledger: None,
                     attempts: Vec::new(),
+                    hooks: Vec::new(),
                     dips: 0,
                     blind: Span::ZERO,
                     restore_point: None,
@@ -98,7 +99,7 @@ impl App {
                 self.next_attempt = self.next_attempt.max(attempt.0 + 1);
                 let state =
                     AttemptState { id: *attempt, what: what.clone(), started_at: at, ended_at: None, result: None };
-                self.with(*release, |release| release.attempts.push(state));
+                self.start_attempt(*release, state);
                 self.begin_expand(*release, what);
                 self.begin_contract(*release, what);
             }
@@ -217,7 +218,9 @@ impl App {
                 state.ended_at = Some(at);
                 state.result = Some(without_output(result));
                 let note = attempt_note(&state.what, release.config.as_ref().or(policy), result, took);
+                let what = state.what.clone();
                 release.note(note);
+                release.hear(&what, result);
             }
         }
     }
@@ -445,7 +448,7 @@ fn attempt_note(what: &Attempt, config: Option<&AppConfig>, result: &AttemptResu
     }
 }
 
-fn shortened(command: &str) -> String {
+pub(crate) fn shortened(command: &str) -> String {
     let line = command.trim().lines().next().unwrap_or_default();
     if line.len() == command.trim().len() && line.chars().count() <= NOTED_COMMAND {
         return line.to_owned();

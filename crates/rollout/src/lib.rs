@@ -22,6 +22,7 @@ mod drift;
 mod expand;
 mod fold;
 mod framework;
+mod heard;
 pub mod limits;
 mod opening;
 #[cfg(feature = "planted-bugs")]

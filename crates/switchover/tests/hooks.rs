@@ -10,7 +10,7 @@ const LONG: &str = "[release]\nbake = \"1h\"\nkeep_warm = \"1h\"";
 /// A house whose v1 is live, with v2 ready to be deployed under this hook.
 fn hooked(hook: &str) -> House {
     let house = House::start();
-    std::fs::write(house.folder.path().join("secrets.env"), "CHECKS_TOKEN=hunter2-hunter2\n").unwrap();
+    std::fs::write(house.folder.path().join("secrets.env"), "CHECKS_TOKEN=hunter2-hunter2\n").expect("a secrets file");
     house.sample("", LONG);
     house.write("VERSION", "v1");
     house.cli(&["deploy", "--wait"]).ended(0);
@@ -74,11 +74,12 @@ fn while_a_hook_before_the_shift_says_not_yet_no_traffic_moves() {
     assert_eq!(house.live_revision().as_deref(), Some("r1"));
     assert!(!house.is_in("shift"), "{}", house.status());
     let shown = house.cli(&["status"]).out;
-    assert!(shown.contains("says not yet"), "{shown}");
+    assert!(shown.contains("`: not yet, asked ") || shown.contains("`: being asked, asked "), "{shown}");
     server.answer(Reply::Says(403, "the change was refused".to_owned()));
     house.wait_for("it is undone", |house| house.releases()[1]["outcome"].is_object());
     let shown = house.cli(&["receipt", "2"]).out;
-    assert!(shown.contains("HOOK-FAILED") && shown.contains("the change was refused"), "{shown}");
+    assert!(shown.contains("hook before shift `POST http://"), "{shown}");
+    assert!(shown.contains("`: failed, asked ") && shown.contains("  | the change was refused"), "{shown}");
     assert_eq!(house.live_revision().as_deref(), Some("r1"));
 }
 

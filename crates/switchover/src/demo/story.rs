@@ -231,6 +231,7 @@ mod tests {
             lost: 0,
             switches: Vec::new(),
             restore_point: None,
+            hooks: Vec::new(),
         }
     }
 

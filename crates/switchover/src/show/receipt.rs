@@ -41,6 +41,10 @@ pub(crate) fn tables(app: &AppName, receipt: &Receipt, now: Timestamp, zone: &Ti
         };
         lines.push(format!("restore point in the database before the switch: {place}"));
     }
+    if !receipt.hooks.is_empty() {
+        lines.push(String::new());
+        lines.extend(super::hooks::lines(&receipt.hooks));
+    }
     for switch in &receipt.switches {
         lines.push(String::new());
         lines.extend(one_switch(switch, now, zone));

@@ -51,6 +51,7 @@ fn under_way() -> ReleaseView {
         switched_at: None,
         outcome: None,
         settled_at: None,
+        hooks: Vec::new(),
     }
 }
 
@@ -281,6 +282,7 @@ fn a_receipt_writes_its_sum_out() {
         since_last: Between::default(),
         lost_since_last: 1,
         restore_point: None,
+        hooks: Vec::new(),
         switches: vec![SwitchReceipt {
             version: 9,
             from: Some(RevisionId(4)),

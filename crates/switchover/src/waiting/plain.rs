@@ -199,6 +199,7 @@ mod tests {
             switched_at: None,
             outcome: None,
             settled_at: None,
+            hooks: Vec::new(),
         };
         let mut plain = Plain::new(&"shop".parse().unwrap(), ReleaseId(2));
         let mut said = plain.changes(&release, &[]);

@@ -85,6 +85,7 @@ mod tests {
             switched_at: at(switched),
             outcome,
             settled_at: at(settled),
+            hooks: Vec::new(),
         }
     }
 

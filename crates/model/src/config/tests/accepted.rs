@@ -1,7 +1,6 @@
 use std::path::PathBuf;
 
 use crate::config::*;
-use crate::release::Stage;
 use crate::time::Span;
 
 use super::good;
@@ -60,33 +59,6 @@ fn every_key_is_read() {
     assert_eq!(release.approve_timeout, Span::from_secs(7200));
     assert_eq!((release.bake, release.keep_warm), (Span::from_secs(60), Span::ZERO));
     assert_eq!(release.keep_revisions, 3);
-    assert_eq!(
-        release.hooks,
-        [
-            Hook {
-                stage: Stage::Verify,
-                when: When::After,
-                asks: Asks::Command { command: "./smoke.sh".into() },
-                timeout: Span::from_secs(120),
-                retries: 2,
-                pause: Span::from_secs(10),
-                on_crash: OnCrash::Rerun
-            },
-            Hook {
-                stage: Stage::Shift,
-                when: When::Before,
-                asks: Asks::Http {
-                    url: "https://change.example.com/ask?for=shop".parse().unwrap(),
-                    method: HookMethod::Put,
-                    token: Some("CHANGE_TOKEN".into())
-                },
-                timeout: Span::from_secs(7200),
-                retries: 0,
-                pause: Span::from_secs(5),
-                on_crash: OnCrash::Fail
-            }
-        ]
-    );
     assert_eq!(config.drift, Drift::Report);
     assert_eq!(
         config.database,

@@ -36,6 +36,18 @@ fn every_default_keeps_the_rule_of_its_own_key() {
     });
 }
 
+/// A hook with one key as its example writes it, and what that key needs beside it.
+fn hook_with(path: &str, example: &str) -> String {
+    let secrets = "[secrets]\nfile = \"s\"\n";
+    let needs = match path.rsplit_once('.').map_or(path, |(_, own)| own) {
+        "stage" => "command = \"a\"\n",
+        "command" | "url" => "stage = \"verify\"\n",
+        "method" | "token" => "stage = \"verify\"\nurl = \"http://a/\"\n",
+        _ => "stage = \"verify\"\ncommand = \"a\"\n",
+    };
+    format!("{secrets}[[release.hook]]\n{needs}{example}\n")
+}
+
 #[test]
 fn every_example_is_accepted_where_it_stands() {
     walk(FILE_KEYS, "", &mut |path, key| {
@@ -43,7 +55,6 @@ fn every_example_is_accepted_where_it_stands() {
         let web = "[process.web]\ncommand = \"a\"\n";
         let example = key.example;
         let database = "[database]\nmigrations = \"db\"\n";
-        let hook = "[[release.hook]]\nstage = \"verify\"\ncommand = \"a\"\n";
         let text = match path.rsplit_once('.').map_or("", |(parent, _)| parent) {
             "" if path == "name" => format!("{example}\n{web}"),
             "" if matches!(key.kind, Kind::Choice { .. }) => format!("{name}{example}\n{web}"),
@@ -57,20 +68,7 @@ fn every_example_is_accepted_where_it_stands() {
             "process.*" => format!("{name}{web}{example}\n"),
             "process.*.health" => format!("{name}{web}[process.web.health]\n{example}\n"),
             "process.*.stop" => format!("{name}{web}[process.web.stop]\n{example}\n"),
-            "release.hook" if path.ends_with("stage") => {
-                format!("{name}{web}[[release.hook]]\ncommand = \"a\"\n{example}\n")
-            }
-            "release.hook" if path.ends_with("command") => {
-                format!("{name}{web}[[release.hook]]\nstage = \"verify\"\n{example}\n")
-            }
-            "release.hook" if path.ends_with("url") => {
-                format!("{name}{web}[[release.hook]]\nstage = \"verify\"\n{example}\n")
-            }
-            "release.hook" if path.ends_with("method") || path.ends_with("token") => {
-                let hook = "[secrets]\nfile = \"s\"\n[[release.hook]]\nstage = \"verify\"\nurl = \"http://a/\"\n";
-                format!("{name}{web}{hook}{example}\n")
-            }
-            "release.hook" => format!("{name}{web}{hook}{example}\n"),
+            "release.hook" => format!("{name}{web}{}", hook_with(path, example)),
             "release" if path.ends_with("approve_timeout") => {
                 format!("{name}{web}[release]\napprove = true\n{example}\n")
             }
