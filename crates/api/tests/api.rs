@@ -11,7 +11,8 @@ use switchover_journal::SqliteJournal;
 use switchover_model::config::AppConfig;
 use switchover_model::revision::{Revision, Source};
 use switchover_model::seam::{
-    Abilities, Builder, Evidence, HookCall, Platform, PlatformSeen, Routes, SeamError, SlotSpec, Traffic, TrafficSeen,
+    Abilities, Builder, Evidence, HookAnswer, HookCall, Platform, PlatformSeen, Routes, SeamError, SlotSpec, Traffic,
+    TrafficSeen,
 };
 use switchover_model::{AppName, Problem, RevisionId, Slot, Timestamp};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -68,8 +69,8 @@ impl Builder for Nothing {
     ) -> Result<Revision, Problem> {
         Err(Problem::new("BUILD-FAILED", "It does not build.", "Repair it."))
     }
-    async fn hook(&self, _: &AppConfig, _: &Revision, _: &HookCall) -> Result<Vec<String>, Problem> {
-        Ok(Vec::new())
+    async fn hook(&self, _: &AppConfig, _: &Revision, _: &HookCall) -> Result<HookAnswer, Problem> {
+        Ok(HookAnswer::Passed(Vec::new()))
     }
     async fn keep(&self, _: &AppName, _: &[RevisionId]) -> Result<(), SeamError> {
         Ok(())

@@ -3,24 +3,28 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use switchover_fetch::Client;
 use switchover_model::config::AppConfig;
 use switchover_model::record::{Actor, AttemptId, AttemptResult, Draft, Event};
 use switchover_model::revision::{Revision, Source};
 use switchover_model::schema::Schema;
-use switchover_model::seam::{Builder, HookCall};
+use switchover_model::seam::{Builder, HookAnswer};
 use switchover_model::{Problem, ReleaseId, RevisionId, Timestamp};
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 
 use crate::clock;
 use crate::framework::{Carried, Job};
+use crate::hooks::Call;
 use crate::values::Vault;
 
 /// What an attempt that ran to its end gives.
 pub(crate) enum Made {
     /// A sealed revision.
     Revision(Box<Revision>),
-    /// The output of a hook.
+    /// The output of a backup.
     Output(Vec<String>),
+    /// What a hook answered.
+    Answer(HookAnswer),
     /// What the app's own framework did.
     Migrated(Box<Carried>),
 }
@@ -50,17 +54,11 @@ impl Build {
     }
 }
 
-/// What is to be called.
-pub(crate) struct Call {
-    pub(crate) config: AppConfig,
-    pub(crate) revision: Revision,
-    pub(crate) call: HookCall,
-}
-
 /// The running attempts of one app.
 #[derive(Default)]
 pub(crate) struct Attempts {
     tasks: JoinSet<Result<Made, Problem>>,
+    client: Client,
     running: BTreeMap<AttemptId, Running>,
 }
 
@@ -85,11 +83,10 @@ impl Attempts {
         self.running.insert(attempt, Running { task, since: clock::now() });
     }
 
-    /// Starts a hook.
+    /// Asks a hook.
     pub(crate) fn hook(&mut self, attempt: AttemptId, builder: Arc<dyn Builder>, call: Call) {
-        let task = self
-            .tasks
-            .spawn(async move { builder.hook(&call.config, &call.revision, &call.call).await.map(Made::Output) });
+        let client = self.client.clone();
+        let task = self.tasks.spawn(async move { call.ask(builder, client).await.map(Made::Answer) });
         self.running.insert(attempt, Running { task, since: clock::now() });
     }
 
@@ -164,7 +161,12 @@ impl Attempts {
                 let migrated = migrated.map(|migrated| Event::Migrated { release, migrated: Box::new(migrated) });
                 (AttemptResult::Passed { output: last_lines(output) }, migrated)
             }
-            Ok(Ok(Made::Output(output))) => (AttemptResult::Passed { output: last_lines(output) }, None),
+            Ok(Ok(Made::Answer(HookAnswer::NotYet(output)))) => {
+                (AttemptResult::NotYet { output: last_lines(output) }, None)
+            }
+            Ok(Ok(Made::Output(output) | Made::Answer(HookAnswer::Passed(output)))) => {
+                (AttemptResult::Passed { output: last_lines(output) }, None)
+            }
             Ok(Err(cause)) => (AttemptResult::Failed { cause }, None),
             Err(error) if error.is_cancelled() => (AttemptResult::Cancelled, None),
             Err(error) => {

@@ -16,6 +16,7 @@ mod bounds;
 mod clock;
 mod controller;
 mod framework;
+mod hooks;
 mod keeper;
 mod plan;
 mod redact;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use switchover_model::answer::{PlanStage, PlanView};
-use switchover_model::config::{AppConfig, Database, Framework, Handover, ProcessKind, Step, diff};
+use switchover_model::config::{AppConfig, Database, Framework, Handover, ProcessKind, Step, When, diff};
 use switchover_model::record::{Actor, Event, IdempotencyKey};
 use switchover_model::release::{Command, ReleaseKind, Stage};
 use switchover_model::seam::Seen;
@@ -141,6 +141,10 @@ fn plan(app: &App, seen: &Seen, command: &Command, actor: &Actor) -> PlanView {
 fn stages(config: &AppConfig, slot: Slot, is_built: bool, live: Option<String>, steps: &[Step]) -> Vec<PlanStage> {
     let moves = how_it_moves(slot, steps);
     let hooks = |stage: Stage| config.release.hooks.iter().filter(move |hook| hook.stage == stage);
+    let asked = |stage: Stage, when: When| {
+        let due = hooks(stage).filter(|hook| hook.when == when);
+        due.map(|hook| format!("`{}`", hook.asks)).collect::<Vec<_>>().join(", ")
+    };
     let is_first = live.is_none();
     let live = live.unwrap_or_default();
     let (at_once, at_the_shift) = parts(config);
@@ -174,8 +178,9 @@ fn stages(config: &AppConfig, slot: Slot, is_built: bool, live: Option<String>, 
                 "at once while it is warm; afterwards it is started first",
             ),
         };
-        let commands: Vec<String> = hooks(stage).map(|hook| format!("`{}`", hook.command)).collect();
-        let does = if commands.is_empty() { does } else { format!("{does}; then runs {}", commands.join(", ")) };
+        let (before, after) = (asked(stage, When::Before), asked(stage, When::After));
+        let does = if before.is_empty() { does } else { format!("begins when {before} has passed; {does}") };
+        let does = if after.is_empty() { does } else { format!("{does}; then runs {after}") };
         let no_way = is_first && matches!(stage, Stage::Shift | Stage::Bake);
         let way_back = if no_way { "none: it is the first revision" } else { way_back };
         Some(PlanStage { stage, does, way_back: way_back.to_owned() })

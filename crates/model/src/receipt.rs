@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::hook_view::HookView;
 use crate::name::{ReleaseId, RevisionId, Share, Slot};
 use crate::schema::RestorePoint;
 use crate::seam::Evidence;
@@ -103,6 +104,9 @@ pub struct Receipt {
     /// The restore point that was set in the database before its switch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restore_point: Option<RestorePoint>,
+    /// What its hooks have answered, in the order in which they were asked first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hooks: Vec<HookView>,
 }
 
 /// How requests ended between two windows. Added to the windows' own numbers, every request since the app was first routed

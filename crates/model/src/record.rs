@@ -309,6 +309,11 @@ pub enum AttemptResult {
         /// Why, with the last lines of its output.
         cause: Problem,
     },
+    /// A hook can not say yet: it is asked again.
+    NotYet {
+        /// The last lines of its output.
+        output: Vec<String>,
+    },
     /// It was stopped because nobody needed it any more.
     Cancelled,
     /// The controller that started it ended before it did; nobody knows how it ended.

@@ -4,6 +4,7 @@
 //! "do this once more"; acting twice is acting once. Whatever could not be observed is `None`: unknown, neither good nor bad.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -235,8 +236,19 @@ pub trait Builder: Send + Sync {
         env: &BTreeMap<String, String>,
     ) -> Result<Revision, Problem>;
 
-    /// Runs hook number `hook` of `config` in the revision's directory and environment.
-    async fn hook(&self, config: &AppConfig, revision: &Revision, call: &HookCall) -> Result<Vec<String>, Problem>;
+    /// Runs hook number `hook` of `config`, which is a command, in the revision's directory and environment.
+    ///
+    /// Errors: it failed, with its last lines.
+    async fn hook(&self, config: &AppConfig, revision: &Revision, call: &HookCall) -> Result<HookAnswer, Problem>;
+
+    /// The value of a variable of the app's secrets `file`, as it is there now: for what asks others in the app's name.
+    ///
+    /// Errors: the app has no such file, it can not be read, or it has no such variable.
+    async fn secret(&self, file: Option<&Path>, name: &str) -> Result<String, Problem> {
+        let _ = file;
+        let cause = format!("nothing here keeps the secret {name}.");
+        Err(Problem::new("SECRET-MISSING", cause, "Write it into the secrets file of the app."))
+    }
 
     /// Runs the command of `[database] backup` in the revision's directory and environment.
     async fn backup(
@@ -317,11 +329,22 @@ impl std::fmt::Debug for RevisionDatabase {
     }
 }
 
+/// What a hook answered, with the last lines of its output. That it failed is a [`Problem`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HookAnswer {
+    /// Go on.
+    Passed(Vec<String>),
+    /// Ask again later.
+    NotYet(Vec<String>),
+}
+
 /// One call of a hook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HookCall {
     /// Index in `AppConfig::release.hooks`.
     pub hook: usize,
+    /// How long it may take: what is left of its time-out.
+    pub limit: Span,
     /// The release it belongs to.
     pub release: ReleaseId,
     /// The slot looked at.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::hook_view::HookView;
 use crate::name::{AppName, Host, ReleaseId, RevisionId, Share, Slot};
 use crate::problem::Problem;
 use crate::release::{Outcome, ReleaseKind, Stage};
@@ -105,6 +106,9 @@ pub struct ReleaseView {
     pub outcome: Option<Outcome>,
     /// When nothing of it was left to do.
     pub settled_at: Option<Timestamp>,
+    /// What its hooks have answered, in the order in which they were asked first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hooks: Vec<HookView>,
 }
 
 /// One stage of a release.

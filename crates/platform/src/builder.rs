@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use switchover_model::config::{AppConfig, Database, ProcessKind};
+use switchover_model::config::{AppConfig, Asks, Database, Hook, ProcessKind};
 use switchover_model::framework::{Listed, Order, Step};
 use switchover_model::revision::{Digest, Revision, RevisionProcess, Source};
-use switchover_model::seam::{Builder, HookCall, RevisionDatabase, SeamError};
+use switchover_model::seam::{Builder, HookAnswer, HookCall, RevisionDatabase, SeamError};
 use switchover_model::{AppName, Problem, ProcessName, ReleaseId, RevisionId};
 
 use crate::clock;
@@ -19,12 +19,14 @@ use crate::environment::{self, Sealed, Variables};
 use crate::framework::Bench;
 use crate::group_run::{self, Run};
 use crate::headroom;
+use crate::instance::Exit;
 use crate::layout::{Layout, RevisionDir};
 use crate::process_platform::{ProcessPlatform, Shared, lock};
 use crate::processes;
 use crate::schema;
 use crate::seal;
 use crate::source::{self, Bringing, CancelOnDrop};
+use crate::tell;
 use crate::verdict::{Words, verdict};
 
 /// The variable by which what a lost build has left running is found.
@@ -98,14 +100,13 @@ impl Builder for ProcessPlatform {
         sealed.await.map_err(|error| ended(&error))?
     }
 
-    async fn hook(&self, config: &AppConfig, revision: &Revision, call: &HookCall) -> Result<Vec<String>, Problem> {
-        let hook = config.release.hooks.get(call.hook).ok_or_else(|| {
-            Problem::new(
-                "HOOK-MISSING",
-                format!("the app has no hook number {}.", call.hook),
-                "Look at `[[release.hook]]` in switchover.toml, then deploy again.",
-            )
-        })?;
+    async fn hook(&self, config: &AppConfig, revision: &Revision, call: &HookCall) -> Result<HookAnswer, Problem> {
+        let missing = || {
+            let cause = format!("the app has no hook number {} that is a command.", call.hook);
+            Problem::new("HOOK-MISSING", cause, "Look at `[[release.hook]]`, then deploy again.")
+        };
+        let Some(hook) = config.release.hooks.get(call.hook) else { return Err(missing()) };
+        let Asks::Command { command } = &hook.asks else { return Err(missing()) };
         let dir = self.shared.layout.revision(&config.name, revision.id);
         let mut contents = Sealed::read(&dir).map_err(|_| seal::missing(revision.id))?;
         let mut variables = contents.variables();
@@ -124,11 +125,11 @@ impl Builder for ProcessPlatform {
         }
         // The token is as little for the journal as the app's own secrets.
         contents.secrets.insert("SWITCHOVER_PREVIEW_TOKEN".to_owned(), call.preview_token.clone());
-        let timeout = hook.timeout.to_std();
+        let timeout = call.limit.to_std();
         let mark =
             format!("{}/release-{}/hook-{}", hooks_of(&self.shared.layout, &config.name), call.release, call.hook);
         let run = Run {
-            command: &hook.command,
+            command,
             directory: &dir.tree(),
             variables,
             mark: (HOOK_VARIABLE, mark),
@@ -142,10 +143,18 @@ impl Builder for ProcessPlatform {
         let words = Words {
             failed: "HOOK-FAILED",
             timed_out: "HOOK-TIMED-OUT",
-            what: format!("the {} hook `{}`", hook.stage, hook.command),
+            what: format!("the {} hook `{command}`", hook.stage),
             place: "release.hook.command",
         };
-        verdict(&ran, &hook.command, timeout, &contents, &words)
+        if ran.exit == Some(Exit::Code(Hook::NOT_YET)) {
+            return Ok(HookAnswer::NotYet(contents.blot_out(ran.last_lines)));
+        }
+        verdict(&ran, command, timeout, &contents, &words).map(HookAnswer::Passed)
+    }
+
+    async fn secret(&self, file: Option<&Path>, name: &str) -> Result<String, Problem> {
+        let (file, name) = (file.map(Path::to_owned), name.to_owned());
+        self.blocking(move |_| tell::secret(file.as_deref(), &name)).await.map_err(|error| ended(&error))?
     }
 
     async fn backup(
@@ -289,9 +298,8 @@ fn processes(config: &AppConfig) -> BTreeMap<ProcessName, RevisionProcess> {
             ProcessKind::Routed { health, .. } => (Some(health.clone()), None),
             ProcessKind::Worker { handover } => (None, Some(*handover)),
         };
-        let revised =
-            RevisionProcess { command: process.command.clone(), health, stop: process.stop.clone(), handover };
-        (name.clone(), revised)
+        let (command, stop) = (process.command.clone(), process.stop.clone());
+        (name.clone(), RevisionProcess { command, health, stop, handover })
     });
     revised.collect()
 }

@@ -44,6 +44,7 @@ mod slot;
 mod sockets;
 mod source;
 mod steady;
+mod tell;
 mod verdict;
 mod watch;
 mod watched;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use process_bed::{ProcessBed, app_command, bed, eventually, is_alive, write_files};
 use switchover_model::revision::Source;
-use switchover_model::seam::{Builder, HookCall, Platform, ProcessGoal, Role, SeamError, SlotSpec};
+use switchover_model::seam::{Builder, HookAnswer, HookCall, Platform, ProcessGoal, Role, SeamError, SlotSpec};
 use switchover_model::{ReleaseId, RevisionId, Slot, Span};
 
 const WORKER: &str = "[process.job]\ncommand = \"sleep 1000\"\nhandover = \"drain\"\nstop = { grace = \"2s\" }\n";
@@ -325,6 +325,7 @@ async fn a_hook_runs_in_the_revision_and_tells_how_it_ended() {
         format!("sleep 1000 & echo $! > {}; trap '' TERM; wait", pid_file.display()),
         app_command("floods=10485760 exits=0"),
         "no-such-check".to_owned(),
+        "echo later; exit 75".to_owned(),
     ];
     let mut text = WORKER.to_owned();
     for hook in &hooks {
@@ -335,6 +336,7 @@ async fn a_hook_runs_in_the_revision_and_tells_how_it_ended() {
     let revision = bed.build(&config, 1, &[("check.sh", check)]).await.unwrap();
     let call = |hook| HookCall {
         hook,
+        limit: Span::from_secs(3),
         release: ReleaseId(4),
         slot: Slot::Green,
         url: "http://127.0.0.1:8080".to_owned(),
@@ -342,7 +344,8 @@ async fn a_hook_runs_in_the_revision_and_tells_how_it_ended() {
         preview_host: Some("preview.shop.example".parse().unwrap()),
     };
     let passed = bed.platform.hook(&config, &revision, &call(0)).await.unwrap();
-    assert_eq!(passed, [format!("{} green r1 4 http://127.0.0.1:8080 preview.shop.example", bed.app)]);
+    let said = format!("{} green r1 4 http://127.0.0.1:8080 preview.shop.example", bed.app);
+    assert_eq!(passed, HookAnswer::Passed(vec![said]));
 
     let failed = bed.platform.hook(&config, &revision, &call(1)).await.unwrap_err();
     assert_eq!(failed.code, "HOOK-FAILED");
@@ -357,11 +360,12 @@ async fn a_hook_runs_in_the_revision_and_tells_how_it_ended() {
     eventually("its children are killed", || !is_alive(pid)).await;
 
     let flood = bed.platform.hook(&config, &revision, &call(3)).await.unwrap();
-    assert!(flood.contains(&"flooded".to_owned()), "{flood:?}");
-    assert!(flood.len() <= switchover_model::Problem::DETAIL_LINES);
+    assert!(matches!(&flood, HookAnswer::Passed(lines) if lines.contains(&"flooded".to_owned()) && lines.len() <= 40));
 
     let missing = bed.platform.hook(&config, &revision, &call(4)).await.unwrap_err();
     assert_eq!(missing.code, "COMMAND-NOT-FOUND");
+    let later = bed.platform.hook(&config, &revision, &call(5)).await.unwrap();
+    assert_eq!(later, HookAnswer::NotYet(vec!["later".to_owned()]));
     bed.end().await;
 }
 

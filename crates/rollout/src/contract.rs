@@ -179,7 +179,13 @@ fn wait_for_backup(turn: &mut Turn<'_>, id: ReleaseId) -> Contract {
         let why = turn.release(id).and_then(|release| {
             release.attempts.iter().rev().find_map(|attempt| match &attempt.result {
                 Some(AttemptResult::Failed { cause }) => Some(cause.cause.clone()),
-                Some(AttemptResult::Passed { .. } | AttemptResult::Cancelled | AttemptResult::Lost) | None => None,
+                Some(
+                    AttemptResult::Passed { .. }
+                    | AttemptResult::NotYet { .. }
+                    | AttemptResult::Cancelled
+                    | AttemptResult::Lost,
+                )
+                | None => None,
             })
         });
         let why = why.unwrap_or_else(|| "it did not end well in time".to_owned());

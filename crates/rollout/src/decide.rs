@@ -8,8 +8,8 @@ use switchover_model::{ReleaseId, Timestamp};
 use crate::app::App;
 use crate::turn::Turn;
 use crate::{
-    actions, approve, bake, build, drift, expand, limits, provision, retire, routes, schema, shift, slots, undo,
-    verify, wait,
+    actions, approve, attempts, bake, build, drift, expand, limits, provision, retire, routes, schema, shift, slots,
+    undo, verify, wait,
 };
 
 /// What to append, what shall be true, and when to look again.
@@ -110,7 +110,9 @@ fn begin(turn: &mut Turn<'_>, id: ReleaseId) {
     }
     let builds = turn.release(id).is_some_and(|release| !turn.app.revisions.contains_key(&release.revision));
     if builds {
-        turn.record(Event::Entered { release: id, stage: Stage::Build, slot: None });
+        if attempts::may_begin(turn, id, Stage::Build) {
+            turn.record(Event::Entered { release: id, stage: Stage::Build, slot: None });
+        }
     } else {
         after_build(turn, id);
     }
@@ -122,7 +124,7 @@ pub(crate) fn after_build(turn: &mut Turn<'_>, id: ReleaseId) {
     if !needs_schema {
         return slots::claim(turn, id);
     }
-    if !turn.is_held(id) {
+    if !turn.is_held(id) && attempts::may_begin(turn, id, Stage::Expand) {
         turn.record(Event::Entered { release: id, stage: Stage::Expand, slot: None });
     }
 }

@@ -79,6 +79,7 @@ impl App {
                     switched_at: None,
                     switched_ledger: None,
                     attempts: Vec::new(),
+                    hooks: Vec::new(),
                     dips: 0,
                     blind: Span::ZERO,
                     restore_point: None,
@@ -101,7 +102,7 @@ impl App {
                 self.next_attempt = self.next_attempt.max(attempt.0 + 1);
                 let state =
                     AttemptState { id: *attempt, what: what.clone(), started_at: at, ended_at: None, result: None };
-                self.with(*release, |release| release.attempts.push(state));
+                self.start_attempt(*release, state);
                 self.begin_expand(*release, what);
                 self.begin_contract(*release, what);
             }
@@ -214,7 +215,9 @@ impl App {
                 state.ended_at = Some(at);
                 state.result = Some(without_output(result));
                 let note = attempt_note(&state.what, release.config.as_ref().or(policy), result, took);
+                let what = state.what.clone();
                 release.note(note);
+                release.hear(&what, result);
             }
         }
     }
@@ -355,6 +358,7 @@ fn without_output(result: &AttemptResult) -> AttemptResult {
     match result {
         AttemptResult::Passed { .. } => AttemptResult::Passed { output: Vec::new() },
         AttemptResult::Failed { cause } => AttemptResult::Failed { cause: cause.clone() },
+        AttemptResult::NotYet { .. } => AttemptResult::NotYet { output: Vec::new() },
         AttemptResult::Cancelled => AttemptResult::Cancelled,
         AttemptResult::Lost => AttemptResult::Lost,
     }
@@ -370,19 +374,20 @@ fn attempt_note(what: &Attempt, config: Option<&AppConfig>, result: &AttemptResu
         Attempt::Backup { .. } => "backup".to_owned(),
         Attempt::Migrate { .. } => "the framework's migrations".to_owned(),
         Attempt::Hook { stage, hook } => {
-            let command = config.and_then(|config| config.release.hooks.get(*hook)).map(|hook| hook.command.as_str());
-            command.map_or_else(|| format!("{stage} hook"), |command| format!("hook `{}`", shortened(command)))
+            let hook = config.and_then(|config| config.release.hooks.get(*hook)).map(|hook| hook.asks.to_string());
+            hook.map_or_else(|| format!("{stage} hook"), |hook| format!("hook `{}`", shortened(&hook)))
         }
     };
     match result {
         AttemptResult::Passed { .. } => format!("{what} passed in {}", took.rounded()),
         AttemptResult::Failed { .. } => format!("{what} failed after {}", took.rounded()),
+        AttemptResult::NotYet { .. } => format!("{what} says not yet"),
         AttemptResult::Cancelled => format!("{what} was cancelled"),
         AttemptResult::Lost => format!("{what} was lost with the controller"),
     }
 }
 
-fn shortened(command: &str) -> String {
+pub(crate) fn shortened(command: &str) -> String {
     let line = command.trim().lines().next().unwrap_or_default();
     if line.len() == command.trim().len() && line.chars().count() <= NOTED_COMMAND {
         return line.to_owned();

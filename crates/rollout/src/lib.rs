@@ -22,6 +22,7 @@ mod drift;
 mod expand;
 mod fold;
 mod framework;
+mod heard;
 pub mod limits;
 mod opening;
 #[cfg(feature = "planted-bugs")]
@@ -53,6 +54,7 @@ pub use admit::{Admission, admit};
 pub use app::{
     App, Draining, KnownDrift, KnownKey, Note, Renewal, RevisionState, RoutesState, SlotState, Stopping, Working,
 };
+pub use attempts::{Try, current_try};
 #[cfg(feature = "planted-bugs")]
 pub use decide::decide_with;
 pub use decide::{Decision, decide};

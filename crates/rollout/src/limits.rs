@@ -28,7 +28,11 @@ pub const SEAL: Span = Span::from_secs(10);
 /// How long a cancelled attempt may go on before it is no longer waited for.
 pub const CANCEL: Span = Span::from_secs(60);
 /// How often a lost attempt is started anew.
-pub const RERUNS: usize = 3;
+pub const RERUNS: u32 = 3;
+/// The most questions of one try of a hook that says not yet.
+pub const QUESTIONS: u64 = 500;
+/// What the last question of a try is given at least, where the hook's whole time-out is not shorter.
+pub const LAST_QUESTION: Span = Span::from_secs(1);
 /// How long the platform may take to notice that an instance has overrun its deadline.
 pub const NOTICED: Span = Span::from_secs(1);
 /// What provision may take beyond the longest health deadline: starting, noticing.

@@ -90,11 +90,15 @@ pub enum Bug {
     ShareJumps,
     /// A release that is undone in its steps leaves the split as it is.
     SplitStays,
+    /// A stage begins whatever the hooks before it say.
+    BeginsUnasked,
+    /// A hook that fails is tried again for ever.
+    RetriesWithoutEnd,
 }
 
 impl Bug {
     /// Every planted mistake.
-    pub const ALL: [Self; 43] = [
+    pub const ALL: [Self; 45] = [
         Self::RouteBeforeHealthy,
         Self::HalfScale,
         Self::UnknownIsHealthy,
@@ -138,5 +142,7 @@ impl Bug {
         Self::StepGateIgnored,
         Self::ShareJumps,
         Self::SplitStays,
+        Self::BeginsUnasked,
+        Self::RetriesWithoutEnd,
     ];
 }

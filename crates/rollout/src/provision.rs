@@ -20,10 +20,11 @@ pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId) {
     if !is_ready(turn, slot, revision) {
         return still_booting(turn, id, slot, revision);
     }
-    if turn.app.has_hooks(id, Stage::Provision) && !routes::show_preview(turn, id) {
+    let looked_at = turn.app.has_hooks(id, Stage::Provision) || turn.app.has_hooks_before(id, Stage::Verify);
+    if looked_at && !routes::show_preview(turn, id) {
         return;
     }
-    if attempts::hooks_passed(turn, id, Stage::Provision) {
+    if attempts::hooks_passed(turn, id, Stage::Provision) && attempts::may_begin(turn, id, Stage::Verify) {
         turn.record(Event::Entered { release: id, stage: Stage::Verify, slot: Some(slot) });
     }
 }

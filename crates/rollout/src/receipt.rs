@@ -153,6 +153,7 @@ fn difference(release: &Release, begin: Reading<'_>, end: Reading<'_>, closed: b
         by_revision,
         own,
         restore_point: release.restore_point.clone(),
+        hooks: release.hooks.clone(),
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use switchover_model::config::AppConfig;
+use switchover_model::hook_view::HookView;
 use switchover_model::receipt::Ledger;
 use switchover_model::record::{Attempt, AttemptId, AttemptResult};
 use switchover_model::release::{Outcome, ReleaseKind, Stage};
@@ -64,6 +65,9 @@ pub struct Release {
     pub switched_ledger: Option<Box<Ledger>>,
     /// Its attempts.
     pub attempts: Vec<AttemptState>,
+    /// What its hooks have answered.
+    #[serde(default)]
+    pub hooks: Vec<HookView>,
     /// How often its bake saw it less than wholly healthy.
     pub dips: u32,
     /// How long its bake could not be watched.

@@ -28,7 +28,7 @@ pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId) {
         Some(Outcome::Failed { .. }) => Left::Nothing,
         None => Left::Work,
     };
-    let problem = match left {
+    let mut problem = match left {
         Left::Work => return,
         Left::Nothing => None,
         Left::Problem(problem) => Some(problem),
@@ -40,8 +40,16 @@ pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId) {
         if turn.is_held(id) {
             return;
         }
-        turn.record(Event::Entered { release: id, stage: Stage::Contract, slot: None });
-        return;
+        match attempts::run_hooks_before(turn, id, Stage::Contract) {
+            Progress::Running => return,
+            Progress::Failed(failed) => problem = Some(failed),
+            Progress::Passed => {
+                if !turn.is_held(id) {
+                    turn.record(Event::Entered { release: id, stage: Stage::Contract, slot: None });
+                }
+                return;
+            }
+        }
     }
     if attempts_ended(turn, id) {
         settle(turn, id, problem);
@@ -94,6 +102,12 @@ fn retired(turn: &mut Turn<'_>, id: ReleaseId) -> Left {
         if planted!(turn, ForgetToStop) {
             return Left::Nothing;
         }
+        match attempts::run_hooks_before(turn, id, Stage::Retire) {
+            Progress::Passed if turn.is_held(id) => return Left::Work,
+            Progress::Passed => {}
+            Progress::Running => return Left::Work,
+            Progress::Failed(problem) => return Left::Problem(still_warm(problem, old)),
+        }
         turn.record(Event::Stopped { slot: old });
     }
     if turn.app.slot(old).stopping.is_some_and(|stopping| !is_newer(stopping.release)) {
@@ -111,6 +125,13 @@ fn retired(turn: &mut Turn<'_>, id: ReleaseId) -> Left {
         Progress::Running => Left::Work,
         Progress::Failed(problem) => Left::Problem(problem),
     }
+}
+
+/// What was to be asked before the old slot is stopped said no: it runs on, and the next release takes it.
+fn still_warm(mut problem: Problem, old: Slot) -> Problem {
+    problem.cause =
+        format!("{} So slot {old} was not stopped: it runs on until the next release takes it.", problem.cause);
+    problem
 }
 
 fn waits_for_contract(turn: &Turn<'_>, release: &Release) -> bool {

@@ -18,6 +18,10 @@ pub(crate) fn enter(turn: &mut Turn<'_>, id: ReleaseId) {
     if turn.is_held(id) {
         return;
     }
+    // Asked first: what was seen healthy is looked at again when it has passed.
+    if !attempts::may_begin(turn, id, Stage::Shift) {
+        return;
+    }
     let is_sure = turn.sure_fitness(slot, revision) == turn.fitness(slot, revision);
     if !is_sure || !provision::is_ready(turn, slot, revision) {
         if turn.waited_out(id, wait::READY, limits::READY) {
@@ -42,7 +46,10 @@ pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId) {
         return;
     }
     if turn.release(id).is_some_and(|release| release.switched_at.is_some()) {
-        if !breaks_down(turn, id, slot, revision) && attempts::hooks_passed(turn, id, Stage::Shift) {
+        if !breaks_down(turn, id, slot, revision)
+            && attempts::hooks_passed(turn, id, Stage::Shift)
+            && attempts::may_begin(turn, id, Stage::Bake)
+        {
             turn.record(Event::Entered { release: id, stage: Stage::Bake, slot: None });
         }
         return;

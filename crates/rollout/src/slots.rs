@@ -8,7 +8,7 @@ use switchover_model::{InstanceId, Problem, ReleaseId, RevisionId, Slot, Span};
 
 use crate::app::{App, Renewal};
 use crate::turn::{Turn, planted};
-use crate::{limits, routes, wait};
+use crate::{attempts, limits, routes, wait};
 
 /// Records what was told to stop and is seen empty by a look that is younger than the order.
 pub(crate) fn confirm_empty(turn: &mut Turn<'_>) {
@@ -36,11 +36,17 @@ pub(crate) fn claim(turn: &mut Turn<'_>, id: ReleaseId) {
         .collect();
     for (other, stage, undoing) in older {
         if !undoing && stage == Some(Stage::Bake) {
+            if !attempts::may_begin(turn, id, Stage::Provision) {
+                return;
+            }
             end_bake(turn, other, Outcome::Succeeded { proven: false });
         } else {
             turn.waited_out(id, wait::TURN, limits::PAUSE);
             return;
         }
+    }
+    if !attempts::may_begin(turn, id, Stage::Provision) {
+        return;
     }
     let slot = turn.app.heading().map_or(Slot::Blue, |live| live.slot.other());
     let state = turn.app.slot(slot);

@@ -18,6 +18,9 @@ pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId) {
         return;
     }
     if gated || turn.app.has_hooks(id, Stage::Approve) {
+        if !attempts::may_begin(turn, id, Stage::Approve) {
+            return;
+        }
         turn.record(Event::Entered { release: id, stage: Stage::Approve, slot: None });
     } else {
         shift::enter(turn, id);

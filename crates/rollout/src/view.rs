@@ -204,6 +204,7 @@ fn release_view(app: &App, release: &Release) -> ReleaseView {
         switched_at: release.switched_at,
         outcome: release.outcome.clone(),
         settled_at: release.settled_at,
+        hooks: release.hooks.clone(),
     }
 }
 

@@ -15,7 +15,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use switchover_model::config::{AppConfig, Handover, ProcessKind};
 use switchover_model::revision::{Digest, Revision, RevisionProcess, Source};
-use switchover_model::seam::{Builder, HookCall, Platform, PlatformSeen, ProcessGoal, Role, SeamError, SlotSpec};
+use switchover_model::seam::{
+    Builder, HookAnswer, HookCall, Platform, PlatformSeen, ProcessGoal, Role, SeamError, SlotSpec,
+};
 use switchover_model::{AppName, InstanceId, Problem, ProcessName, RevisionId, Slot, Span, Timestamp};
 
 use self::instance::{CRASH, Instance};
@@ -287,9 +289,9 @@ impl Builder for SimulatedPlatform {
         Ok(revision)
     }
 
-    async fn hook(&self, _config: &AppConfig, _revision: &Revision, call: &HookCall) -> Result<Vec<String>, Problem> {
+    async fn hook(&self, _config: &AppConfig, _revision: &Revision, call: &HookCall) -> Result<HookAnswer, Problem> {
         self.world.lock().hooks.push(call.clone());
-        Ok(vec!["passed".to_owned()])
+        Ok(HookAnswer::Passed(vec!["passed".to_owned()]))
     }
 
     async fn keep(&self, app: &AppName, keep: &[RevisionId]) -> Result<(), SeamError> {

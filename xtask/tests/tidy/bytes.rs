@@ -11,8 +11,9 @@ const MAY_MOVE: &[&str] = &["router", "testkit"];
 /// Packages whose only use is to take or speak HTTP or raw sockets over a network, and the rooms that have another reason for them.
 const PACKAGES: &[(&str, &[&str])] = &[
     // Both ends of the control API's unix socket; its server holds connections to a bound and heads to a time.
-    ("hyper", &["api", "switchover"]),
-    ("hyper-util", &["api", "switchover"]),
+    // And what asks others over HTTP: hooks, webhooks, measurements. It takes no connection.
+    ("hyper", &["api", "fetch", "switchover"]),
+    ("hyper-util", &["api", "fetch", "switchover"]),
     ("axum", &["api"]),
     ("socket2", &[]),
     ("switchover-http1", &[]),
@@ -24,9 +25,12 @@ const PACKAGES: &[(&str, &[&str])] = &[
 
 /// Names in code that open, take or join streams of a network, and the files that have another reason for them.
 const NAMES: &[(&str, &[&str])] = &[
-    // A health probe asks an instance itself; a port is reserved by listening on it, and never accepted from. Prometheus reads
+    // A health probe asks an instance itself, and hooks and measurements are asked of others; a port is reserved by listening on it, and never accepted from. Prometheus reads
     // the daemon's metrics, and nobody anything else there.
-    ("TcpStream", &["crates/platform/src/health.rs", "crates/api/src/metrics_address.rs"]),
+    (
+        "TcpStream",
+        &["crates/platform/src/health.rs", "crates/api/src/metrics_address.rs", "crates/fetch/src/connect.rs"],
+    ),
     ("TcpListener", &["crates/platform/src/port.rs", "crates/api/src/metrics_address.rs"]),
     ("TcpSocket", &[]),
     ("UdpSocket", &[]),

@@ -14,8 +14,9 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("journal", &["model"]),
     ("platform", &["migration", "model"]),
     ("router", &["http1", "model"]),
+    ("fetch", &["model"]),
     ("postgres", &["migration", "model"]),
-    ("controller", &["journal", "model", "platform", "postgres", "rollout", "router"]),
+    ("controller", &["fetch", "journal", "model", "platform", "postgres", "rollout", "router"]),
     ("api", &["controller", "model"]),
     (
         "switchover",

@@ -4,17 +4,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use switchover_model::record::Event;
+use switchover_model::record::{Attempt, Event};
+use switchover_model::release::Stage;
 use switchover_model::schema::{SchemaOrder, SchemaPlace};
 use switchover_model::seam::{Action, ArmGoal, HookCall, Routes, RoutesGoal, SeamError};
-use switchover_model::{AppName, Problem, ReleaseId, RevisionId, Share, Slot};
+use switchover_model::{AppName, Problem, ReleaseId, RevisionId, Share, Slot, Span};
+use switchover_rollout::{Try, current_try, limits};
 use tokio::time::timeout;
 
 use crate::acts::{About, begins_something, is_full};
-use crate::attempts::{Build, Call};
+use crate::attempts::Build;
 use crate::bounds::ACT;
 use crate::clock;
 use crate::framework::Job;
+use crate::hooks::Call;
 use crate::routes;
 use crate::world::Parts;
 
@@ -176,16 +179,11 @@ impl Turner {
                     Build { config, revision: *revision, source: source.clone(), env, vault: self.vault.clone() };
                 self.attempts.build(*attempt, builder, build);
             }
-            Action::Hook { attempt, release, hook, slot, revision, .. } if !self.attempts.runs(*attempt) => {
-                let (Some(config), Some(sealed)) = (self.app.config_of(*release), self.app.revision(*revision)) else {
-                    return self.attempts.fail(*attempt, no_config(*revision));
-                };
-                let call = Call {
-                    config: config.clone(),
-                    revision: sealed.clone(),
-                    call: self.hook_call(*release, *hook, *slot, *revision),
-                };
-                self.attempts.hook(*attempt, builder, call);
+            Action::Hook { attempt, release, stage, hook, slot, revision } if !self.attempts.runs(*attempt) => {
+                match self.question((*release, *stage, *hook), *slot, *revision) {
+                    Some(call) => self.attempts.hook(*attempt, builder, call),
+                    None => self.attempts.fail(*attempt, no_config(*revision)),
+                }
             }
             Action::Backup { attempt, release, revision } if !self.attempts.runs(*attempt) => {
                 let (Some(config), Some(sealed)) = (self.app.config.clone(), self.app.revision(*revision)) else {
@@ -214,9 +212,26 @@ impl Turner {
         }
     }
 
+    /// The next question to a hook, with what is left of its time.
+    fn question(&self, (id, stage, hook): (ReleaseId, Stage, usize), slot: Slot, revision: RevisionId) -> Option<Call> {
+        let (release, config) = (self.app.release(id)?, self.app.config_of(id)?);
+        let timeout = config.release.hooks.get(hook).map_or(Span::ZERO, |hook| hook.timeout);
+        let Try { number, since } = current_try(release, &Attempt::Hook { stage, hook });
+        let left = (since + timeout).since(clock::now()).max(timeout.min(limits::LAST_QUESTION));
+        let call = self.hook_call((id, hook), slot, revision, left);
+        let sealed = self.app.revision(revision).cloned();
+        Some(Call { config: config.clone(), revision, sealed, stage, number, call })
+    }
+
     /// `SWITCHOVER_URL` is the instance itself where one routed process answers for everything, so that a plain `curl`
     /// reaches the slot under test; with several it is the router, which asks for the preview's host and token.
-    fn hook_call(&self, release: ReleaseId, hook: usize, slot: Slot, revision: RevisionId) -> HookCall {
+    fn hook_call(
+        &self,
+        (release, hook): (ReleaseId, usize),
+        slot: Slot,
+        revision: RevisionId,
+        limit: Span,
+    ) -> HookCall {
         let arm = ArmGoal { slot, revision, share: Share::NONE };
         let processes =
             self.platform.as_ref().map(|seen| routes::healthy_endpoints(&self.app, &arm, seen)).unwrap_or_default();
@@ -227,6 +242,7 @@ impl Turner {
         let preview = self.app.config.as_ref().and_then(|config| config.route.preview.as_ref());
         HookCall {
             hook,
+            limit,
             release,
             slot,
             url: direct.or_else(|| self.parts.http.clone()).unwrap_or_default(),

@@ -17,8 +17,8 @@ use switchover_model::record::{Actor, Event, IdempotencyKey, Record};
 use switchover_model::release::Command;
 use switchover_model::revision::{Digest, Revision, RevisionProcess, Source};
 use switchover_model::seam::{
-    Abilities, Builder, Evidence, HookCall, InstanceSeen, Phase, Platform, PlatformSeen, Role, Routes, SeamError,
-    SlotSpec, Traffic, TrafficSeen,
+    Abilities, Builder, Evidence, HookAnswer, HookCall, InstanceSeen, Phase, Platform, PlatformSeen, Role, Routes,
+    SeamError, SlotSpec, Traffic, TrafficSeen,
 };
 use switchover_model::view::StatusView;
 use switchover_model::{AppName, Problem, RevisionId, Slot, Timestamp};
@@ -282,12 +282,12 @@ impl Builder for Seams {
         })
     }
 
-    async fn hook(&self, _config: &AppConfig, _revision: &Revision, call: &HookCall) -> Result<Vec<String>, Problem> {
+    async fn hook(&self, _config: &AppConfig, _revision: &Revision, call: &HookCall) -> Result<HookAnswer, Problem> {
         self.0.lock().hooks.push(call.clone());
         while self.0.lock().hold_hooks {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
-        Ok(vec!["fine".to_owned()])
+        Ok(HookAnswer::Passed(vec!["fine".to_owned()]))
     }
 
     async fn end_lost(&self, _app: &AppName) -> Result<(), SeamError> {

@@ -9,8 +9,8 @@ use crate::seam::Sticky;
 
 use super::names::{FrameworkKind, Word};
 use super::{
-    AppConfig, Backup, Canary, Commands, Database, Framework, Hook, Invariant, Level, Part, Process, ProcessKind, Step,
-    Strategy,
+    AppConfig, Asks, Backup, Canary, Commands, Database, Framework, Hook, Invariant, Level, Part, Process, ProcessKind,
+    Step, Strategy,
 };
 
 /// One setting that differs. Values of environment variables are never in it, only their names.
@@ -248,9 +248,21 @@ fn put_level(all: &mut Settings, level: &Level) {
 }
 
 fn put_hook(all: &mut Settings, key: &str, hook: &Hook) {
-    let Hook { stage, command, timeout, on_crash } = hook;
+    let Hook { stage, when, asks, timeout, retries, pause, on_crash } = hook;
     all.put(format!("{key}.stage"), Part::Policy, stage);
-    all.put_text(format!("{key}.command"), Part::Policy, command);
+    all.put(format!("{key}.when"), Part::Policy, when.word());
+    match asks {
+        Asks::Command { command } => all.put_text(format!("{key}.command"), Part::Policy, command),
+        Asks::Http { url, method, token } => {
+            all.put(format!("{key}.url"), Part::Policy, url);
+            all.put(format!("{key}.method"), Part::Policy, method);
+            if let Some(token) = token {
+                all.put(format!("{key}.token"), Part::Policy, token);
+            }
+        }
+    }
     all.put(format!("{key}.timeout"), Part::Policy, timeout);
+    all.put(format!("{key}.retries"), Part::Policy, retries);
+    all.put(format!("{key}.pause"), Part::Policy, pause);
     all.put(format!("{key}.on_crash"), Part::Policy, on_crash.word());
 }

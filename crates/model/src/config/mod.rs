@@ -7,6 +7,8 @@ mod check;
 mod database;
 mod database_keys;
 mod diff;
+mod hook;
+mod hook_keys;
 mod key;
 mod keys;
 mod mistake;
@@ -30,6 +32,7 @@ pub use database::{
     OldRows,
 };
 pub use diff::{Change, diff};
+pub use hook::{Asks, Hook, HookMethod, When};
 pub use key::{MAX_INSTANCES, MAX_KEPT_REVISIONS};
 pub use mistake::Mistake;
 pub use nearest::nearest;
@@ -45,7 +48,6 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::name::{AppName, Host, ProcessName};
-use crate::release::Stage;
 use crate::seam::Sticky;
 use crate::time::Span;
 
@@ -231,19 +233,6 @@ pub struct ReleasePolicy {
     pub keep_revisions: u32,
     /// `[[release.hook]]`.
     pub hooks: Vec<Hook>,
-}
-
-/// `[[release.hook]]`: the user's own command at a stage.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Hook {
-    /// When it runs: as the last step of this stage.
-    pub stage: Stage,
-    /// Run by `/bin/sh -c` in the revision's directory with its environment and `SWITCHOVER_URL`, `_SLOT`, `_REVISION`, `_RELEASE`.
-    pub command: String,
-    /// After it the hook's process group is killed and it counts as failed; default 1m.
-    pub timeout: Span,
-    /// What a hook lost in a crash of the controller means; default `fail`.
-    pub on_crash: OnCrash,
 }
 
 /// `drift`.

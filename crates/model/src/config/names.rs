@@ -3,7 +3,7 @@
 use crate::release::Stage;
 use crate::seam::Sticky;
 
-use super::{Drift, Handover, OldRows, OnCrash, Preset, StopSignal};
+use super::{Drift, Handover, HookMethod, OldRows, OnCrash, Preset, StopSignal, When};
 
 /// A choice that is written as one of a few words.
 pub(super) trait Word: Copy + PartialEq + 'static {
@@ -69,6 +69,8 @@ words!(STRATEGY: StrategyKind {
     "linear" => StrategyKind::Linear,
 });
 words!(CANARY: Preset { "quick" => Preset::Quick, "careful" => Preset::Careful, "by-hand" => Preset::ByHand });
+words!(WHEN: When { "before" => When::Before, "after" => When::After });
+words!(HOOK_METHOD: HookMethod { "POST" => HookMethod::Post, "PUT" => HookMethod::Put, "GET" => HookMethod::Get });
 words!(HOOK_STAGE: Stage {
     "build" => Stage::Build,
     "expand" => Stage::Expand,

@@ -1,6 +1,7 @@
 //! From the text of `switchover.toml` to an [`AppConfig`], or to every mistake in it.
 
 mod database;
+mod hooks;
 mod steps;
 mod sticky;
 
@@ -11,7 +12,6 @@ use std::path::{Component, Path, PathBuf};
 use toml::de::DeTable;
 
 use crate::name::{AppName, Host, ProcessName};
-use crate::release::Stage;
 use crate::time::Span;
 
 use super::check::{Mistakes, Node, check_table};
@@ -19,8 +19,8 @@ use super::keys::FILE_KEYS;
 use super::mistake::Mistake;
 use super::names::Word;
 use super::{
-    AppConfig, Build, Drift, Handover, Health, Hook, OnCrash, PreviewRule, Process, ProcessKind, ReleasePolicy, Route,
-    Stop, StopSignal,
+    AppConfig, Build, Drift, Handover, Health, OnCrash, PreviewRule, Process, ProcessKind, ReleasePolicy, Route, Stop,
+    StopSignal,
 };
 
 /// The longest file that is read, in bytes.
@@ -214,23 +214,7 @@ impl File<'_> {
                 "add: approve = true, or leave approve_timeout out",
             );
         }
-        let hooks = release
-            .tables("hook")
-            .iter()
-            .map(|hook| Hook {
-                stage: word(hook, "stage").unwrap_or(Stage::Verify),
-                command: hook.text("command").unwrap_or_default(),
-                timeout: hook.duration("timeout"),
-                on_crash: word(hook, "on_crash").unwrap_or(OnCrash::Fail),
-            })
-            .collect();
-        for hook in release.tables("hook") {
-            let stage: Option<Stage> = word(hook, "stage");
-            if let Some(stage) = stage.filter(|stage| stage.is_of_the_schema() && !self.root.has("database")) {
-                let cause = format!("the app has no [database], so its releases have no stage \"{stage}\"");
-                mistakes.add(hook.place("stage"), cause, "write another stage, or add [database]");
-            }
-        }
+        let hooks = self.hooks(&release, mistakes);
         ReleasePolicy {
             strategy,
             approve,

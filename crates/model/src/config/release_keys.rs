@@ -2,9 +2,9 @@
 
 use crate::time::Span;
 
-use super::key::{Key, Kind, MAX_KEPT_REVISIONS, key, later, required};
+use super::hook_keys::HOOK_KEYS;
+use super::key::{Key, Kind, MAX_KEPT_REVISIONS, key, later};
 use super::step_keys::{CANARY, LINEAR, STEP};
-use super::text_rule::COMMAND;
 use super::{Part, names};
 
 pub(super) static RELEASE_KEYS: &[Key] = &[
@@ -62,46 +62,11 @@ pub(super) static RELEASE_KEYS: &[Key] = &[
         Part::Policy,
         None,
         "[[release.hook]]",
-        "A command of your own at a stage of the release.",
+        "A command or a server of your own that is asked at a stage of the release. See docs/hooks.md.",
     ),
     STEP,
     CANARY,
     LINEAR,
     later("check", "[[release.check]]", "write the check as a command in a [[release.hook]]"),
     later("checks", "checks = []", "write each check as a command in a [[release.hook]]"),
-];
-
-static HOOK_KEYS: &[Key] = &[
-    required(key(
-        "stage",
-        Kind::Choice { known: names::HOOK_STAGE, later: &[] },
-        Part::Policy,
-        None,
-        "stage = \"verify\"",
-        "When it runs: as the last step of this stage. A failed hook undoes the release; one at `retire`, when nothing is left to undo, is told.",
-    )),
-    required(key(
-        "command",
-        Kind::Text(COMMAND),
-        Part::Policy,
-        None,
-        "command = \"./smoke.sh\"",
-        "Run by `/bin/sh -c` in the revision's directory with its environment, its secrets and the variables of hooks (see \"What instances are given\").",
-    )),
-    key(
-        "timeout",
-        Kind::Duration { least: Span::from_millis(1) },
-        Part::Policy,
-        Some("1m"),
-        "timeout = \"2m\"",
-        "How long it may take; then its process group is killed and it counts as failed.",
-    ),
-    key(
-        "on_crash",
-        Kind::Choice { known: names::ON_CRASH, later: &[] },
-        Part::Policy,
-        Some("fail"),
-        "on_crash = \"fail\"",
-        "What a hook means whose end nobody saw because the daemon was killed: count it as failed (`fail`), or `rerun` it.",
-    ),
 ];

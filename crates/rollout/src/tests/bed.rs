@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use switchover_model::config::{
-    AppConfig, Drift, Handover, Health, Hook, OnCrash, PreviewRule, Process, ProcessKind, ReleasePolicy, Route, Stop,
-    StopSignal, Strategy,
+    AppConfig, Asks, Drift, Handover, Health, Hook, OnCrash, PreviewRule, Process, ProcessKind, ReleasePolicy, Route,
+    Stop, StopSignal, Strategy, When,
 };
 use switchover_model::receipt::Ledger;
 use switchover_model::record::{Actor, AttemptId, AttemptResult, Draft, Event, IdempotencyKey, Record};
@@ -78,7 +78,9 @@ pub(super) fn file_with_worker(handover: Handover) -> AppConfig {
 
 /// A hook of the file.
 pub(super) fn hook(stage: Stage, on_crash: OnCrash) -> Hook {
-    Hook { stage, command: format!("./{stage}.sh"), timeout: Span::from_secs(60), on_crash }
+    let asks = Asks::Command { command: format!("./{stage}.sh") };
+    let (timeout, pause) = (Span::from_secs(60), Span::from_secs(5));
+    Hook { stage, when: When::After, asks, timeout, retries: 0, pause, on_crash }
 }
 
 pub(super) struct Bed {
@@ -95,6 +97,8 @@ pub(super) struct Bed {
     pub(super) is_mute: bool,
     /// Attempts do not end by themselves.
     pub(super) attempts_hang: bool,
+    /// Hooks do not, builds do.
+    pub(super) hooks_hang: bool,
     /// Workers told to stop take until `finish_stops`.
     pub(super) stops_slowly: bool,
     /// Routes are taken but not seen in force.
@@ -136,6 +140,7 @@ impl Bed {
             boots_forever: false,
             is_mute: false,
             attempts_hang: false,
+            hooks_hang: false,
             stops_slowly: false,
             router_is_deaf: false,
             schema_stays: false,
@@ -302,7 +307,7 @@ impl Bed {
                 }
             }
             Action::Hook { attempt, .. } | Action::Backup { attempt, .. } => {
-                if !self.attempts_hang {
+                if !self.attempts_hang && !self.hooks_hang {
                     self.end(*attempt, AttemptResult::Passed { output: Vec::new() });
                 }
             }

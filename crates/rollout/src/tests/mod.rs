@@ -4,6 +4,7 @@ mod ailing;
 mod bed;
 mod commands;
 mod framework;
+mod hooks;
 mod lasting;
 mod rollbacks;
 mod schema;

@@ -1,6 +1,6 @@
 //! What a person is shown of a release while it goes on.
 
-use switchover_model::config::{Handover, OnCrash};
+use switchover_model::config::{Asks, Handover, OnCrash};
 use switchover_model::release::{Command, Stage};
 use switchover_model::view::ReleaseView;
 
@@ -19,7 +19,8 @@ fn note(bed: &Bed, of: Stage) -> Option<String> {
 fn a_hook_is_named_by_its_command() {
     let mut file = file();
     file.release.hooks.push(hook(Stage::Verify, OnCrash::Fail));
-    file.release.hooks[0].command = "./smoke.sh --with every --option that --fits not --on a --line".into();
+    let command = "./smoke.sh --with every --option that --fits not --on a --line".into();
+    file.release.hooks[0].asks = Asks::Command { command };
     let mut bed = Bed::new(file);
     bed.deploy("v1");
     assert_eq!(

@@ -65,7 +65,8 @@ impl World {
             self.met(fails.1);
             return (ends, Ending::Fails);
         }
-        (ends, Ending::Passes)
+        let waits = matches!(what, Attempt::Hook { .. }) && self.dice.chance(150);
+        (ends, if waits { Ending::SaysNotYet } else { Ending::Passes })
     }
 
     /// What runs already is hit by the trouble that has come over it.
@@ -110,6 +111,7 @@ impl World {
                     }
                     AttemptResult::Passed { output: vec!["done".to_owned()] }
                 }
+                (Ending::SaysNotYet, _) => AttemptResult::NotYet { output: vec!["wait".to_owned()] },
                 (Ending::Fails, what) => {
                     self.break_framework(running.release, what);
                     AttemptResult::Failed { cause: Problem::new("ATTEMPT-FAILED", "It ended with status 1.", "Look.") }

@@ -48,6 +48,8 @@ pub(crate) struct Entry {
     pub(crate) build_failed: bool,
     pub(crate) hooks_passed: BTreeSet<usize>,
     pub(crate) attempts: Vec<(Attempt, AttemptResult)>,
+    /// When the last of them ended.
+    pub(crate) attempt_ended_at: u64,
     /// The backup that its contract asks for.
     pub(crate) backup: Backup,
     /// Its routes were seen in force once.
@@ -136,6 +138,7 @@ impl Book {
                         build_failed: false,
                         hooks_passed: BTreeSet::new(),
                         attempts: Vec::new(),
+                        attempt_ended_at: 0,
                         backup: Backup::None,
                         in_force: false,
                         renewed: BTreeSet::new(),
@@ -160,7 +163,7 @@ impl Book {
                 self.known_attempts.insert(*attempt);
                 self.open_attempts.insert(*attempt, (*release, what.clone()));
             }
-            Event::AttemptEnded { attempt, result, .. } => self.attempt_ended(*attempt, result),
+            Event::AttemptEnded { attempt, result, .. } => self.attempt_ended(*attempt, result, at),
             Event::Sealed { revision } => {
                 self.sealed.insert(revision.id, (**revision).clone());
             }
@@ -303,12 +306,13 @@ impl Book {
         }
     }
 
-    fn attempt_ended(&mut self, attempt: AttemptId, result: &AttemptResult) {
+    fn attempt_ended(&mut self, attempt: AttemptId, result: &AttemptResult, at: u64) {
         let Some((release, what)) = self.open_attempts.remove(&attempt) else { return };
         let Some(entry) = self.releases.get_mut(&release) else { return };
         entry.attempts.push((what.clone(), result.clone()));
-        match (result, what) {
-            (AttemptResult::Failed { .. }, Attempt::Hook { .. }) => entry.hook_failed = true,
+        entry.attempt_ended_at = at;
+        match (result, what.clone()) {
+            (AttemptResult::Failed { .. }, Attempt::Hook { .. }) => entry.hook_failed |= !entry.may_try_again(&what),
             (AttemptResult::Failed { .. }, Attempt::Build { .. }) => entry.build_failed = true,
             (AttemptResult::Passed { .. }, Attempt::Hook { hook, .. }) => {
                 entry.hooks_passed.insert(hook);
@@ -321,7 +325,7 @@ impl Book {
                 Attempt::Backup { .. } | Attempt::Migrate { .. },
             )
             | (AttemptResult::Passed { .. }, Attempt::Build { .. })
-            | (AttemptResult::Cancelled | AttemptResult::Lost, _) => {}
+            | (AttemptResult::Cancelled | AttemptResult::Lost | AttemptResult::NotYet { .. }, _) => {}
         }
     }
 

@@ -4,9 +4,10 @@ use switchover_model::config::Drift;
 use switchover_model::release::{Outcome, Stage};
 use switchover_model::seam::Evidence;
 use switchover_model::{RevisionId, Share, Slot};
+use switchover_rollout::limits;
 use switchover_rollout::receipt::receipt;
 
-use super::platform::Nature;
+use super::platform::{Instance, Nature, State};
 use super::state::World;
 use super::watch::Health;
 
@@ -106,7 +107,7 @@ impl World {
             .unwrap_or_default();
         for name in names {
             let wanted = self.book.scale(revision, &name) as usize;
-            let running = |instance: &&super::platform::Instance| instance.slot == slot && instance.process == name;
+            let running = |instance: &&Instance| instance.slot == slot && instance.process == name;
             let count = self.platform.instances.iter().filter(running).count();
             if count != wanted && !strays_may_stay {
                 self.violate("the live slot has the app's scale", || format!("{count} of {wanted} {name}"));
@@ -152,6 +153,12 @@ impl World {
                 })
                 .map(|one| one.id.clone())
                 .collect();
+            // Who has come to be healthy since the last look, which may be so old, can not be there yet.
+            let now = self.now;
+            let unseen = |one: &&Instance| matches!(one.state, State::Healthy { since, .. } if since + limits::SEEN_MAX_AGE.as_micros() > now);
+            let unseen: Vec<_> = self.platform.instances.iter().filter(unseen).map(|one| one.id.clone()).collect();
+            served.retain(|id| !unseen.contains(id));
+            healthy.retain(|id| !unseen.contains(id));
             served.sort();
             healthy.sort();
             if served != healthy && self.nature(arm.revision) == Nature::Good {

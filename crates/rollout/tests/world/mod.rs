@@ -26,6 +26,7 @@ pub(crate) mod settings;
 pub(crate) mod state;
 pub(crate) mod watch;
 pub(crate) mod watch_actions;
+mod watch_hooks;
 pub(crate) mod watch_outcomes;
 pub(crate) mod watch_records;
 pub(crate) mod watch_schema;

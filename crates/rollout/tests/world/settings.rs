@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use switchover_model::config::{
-    AppConfig, BACKFILL_LAG, Backup, Build, Canary, Database, Drift, Framework, Handover, Health, Hook, Invariant,
-    Level, OldRows, OnCrash, PreviewRule, Process, ProcessKind, ReleasePolicy, Route, Step, Stop, StopSignal, Strategy,
+    AppConfig, Asks, BACKFILL_LAG, Backup, Build, Canary, Database, Drift, Framework, Handover, Health, Hook,
+    Invariant, Level, OldRows, OnCrash, PreviewRule, Process, ProcessKind, ReleasePolicy, Route, Step, Stop,
+    StopSignal, Strategy, When,
 };
 use switchover_model::release::Stage;
 use switchover_model::{ProcessName, Share, Span};
@@ -102,7 +103,8 @@ fn bend_to(config: &mut AppConfig, focus: &Focus, dice: &mut Dice) {
         Place::At(_) | Place::Undoing | Place::Idle => None,
     };
     if let Some(stage) = stage {
-        let hook = Hook { stage, ..hook(dice) };
+        // One that comes before runs in the stage before.
+        let hook = Hook { stage, when: When::After, ..hook(dice) };
         config.release.hooks.push(hook);
     }
     if matches!(focus.fault, Fault::RoutesEdited | Fault::StrayInstance) && dice.chance(800) {
@@ -245,8 +247,11 @@ fn stop(dice: &mut Dice) -> Stop {
 fn hook(dice: &mut Dice) -> Hook {
     Hook {
         stage: if dice.chance(500) { Stage::Verify } else { dice.pick(&HOOK_STAGES) },
-        command: "./smoke.sh".to_owned(),
+        when: dice.pick(&[When::After, When::After, When::Before]),
+        asks: Asks::Command { command: "./smoke.sh".to_owned() },
         timeout: HOOK_TIMEOUT,
+        retries: dice.pick(&[0, 0, 1, 2]),
+        pause: Span::from_millis(dice.between(100, 900)),
         on_crash: dice.pick(&[OnCrash::Rerun, OnCrash::Fail]),
     }
 }

@@ -75,6 +75,7 @@ pub(crate) struct Running {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ending {
     Passes,
+    SaysNotYet,
     Fails,
 }
 

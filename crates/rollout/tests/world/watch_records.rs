@@ -36,6 +36,7 @@ impl World {
             Event::Switched { release, .. } => self.broken_by_switched(*release),
             Event::Drained { slot, .. } => self.broken_by_drained(*slot),
             Event::Emptied { slot } => self.broken_by_emptied(*slot),
+            Event::Stopped { slot } => self.broken_by_stopping(*slot),
             Event::Concluded { release, outcome } => self.broken_by_outcome(*release, outcome, record.at.as_micros()),
             Event::Settled { release, .. } => self.broken_by_settling(*release),
             Event::Opened { release, .. } => {
@@ -50,7 +51,6 @@ impl World {
             | Event::Sealed { .. }
             | Event::Marked { .. }
             | Event::HandedOver { .. }
-            | Event::Stopped { .. }
             | Event::Drifted { .. }
             | Event::Noted { .. }
             | Event::Migrated { .. }
@@ -78,6 +78,9 @@ impl World {
         }
         if (entry.hook_failed || entry.build_failed) && !cut_short {
             return Some(("a failed attempt ends the way forward", String::new()));
+        }
+        if let Some(broken) = self.broken_by_beginning(entry, stage) {
+            return Some(broken);
         }
         let unpassed = || self.unpassed_hook(entry, stage);
         if let (Some(hook), false) = (unpassed(), cut_short) {
@@ -183,7 +186,7 @@ impl World {
         if lost && on_crash == Some(OnCrash::Fail) {
             return Some(("a lost attempt that counts as failed is not run again", String::new()));
         }
-        None
+        self.broken_by_asking(entry, what)
     }
 
     fn broken_by_routing(

@@ -130,6 +130,7 @@ mod tests {
             switched_at: None,
             outcome,
             settled_at: None,
+            hooks: Vec::new(),
         };
         assert_eq!(meant_by(&release(None)), Until::Switched);
         assert_eq!(meant_by(&release(Some(Outcome::RolledBack { cause: None }))), Until::Undone);

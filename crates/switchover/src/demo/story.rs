@@ -232,6 +232,7 @@ mod tests {
             switches: Vec::new(),
             steps: Vec::new(),
             restore_point: None,
+            hooks: Vec::new(),
         }
     }
 

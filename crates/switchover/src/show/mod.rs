@@ -2,6 +2,7 @@
 
 pub(crate) mod boxes;
 pub(crate) mod history;
+mod hooks;
 pub(crate) mod moment;
 pub(crate) mod receipt;
 pub(crate) mod release;

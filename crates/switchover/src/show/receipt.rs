@@ -45,6 +45,10 @@ pub(crate) fn tables(app: &AppName, receipt: &Receipt, now: Timestamp, zone: &Ti
         lines.push(String::new());
         lines.extend(steps(&receipt.steps, now, zone));
     }
+    if !receipt.hooks.is_empty() {
+        lines.push(String::new());
+        lines.extend(super::hooks::lines(&receipt.hooks));
+    }
     for switch in &receipt.switches {
         lines.push(String::new());
         lines.extend(one_switch(switch, now, zone));

@@ -36,6 +36,7 @@ pub(crate) fn picture(status: &StatusView, frame: &Frame<'_>) -> Vec<String> {
     lines.push(String::new());
     for release in &status.releases {
         lines.extend(release::tree(release, status.schema.is_some(), frame.now, Pace::Still));
+        lines.extend(super::hooks::lines(&release.hooks).iter().map(|line| format!("  {line}")));
         lines.extend(release::gate(status, release).iter().map(|line| format!("  {line}")));
         lines.push(String::new());
     }

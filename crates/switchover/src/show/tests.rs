@@ -52,6 +52,7 @@ fn under_way() -> ReleaseView {
         switched_at: None,
         outcome: None,
         settled_at: None,
+        hooks: Vec::new(),
     }
 }
 
@@ -283,6 +284,7 @@ fn a_receipt_writes_its_sum_out() {
         lost_since_last: 1,
         restore_point: None,
         steps: Vec::new(),
+        hooks: Vec::new(),
         switches: vec![SwitchReceipt {
             version: 9,
             from: Some(RevisionId(4)),

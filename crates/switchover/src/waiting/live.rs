@@ -44,7 +44,9 @@ impl Live {
     /// Keeps what a hook said.
     pub(crate) fn record(&mut self, record: &Record) {
         let lines = match &record.event {
-            Event::AttemptEnded { result: AttemptResult::Passed { output }, .. } => output.clone(),
+            Event::AttemptEnded {
+                result: AttemptResult::Passed { output } | AttemptResult::NotYet { output }, ..
+            } => output.clone(),
             Event::Noted { problem, .. } if record.actor == Actor::Controller => {
                 vec![format!("note {}: {}", problem.code, problem.cause)]
             }

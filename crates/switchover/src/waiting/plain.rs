@@ -110,7 +110,7 @@ impl Plain {
             Event::AttemptEnded { attempt, result, .. } => {
                 let Some(stage) = self.hooks.remove(attempt) else { return };
                 match result {
-                    AttemptResult::Passed { output } => {
+                    AttemptResult::Passed { output } | AttemptResult::NotYet { output } => {
                         for line in output {
                             say::line(format_args!("{}: {stage} hook | {}", self.begin, say::printable(line)));
                         }
@@ -203,6 +203,7 @@ mod tests {
             switched_at: None,
             outcome: None,
             settled_at: None,
+            hooks: Vec::new(),
         };
         let mut plain = Plain::new(&"shop".parse().unwrap(), ReleaseId(2));
         let mut said = plain.changes(&release, &[]);

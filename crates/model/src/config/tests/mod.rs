@@ -1,6 +1,7 @@
 //! What the parser accepts, what it refuses and how it says so.
 
 mod accepted;
+mod hooks;
 mod keys_agree;
 mod refused;
 mod refused_values;
