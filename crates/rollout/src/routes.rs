@@ -31,7 +31,7 @@ pub(crate) fn split(turn: &mut Turn<'_>, id: ReleaseId, (slot, revision): (Slot,
         arms.push(ArmGoal { slot, revision, share: share.rest() });
     }
     let version = next_version(turn);
-    turn.record(Event::Routed { release: Some(id), version, goal: RoutesGoal { arms, preview: None } });
+    turn.record(Event::Routed { release: Some(id), version, goal: RoutesGoal { arms, ..RoutesGoal::default() } });
 }
 
 /// Whether more than one slot shall have a share.

@@ -40,6 +40,7 @@ fn in_the_second_step() -> ReleaseView {
             state: StageState::Running,
             note: None,
         }],
+        hooks: Vec::new(),
         steps: vec![first, second, step(3, "50%")],
         waiting: Some("the end of its time at this share".into()),
         at_gate: false,

@@ -33,6 +33,8 @@ fn receipt(accepted: u64, answered: &[(u32, [u64; 5])], own: u64, aborted: u64) 
         balanced: true,
         lost: 0,
         switches: Vec::new(),
+        steps: Vec::new(),
+        hooks: Vec::new(),
         restore_point: None,
     }
 }
