@@ -48,8 +48,8 @@ pub(crate) struct Entry {
     pub(crate) build_failed: bool,
     pub(crate) hooks_passed: BTreeSet<usize>,
     pub(crate) attempts: Vec<(Attempt, AttemptResult)>,
-    /// When the last of them ended.
-    pub(crate) attempt_ended_at: u64,
+    /// When each of them ended.
+    pub(crate) attempts_ended_at: Vec<u64>,
     /// The backup that its contract asks for.
     pub(crate) backup: Backup,
     /// Its routes were seen in force once.
@@ -138,7 +138,7 @@ impl Book {
                         build_failed: false,
                         hooks_passed: BTreeSet::new(),
                         attempts: Vec::new(),
-                        attempt_ended_at: 0,
+                        attempts_ended_at: Vec::new(),
                         backup: Backup::None,
                         in_force: false,
                         renewed: BTreeSet::new(),
@@ -310,7 +310,7 @@ impl Book {
         let Some((release, what)) = self.open_attempts.remove(&attempt) else { return };
         let Some(entry) = self.releases.get_mut(&release) else { return };
         entry.attempts.push((what.clone(), result.clone()));
-        entry.attempt_ended_at = at;
+        entry.attempts_ended_at.push(at);
         match (result, what.clone()) {
             (AttemptResult::Failed { .. }, Attempt::Hook { .. }) => entry.hook_failed |= !entry.may_try_again(&what),
             (AttemptResult::Failed { .. }, Attempt::Build { .. }) => entry.build_failed = true,

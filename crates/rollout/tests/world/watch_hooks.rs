@@ -58,12 +58,13 @@ impl World {
     /// A hook is asked once more than it may be, or sooner.
     pub(crate) fn broken_by_asking(&self, entry: &Entry, what: &Attempt) -> Option<(&'static str, String)> {
         let hook = entry.hook(what)?;
-        let (_, last) = entry.attempts.iter().rfind(|(tried, _)| tried == what)?;
+        let ended = entry.attempts.iter().zip(&entry.attempts_ended_at);
+        let ((_, last), ended_at) = ended.rev().find(|((tried, _), _)| tried == what)?;
         let again = matches!(last, AttemptResult::Failed { .. } | AttemptResult::NotYet { .. });
         if matches!(last, AttemptResult::Failed { .. }) && !entry.may_try_again(what) {
             return Some(("a hook is tried as often as the file says", format!("{what:?}")));
         }
-        let too_soon = again && self.now < entry.attempt_ended_at + hook.pause.as_micros();
+        let too_soon = again && self.now < ended_at + hook.pause.as_micros();
         too_soon.then(|| ("a hook is asked again after its pause", format!("{what:?}")))
     }
 
