@@ -22,6 +22,8 @@ pub mod seam;
 pub mod time;
 pub mod view;
 
-pub use name::{AppName, CookieName, FieldName, Host, InstanceId, ProcessName, ReleaseId, RevisionId, Share, Slot};
+pub use name::{
+    AppName, CookieName, FieldName, FieldPath, Host, InstanceId, ProcessName, ReleaseId, RevisionId, Share, Slot,
+};
 pub use problem::Problem;
 pub use time::{Span, Timestamp};

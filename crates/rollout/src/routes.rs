@@ -161,7 +161,10 @@ fn leads_alike(seen: &Routes, goal: &RoutesGoal) -> bool {
         .collect();
     theirs.sort_unstable();
     ours.sort_unstable();
-    theirs == ours && seen.matches == goal.matches && seen.baseline == goal.baseline
+    let mirrored = seen.mirror.as_ref().map(|mirror| (mirror.arm.slot, mirror.arm.revision, &mirror.rules));
+    theirs == ours
+        && (&seen.matches, seen.baseline) == (&goal.matches, goal.baseline)
+        && mirrored == goal.mirror.as_ref().map(|mirror| (mirror.arm.slot, mirror.arm.revision, &mirror.rules))
 }
 
 /// The arm with all the traffic.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Match, Sticky};
+use super::{Match, Mirror, MirrorGoal, Sticky};
 use crate::name::{AppName, Host, InstanceId, ProcessName, RevisionId, Share, Slot};
 
 /// An app's part of the routing table.
@@ -29,6 +29,9 @@ pub struct Routes {
     /// [`Part::Baseline`](super::Part::Baseline): those nearest to the border. It counts where exactly two slots have a share.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline: Option<Slot>,
+    /// Who gets copies of requests, beside whoever answers them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mirror: Option<Mirror>,
     /// What the address of the idle slot shows now.
     pub preview: Option<Preview>,
     /// The address of the idle slot: no other app's and no live page is ever shown there, also while it shows nothing.
@@ -97,6 +100,7 @@ impl Routes {
             sticky: Sticky::Address,
             matches: Vec::new(),
             baseline: None,
+            mirror: None,
             preview: None,
             preview_host: None,
             drain_ms: 0,
@@ -118,6 +122,9 @@ pub struct RoutesGoal {
     /// The slot of which a baseline is measured apart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline: Option<Slot>,
+    /// The slot that gets copies of requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mirror: Option<MirrorGoal>,
 }
 
 /// A slot's share as decided.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Measured, Role, Routes};
+use super::{Measured, Role, Routes, ShadowSeen};
 use crate::name::{InstanceId, ProcessName, RevisionId, Slot};
 use crate::problem::Problem;
 use crate::receipt::{Ledger, OwnLedger};
@@ -125,6 +125,9 @@ pub struct TrafficSeen {
     /// What is measured of its requests; nothing from a traffic that does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub measured: Option<Measured>,
+    /// What came of the copies of its requests; nothing where none was made yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<ShadowSeen>,
 }
 
 /// What a traffic implementation can observe: what a receipt's numbers rest on.

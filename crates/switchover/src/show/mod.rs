@@ -6,6 +6,7 @@ pub(crate) mod moment;
 pub(crate) mod receipt;
 pub(crate) mod release;
 mod schema;
+mod shadow;
 pub(crate) mod status;
 pub(crate) mod table;
 #[cfg(test)]
