@@ -62,7 +62,9 @@ fn measure(folder: &Path) -> Result<Measured, BenchError> {
     std::fs::create_dir_all(&state).tried("the router's folder")?;
     let mut command = Command::new(House::binary());
     command.args(["router", "--http", &address.to_string(), "--lanes", "1", "--state"]).arg(&state);
-    let router = Server::start("router", address, &mut command)?;
+    // It takes requests before it takes orders.
+    let takes_orders = |_| UnixStream::connect(state.join("control.sock")).is_ok();
+    let router = Server::start_until("router", address, &mut command, takes_orders)?;
     let pid = router.processes()[0];
 
     let copied = json!({ "share": SHARE, "methods": ["GET"], "body_bytes": 65_536 });

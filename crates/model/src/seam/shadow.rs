@@ -18,7 +18,7 @@ pub const MIRROR_IGNORED_MAX: usize = 64;
 /// Largest body that a copy may have, or an answer that is compared (bytes), where nothing is said.
 pub const MIRROR_BODY_BYTES: u32 = 64 * 1024;
 /// The most that may be said.
-pub const MIRROR_BODY_BYTES_MAX: u32 = 1024 * 1024;
+pub const MIRROR_BODY_BYTES_MAX: u32 = 256 * 1024;
 /// Headers of answers that are compared where nothing else is said: those that say what the answer is.
 pub const COMPARED_HEADERS: [&str; 6] =
     ["Content-Type", "Content-Language", "Content-Disposition", "Cache-Control", "Location", "WWW-Authenticate"];

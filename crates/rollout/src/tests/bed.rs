@@ -12,7 +12,7 @@ use switchover_model::release::{Command, Outcome, Stage};
 use switchover_model::revision::{Digest, Revision, RevisionProcess, Source};
 use switchover_model::schema::{RestorePoint, SchemaSeen};
 use switchover_model::seam::{
-    Action, Arm, InstanceSeen, Phase, PlatformSeen, Role, Routes, Seen, SlotSpec, TrafficSeen,
+    Action, Arm, ArmGoal, InstanceSeen, Mirror, Phase, PlatformSeen, Role, Routes, Seen, SlotSpec, TrafficSeen,
 };
 use switchover_model::{Problem, ReleaseId, RevisionId, Share, Slot, Span, Timestamp};
 
@@ -324,16 +324,18 @@ impl Bed {
                 if self.router_is_deaf || version <= self.routes_version() {
                     return;
                 }
-                let arms = goal.arms.iter().map(|arm| Arm {
+                let fill = |arm: &ArmGoal| Arm {
                     slot: arm.slot,
                     revision: arm.revision,
                     share: arm.share,
                     processes: Vec::new(),
-                });
+                };
+                let mirror = goal.mirror.as_ref().map(|to| Mirror { arm: fill(&to.arm), rules: to.rules.clone() });
                 let routes = Routes {
-                    arms: arms.collect(),
+                    arms: goal.arms.iter().map(fill).collect(),
                     matches: goal.matches.clone(),
                     baseline: goal.baseline,
+                    mirror,
                     drain_ms: 30_000,
                     ..Routes::nowhere(self.app.name.clone(), version)
                 };

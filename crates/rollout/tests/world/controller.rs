@@ -6,7 +6,7 @@ use std::rc::Rc;
 use switchover_model::record::{AttemptResult, Event};
 use switchover_model::schema::{SchemaGoal, SchemaSeen};
 use switchover_model::seam::{
-    Action, Arm, ArmGoal, Endpoint, PlatformSeen, Preview, RoutedProcess, Routes, RoutesGoal, Seen, TrafficSeen,
+    Action, Arm, ArmGoal, Endpoint, Mirror, PlatformSeen, Preview, RoutedProcess, Routes, RoutesGoal, Seen, TrafficSeen,
 };
 use switchover_model::{Share, Span};
 use switchover_rollout::{App, fold};
@@ -323,11 +323,13 @@ impl World {
             token_digest: "t".repeat(64),
             networks: rule.networks.clone(),
         });
+        let mirror = goal.mirror.as_ref().map(|to| Mirror { arm: fill(&to.arm), rules: to.rules.clone() });
         Some(Routes {
             hosts: config.route.hosts.clone(),
             arms: goal.arms.iter().map(fill).collect(),
             matches: goal.matches.clone(),
             baseline: goal.baseline,
+            mirror,
             preview,
             preview_host: config.route.preview.as_ref().map(|rule| rule.host.clone()),
             drain_ms: config.route.drain.as_micros() / MILLIS,

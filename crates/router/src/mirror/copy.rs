@@ -27,10 +27,6 @@ const READ_BYTES: usize = switchover_http1::bounds::HEAD_BYTES_MAX;
 pub(super) struct Connections(RefCell<HashMap<SocketAddr, Vec<(TcpStream, Instant)>>>);
 
 impl Connections {
-    pub(super) fn is_any(&self) -> bool {
-        !self.0.borrow().is_empty()
-    }
-
     /// Closes what was not used for a while.
     pub(super) fn sweep(&self) {
         self.0.borrow_mut().retain(|_, idle| {

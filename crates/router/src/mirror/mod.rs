@@ -24,6 +24,7 @@ use switchover_model::seam::{LeftOut, Mirror, ShadowSeen};
 use switchover_model::{AppName, RevisionId};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
 
 use crate::lane::Lane;
 use crate::ledger::Kind;
@@ -34,9 +35,9 @@ use copy::Connections;
 pub(crate) use sample::{Sample, Tee};
 
 /// Samples of a lane at once, from the draw to the count: bounds the memory that they hold.
-const SAMPLES_MAX: usize = 64;
+const SAMPLES_MAX: usize = 128;
 /// Of them, those whose copies are on their way.
-const RUNNING_MAX: usize = 16;
+const RUNNING_MAX: usize = 32;
 /// How long one copy may take, from the connection to the last byte of its answer.
 const COPY_TIME: Duration = Duration::from_secs(10);
 
@@ -174,25 +175,33 @@ pub(crate) fn start(lane: &Rc<Lane>) -> JoinSet<()> {
     copies
 }
 
-/// Sends the copies of samples for ever, a few at once.
+/// Keeps [`RUNNING_MAX`] at work from the first sample on, and closes connections that nobody uses.
 async fn run(lane: Rc<Lane>) {
-    let mut running: JoinSet<()> = JoinSet::new();
+    lane.mirror().has_come.notified().await;
+    let mut at_work: JoinSet<()> = JoinSet::new();
+    let mut sweep = tokio::time::interval(copy::IDLE_TIME);
+    sweep.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
-        while running.len() < RUNNING_MAX {
-            let Some(sample) = lane.mirror().waiting.borrow_mut().pop_front() else { break };
-            let lane = Rc::clone(&lane);
-            running.spawn_local(async move { sample.carry_out(lane.mirror()).await });
+        while at_work.len() < RUNNING_MAX {
+            at_work.spawn_local(work(Rc::clone(&lane)));
         }
         tokio::select! {
-            () = lane.mirror().has_come.notified() => {}
-            Some(ended) = running.join_next(), if !running.is_empty() => {
-                if let Err(error) = ended {
-                    tracing::error!(%error, "a copy ended by a failure of the router; this is a bug");
-                }
+            Some(Err(error)) = at_work.join_next() => {
+                tracing::error!(%error, "a copy ended by a failure of the router; this is a bug");
             }
-            () = tokio::time::sleep(copy::IDLE_TIME), if lane.mirror().connections.is_any() => {
-                lane.mirror().connections.sweep();
-            }
+            _ = sweep.tick() => lane.mirror().connections.sweep(),
+        }
+    }
+}
+
+/// Sends the copies of one sample after the other, for ever.
+async fn work(lane: Rc<Lane>) {
+    let mirror = lane.mirror();
+    loop {
+        let sample = mirror.waiting.borrow_mut().pop_front();
+        match sample {
+            Some(sample) => sample.carry_out(mirror).await,
+            None => mirror.has_come.notified().await,
         }
     }
 }

@@ -53,8 +53,8 @@ pub(crate) struct Sample {
     live: SocketAddr,
     shadow: SocketAddr,
     method: Method,
-    /// Method and path as they may be shown.
-    request: String,
+    /// Method and path as they came.
+    request: Vec<u8>,
     /// The copy's head up to its framing.
     head: Vec<u8>,
     body: Vec<u8>,
@@ -73,7 +73,7 @@ impl Sample {
         (live, shadow): (SocketAddr, SocketAddr),
         head: &RequestHead<'_>,
     ) -> Self {
-        let request = redact::request(head.method_bytes(), head.path());
+        let request = [head.method_bytes(), b" ", head.path()].concat();
         let method = head.method();
         let (head, body, answer, has_ended_well) = (Vec::new(), Vec::new(), None, false);
         Self { app, revision, rules, live, shadow, method, request, head, body, answer, has_ended_well, _place: place }
@@ -194,7 +194,7 @@ impl Sample {
             if let Some(known) = seen.field(&field) {
                 known.differs += 1;
                 if known.examples.len() < SHADOW_EXAMPLES_MAX {
-                    let request = self.request.clone();
+                    let request = redact::request(&self.request);
                     known.examples.push(ShadowExample { request, live, shadow: other });
                 }
             }
