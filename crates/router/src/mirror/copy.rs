@@ -19,12 +19,23 @@ const IDLE_MAX: usize = 8;
 pub(super) const IDLE_TIME: Duration = Duration::from_secs(2);
 /// Informational answers before the final one.
 const INFORMATIONAL_MAX: usize = 16;
-/// Bytes of an answer's head and of what is read at once.
-const READ_BYTES: usize = switchover_http1::bounds::HEAD_BYTES_MAX;
+/// Bytes that are read at once, at least.
+const READ_BYTES: usize = 4 * 1024;
 
-/// Connections that wait for the next copy.
+/// A connection with what reading from it needs: used again and again, a copy takes no new memory for it.
+#[derive(Debug)]
+struct Connection {
+    stream: TcpStream,
+    parser: ResponseParser,
+    /// What was read and not used yet.
+    bytes: Vec<u8>,
+    /// A byte of the answer has come.
+    has_begun: bool,
+}
+
+/// Connections that wait for the next copy, with the moment of their last one.
 #[derive(Debug, Default)]
-pub(super) struct Connections(RefCell<HashMap<SocketAddr, Vec<(TcpStream, Instant)>>>);
+pub(super) struct Connections(RefCell<HashMap<SocketAddr, Vec<(Connection, Instant)>>>);
 
 impl Connections {
     /// Closes what was not used for a while.
@@ -35,23 +46,22 @@ impl Connections {
         });
     }
 
-    fn take(&self, address: SocketAddr) -> Option<TcpStream> {
+    fn take(&self, address: SocketAddr) -> Option<Connection> {
         let mut all = self.0.borrow_mut();
         let idle = all.get_mut(&address)?;
-        while let Some((stream, since)) = idle.pop() {
-            let is_quiet = matches!(stream.try_read(&mut [0]), Err(error) if error.kind() == io::ErrorKind::WouldBlock);
-            if is_quiet && since.elapsed() < IDLE_TIME {
-                return Some(stream);
+        while let Some((connection, since)) = idle.pop() {
+            if connection.is_quiet() && since.elapsed() < IDLE_TIME {
+                return Some(connection);
             }
         }
         None
     }
 
-    fn give(&self, address: SocketAddr, stream: TcpStream) {
+    fn give(&self, address: SocketAddr, connection: Connection) {
         let mut all = self.0.borrow_mut();
         let idle = all.entry(address).or_default();
         if idle.len() < IDLE_MAX {
-            idle.push((stream, Instant::now()));
+            idle.push((connection, Instant::now()));
         }
     }
 }
@@ -86,54 +96,49 @@ pub(super) async fn send(connections: &Connections, to: SocketAddr, request: &Re
 async fn exchange(connections: &Connections, to: SocketAddr, request: &Request<'_>) -> Result<Answer, Failed> {
     let mut message = Vec::with_capacity(request.head.len() + request.body.len() + 32);
     message.extend_from_slice(request.head);
-    if !request.body.is_empty() {
+    // RFC 9110 8.6: methods that have a body by their nature say so when it is empty.
+    if !request.body.is_empty() || !request.method.is_idempotent() {
         message.extend_from_slice(format!("Content-Length: {}\r\n", request.body.len()).as_bytes());
     }
     message.extend_from_slice(b"\r\n");
     message.extend_from_slice(request.body);
-    if let Some(mut stream) = connections.take(to) {
+    if let Some(mut connection) = connections.take(to) {
         // The instance may close an idle connection at any time (RFC 9112 9.3.1): nothing came, so nothing was done twice.
-        if stream.write_all(&message).await.is_ok() {
-            let mut reader = Reader::new(&mut stream);
-            match reader.answer(request).await {
-                Err(Failed::Unanswered) if !reader.has_begun && request.method.is_idempotent() => {}
-                ended => return keep(connections, to, stream, ended),
-            }
+        match connection.exchange(&message, request).await {
+            Err(Failed::Unanswered) if !connection.has_begun && request.method.is_idempotent() => {}
+            ended => return keep(connections, to, connection, ended),
         }
     }
-    let mut stream = TcpStream::connect(to).await.map_err(|_| Failed::Unanswered)?;
-    // Without it the copy is slower, not wrong.
-    let _ = stream.set_nodelay(true);
-    stream.write_all(&message).await.map_err(|_| Failed::Unanswered)?;
-    let ended = Reader::new(&mut stream).answer(request).await;
-    keep(connections, to, stream, ended)
+    let mut connection = Connection::open(to).await?;
+    let ended = connection.exchange(&message, request).await;
+    keep(connections, to, connection, ended)
 }
 
 /// Keeps the connection where another request may follow.
 fn keep(
     connections: &Connections,
     to: SocketAddr,
-    stream: TcpStream,
+    connection: Connection,
     ended: Result<(Answer, bool), Failed>,
 ) -> Result<Answer, Failed> {
     let (answer, stays) = ended?;
     if stays {
-        connections.give(to, stream);
+        connections.give(to, connection);
     }
     Ok(answer)
 }
 
-/// Reads one answer.
-struct Reader<'a> {
-    stream: &'a mut TcpStream,
-    bytes: Vec<u8>,
-    /// A byte of the answer has come.
-    has_begun: bool,
-}
+impl Connection {
+    async fn open(to: SocketAddr) -> Result<Self, Failed> {
+        let stream = TcpStream::connect(to).await.map_err(|_| Failed::Unanswered)?;
+        // Without it the copy is slower, not wrong.
+        let _ = stream.set_nodelay(true);
+        Ok(Self { stream, parser: ResponseParser::new(), bytes: Vec::new(), has_begun: false })
+    }
 
-impl<'a> Reader<'a> {
-    fn new(stream: &'a mut TcpStream) -> Self {
-        Self { stream, bytes: Vec::new(), has_begun: false }
+    /// True when nothing came that nobody asked for, and no end.
+    fn is_quiet(&self) -> bool {
+        matches!(self.stream.try_read(&mut [0]), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 
     /// Reads once; false at the end.
@@ -144,18 +149,20 @@ impl<'a> Reader<'a> {
         Ok(count > 0)
     }
 
-    /// The answer, and whether another may follow on the connection.
-    async fn answer(&mut self, request: &Request<'_>) -> Result<(Answer, bool), Failed> {
-        let mut parser = ResponseParser::new();
+    /// The answer to `message`, and whether another may follow on the connection.
+    async fn exchange(&mut self, message: &[u8], request: &Request<'_>) -> Result<(Answer, bool), Failed> {
+        self.has_begun = false;
+        self.stream.write_all(message).await.map_err(|_| Failed::Unanswered)?;
         for _ in 0..=INFORMATIONAL_MAX {
+            self.parser.reset();
             let head_bytes = loop {
-                match parser.parse(&self.bytes) {
+                match self.parser.parse(&self.bytes) {
                     Ok(Progress::Complete { head_bytes }) => break head_bytes,
                     Ok(Progress::Partial) if self.fill().await? => {}
                     Ok(Progress::Partial) | Err(_) => return Err(Failed::Unanswered),
                 }
             };
-            let head = parser.head(&self.bytes);
+            let head = self.parser.head(&self.bytes);
             if head.status() == 101 {
                 return Err(Failed::Unanswered);
             }
@@ -168,7 +175,6 @@ impl<'a> Reader<'a> {
                 return Ok((answer, stays && self.bytes.is_empty()));
             }
             self.bytes.drain(..head_bytes);
-            parser.reset();
         }
         Err(Failed::Unanswered)
     }
@@ -185,8 +191,7 @@ impl<'a> Reader<'a> {
                         return Err(Failed::Unanswered);
                     }
                 }
-                let rest = self.bytes.split_off(length);
-                Ok(std::mem::replace(&mut self.bytes, rest))
+                Ok(self.bytes.drain(..length).collect())
             }
             Framing::UntilClose => {
                 while self.fill().await? {

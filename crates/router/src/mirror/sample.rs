@@ -91,6 +91,7 @@ impl Sample {
     /// Makes the copy's head of the one that an instance gets, and gives what its body is kept in.
     pub(crate) fn begin(&mut self, head: &[u8]) -> Tee {
         let compares = self.rules.compare.is_some();
+        self.head.reserve(head.len() + SHADOW_FIELD.len() + 8);
         let mut lines = head.split_inclusive(|byte| *byte == b'\n').filter(|line| *line != b"\r\n");
         self.head.extend_from_slice(lines.next().unwrap_or_default());
         for line in lines {
