@@ -33,6 +33,7 @@ impl Controller {
         status.notes.extend(notes(&shown.app));
         status.problems.extend(shown.problems);
         status.problems.extend(self.router_problem());
+        status.problems.extend(self.untold(app));
         Ok(status)
     }
 

@@ -19,6 +19,7 @@ use crate::app_task::{AppTask, Ask};
 use crate::bounds::{APPS, COMMAND, COMMANDS, RELOAD, SHUTDOWN};
 use crate::clock;
 use crate::keeper::{keep_up, stopped};
+use crate::notify::{Notifier, Troubles};
 use crate::refusals;
 use crate::shown::{Publisher, Shown};
 use crate::world::Parts;
@@ -47,6 +48,7 @@ struct Handle {
     asks: mpsc::Sender<Ask>,
     shown: watch::Receiver<Shown>,
     count: watch::Receiver<u64>,
+    troubles: Troubles,
 }
 
 impl std::fmt::Debug for Controller {
@@ -231,6 +233,11 @@ impl Controller {
         timeout(COMMAND, there).await.ok()
     }
 
+    /// What stands in the way of telling people what happens to `app`.
+    pub(crate) fn untold(&self, app: &AppName) -> Vec<Problem> {
+        self.known(app).map(|handle| lock(&handle.troubles).clone()).unwrap_or_default()
+    }
+
     /// Every other app as it is known now.
     pub(crate) fn configs(&self) -> Vec<Arc<App>> {
         lock(&self.inner.apps).values().map(|handle| Arc::clone(&handle.shown.borrow().app)).collect()
@@ -280,6 +287,8 @@ impl Supervisor {
                     } else if keeper == Some(id) {
                         tracing::error!("the router's keeper broke down and is started again");
                         keeper = self.start_keeper(&stop, &router_problem, RELOAD);
+                    } else if let Err(error) = ended {
+                        tracing::error!(%error, "what tells people of an app broke down until the daemon is started again");
                     }
                 }
             }
@@ -300,6 +309,20 @@ impl Supervisor {
         Some(self.tasks.spawn(begin_after(after, stop.clone(), task)).id())
     }
 
+    /// Starts what tells people of an app. It ends with the app's own task, whose changes it follows.
+    fn tell_of(&mut self, name: &AppName, shown: &watch::Receiver<Shown>, after: Duration) -> Troubles {
+        let troubles = Troubles::default();
+        let notifier = Notifier {
+            name: name.clone(),
+            parts: Arc::clone(&self.inner.parts),
+            shown: shown.clone(),
+            stop: self.inner.stop.subscribe(),
+            troubles: Arc::clone(&troubles),
+        };
+        self.tasks.spawn(begin_after(after, self.inner.stop.subscribe(), notifier.run()));
+        troubles
+    }
+
     /// Starts an app's task, which begins `after`: what is asked of it meanwhile waits in its queue.
     fn start(&mut self, name: AppName, after: Duration) {
         let (asks, asked) = mpsc::channel(COMMANDS);
@@ -318,10 +341,11 @@ impl Supervisor {
             shown: Publisher::new(shown, counted),
             stop: self.inner.stop.subscribe(),
         };
+        let troubles = self.tell_of(&name, &seen, after);
         let stop = self.inner.stop.subscribe();
         let id = self.tasks.spawn(begin_after(after, stop, task.run())).id();
         self.names.insert(id, name.clone());
-        lock(&self.inner.apps).insert(name, Handle { asks, shown: seen, count });
+        lock(&self.inner.apps).insert(name, Handle { asks, shown: seen, count, troubles });
     }
 }
 

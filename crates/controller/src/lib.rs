@@ -18,6 +18,7 @@ mod controller;
 mod framework;
 mod hooks;
 mod keeper;
+mod notify;
 mod plan;
 mod redact;
 mod refusals;

@@ -240,6 +240,14 @@ pub trait Builder: Send + Sync {
         Err(Problem::new("SECRET-MISSING", cause, "Write it into the secrets file of the app."))
     }
 
+    /// Runs a command of the machine that is told `message` on its standard input.
+    ///
+    /// Errors: it did not end well within `limit`.
+    async fn tell(&self, app: &AppName, command: &str, message: &str, limit: Span) -> Result<(), Problem> {
+        let _ = (app, command, message, limit);
+        Err(Problem::new("NOTIFY-FAILING", "nothing here runs commands", "Tell a server."))
+    }
+
     /// Runs the command of `[database] backup` in the revision's directory and environment.
     async fn backup(
         &self,

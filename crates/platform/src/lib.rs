@@ -26,6 +26,7 @@ mod git;
 mod group_run;
 mod headroom;
 mod health;
+mod hook;
 mod instance;
 mod layout;
 mod logs;

@@ -24,6 +24,7 @@ mod fold;
 mod framework;
 mod heard;
 pub mod limits;
+mod notices;
 mod opening;
 #[cfg(feature = "planted-bugs")]
 pub mod planted;
@@ -58,6 +59,7 @@ pub use decide::decide_with;
 pub use decide::{Decision, decide};
 pub use fold::fold;
 pub use framework::gone_on;
+pub use notices::{Notice, Teller};
 pub use release::{AttemptState, Release, StageRecord, Switch, Undoing, WaitingFor};
 
 #[cfg(test)]

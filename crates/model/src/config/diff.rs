@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::names::{FrameworkKind, Word};
 use super::{
-    AppConfig, Asks, Backup, Commands, Database, Framework, Hook, Invariant, Level, Part, Process, ProcessKind,
+    AppConfig, Asks, Backup, Commands, Database, Framework, Hook, Invariant, Level, Notify, Part, Process, ProcessKind,
+    Tells,
 };
 
 /// One setting that differs. Values of environment variables are never in it, only their names.
@@ -87,7 +88,8 @@ impl Settings {
 
 /// Every setting of a file by its key.
 fn settings(config: &AppConfig) -> BTreeMap<String, Setting> {
-    let AppConfig { name, build, env, secrets_file, processes, shared, route, release, database, drift } = config;
+    let AppConfig { name, build, env, secrets_file, processes, shared, route, release, database, drift, notify } =
+        config;
     let mut all = Settings(BTreeMap::new());
     all.put("name", Part::Identity, name);
     all.put("drift", Part::Policy, drift.word());
@@ -128,6 +130,9 @@ fn settings(config: &AppConfig) -> BTreeMap<String, Setting> {
     all.put("release.keep_revisions", Part::Policy, release.keep_revisions);
     for (at, hook) in release.hooks.iter().enumerate() {
         put_hook(&mut all, &format!("release.hook.{}", at + 1), hook);
+    }
+    for (at, one) in notify.iter().enumerate() {
+        put_notify(&mut all, &format!("notify.{}", at + 1), one);
     }
     if let Some(database) = database {
         put_database(&mut all, database);
@@ -230,4 +235,18 @@ fn put_hook(all: &mut Settings, key: &str, hook: &Hook) {
     all.put(format!("{key}.retries"), Part::Policy, retries);
     all.put(format!("{key}.pause"), Part::Policy, pause);
     all.put(format!("{key}.on_crash"), Part::Policy, on_crash.word());
+}
+
+fn put_notify(all: &mut Settings, key: &str, notify: &Notify) {
+    let Notify { tells, events, timeout } = notify;
+    match tells {
+        Tells::Webhook { url, secret } => {
+            all.put(format!("{key}.url"), Part::Policy, url);
+            all.put(format!("{key}.secret"), Part::Policy, secret);
+        }
+        Tells::Command { command } => all.put_text(format!("{key}.command"), Part::Policy, command),
+    }
+    let events: Vec<&str> = events.iter().map(|event| event.as_str()).collect();
+    all.put(format!("{key}.events"), Part::Policy, events.join(", "));
+    all.put(format!("{key}.timeout"), Part::Policy, timeout);
 }

@@ -14,6 +14,8 @@ mod keys;
 mod mistake;
 mod names;
 mod nearest;
+mod notify;
+mod notify_keys;
 mod parse;
 mod reference;
 mod release_keys;
@@ -33,6 +35,7 @@ pub use hook::{Asks, Hook, HookMethod, When};
 pub use key::{MAX_INSTANCES, MAX_KEPT_REVISIONS};
 pub use mistake::Mistake;
 pub use nearest::nearest;
+pub use notify::{Happening, Notify, Tells};
 pub use parse::{LONGEST_FILE, app_name, parse};
 pub use reference::reference;
 pub use schema::schema;
@@ -70,6 +73,9 @@ pub struct AppConfig {
     pub database: Option<Database>,
     /// `drift`: what to do about changes made behind the tool's back.
     pub drift: Drift,
+    /// `[[notify]]`: who is told of what happens.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notify: Vec<Notify>,
 }
 
 /// `[build]`: how a source becomes an artifact.

@@ -2,7 +2,7 @@
 
 use crate::release::Stage;
 
-use super::{Drift, Handover, HookMethod, OldRows, OnCrash, StopSignal, Strategy, When};
+use super::{Drift, Handover, Happening, HookMethod, OldRows, OnCrash, StopSignal, Strategy, When};
 
 /// A choice that is written as one of a few words.
 pub(super) trait Word: Copy + PartialEq + 'static {
@@ -36,6 +36,15 @@ macro_rules! words {
     };
 }
 
+words!(EVENT: Happening {
+    "paused" => Happening::Paused,
+    "switched" => Happening::Switched,
+    "succeeded" => Happening::Succeeded,
+    "unproven" => Happening::Unproven,
+    "rolled-back" => Happening::RolledBack,
+    "aborted" => Happening::Aborted,
+    "failed" => Happening::Failed,
+});
 words!(DRIFT: Drift { "correct" => Drift::Correct, "report" => Drift::Report });
 words!(OLD_ROWS: OldRows { "refuse" => OldRows::Refuse, "accept" => OldRows::Accept });
 words!(ON_CRASH: OnCrash { "rerun" => OnCrash::Rerun, "fail" => OnCrash::Fail });

@@ -2,6 +2,7 @@
 
 mod database;
 mod hooks;
+mod notify;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -73,6 +74,7 @@ impl File<'_> {
         let shared = self.shared(mistakes);
         let hosts = self.hosts(mistakes);
         let release = self.release(mistakes);
+        let notify = self.notify(mistakes);
         let database = self.database(&shared, mistakes);
         let name = self.root.text("name").and_then(|name| name.parse().ok());
         // Without a valid name there is no default preview host to compare; the name's own mistake is told.
@@ -89,6 +91,7 @@ impl File<'_> {
             release,
             database,
             drift: word::<Drift>(self.root, "drift").unwrap_or_default(),
+            notify,
         })
     }
 

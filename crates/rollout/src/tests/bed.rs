@@ -59,6 +59,7 @@ pub(super) fn file() -> AppConfig {
         },
         database: None,
         drift: Drift::Correct,
+        notify: Vec::new(),
     }
 }
 

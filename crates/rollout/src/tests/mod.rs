@@ -6,6 +6,7 @@ mod commands;
 mod framework;
 mod hooks;
 mod lasting;
+mod notices;
 mod rollbacks;
 mod schema;
 mod schema_back;

@@ -55,6 +55,7 @@ pub(crate) fn first(dice: &mut Dice, focus: &Focus) -> AppConfig {
         },
         database: database_for(focus, dice),
         drift: if dice.chance(850) { Drift::Correct } else { Drift::Report },
+        notify: Vec::new(),
     };
     for (name, path) in ROUTED.iter().take(dice.index(3) + 1) {
         config.processes.insert(name.parse().expect("a label"), routed(path, dice));

@@ -145,6 +145,15 @@ method = "PUT"
 token = "CHANGE_TOKEN"
 timeout = "2h"
 
+[[notify]]
+url = "https://chat.example.com/in"
+secret = "NOTIFY_SECRET"
+events = ["failed", "rolled-back"]
+timeout = "20s"
+
+[[notify]]
+command = "/usr/local/bin/tell"
+
 [database]
 url = "SHOP_DATABASE"
 schema = "shop"

@@ -36,6 +36,17 @@ fn every_default_keeps_the_rule_of_its_own_key() {
     });
 }
 
+/// The same of who is told.
+fn notify_with(path: &str, example: &str) -> String {
+    let needs = match path.rsplit_once('.').map_or(path, |(_, own)| own) {
+        "url" => "secret = \"S\"\n",
+        "secret" => "url = \"http://a/\"\n",
+        "command" => "",
+        _ => "command = \"a\"\n",
+    };
+    format!("[secrets]\nfile = \"s\"\n[[notify]]\n{needs}{example}\n")
+}
+
 /// A hook with one key as its example writes it, and what that key needs beside it.
 fn hook_with(path: &str, example: &str) -> String {
     let secrets = "[secrets]\nfile = \"s\"\n";
@@ -60,7 +71,10 @@ fn every_example_is_accepted_where_it_stands() {
             "" if matches!(key.kind, Kind::Choice { .. }) => format!("{name}{example}\n{web}"),
             // These tables need a key of their own, which has its own example.
             "" if ["database", "process", "secrets", "shared"].contains(&path) => return,
+            // It needs to know whom.
+            "" if path == "notify" => return,
             "" => format!("{name}{web}{example}\n"),
+            "notify" => format!("{name}{web}{}", notify_with(path, example)),
             "process.*" if path.ends_with("handover") => {
                 format!("{name}[process.queue]\ncommand = \"a\"\n{example}\n")
             }
@@ -153,6 +167,7 @@ fn the_schema_has_every_key_that_is_carried_out_and_no_other() {
             .map(|name| if name == "*" { "/additionalProperties".to_owned() } else { format!("/properties/{name}") })
             .collect::<String>()
             .replace("/properties/hook/properties", "/properties/hook/items/properties")
+            .replace("/properties/notify/properties", "/properties/notify/items/properties")
             .replace("/properties/invariant/properties", "/properties/invariant/items/properties");
         let there = schema.pointer(&pointer).is_some();
         assert_eq!(there, !matches!(key.kind, Kind::Later { .. }), "{pointer}");

@@ -3,6 +3,7 @@
 mod accepted;
 mod hooks;
 mod keys_agree;
+mod notify;
 mod refused;
 mod refused_values;
 mod schema_agrees;
