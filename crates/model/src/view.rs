@@ -92,9 +92,12 @@ pub struct ReleaseView {
     pub steps: Vec<StepView>,
     /// What it waits for now.
     pub waiting: Option<String>,
-    /// Whether it waits at its gate for a person.
+    /// Whether it waits at its gate for a person, or for a time window that a person may let it pass.
     #[serde(default)]
     pub at_gate: bool,
+    /// When the time window opens that it waits for; in a status alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opens_at: Option<Timestamp>,
     /// Whether it is held.
     pub paused: bool,
     /// Whether it is being undone.

@@ -11,8 +11,8 @@ use switchover_model::view::StageState;
 use switchover_model::{AppName, Problem, ReleaseId, RevisionId, Slot, Span, Timestamp};
 
 use crate::app::{App, KnownDrift, KnownKey, Note, RevisionState, SlotState, Stopping, Working};
-use crate::limits;
 use crate::release::{AttemptState, Release, StageRecord, Undoing};
+use crate::{limits, windows};
 
 mod traffic;
 
@@ -75,6 +75,7 @@ impl App {
                     undoing: None,
                     steps: Vec::new(),
                     full: None,
+                    waived: None,
                     switches: Vec::new(),
                     switched_at: None,
                     switched_ledger: None,
@@ -237,7 +238,9 @@ impl App {
                 self.deploy_env = env.clone();
             }
             Command::Promote { release, stage, full, step: _ } => self.with(*release, |release| {
+                let at_window = windows::are_waited_for(release);
                 match release.steps.last_mut().filter(|_| *stage == Stage::Shift) {
+                    _ if at_window => release.waived = Some(at),
                     Some(step) => step.promoted = Some(at),
                     None => release.promoted = Some(at),
                 }
@@ -281,6 +284,7 @@ impl App {
                 note: None,
             });
             release.slot = slot.or(release.slot);
+            release.waived = release.waived.filter(|_| stage < Stage::Shift);
             release.schema_lacks = false;
             release.wait_for(None, at);
             revision = Some(release.revision);

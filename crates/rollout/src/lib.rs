@@ -45,6 +45,7 @@ mod unseen;
 mod verify;
 pub mod view;
 mod wait;
+mod windows;
 mod workers;
 
 #[cfg(feature = "planted-bugs")]

@@ -88,13 +88,15 @@ pub enum Bug {
     StepGateIgnored,
     /// A step is left out.
     ShareJumps,
+    /// Traffic moves outside of the app's time windows.
+    WindowIgnored,
     /// A release that is undone in its steps leaves the split as it is.
     SplitStays,
 }
 
 impl Bug {
     /// Every planted mistake.
-    pub const ALL: [Self; 43] = [
+    pub const ALL: [Self; 44] = [
         Self::RouteBeforeHealthy,
         Self::HalfScale,
         Self::UnknownIsHealthy,
@@ -137,6 +139,7 @@ impl Bug {
         Self::StepCutShort,
         Self::StepGateIgnored,
         Self::ShareJumps,
+        Self::WindowIgnored,
         Self::SplitStays,
     ];
 }

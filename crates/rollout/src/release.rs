@@ -56,6 +56,9 @@ pub struct Release {
     /// When a person sent it to all traffic: the steps that were left are skipped.
     #[serde(default)]
     pub full: Option<Timestamp>,
+    /// When a person let it pass outside of the app's time windows, until it has passed.
+    #[serde(default)]
+    pub waived: Option<Timestamp>,
     /// Its switches, forward and back.
     pub switches: Vec<Switch>,
     /// When it had all the traffic and the workers.

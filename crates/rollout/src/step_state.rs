@@ -40,6 +40,7 @@ impl Release {
 
     pub(crate) fn take_step(&mut self, step: u32, of: u32, share: Share, at: Timestamp) {
         self.leave_step(at);
+        self.waived = None;
         let (in_force_at, promoted, left_at) = (None, None, None);
         self.steps.push(StepState {
             step,

@@ -11,7 +11,7 @@ use crate::release::Release;
 use crate::sight::Fitness;
 use crate::slots::longer;
 use crate::turn::{Turn, planted};
-use crate::{ailment, bake, limits, routes, shift, wait};
+use crate::{ailment, bake, limits, routes, shift, wait, windows};
 
 /// The steps that `release` goes through before all traffic: those of the file it was opened with. A way back has none, and
 /// neither has a release that a person has sent to all traffic.
@@ -53,6 +53,9 @@ pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revision: Rev
     }
     if turn.sure_fitness(slot, revision) != Fitness::Whole {
         return await_health(turn, id, slot, revision);
+    }
+    if !windows::let_pass(turn, id) {
+        return;
     }
     let jump = usize::from(planted!(turn, ShareJumps));
     match planned.get(number + jump) {

@@ -23,6 +23,8 @@ pub(crate) const STEP: &str = "the end of its time at this share";
 pub(crate) const PROMOTE_STEP: &str = "a person to promote it from this step";
 /// A step's time is over; its slot is not seen well.
 pub(crate) const STEP_READY: &str = "the new slot to be seen healthy before its next step";
+/// Outside of the app's windows, or in a freeze.
+pub(crate) const WINDOW: &str = "its time window to open";
 /// It was ready and is not any more.
 pub(crate) const READY: &str = "the new slot to be seen healthy again before its shift";
 /// The flip was not seen yet.

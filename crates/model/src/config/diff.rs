@@ -120,6 +120,8 @@ fn settings(config: &AppConfig) -> BTreeMap<String, Setting> {
     }
     all.put("route.drain", Part::Policy, route.drain);
     put_strategy(&mut all, &release.strategy);
+    all.put_list("release.allow", Part::Policy, release.windows.allow.iter());
+    all.put_list("release.freeze", Part::Policy, release.windows.freeze.iter());
     all.put("release.approve", Part::Policy, release.approve);
     if release.approve || release.strategy.asks_a_person() {
         all.put("release.approve_timeout", Part::Policy, release.approve_timeout);

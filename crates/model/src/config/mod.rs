@@ -22,6 +22,9 @@ mod strategy;
 mod tests;
 mod text_rule;
 mod value;
+mod window_error;
+mod window_keys;
+mod windows;
 mod wording;
 
 pub use database::{
@@ -37,6 +40,8 @@ pub use reference::reference;
 pub use schema::schema;
 pub use strategy::{Canary, MAX_STEPS, Preset, Step, Strategy};
 pub use text_rule::breaks_env_name;
+pub use window_error::WindowError;
+pub use windows::{Freeze, LONGEST_FREEZE_DAYS, MAX_WINDOWS, Window, Windows};
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -213,6 +218,9 @@ pub struct PreviewRule {
 pub struct ReleasePolicy {
     /// How traffic moves.
     pub strategy: Strategy,
+    /// `allow` and `freeze`: when traffic may move forward.
+    #[serde(default, skip_serializing_if = "Windows::is_empty")]
+    pub windows: Windows,
     /// Whether a person opens the gate before the shift.
     pub approve: bool,
     /// How long an approval is waited for, then the release is undone; default 24h.

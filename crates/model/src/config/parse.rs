@@ -2,6 +2,7 @@
 
 mod database;
 mod steps;
+mod windows;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -231,6 +232,7 @@ impl File<'_> {
         }
         ReleasePolicy {
             strategy,
+            windows: windows::windows(&release, mistakes),
             approve,
             approve_timeout: release.duration("approve_timeout"),
             bake: release.duration("bake"),

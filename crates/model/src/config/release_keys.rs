@@ -5,6 +5,7 @@ use crate::time::Span;
 use super::key::{Key, Kind, MAX_KEPT_REVISIONS, key, later, required};
 use super::step_keys::{CANARY, LINEAR, STEP};
 use super::text_rule::COMMAND;
+use super::window_keys::{ALLOW, FREEZE_KEY};
 use super::{Part, names};
 
 pub(super) static RELEASE_KEYS: &[Key] = &[
@@ -67,6 +68,8 @@ pub(super) static RELEASE_KEYS: &[Key] = &[
     STEP,
     CANARY,
     LINEAR,
+    ALLOW,
+    FREEZE_KEY,
     later("check", "[[release.check]]", "write the check as a command in a [[release.hook]]"),
     later("checks", "checks = []", "write each check as a command in a [[release.hook]]"),
 ];

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::windows::{Freeze, Window};
 use crate::name::{AppName, Host, ProcessName, Share};
 
 /// A rule that a text keeps.
@@ -35,6 +36,16 @@ pub(super) const HOST: TextRule = TextRule {
     what: "a host name",
     pattern: "^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*$",
     breaks: breaks_host,
+};
+pub(super) const WINDOW: TextRule = TextRule {
+    what: "a time window",
+    pattern: "^(Mon|Tue|Wed|Thu|Fri|Sat|Sun)([-,](Mon|Tue|Wed|Thu|Fri|Sat|Sun))* [0-2][0-9]:[0-5][0-9]-[0-2][0-9]:[0-5][0-9] [A-Za-z0-9_+/-]+$",
+    breaks: |text| text.parse::<Window>().err().map(|error| error.to_string()),
+};
+pub(super) const FREEZE: TextRule = TextRule {
+    what: "a freeze",
+    pattern: "^[0-9]{4}-[0-9]{2}-[0-9]{2}([.][.][0-9]{4}-[0-9]{2}-[0-9]{2})? [A-Za-z0-9_+/-]+$",
+    breaks: |text| text.parse::<Freeze>().err().map(|error| error.to_string()),
 };
 pub(super) const SHARE: TextRule = TextRule {
     what: "a share in percent",

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use switchover_model::config::{
     AppConfig, Drift, Handover, Health, Hook, OnCrash, PreviewRule, Process, ProcessKind, ReleasePolicy, Route, Stop,
-    StopSignal, Strategy,
+    StopSignal, Strategy, Windows,
 };
 use switchover_model::receipt::Ledger;
 use switchover_model::record::{Actor, AttemptId, AttemptResult, Draft, Event, IdempotencyKey, Record};
@@ -50,6 +50,7 @@ pub(super) fn file() -> AppConfig {
         },
         release: ReleasePolicy {
             strategy: Strategy::BlueGreen,
+            windows: Windows::default(),
             approve: false,
             approve_timeout: Span::from_secs(3_600),
             bake: Span::from_secs(60),

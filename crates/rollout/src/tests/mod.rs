@@ -14,4 +14,5 @@ mod stages;
 mod steps;
 mod story;
 mod trouble;
+mod windows;
 mod workers;

@@ -6,6 +6,7 @@
 
 pub(crate) mod attempts;
 pub(crate) mod book;
+mod book_moves;
 pub(crate) mod chaos;
 pub(crate) mod controller;
 pub(crate) mod coverage;

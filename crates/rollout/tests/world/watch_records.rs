@@ -91,7 +91,7 @@ impl World {
             return self.broken_by_provisioning(entry, slot);
         }
         if stage == Stage::Shift
-            && let Some(broken) = self.broken_by_shift_of_schema(entry)
+            && let Some(broken) = self.broken_by_window(entry).or_else(|| self.broken_by_shift_of_schema(entry))
         {
             return Some(broken);
         }

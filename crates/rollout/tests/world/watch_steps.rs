@@ -10,6 +10,7 @@ use switchover_model::{ReleaseId, Share, Slot};
 use switchover_rollout::Decision;
 
 use super::book::{Entry, is_split, share_of, whole_arm};
+use super::settings;
 use super::state::World;
 use super::watch::Health;
 
@@ -84,6 +85,9 @@ impl World {
         let Some(in_force_at) = last.in_force_at else {
             return Some(("a step is seen in force before the next", format!("{last:?}")));
         };
+        if let Some(broken) = self.broken_by_window(entry) {
+            return Some(broken);
+        }
         let slot = entry.slot?;
         if self.book.health(self.watch.seen.platform.as_ref(), slot, entry.revision) != Health::Whole {
             return Some(("a step is taken when all of the new slot is seen healthy", format!("{last:?}")));
@@ -95,6 +99,13 @@ impl World {
             return Some(("a step has its time", format!("{} us too early", end - self.now)));
         }
         rule.approve.then(|| ("the gate of a step is opened by a person", format!("{last:?}")))
+    }
+
+    /// Why the release may not move traffic forward at this moment.
+    pub(crate) fn broken_by_window(&self, entry: &Entry) -> Option<(&'static str, String)> {
+        let has_windows = self.book.config.as_ref().is_some_and(|config| !config.release.windows.is_empty());
+        let asks = has_windows && entry.kind == ReleaseKind::Deploy && !entry.waived;
+        (asks && !settings::are_open(self.now)).then(|| ("no step in a closed window", String::new()))
     }
 
     /// Why the share of the release's slot may not become that of `goal`.

@@ -47,6 +47,7 @@ fn under_way() -> ReleaseView {
         steps: Vec::new(),
         waiting: Some("hook ./smoke.sh".into()),
         at_gate: false,
+        opens_at: None,
         paused: false,
         undoing: false,
         switched_at: None,

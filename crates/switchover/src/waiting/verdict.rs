@@ -81,6 +81,7 @@ mod tests {
             steps: Vec::new(),
             waiting: None,
             at_gate: false,
+            opens_at: None,
             paused: false,
             undoing: false,
             switched_at: at(switched),

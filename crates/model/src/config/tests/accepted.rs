@@ -139,6 +139,9 @@ bake = "1m"
 keep_warm = "0s"
 keep_revisions = 3
 
+allow = ["Mon-Thu 09:00-16:00 Europe/Berlin", "Fri 09:00-12:00 Europe/Berlin"]
+freeze = "2026-12-20..2027-01-03 Europe/Berlin"
+
 [[release.step]]
 share = "5%"
 for = "10m"
