@@ -157,7 +157,11 @@ fn notes(app: &App) -> Vec<Problem> {
     // It tells what will be cleared, and is no longer true when that is done or nothing comes of it.
     let is_to_come = newest.is_open() && newest.stage().is_none_or(|stage| stage < Stage::Provision);
     let of_it = app.notes.iter().filter(|note| note.release == Some(newest.id));
-    let holds = of_it.filter(|note| is_to_come || note.problem.code != "WAY-BACK-CLOSES");
+    let holds = of_it.filter(|note| match note.problem.code.as_str() {
+        "WAY-BACK-CLOSES" => is_to_come,
+        "WINDOW-CLOSED" => newest.waits_for_window(),
+        _ => true,
+    });
     holds.map(|note| note.problem.clone()).collect()
 }
 

@@ -11,7 +11,7 @@ use crate::fold::command_digest;
 use crate::receipt::trimmed;
 use crate::release::Release;
 use crate::turn::planted;
-use crate::{limits, opening, policy, refusal, windows};
+use crate::{limits, opening, policy, refusal};
 
 /// What a command became.
 #[derive(Debug, Clone, PartialEq)]
@@ -195,7 +195,7 @@ impl<'a> Desk<'a> {
             return Ok(release);
         }
         let found = self.steerable(release)?;
-        if windows::are_waited_for(found) && !found.is_undoing() && found.stage() == Some(stage) {
+        if found.waits_for_window() && !found.is_undoing() && found.stage() == Some(stage) {
             return refusal::unless_at_step(self.app, found, step).map(|()| release);
         }
         if stage == Stage::Shift && found.is_in_steps() {

@@ -11,8 +11,8 @@ use switchover_model::view::StageState;
 use switchover_model::{AppName, Problem, ReleaseId, RevisionId, Slot, Span, Timestamp};
 
 use crate::app::{App, KnownDrift, KnownKey, Note, RevisionState, SlotState, Stopping, Working};
+use crate::limits;
 use crate::release::{AttemptState, Release, StageRecord, Undoing};
-use crate::{limits, windows};
 
 mod traffic;
 
@@ -238,7 +238,7 @@ impl App {
                 self.deploy_env = env.clone();
             }
             Command::Promote { release, stage, full, step: _ } => self.with(*release, |release| {
-                let at_window = windows::are_waited_for(release);
+                let at_window = release.waits_for_window();
                 match release.steps.last_mut().filter(|_| *stage == Stage::Shift) {
                     _ if at_window => release.waived = Some(at),
                     Some(step) => step.promoted = Some(at),

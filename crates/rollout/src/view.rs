@@ -143,7 +143,7 @@ fn slot_view(app: &App, sight: Sight<'_>, slot: Slot) -> SlotView {
 /// A release that goes on, with what is seen of its instances while they boot.
 fn live_view(app: &App, sight: Sight<'_>, release: &Release, now: Timestamp) -> ReleaseView {
     let mut view = release_view(app, release);
-    view.opens_at = windows::opening(app, now).filter(|_| windows::are_waited_for(release));
+    view.opens_at = if release.waits_for_window() { windows::opening(app, now) } else { None };
     let doing = sight.schema.and_then(|schema| schema.doing.as_ref()).filter(|work| work.goal.release() == release.id);
     if let (Some(work), Some(stage)) = (doing, view.stages.last_mut().filter(|stage| stage.stage.is_of_the_schema())) {
         let rows = work.rows.map(|rows| format!(", {rows}")).unwrap_or_default();

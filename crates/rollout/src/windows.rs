@@ -53,7 +53,10 @@ fn told_opening(app: &App, opens_at: Option<Timestamp>) -> String {
     }
 }
 
-/// Whether the release waits for a window now.
-pub(crate) fn are_waited_for(release: &Release) -> bool {
-    release.is_open() && release.waiting.as_ref().is_some_and(|waiting| waiting.reason == wait::WINDOW)
+impl Release {
+    /// It waits for a time window now.
+    #[must_use]
+    pub fn waits_for_window(&self) -> bool {
+        self.is_open() && self.waiting.as_ref().is_some_and(|waiting| waiting.reason == wait::WINDOW)
+    }
 }

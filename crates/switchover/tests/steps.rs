@@ -62,13 +62,18 @@ fn waits_at(house: &House, number: usize) {
 
 /// The clients that are led to `version` now; every one of them has to be answered.
 fn on(house: &House, version: &str) -> BTreeSet<u32> {
+    led_to(house, "/version", version)
+}
+
+/// The clients that are answered by `version` at `path`.
+fn led_to(house: &House, path: &'static str, version: &str) -> BTreeSet<u32> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let address = house.address;
     runtime.block_on(async {
         let mut led = BTreeSet::new();
         for begin in (0..CLIENTS).step_by(AT_ONCE as usize) {
             let asked: Vec<_> = (begin..begin + AT_ONCE)
-                .map(|client| tokio::spawn(async move { (client, version_for(address, client).await) }))
+                .map(|client| tokio::spawn(async move { (client, version_for(address, client, path).await) }))
                 .collect();
             for asked in asked {
                 let (client, answer) = asked.await.unwrap();
@@ -84,12 +89,13 @@ fn on(house: &House, version: &str) -> BTreeSet<u32> {
 }
 
 /// What a client of its own address in 127.0.0.0/8 is answered.
-async fn version_for(address: SocketAddr, client: u32) -> std::io::Result<String> {
+async fn version_for(address: SocketAddr, client: u32, path: &str) -> std::io::Result<String> {
     let own = Ipv4Addr::from(u32::from(Ipv4Addr::new(127, 20, 0, 0)) + client * 7 + 1);
     let socket = TcpSocket::new_v4()?;
     socket.bind(SocketAddr::new(IpAddr::V4(own), 0))?;
     let mut stream = socket.connect(address).await?;
-    stream.write_all(b"GET /version HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await?;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await?;
     Ok(answer)
@@ -181,6 +187,29 @@ fn a_daemon_killed_in_a_step_goes_on_with_it() {
     house.cli(&["promote"]).ended(0);
     house.wait_for("all traffic", |house| house.live_revision().as_deref() == Some("r2"));
     assert_eq!(crowd.leave().complaints(), Vec::<String>::new());
+}
+
+#[test]
+fn several_processes_shift_in_one_change_and_a_client_is_on_one_side_in_all() {
+    let house = House::start();
+    let api = format!(
+        "route = \"/\"\n\n[process.api]\ncommand = \"{}\"\nroute = \"/version\"\nhealth = {{ path = \"/up\" }}",
+        format_args!("{} sample-app", house::BINARY)
+    );
+    let linear = "[release]\nstrategy = \"linear\"\nlinear = { by = \"40%\", every = \"1s\" }\nbake = \"0s\"\n";
+    house.sample(&api, linear);
+    house.cli(&["deploy", "--wait"]).ended(0);
+    house.write("VERSION", "v2");
+    house.cli(&["deploy"]).ended(0);
+    waits_at(&house, 1);
+    house.cli(&["pause"]).ended(0);
+    let (web, api) = (led_to(&house, "/", "v2"), led_to(&house, "/version", "v2"));
+    is_within_the_band(&web, 0.4);
+    assert_eq!(web, api, "the same clients in both");
+    house.cli(&["resume"]).ended(0);
+    house.wait_for("all traffic", |house| house.live_revision().as_deref() == Some("r2"));
+    let shares: Vec<u64> = steps(&house).iter().map(|step| step["share"].as_u64().unwrap()).collect();
+    assert_eq!(shares, [4_000, 8_000]);
 }
 
 #[test]

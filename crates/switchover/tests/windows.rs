@@ -34,6 +34,7 @@ fn a_release_waits_for_its_window_and_a_promotion_passes_it_once() {
 
     house.cli(&["promote"]).ended(0);
     house.wait_for("all traffic", |house| house.live_revision().as_deref() == Some("r2"));
+    assert!(!house.cli(&["status"]).ended(0).out.contains("WINDOW-CLOSED"), "it has passed");
     house.cli(&["rollback", "--wait"]).ended(0);
     assert_eq!(house.live_revision().as_deref(), Some("r1"), "a way back does not wait");
 }

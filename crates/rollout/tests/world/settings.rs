@@ -88,6 +88,9 @@ fn bend_to(config: &mut AppConfig, focus: &Focus, dice: &mut Dice) {
         Place::At(Stage::Contract) => {
             config.release.bake = Span::from_secs(1);
             config.release.keep_warm = Span::ZERO;
+            // It is far enough as it is.
+            config.release.strategy = Strategy::BlueGreen;
+            config.release.windows = Windows::default();
             if let Some(database) = &mut config.database {
                 database.quiet = Span::from_secs(5);
             }

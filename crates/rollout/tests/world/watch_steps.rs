@@ -145,7 +145,8 @@ impl World {
         let Some((_, goal)) = self.book.routed.clone().filter(|(_, goal)| is_split(goal)) else { return };
         let Some((old, revision)) = whole_arm(&goal) else { return };
         let has_schema = self.book.sealed.get(&revision).is_some_and(|sealed| sealed.schema.is_some());
-        let undone = self.book.releases.values().find(|entry| entry.undoing && entry.outcome.is_none());
+        let is_undone = |entry: &&Entry| entry.undoing && entry.outcome.is_none() && !entry.steps.is_empty();
+        let undone = self.book.releases.values().find(is_undone);
         let Some(release) = undone.filter(|_| !has_schema).map(|entry| entry.release) else { return };
         let health = self.book.health(seen.platform.as_ref(), old, revision);
         let goes = decision.drafts.iter().any(|draft| match &draft.event {
