@@ -1,4 +1,5 @@
-//! The PostgreSQL servers that the tests run on: the oldest from Debian, the newest from an npm package.
+//! The servers that the tests run on: PostgreSQL, the oldest from Debian and the newest from an npm package, and Prometheus
+//! from Debian.
 
 use std::path::Path;
 
@@ -54,14 +55,19 @@ pub(crate) enum BedError {
     Machine,
 }
 
-/// Brings both servers where they are missing; `SWITCHOVER_BEDS=none` leaves them out.
+/// Debian's package of Prometheus, and where it is unpacked in [`beds`]. It is not installed: its scripts would start a server,
+/// for which nobody asked.
+const PROMETHEUS: &str = "prometheus";
+
+/// Brings the servers where they are missing; `SWITCHOVER_BEDS=none` leaves them out.
 pub(crate) fn ensure_there() -> Result<(), BedError> {
     if std::env::var(BEDS).is_ok_and(|word| word == "none") {
-        println!("{BEDS}=none: no PostgreSQL is set up, the tests on it are left out");
+        println!("{BEDS}=none: no PostgreSQL and no Prometheus is set up, the tests on them are left out");
         return Ok(());
     }
     install_oldest()?;
-    unpack_newest(&beds())
+    unpack_newest(&beds())?;
+    unpack_prometheus(&beds())
 }
 
 fn install_oldest() -> Result<(), BedError> {
@@ -104,6 +110,24 @@ fn unpack_newest(beds: &Path) -> Result<(), BedError> {
     run("tar", &["--extract", "--no-same-owner", "--file", &archive, "--directory", &place])?;
     restore_links(&begun.join("package"), package)?;
     in_file(&bed, |bed| std::fs::rename(begun.join("package"), bed))?;
+    in_file(&begun, std::fs::remove_dir_all)
+}
+
+fn unpack_prometheus(beds: &Path) -> Result<(), BedError> {
+    let bed = beds.join(PROMETHEUS);
+    if bed.is_dir() {
+        return Ok(());
+    }
+    println!("unpacking Debian's {PROMETHEUS} to {}", bed.display());
+    let begun = beds.join(format!("{PROMETHEUS}.begun"));
+    let _ = std::fs::remove_dir_all(&begun);
+    in_file(&begun, std::fs::create_dir_all)?;
+    run("apt-get", &["update", "-qq"])?;
+    // Written to the directory it is called in, by a user of its own that may not reach a build directory.
+    let script =
+        r#"cd "$1" && apt-get download -qq -o APT::Sandbox::User=root "$2" && dpkg-deb --extract "$2"_*.deb tree"#;
+    run("sh", &["-c", script, "download", &begun.display().to_string(), PROMETHEUS])?;
+    in_file(&bed, |bed| std::fs::rename(begun.join("tree"), bed))?;
     in_file(&begun, std::fs::remove_dir_all)
 }
 

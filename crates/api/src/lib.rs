@@ -19,6 +19,7 @@ mod refusal;
 mod request;
 mod routes;
 mod scrape;
+mod scrape_shadow;
 mod server;
 
 pub use metrics_address::MetricsAddress;

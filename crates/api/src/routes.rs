@@ -14,8 +14,8 @@ use axum::{Json, Router};
 use switchover_controller::Controller;
 use switchover_model::ReleaseId;
 use switchover_model::answer::{
-    AppsView, CommandAnswer, DaemonView, HistoryView, JournalView, PlanView, ReceiptView, TrafficView, WaitAnswer,
-    WaitUntil,
+    AppsView, CommandAnswer, DaemonView, HistoryView, JournalView, PlanView, ReceiptView, ReplayView, TrafficView,
+    WaitAnswer, WaitUntil,
 };
 use switchover_model::record::Actor;
 use switchover_model::release::Command;
@@ -50,6 +50,11 @@ pub(crate) const ROUTES: &[(&str, &str, &str)] = &[
     ("get", "/v1/apps/{app}/history", "Every release"),
     ("get", "/v1/apps/{app}/history/verify", "Whether the journal is as it was written: its whole chain is walked"),
     ("get", "/v1/apps/{app}/receipt/{release}", "The evidence of a release; `latest` for the newest"),
+    (
+        "get",
+        "/v1/apps/{app}/replay/{release}",
+        "The verdicts of a release's checks, reached again from the journal; `all` for every release",
+    ),
     ("get", "/v1/apps/{app}/traffic", "The traffic as seen now"),
     ("get", "/v1/metrics", "Every app's traffic in the text format of Prometheus"),
     ("get", "/v1/apps/{app}/logs", "The output of the instances, one JSON object a line"),
@@ -71,6 +76,7 @@ pub(crate) fn router(controller: Controller) -> Router {
         .route("/v1/apps/{app}/history", get(history))
         .route("/v1/apps/{app}/history/verify", get(verify))
         .route("/v1/apps/{app}/receipt/{release}", get(receipt))
+        .route("/v1/apps/{app}/replay/{release}", get(replay))
         .route("/v1/apps/{app}/traffic", get(traffic))
         .route("/v1/apps/{app}/logs", get(logs::logs))
         .route("/v1/apps/{app}/wait/{release}", get(wait))
@@ -223,6 +229,11 @@ async fn verify(State(shared): State<Shared>, Path(app): Path<String>) -> Answer
 async fn receipt(State(shared): State<Shared>, Path((app, which)): Path<(String, String)>) -> Answer<ReceiptView> {
     let release = if which == "latest" { None } else { Some(release(&which)?) };
     Ok(Json(shared.controller.receipt(&request::app(&app)?, release).await?))
+}
+
+async fn replay(State(shared): State<Shared>, Path((app, which)): Path<(String, String)>) -> Answer<ReplayView> {
+    let release = if which == "all" { None } else { Some(release(&which)?) };
+    Ok(Json(shared.controller.replay(&request::app(&app)?, release).await?))
 }
 
 async fn traffic(State(shared): State<Shared>, Path(app): Path<String>) -> Answer<TrafficView> {

@@ -14,6 +14,8 @@ use switchover_model::seam::{Arm, ArmMeasured, Part, TrafficSeen};
 use switchover_model::view::{ReleaseView, StageState};
 use switchover_model::{AppName, Share};
 
+use crate::scrape_shadow;
+
 /// Upper bounds of the latency buckets, in seconds: the same for everybody and for ever, so that series can be added up.
 const BOUNDS: [f64; 15] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 /// Names of the classes of status, as in [`ArmMeasured::answered`].
@@ -29,7 +31,7 @@ pub(crate) struct AppScraped {
     pub(crate) releases: Vec<ReleaseView>,
 }
 
-type Labels = Vec<(&'static str, String)>;
+pub(crate) type Labels = Vec<(&'static str, String)>;
 
 /// The text of a scrape.
 pub(crate) fn text(apps: Vec<AppScraped>) -> String {
@@ -86,6 +88,8 @@ impl Collector for Scrape {
         answers(&mut encoder, &arms)?;
         durations(&mut encoder, &arms)?;
         self.now(&mut encoder)?;
+        let shadows = self.seen().filter_map(|(app, seen)| Some((app, seen.shadow.as_ref()?)));
+        scrape_shadow::encode(&mut encoder, shadows)?;
         self.own_answers(&mut encoder)?;
         self.apps(&mut encoder)
     }
@@ -255,7 +259,7 @@ fn durations(encoder: &mut DescriptorEncoder<'_>, arms: &[ArmScraped<'_>]) -> Re
     Ok(())
 }
 
-fn counters(
+pub(crate) fn counters(
     encoder: &mut DescriptorEncoder<'_>,
     name: &str,
     help: &str,

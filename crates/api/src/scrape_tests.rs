@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use switchover_model::histogram::Histogram;
 use switchover_model::receipt::{Ledger, OwnLedger};
-use switchover_model::seam::{Measured, RoutedProcess, Routes};
+use switchover_model::seam::{LeftOut, Measured, RoutedProcess, Routes, ShadowSeen};
 use switchover_model::{RevisionId, Slot, Timestamp};
 
 use super::*;
@@ -137,4 +137,22 @@ fn what_is_unknown_is_told_as_unknown() {
 #[test]
 fn no_app_at_all_is_no_error() {
     assert_eq!(text(vec![]).lines().filter(|line| !line.starts_with('#')).count(), 0);
+}
+
+#[test]
+fn copies_are_told_by_what_came_of_them() {
+    let mut app = shop();
+    let told = |app: AppScraped| samples(&text(vec![app]), "switchover_shadow_requests_total").join("\n");
+    let mut shadow = ShadowSeen::none(RevisionId(2));
+    (shadow.equal, shadow.differing) = (40, 2);
+    shadow.leave_out(LeftOut::Busy);
+    app.seen.as_mut().unwrap().shadow = Some(shadow);
+    let lines = told(app);
+    for (outcome, count) in [("equal", 40), ("different", 2), ("dropped", 0), ("busy", 1), ("encoded", 0)] {
+        let line =
+            format!("switchover_shadow_requests_total{{app=\"shop\",revision=\"r2\",outcome=\"{outcome}\"}} {count}");
+        assert!(lines.contains(&line), "{lines}");
+    }
+    assert_eq!(lines.lines().count(), 3 + LeftOut::ALL.len());
+    assert_eq!(told(shop()), "");
 }

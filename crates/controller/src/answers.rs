@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use switchover_journal::{Broken, Verified};
-use switchover_model::answer::{HistoryView, JournalView, LogNews, ReceiptView, TrafficView, WaitAnswer, WaitUntil};
-use switchover_model::record::Record;
+use switchover_model::answer::{
+    HistoryView, JournalView, LogNews, ReceiptView, ReplayView, TrafficView, WaitAnswer, WaitUntil,
+};
+use switchover_model::record::{History, Record};
 use switchover_model::release::Stage;
 use switchover_model::seam::TrafficSeen;
 use switchover_model::view::{PreviewView, ReleaseView, SCHEMA_VERSION, StatusView};
@@ -19,6 +21,7 @@ use tokio::time::timeout;
 use crate::bounds::{OBSERVE_TRAFFIC, WAIT};
 use crate::clock;
 use crate::controller::Controller;
+use crate::evidence::replay;
 use crate::redact::without_values;
 use crate::refusals;
 use crate::shown::Shown;
@@ -33,6 +36,7 @@ impl Controller {
         status.notes.extend(notes(&shown.app));
         status.problems.extend(shown.problems);
         status.problems.extend(self.router_problem());
+        status.problems.extend(self.untold(app));
         Ok(status)
     }
 
@@ -97,6 +101,21 @@ impl Controller {
         })
     }
 
+    /// Every moment at which something followed from the checks of `release` (of each that the journal holds, when none is
+    /// named), with what the journal's looks give now.
+    pub async fn replay(&self, app: &AppName, release: Option<ReleaseId>) -> Result<ReplayView, Problem> {
+        self.shown(app).await?;
+        let records = self.parts().journal.read(app, 0, usize::MAX).await.map_err(|error| error.problem())?;
+        let history = History { app: app.clone(), records };
+        let replayed = tokio::task::spawn_blocking(move || replay(&history, release)).await;
+        let moments = replayed.map_err(|error| {
+            let cause =
+                format!("A part of Switchover itself broke down while it replayed the checks of {app}: {error}.");
+            Problem::new("REPLAY-BROKEN", cause, "Report it with the daemon's log.")
+        })?;
+        Ok(ReplayView { schema_version: SCHEMA_VERSION, app: app.clone(), moments })
+    }
+
     /// The output that `query` asks for. Errors: it names a process type or an instance that there is not.
     pub fn logs(&self, query: LogQuery) -> Result<mpsc::Receiver<LogNews>, Problem> {
         let shown = self.watch(&query.app)?;
@@ -157,7 +176,11 @@ fn notes(app: &App) -> Vec<Problem> {
     // It tells what will be cleared, and is no longer true when that is done or nothing comes of it.
     let is_to_come = newest.is_open() && newest.stage().is_none_or(|stage| stage < Stage::Provision);
     let of_it = app.notes.iter().filter(|note| note.release == Some(newest.id));
-    let holds = of_it.filter(|note| is_to_come || note.problem.code != "WAY-BACK-CLOSES");
+    let holds = of_it.filter(|note| match note.problem.code.as_str() {
+        "WAY-BACK-CLOSES" => is_to_come,
+        "WINDOW-CLOSED" => newest.waits_for_window(),
+        _ => true,
+    });
     holds.map(|note| note.problem.clone()).collect()
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use switchover_model::Span;
+
 /// How long the platform may take to say what it runs.
 pub(crate) const OBSERVE_PLATFORM: Duration = Duration::from_secs(2);
 /// How long the traffic may take to say what is in force.
@@ -42,5 +44,23 @@ pub(crate) const SNAPSHOT_EVERY: u64 = 200;
 pub(crate) const SHUTDOWN: Duration = Duration::from_secs(15);
 /// Apps at once.
 pub(crate) const APPS: usize = 1000;
+/// Records that are read at once for those who are told of what happens.
+pub(crate) const NOTIFY_PAGE: usize = 500;
+/// How often the journal is looked at for them when nothing says that it has grown.
+pub(crate) const NOTIFY_IDLE: Duration = Duration::from_secs(60);
+/// Messages of one app that wait to be delivered; the oldest gives way.
+pub(crate) const NOTIFY_QUEUE: usize = 200;
+/// The pause after the first try to deliver one failed; doubled with each further failure.
+pub(crate) const NOTIFY_FIRST: Duration = Duration::from_secs(1);
+/// The longest such pause.
+pub(crate) const NOTIFY_LONGEST: Duration = Duration::from_secs(15 * 60);
+/// How long after what happened it is given up.
+pub(crate) const NOTIFY_AGE: Span = Span::from_secs(3 * 24 * 3600);
 /// Longest wait for a release in one call.
 pub(crate) const WAIT: Duration = Duration::from_secs(60);
+/// Numbers of checks that are asked for at once, an app.
+pub(crate) const NUMBERS_AT_ONCE: usize = 8;
+/// The longest answer with a number in it, in bytes.
+pub(crate) const NUMBER_BYTES: usize = 1 << 20;
+/// How long connecting to who knows a number may take.
+pub(crate) const NUMBER_CONNECT: Duration = Duration::from_secs(2);

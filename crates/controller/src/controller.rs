@@ -19,6 +19,7 @@ use crate::app_task::{AppTask, Ask};
 use crate::bounds::{APPS, COMMAND, COMMANDS, RELOAD, SHUTDOWN};
 use crate::clock;
 use crate::keeper::{keep_up, stopped};
+use crate::notify::{Notifier, Troubles};
 use crate::refusals;
 use crate::shown::{Publisher, Shown};
 use crate::world::Parts;
@@ -47,6 +48,7 @@ struct Handle {
     asks: mpsc::Sender<Ask>,
     shown: watch::Receiver<Shown>,
     count: watch::Receiver<u64>,
+    troubles: Troubles,
 }
 
 impl std::fmt::Debug for Controller {
@@ -130,6 +132,7 @@ impl Controller {
                 let turn = Arc::clone(&self.inner.hosts_turn).acquire_owned().await;
                 hosts_turn = Some(turn.map_err(|_| refusals::shutting_down())?);
                 refusals::if_hosts_are_taken(app, config, &self.configs())?;
+                refusals::if_the_traffic_lacks(config, &self.parts().traffic.abilities())?;
             }
             let handle = self.handle_for(app, &command).await?;
             let ask = Ask { command, key, actor, answer, hosts_turn };
@@ -231,6 +234,11 @@ impl Controller {
         timeout(COMMAND, there).await.ok()
     }
 
+    /// What stands in the way of telling people what happens to `app`.
+    pub(crate) fn untold(&self, app: &AppName) -> Vec<Problem> {
+        self.known(app).map(|handle| lock(&handle.troubles).clone()).unwrap_or_default()
+    }
+
     /// Every other app as it is known now.
     pub(crate) fn configs(&self) -> Vec<Arc<App>> {
         lock(&self.inner.apps).values().map(|handle| Arc::clone(&handle.shown.borrow().app)).collect()
@@ -280,6 +288,8 @@ impl Supervisor {
                     } else if keeper == Some(id) {
                         tracing::error!("the router's keeper broke down and is started again");
                         keeper = self.start_keeper(&stop, &router_problem, RELOAD);
+                    } else if let Err(error) = ended {
+                        tracing::error!(%error, "what tells people of an app broke down until the daemon is started again");
                     }
                 }
             }
@@ -300,6 +310,20 @@ impl Supervisor {
         Some(self.tasks.spawn(begin_after(after, stop.clone(), task)).id())
     }
 
+    /// Starts what tells people of an app. It ends with the app's own task, whose changes it follows.
+    fn tell_of(&mut self, name: &AppName, shown: &watch::Receiver<Shown>, after: Duration) -> Troubles {
+        let troubles = Troubles::default();
+        let notifier = Notifier {
+            name: name.clone(),
+            parts: Arc::clone(&self.inner.parts),
+            shown: shown.clone(),
+            stop: self.inner.stop.subscribe(),
+            troubles: Arc::clone(&troubles),
+        };
+        self.tasks.spawn(begin_after(after, self.inner.stop.subscribe(), notifier.run()));
+        troubles
+    }
+
     /// Starts an app's task, which begins `after`: what is asked of it meanwhile waits in its queue.
     fn start(&mut self, name: AppName, after: Duration) {
         let (asks, asked) = mpsc::channel(COMMANDS);
@@ -318,10 +342,11 @@ impl Supervisor {
             shown: Publisher::new(shown, counted),
             stop: self.inner.stop.subscribe(),
         };
+        let troubles = self.tell_of(&name, &seen, after);
         let stop = self.inner.stop.subscribe();
         let id = self.tasks.spawn(begin_after(after, stop, task.run())).id();
         self.names.insert(id, name.clone());
-        lock(&self.inner.apps).insert(name, Handle { asks, shown: seen, count });
+        lock(&self.inner.apps).insert(name, Handle { asks, shown: seen, count, troubles });
     }
 }
 

@@ -8,7 +8,7 @@ use switchover_model::record::{Actor, Event, IdempotencyKey};
 use switchover_model::release::{Command, ReleaseKind, Stage};
 use switchover_model::seam::Seen;
 use switchover_model::view::{SCHEMA_VERSION, WayBack};
-use switchover_model::{AppName, Problem, Slot};
+use switchover_model::{AppName, Problem, Slot, Timestamp};
 use switchover_rollout::{Admission, App, admit, view};
 
 use crate::clock;
@@ -22,7 +22,8 @@ impl Controller {
     pub async fn plan(&self, app: &AppName, command: Command, actor: Actor) -> Result<PlanView, Problem> {
         let mut refused = None;
         if let Command::Apply { config } | Command::Deploy { config, .. } = &command {
-            refused = refusals::if_hosts_are_taken(app, config, &self.configs()).err();
+            let lacks = refusals::if_the_traffic_lacks(config, &self.parts().traffic.abilities());
+            refused = refusals::if_hosts_are_taken(app, config, &self.configs()).and(lacks).err();
         }
         let (now_app, seen) = match self.shown(app).await {
             Ok(shown) => (shown.app, shown.seen),
@@ -115,6 +116,7 @@ fn plan(app: &App, seen: &Seen, command: &Command, actor: &Actor) -> PlanView {
                 };
                 let is_built = app.revisions.contains_key(revision);
                 let Some(config) = config else { continue };
+                plan.notes.extend(closed_window(config, kind, clock::now()));
                 // Without a live revision, and on a way back, all traffic moves at once.
                 let is_way_back = matches!(kind, ReleaseKind::Return { .. });
                 let steps = if is_way_back || live.is_none() { Vec::new() } else { config.release.strategy.steps() };
@@ -186,6 +188,18 @@ fn stages(config: &AppConfig, slot: Slot, is_built: bool, live: Option<String>, 
         Some(PlanStage { stage, does, way_back: way_back.to_owned() })
     });
     told.collect()
+}
+
+/// Traffic would wait for a time window, as it is now.
+fn closed_window(config: &AppConfig, kind: &ReleaseKind, now: Timestamp) -> Option<Problem> {
+    let windows = &config.release.windows;
+    let waits = matches!(kind, ReleaseKind::Deploy) && !windows.is_open(now);
+    let when = match windows.opens_at(now) {
+        Some(at) => format!("{} ({} from now)", windows.told(at), at.since(now).rounded()),
+        None => "nobody knows when".to_owned(),
+    };
+    let cause = format!("traffic would not move before the app's time window opens, {when}.");
+    waits.then(|| Problem::new("WINDOW-CLOSED", cause, "`switchover promote` passes it once; a way back never waits."))
 }
 
 fn how_it_moves(slot: Slot, steps: &[Step]) -> String {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use switchover_model::config::AppConfig;
+use switchover_model::seam::{Abilities, Ability, lacks};
 use switchover_model::{AppName, Host, InstanceId, Problem, ProcessName, ReleaseId};
 use switchover_rollout::App;
 
@@ -66,6 +67,17 @@ pub(crate) fn timed_out(app: &AppName) -> Problem {
 
 pub(crate) fn too_many_apps() -> Problem {
     Problem::new("TOO-MANY-APPS", "This daemon looks after as many apps as it can.", "Start another one with --state.")
+}
+
+/// Refuses a strategy, or a comparison with the live slot, that the app's traffic can not carry out.
+pub(crate) fn if_the_traffic_lacks(config: &AppConfig, abilities: &Abilities) -> Result<(), Problem> {
+    let policy = &config.release;
+    if policy.strategy.steps().is_empty() {
+        return Ok(());
+    }
+    let compares = policy.evidence.compares_in_steps().then_some(Ability::Baseline);
+    let needs = [Ability::Weights, Ability::Sticky(config.route.sticky.kind())].into_iter().chain(compares);
+    lacks(policy.strategy.word(), needs, abilities).map_or(Ok(()), Err)
 }
 
 /// A host leads to one app; and one app at most answers for the hosts that nobody names.

@@ -2,7 +2,7 @@
 
 use switchover_model::config::ProcessKind;
 use switchover_model::seam::{
-    Arm, ArmGoal, Endpoint, InstanceSeen, Phase, PlatformSeen, Preview, RoutedProcess, Routes, RoutesGoal,
+    Arm, ArmGoal, Endpoint, InstanceSeen, Mirror, Phase, PlatformSeen, Preview, RoutedProcess, Routes, RoutesGoal,
 };
 use switchover_model::{ProcessName, Share, Span};
 use switchover_rollout::{App, RevisionState};
@@ -38,6 +38,10 @@ pub(crate) fn fill(
         sticky: route.map(|route| route.sticky.clone()).unwrap_or_default(),
         matches: goal.matches.clone(),
         baseline: goal.baseline,
+        mirror: goal
+            .mirror
+            .as_ref()
+            .map(|mirror| Mirror { arm: fill_arm(app, &mirror.arm, platform, in_force), rules: mirror.rules.clone() }),
         preview,
         preview_host: rule.map(|rule| rule.host.clone()),
         drain_ms: millis(drain),
@@ -80,7 +84,13 @@ fn forgotten(app: &App, goal: &ArmGoal, in_force: Option<&Routes>) -> Vec<Routed
     let same = in_force.filter(|routes| routes.version == app.routes_version());
     let known = same.and_then(|routes| {
         let previews = routes.preview.iter().map(|preview| &preview.arm);
-        routes.arms.iter().chain(previews).find(|arm| arm.slot == goal.slot && arm.revision == goal.revision)
+        let mirrors = routes.mirror.iter().map(|mirror| &mirror.arm);
+        routes
+            .arms
+            .iter()
+            .chain(previews)
+            .chain(mirrors)
+            .find(|arm| arm.slot == goal.slot && arm.revision == goal.revision)
     });
     let processes = known.map(|arm| arm.processes.clone()).unwrap_or_default();
     processes.into_iter().map(|process| RoutedProcess { endpoints: Vec::new(), ..process }).collect()

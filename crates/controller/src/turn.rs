@@ -18,6 +18,7 @@ use crate::acts::Acts;
 use crate::attempts::Attempts;
 use crate::bounds::{ACT, BUSY_BEAT, IDLE_BEAT, SNAPSHOT_EVERY};
 use crate::clock;
+use crate::evidence::Watcher;
 use crate::schema::Databases;
 use crate::shown::{Publisher, Shown};
 use crate::token::PreviewToken;
@@ -28,7 +29,7 @@ mod act;
 mod observe;
 
 /// The program as snapshots name it: another version folds for itself.
-const PROGRAM: &str = concat!(env!("CARGO_PKG_VERSION"), "+fold-8");
+const PROGRAM: &str = concat!(env!("CARGO_PKG_VERSION"), "+fold-9");
 
 /// One app and what is known of it.
 pub(crate) struct Turner {
@@ -44,6 +45,7 @@ pub(crate) struct Turner {
     pub(crate) attempts: Attempts,
     acts: Acts,
     databases: Databases,
+    watcher: Watcher,
     token: PreviewToken,
     vault: Vault,
     lost_with_router: Option<u64>,
@@ -83,6 +85,11 @@ impl Turner {
             Problem::new("STATE-NOT-WRITABLE", cause, "Check the disk and the permissions of the state directory.")
         })?;
         let now = clock::now();
+        let mut watcher = Watcher::default();
+        if let Some(first) = app.looked_from() {
+            let records = parts.journal.read(name, first.saturating_sub(1), usize::MAX).await;
+            watcher.resume(&app, &records.map_err(|error| error.problem())?, now);
+        }
         let running = app.releases.iter().flat_map(switchover_rollout::Release::running_attempts);
         let pending = running.map(|state| {
             let took = now.since(state.started_at);
@@ -108,6 +115,7 @@ impl Turner {
             attempts: Attempts::default(),
             acts: Acts::default(),
             databases: Databases::default(),
+            watcher,
             token,
             vault,
             lost_with_router: None,
@@ -255,6 +263,11 @@ impl Turner {
             }
             decide(&after, &self.seen, now)
         };
+        for draft in &mut decision.drafts {
+            if let Event::Judged { watch, verdicts } = &mut draft.event {
+                self.watcher.in_full(*watch, verdicts);
+            }
+        }
         batch.append(&mut decision.drafts);
         self.wake = decision.wake;
         if batch.is_empty() {

@@ -1,6 +1,7 @@
 //! New records behind the last one, all or none.
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
+use switchover_model::evidence::Watch;
 use switchover_model::record::{Draft, Event, Record};
 use switchover_model::{AppName, ReleaseId};
 
@@ -86,6 +87,8 @@ fn release_of(event: &Event) -> Option<ReleaseId> {
         | Event::AttemptStarted { release, .. }
         | Event::Stepped { release, .. }
         | Event::Marked { release, .. }
+        | Event::Looked { watch: Watch { release, .. }, .. }
+        | Event::Judged { watch: Watch { release, .. }, .. }
         | Event::Migrated { release, .. }
         | Event::HandedOver { release, .. }
         | Event::Switched { release, .. }

@@ -83,38 +83,45 @@ impl Reserve {
 /// Whether the batch begins something new. Such a batch never draws on the reserve; what was begun may be finished or
 /// undone, and a way back may be opened.
 pub(crate) fn begins_something(drafts: &[Draft]) -> bool {
-    drafts.iter().any(|draft| match &draft.event {
-        Event::Commanded { command, .. } => match command {
-            Command::Apply { .. } | Command::Deploy { .. } | Command::Promote { .. } | Command::Resume { .. } => true,
-            Command::Pause { .. } | Command::Abort { .. } | Command::Rollback { .. } => false,
-        },
-        Event::Opened { kind, .. } => match kind {
-            ReleaseKind::Deploy => true,
-            ReleaseKind::Return { .. } => false,
-        },
-        Event::Entered { .. }
-        | Event::Waiting { .. }
-        | Event::AttemptStarted { .. }
-        | Event::AttemptEnded { .. }
-        | Event::Sealed { .. }
-        | Event::Routed { .. }
-        | Event::Stepped { .. }
-        | Event::InForce { .. }
-        | Event::Marked { .. }
-        | Event::Migrated { .. }
-        | Event::HandedOver { .. }
-        | Event::Switched { .. }
-        | Event::Undoing { .. }
-        | Event::Drained { .. }
-        | Event::Stopped { .. }
-        | Event::Emptied { .. }
-        | Event::Renewed { .. }
-        | Event::Concluded { .. }
-        | Event::Settled { .. }
-        | Event::Drifted { .. }
-        | Event::Noted { .. }
-        | Event::RouterRestarted { .. } => false,
-    })
+    // What is looked at goes on for as long as a slot is warm: alone it would eat up what a way back needs.
+    let only_looks = drafts.iter().all(|draft| matches!(draft.event, Event::Looked { .. }));
+    only_looks
+        || drafts.iter().any(|draft| match &draft.event {
+            Event::Commanded { command, .. } => match command {
+                Command::Apply { .. } | Command::Deploy { .. } | Command::Promote { .. } | Command::Resume { .. } => {
+                    true
+                }
+                Command::Pause { .. } | Command::Abort { .. } | Command::Rollback { .. } => false,
+            },
+            Event::Opened { kind, .. } => match kind {
+                ReleaseKind::Deploy => true,
+                ReleaseKind::Return { .. } => false,
+            },
+            Event::Entered { .. }
+            | Event::Waiting { .. }
+            | Event::AttemptStarted { .. }
+            | Event::AttemptEnded { .. }
+            | Event::Sealed { .. }
+            | Event::Routed { .. }
+            | Event::Stepped { .. }
+            | Event::InForce { .. }
+            | Event::Marked { .. }
+            | Event::Looked { .. }
+            | Event::Judged { .. }
+            | Event::Migrated { .. }
+            | Event::HandedOver { .. }
+            | Event::Switched { .. }
+            | Event::Undoing { .. }
+            | Event::Drained { .. }
+            | Event::Stopped { .. }
+            | Event::Emptied { .. }
+            | Event::Renewed { .. }
+            | Event::Concluded { .. }
+            | Event::Settled { .. }
+            | Event::Drifted { .. }
+            | Event::Noted { .. }
+            | Event::RouterRestarted { .. } => false,
+        })
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::evidence::Replayed;
 use crate::name::{AppName, InstanceId, ProcessName, ReleaseId, RevisionId, Slot};
 use crate::problem::Problem;
 use crate::receipt::Receipt;
@@ -113,6 +114,17 @@ pub struct HistoryView {
     pub app: AppName,
     /// Oldest first.
     pub releases: Vec<ReleaseView>,
+}
+
+/// Every moment at which something followed from the checks of an app's releases, judged again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplayView {
+    /// Version of this form.
+    pub schema_version: u32,
+    /// The app.
+    pub app: AppName,
+    /// In order.
+    pub moments: Vec<Replayed>,
 }
 
 /// Whether an app's journal is as it was written.

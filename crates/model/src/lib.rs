@@ -9,6 +9,8 @@
 
 pub mod answer;
 pub mod config;
+pub mod decimal;
+pub mod evidence;
 pub mod framework;
 pub mod histogram;
 pub mod hook_view;
@@ -26,7 +28,9 @@ pub mod timeline;
 pub mod url;
 pub mod view;
 
-pub use name::{AppName, CookieName, FieldName, Host, InstanceId, ProcessName, ReleaseId, RevisionId, Share, Slot};
+pub use name::{
+    AppName, CookieName, FieldName, FieldPath, Host, InstanceId, ProcessName, ReleaseId, RevisionId, Share, Slot,
+};
 pub use problem::Problem;
 pub use share::ShareError;
 pub use time::{Span, Timestamp};

@@ -130,6 +130,16 @@ name! {
     is_field_name
 }
 name! {
+    /// A field of a JSON body: the names on the way to it, `*` for any one of them and for the places of a list.
+    FieldPath, "field of a JSON body",
+    "\"/\" and a name for each step, \"*\" for any, such as \"/items/*/updated_at\"; at most 200 characters",
+    |text| {
+        text.len() <= 200
+            && text.strip_prefix('/').is_some_and(|steps| steps.split('/').all(|step| !step.is_empty()))
+            && !text.chars().any(char::is_control)
+    }
+}
+name! {
     /// The identity of one running copy of a process type: never used twice, not even after a reboot.
     InstanceId, "instance id",
     "1 to 120 of a-z, 0-9, \"-\" and \".\", a letter first",

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::evidence::Judged;
 use crate::hook_view::HookView;
 use crate::name::{ReleaseId, RevisionId, Share, Slot};
 use crate::schema::RestorePoint;
@@ -107,6 +108,9 @@ pub struct Receipt {
     /// What its hooks have answered, in the order in which they were asked first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hooks: Vec<HookView>,
+    /// What its checks said whenever something followed from it: a step was left, the bake ended, or it is undone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub judged: Vec<Judged>,
 }
 
 /// How requests ended between two windows. Added to the windows' own numbers, every request since the app was first routed

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::evidence::{CheckVerdict, Look, Watch};
 use crate::framework::{Migrated, Step};
 use crate::name::{AppName, InstanceId, ReleaseId, RevisionId, Share, Slot};
 use crate::problem::Problem;
@@ -187,6 +188,21 @@ pub enum Event {
         release: ReleaseId,
         /// Counters at that moment.
         ledger: Option<Box<Ledger>>,
+    },
+    /// What the checks of a release have to go on. Written by the controller before anything is made of it.
+    Looked {
+        /// What they are looked at for.
+        watch: Watch,
+        /// What was seen.
+        look: Box<Look>,
+    },
+    /// What the checks of a release said at the moment at which something followed from it: a step was left, a bake ended,
+    /// or the release is undone.
+    Judged {
+        /// What they were looked at for.
+        watch: Watch,
+        /// What they said.
+        verdicts: Vec<CheckVerdict>,
     },
     /// A release is being undone.
     Undoing {

@@ -23,12 +23,18 @@ mod abilities;
 mod measured;
 mod routes;
 mod seen;
+mod shadow;
 mod split;
 
 pub use abilities::{Abilities, Ability, lacks};
 pub use measured::{ArmMeasured, Measured, Part};
 pub use routes::{Arm, ArmGoal, Endpoint, Preview, RoutedProcess, Routes, RoutesGoal};
 pub use seen::{Evidence, InstanceSeen, Phase, PlatformSeen, Seen, TrafficSeen};
+pub use shadow::{
+    COMPARED_HEADERS, CompareRules, FieldSeen, LeftOut, MIRROR_BODY_BYTES, MIRROR_BODY_BYTES_MAX, MIRROR_HEADERS_MAX,
+    MIRROR_IGNORED_MAX, MIRROR_METHODS_MAX, Mirror, MirrorError, MirrorGoal, MirrorRules, SHADOW_EXAMPLES_MAX,
+    SHADOW_FIELD, SHADOW_FIELDS_MAX, ShadowExample, ShadowSeen,
+};
 pub use split::{
     CONDITION_VALUE_BYTES_MAX, CONDITIONS_MAX, Condition, MATCHES_MAX, Match, MatchError, PARAMETER_BYTES_MAX, Sticky,
     StickyKind, check_matches,
@@ -250,6 +256,24 @@ pub trait Builder: Send + Sync {
         Err(Problem::new("SECRET-MISSING", cause, "Write it into the secrets file of the app."))
     }
 
+    /// Runs the command of a check in the revision's directory and environment, as a hook's, and gives the last lines of its
+    /// output. Asked again and again, so nothing of it is logged.
+    ///
+    /// Errors: it can not be run, failed or took too long.
+    async fn number(&self, config: &AppConfig, revision: &Revision, call: &NumberCall) -> Result<Vec<String>, Problem> {
+        let _ = (config, revision, call);
+        let cause = "what makes this app's revisions runs no commands of checks.";
+        Err(Problem::new("CHECK-NOT-HERE", cause, "Write the check with prometheus or url."))
+    }
+
+    /// Runs a command of the machine that is told `message` on its standard input.
+    ///
+    /// Errors: it did not end well within `limit`.
+    async fn tell(&self, app: &AppName, command: &str, message: &str, limit: Span) -> Result<(), Problem> {
+        let _ = (app, command, message, limit);
+        Err(Problem::new("NOTIFY-FAILING", "nothing here runs commands", "Tell a server."))
+    }
+
     /// Runs the command of `[database] backup` in the revision's directory and environment.
     async fn backup(
         &self,
@@ -327,6 +351,21 @@ impl std::fmt::Debug for RevisionDatabase {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("RevisionDatabase").field("files", &self.files.len()).finish_non_exhaustive()
     }
+}
+
+/// One call of a check's command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NumberCall {
+    /// What is run.
+    pub command: String,
+    /// How long it may take.
+    pub timeout: Span,
+    /// The release it belongs to.
+    pub release: ReleaseId,
+    /// The check's place in `AppConfig::release.evidence`.
+    pub check: usize,
+    /// The slot that is asked about.
+    pub slot: Slot,
 }
 
 /// What a hook answered, with the last lines of its output. That it failed is a [`Problem`].

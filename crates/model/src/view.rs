@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::evidence::{ChecksSeen, Judged};
 use crate::hook_view::HookView;
 use crate::name::{AppName, Host, ReleaseId, RevisionId, Share, Slot};
 use crate::problem::Problem;
@@ -93,9 +94,12 @@ pub struct ReleaseView {
     pub steps: Vec<StepView>,
     /// What it waits for now.
     pub waiting: Option<String>,
-    /// Whether it waits at its gate for a person.
+    /// Whether it waits at its gate for a person, or for a time window that a person may let it pass.
     #[serde(default)]
     pub at_gate: bool,
+    /// When the time window opens that it waits for; in a status alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opens_at: Option<Timestamp>,
     /// Whether it is held.
     pub paused: bool,
     /// Whether it is being undone.
@@ -109,6 +113,12 @@ pub struct ReleaseView {
     /// What its hooks have answered, in the order in which they were asked first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hooks: Vec<HookView>,
+    /// What its checks say now, while they are looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checks: Option<ChecksSeen>,
+    /// What its checks said whenever something followed from it, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub judged: Vec<Judged>,
 }
 
 /// One stage of a release.

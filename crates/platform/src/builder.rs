@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use switchover_model::config::{AppConfig, Asks, Database, Hook, ProcessKind};
+use switchover_model::config::{AppConfig, Database, ProcessKind};
 use switchover_model::framework::{Listed, Order, Step};
 use switchover_model::revision::{Digest, Revision, RevisionProcess, Source};
-use switchover_model::seam::{Builder, HookAnswer, HookCall, RevisionDatabase, SeamError};
-use switchover_model::{AppName, Problem, ProcessName, ReleaseId, RevisionId};
+use switchover_model::seam::{Builder, HookAnswer, HookCall, NumberCall, RevisionDatabase, SeamError};
+use switchover_model::{AppName, Problem, ProcessName, ReleaseId, RevisionId, Span};
 
+use crate::asked;
 use crate::clock;
 use crate::copy::{Cancel, CopyError};
 use crate::durable::{self, Keep};
@@ -19,7 +20,6 @@ use crate::environment::{self, Sealed, Variables};
 use crate::framework::Bench;
 use crate::group_run::{self, Run};
 use crate::headroom;
-use crate::instance::Exit;
 use crate::layout::{Layout, RevisionDir};
 use crate::process_platform::{ProcessPlatform, Shared, lock};
 use crate::processes;
@@ -101,60 +101,20 @@ impl Builder for ProcessPlatform {
     }
 
     async fn hook(&self, config: &AppConfig, revision: &Revision, call: &HookCall) -> Result<HookAnswer, Problem> {
-        let missing = || {
-            let cause = format!("the app has no hook number {} that is a command.", call.hook);
-            Problem::new("HOOK-MISSING", cause, "Look at `[[release.hook]]`, then deploy again.")
-        };
-        let Some(hook) = config.release.hooks.get(call.hook) else { return Err(missing()) };
-        let Asks::Command { command } = &hook.asks else { return Err(missing()) };
-        let dir = self.shared.layout.revision(&config.name, revision.id);
-        let mut contents = Sealed::read(&dir).map_err(|_| seal::missing(revision.id))?;
-        let mut variables = contents.variables();
-        let own = [
-            ("SWITCHOVER_APP", config.name.to_string()),
-            ("SWITCHOVER_URL", call.url.clone()),
-            ("SWITCHOVER_SLOT", call.slot.to_string()),
-            ("SWITCHOVER_REVISION", revision.id.to_string()),
-            ("SWITCHOVER_RELEASE", call.release.to_string()),
-            ("SWITCHOVER_PREVIEW_TOKEN", call.preview_token.clone()),
-            ("SWITCHOVER_PREVIEW_HOST", call.preview_host.as_ref().map(ToString::to_string).unwrap_or_default()),
-        ];
-        variables.extend(own.map(|(name, value)| (name.to_owned(), value)));
-        if let Some(schema) = &revision.schema {
-            schema::variables(&config.name, revision.id, schema, &mut variables);
-        }
-        // The token is as little for the journal as the app's own secrets.
-        contents.secrets.insert("SWITCHOVER_PREVIEW_TOKEN".to_owned(), call.preview_token.clone());
-        let timeout = call.limit.to_std();
-        let mark =
-            format!("{}/release-{}/hook-{}", hooks_of(&self.shared.layout, &config.name), call.release, call.hook);
-        let run = Run {
-            command,
-            directory: &dir.tree(),
-            variables,
-            mark: (HOOK_VARIABLE, mark),
-            timeout,
-            log: None,
-            answers: None,
-        };
-        let ran = group_run::run(run)
-            .await
-            .map_err(|error| headroom::state_problem(&format!("running the {} hook", hook.stage), &error))?;
-        let words = Words {
-            failed: "HOOK-FAILED",
-            timed_out: "HOOK-TIMED-OUT",
-            what: format!("the {} hook `{command}`", hook.stage),
-            place: "release.hook.command",
-        };
-        if ran.exit == Some(Exit::Code(Hook::NOT_YET)) {
-            return Ok(HookAnswer::NotYet(contents.blot_out(ran.last_lines)));
-        }
-        verdict(&ran, command, timeout, &contents, &words).map(HookAnswer::Passed)
+        self.run_hook(config, revision, call).await
     }
 
     async fn secret(&self, file: Option<&Path>, name: &str) -> Result<String, Problem> {
         let (file, name) = (file.map(Path::to_owned), name.to_owned());
         self.blocking(move |_| tell::secret(file.as_deref(), &name)).await.map_err(|error| ended(&error))?
+    }
+
+    async fn number(&self, config: &AppConfig, revision: &Revision, call: &NumberCall) -> Result<Vec<String>, Problem> {
+        asked::number(&self.shared.layout, config, revision, call).await
+    }
+
+    async fn tell(&self, app: &AppName, command: &str, message: &str, limit: Span) -> Result<(), Problem> {
+        tell::tell(&self.shared.layout, (HOOK_VARIABLE, app), command, message, limit).await
     }
 
     async fn backup(
@@ -163,38 +123,7 @@ impl Builder for ProcessPlatform {
         revision: &Revision,
         release: ReleaseId,
     ) -> Result<Vec<String>, Problem> {
-        let backup = config.database.as_ref().and_then(|rules| rules.backup.as_ref()).ok_or_else(|| {
-            let cause = "the app asks for no backup any more.";
-            Problem::new("BACKUP-MISSING", cause, "Look at `backup` in [database].")
-        })?;
-        let dir = self.shared.layout.revision(&config.name, revision.id);
-        let contents = Sealed::read(&dir).map_err(|_| seal::missing(revision.id))?;
-        let mut variables = contents.variables();
-        let own = [
-            ("SWITCHOVER_APP", config.name.to_string()),
-            ("SWITCHOVER_REVISION", revision.id.to_string()),
-            ("SWITCHOVER_RELEASE", release.to_string()),
-        ];
-        variables.extend(own.map(|(name, value)| (name.to_owned(), value)));
-        let timeout = backup.timeout.to_std();
-        let mark = format!("{}/release-{release}/backup", self.shared.layout.state().display());
-        let run = Run {
-            command: &backup.command,
-            directory: &dir.tree(),
-            variables,
-            mark: (HOOK_VARIABLE, format!("{}:{mark}", config.name)),
-            timeout,
-            log: None,
-            answers: None,
-        };
-        let ran = group_run::run(run).await.map_err(|error| headroom::state_problem("running the backup", &error))?;
-        let words = Words {
-            failed: "BACKUP-FAILED",
-            timed_out: "BACKUP-TIMED-OUT",
-            what: format!("the backup `{}`", backup.command),
-            place: "database.backup.command",
-        };
-        verdict(&ran, &backup.command, timeout, &contents, &words)
+        asked::backup(&self.shared.layout, config, revision, release).await
     }
 
     async fn pending(
@@ -275,6 +204,7 @@ impl ProcessPlatform {
             timeout,
             log: Some(self.shared.layout.build_log(&config.name, id)),
             answers: None,
+            input: None,
         };
         let ran = group_run::run(run).await.map_err(|error| headroom::state_problem("running the build", &error))?;
         let words = Words {

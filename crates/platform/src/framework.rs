@@ -235,6 +235,7 @@ impl Bench {
             timeout,
             log: None,
             answers,
+            input: None,
         };
         group_run::run(run).await.map_err(|error| headroom::state_problem(&format!("running `{command}`"), &error))
     }

@@ -2,7 +2,7 @@
 //! left behind when it ends, runs out of time or is no longer wanted.
 
 use std::fs::OpenOptions;
-use std::io;
+use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -22,6 +22,9 @@ use crate::shell;
 /// How long output is waited for when the command has ended and its group was killed.
 const LAST_OUTPUT: Duration = Duration::from_secs(1);
 
+/// What a pipe takes without a reader (pipe(7), "Pipe capacity"), and so the most that a command is given to read.
+const INPUT_BYTES: usize = 64 * 1024;
+
 /// A command to run.
 pub(crate) struct Run<'a> {
     pub(crate) command: &'a str,
@@ -34,6 +37,8 @@ pub(crate) struct Run<'a> {
     pub(crate) log: Option<PathBuf>,
     /// What it prints on its standard output is its answer, and no longer than this.
     pub(crate) answers: Option<usize>,
+    /// What it reads from its standard input: at most [`INPUT_BYTES`].
+    pub(crate) input: Option<&'a [u8]>,
 }
 
 /// How it went.
@@ -112,7 +117,12 @@ pub(crate) async fn run(run: Run<'_>) -> io::Result<Ran> {
         None => None,
     };
     let mut command = tokio::process::Command::from(shell::command(&shell::line(run.command), run.directory));
-    command.envs(run.variables).env(run.mark.0, run.mark.1).stdin(Stdio::null()).process_group(0).kill_on_drop(true);
+    command
+        .envs(run.variables)
+        .env(run.mark.0, run.mark.1)
+        .stdin(given(run.input)?)
+        .process_group(0)
+        .kill_on_drop(true);
     let (mut output, mut answer) = listen(&mut command, run.answers)?;
     let spawned = command.spawn();
     // The command holds the writing ends; with them open here the output would never end.
@@ -161,6 +171,17 @@ pub(crate) async fn run(run: Run<'_>) -> io::Result<Ran> {
     // Whoever still holds the pipe then has left the group and changed its environment.
     let _ = tokio::time::timeout(LAST_OUTPUT, rest).await;
     Ok(Ran { exit, last_lines: last_lines.finish(), answer: answer.text })
+}
+
+/// The standard input of a command that is given something to read, or of one that is not.
+fn given(input: Option<&[u8]>) -> io::Result<Stdio> {
+    let Some(input) = input else { return Ok(Stdio::null()) };
+    if input.len() > INPUT_BYTES {
+        return Err(io::Error::other(format!("a command is given at most {INPUT_BYTES} bytes to read")));
+    }
+    let (reader, mut writer) = io::pipe()?;
+    writer.write_all(input)?;
+    Ok(Stdio::from(reader))
 }
 
 /// What the command says, and its answer where it gives one of at most so many bytes.

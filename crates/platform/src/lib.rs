@@ -14,6 +14,7 @@
 
 mod adrift;
 mod archive;
+mod asked;
 mod beat;
 mod builder;
 mod clock;
@@ -26,6 +27,7 @@ mod git;
 mod group_run;
 mod headroom;
 mod health;
+mod hook;
 mod instance;
 mod layout;
 mod logs;

@@ -195,12 +195,13 @@ impl<'a> Desk<'a> {
             return Ok(release);
         }
         let found = self.steerable(release)?;
+        if found.waits_for_window() && !found.is_undoing() && found.stage() == Some(stage) {
+            return refusal::unless_at_step(self.app, found, step).map(|()| release);
+        }
         if stage == Stage::Shift && found.is_in_steps() {
             return refusal::if_at_another_step(self.app, found, step, full).map(|()| release);
         }
-        if let Some(step) = step {
-            return Err(refusal::stale(self.app, release, &format!("is not at step {step}")));
-        }
+        refusal::unless_at_step(self.app, found, step)?;
         if !found.is_undoing() && found.stage() == Some(stage) && stage != Stage::Approve {
             let cause = format!("release {release} is in stage {stage} and waits at no gate.");
             let next = "Look with `switchover status`; a gate comes with `approve = true` in [release].";

@@ -6,11 +6,14 @@ use switchover_model::{Problem, ReleaseId, RevisionId, Slot, Span};
 
 use crate::sight::Fitness;
 use crate::turn::{Turn, planted};
-use crate::{ailment, attempts, limits, schema, shift, slots, wait};
+use crate::{ailment, attempts, checks, limits, schema, shift, slots, wait};
 
 pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId) {
     let Some((slot, revision)) = turn.place(id) else { return };
     if schema::is_broken(turn, id) || shift::breaks_down(turn, id, slot, revision) {
+        return;
+    }
+    if checks::are_breached(turn, id) {
         return;
     }
     // Asked before its health: a slot that is ill in this moment must not keep a failed hook from being heard.
@@ -44,7 +47,8 @@ pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId) {
         }
     }
     if attempts::hooks_passed(turn, id, Stage::Bake) {
-        let proven = is_proven(turn, id, slot, revision, length);
+        let is_judged_well = checks::have_proven(turn, id);
+        let proven = is_judged_well && is_proven(turn, id, slot, revision, length);
         slots::end_bake(turn, id, Outcome::Succeeded { proven });
     }
 }
@@ -97,7 +101,7 @@ fn fail(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revision: RevisionId) {
     turn.conclude(id, Outcome::Failed { cause });
 }
 
-fn old_can_serve(turn: &Turn<'_>, slot: Slot) -> bool {
+pub(crate) fn old_can_serve(turn: &Turn<'_>, slot: Slot) -> bool {
     turn.old_place(slot).is_some_and(|(slot, revision)| turn.fitness(slot, revision).can_serve())
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use sha2::{Digest as _, Sha256};
 use switchover_model::config::AppConfig;
-use switchover_model::record::{Actor, Attempt, AttemptId, AttemptResult, Event, Record};
+use switchover_model::record::{Actor, AttemptId, AttemptResult, Event, Record};
 use switchover_model::release::{Command, Outcome, Stage};
 use switchover_model::view::StageState;
 use switchover_model::{AppName, Problem, ReleaseId, RevisionId, Slot, Span, Timestamp};
@@ -14,7 +14,12 @@ use crate::app::{App, KnownDrift, KnownKey, Note, RevisionState, SlotState, Stop
 use crate::limits;
 use crate::release::{AttemptState, Release, StageRecord, Undoing};
 
+mod evidence;
+mod note;
 mod traffic;
+
+use note::attempt_note;
+pub(crate) use note::shortened;
 
 /// The app `name` after `records`, from the first on.
 #[must_use]
@@ -75,6 +80,7 @@ impl App {
                     undoing: None,
                     steps: Vec::new(),
                     full: None,
+                    waived: None,
                     switches: Vec::new(),
                     switched_at: None,
                     switched_ledger: None,
@@ -91,6 +97,8 @@ impl App {
                     concluded_at: None,
                     settled_at: None,
                     settled_ledger: None,
+                    looked: None,
+                    judged: Vec::new(),
                 });
             }
             Event::Entered { release, stage, slot } => self.enter(*release, *stage, *slot, at),
@@ -157,6 +165,8 @@ impl App {
                     release.wait_for(None, at);
                 });
             }
+            Event::Looked { watch, look: _ } => self.looked(*watch),
+            Event::Judged { watch, verdicts } => self.judged(*watch, verdicts, at),
             Event::Undoing { release, cause, detach } => {
                 let (cause, detach) = (cause.clone(), *detach);
                 if let Some((_, state)) = self.revision_of(*release) {
@@ -240,7 +250,9 @@ impl App {
                 self.deploy_env = env.clone();
             }
             Command::Promote { release, stage, full, step: _ } => self.with(*release, |release| {
+                let at_window = release.waits_for_window();
                 match release.steps.last_mut().filter(|_| *stage == Stage::Shift) {
+                    _ if at_window => release.waived = Some(at),
                     Some(step) => step.promoted = Some(at),
                     None => release.promoted = Some(at),
                 }
@@ -284,6 +296,7 @@ impl App {
                 note: None,
             });
             release.slot = slot.or(release.slot);
+            release.waived = release.waived.filter(|_| stage < Stage::Shift);
             release.schema_lacks = false;
             release.wait_for(None, at);
             revision = Some(release.revision);
@@ -362,35 +375,4 @@ fn without_output(result: &AttemptResult) -> AttemptResult {
         AttemptResult::Cancelled => AttemptResult::Cancelled,
         AttemptResult::Lost => AttemptResult::Lost,
     }
-}
-
-/// The most of a hook's command that a note shows, in characters.
-const NOTED_COMMAND: usize = 40;
-
-/// `hook `./smoke.sh` passed in 12 ms`; `config` is the file that the release is carried out by.
-fn attempt_note(what: &Attempt, config: Option<&AppConfig>, result: &AttemptResult, took: Span) -> String {
-    let what = match what {
-        Attempt::Build { revision } => format!("build of {revision}"),
-        Attempt::Backup { .. } => "backup".to_owned(),
-        Attempt::Migrate { .. } => "the framework's migrations".to_owned(),
-        Attempt::Hook { stage, hook } => {
-            let hook = config.and_then(|config| config.release.hooks.get(*hook)).map(|hook| hook.asks.to_string());
-            hook.map_or_else(|| format!("{stage} hook"), |hook| format!("hook `{}`", shortened(&hook)))
-        }
-    };
-    match result {
-        AttemptResult::Passed { .. } => format!("{what} passed in {}", took.rounded()),
-        AttemptResult::Failed { .. } => format!("{what} failed after {}", took.rounded()),
-        AttemptResult::NotYet { .. } => format!("{what} says not yet"),
-        AttemptResult::Cancelled => format!("{what} was cancelled"),
-        AttemptResult::Lost => format!("{what} was lost with the controller"),
-    }
-}
-
-pub(crate) fn shortened(command: &str) -> String {
-    let line = command.trim().lines().next().unwrap_or_default();
-    if line.len() == command.trim().len() && line.chars().count() <= NOTED_COMMAND {
-        return line.to_owned();
-    }
-    line.chars().take(NOTED_COMMAND).chain(['…']).collect()
 }

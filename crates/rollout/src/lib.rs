@@ -16,6 +16,7 @@ mod approve;
 mod attempts;
 mod bake;
 mod build;
+mod checks;
 mod contract;
 mod decide;
 mod drift;
@@ -24,6 +25,7 @@ mod fold;
 mod framework;
 mod heard;
 pub mod limits;
+mod notices;
 mod opening;
 #[cfg(feature = "planted-bugs")]
 pub mod planted;
@@ -46,6 +48,7 @@ mod unseen;
 mod verify;
 pub mod view;
 mod wait;
+mod windows;
 mod workers;
 
 #[cfg(feature = "planted-bugs")]
@@ -55,11 +58,13 @@ pub use app::{
     App, Draining, KnownDrift, KnownKey, Note, Renewal, RevisionState, RoutesState, SlotState, Stopping, Working,
 };
 pub use attempts::{Try, current_try};
+pub use checks::watch;
 #[cfg(feature = "planted-bugs")]
 pub use decide::decide_with;
 pub use decide::{Decision, decide};
 pub use fold::fold;
 pub use framework::gone_on;
+pub use notices::{Notice, Teller};
 pub use release::{AttemptState, Release, StageRecord, Switch, Undoing, WaitingFor};
 pub use step_state::StepState;
 

@@ -67,6 +67,8 @@ pub const RECOVERY: Span = Span::from_secs(120);
 pub const BLIND_PART: u64 = 10;
 /// How long the yes of a person is waited for where no file says how long.
 pub const APPROVE: Span = Span::from_secs(24 * 3600);
+/// How long a time window is waited for: longer than any freeze of the file, and a week.
+pub const WINDOW: Span = Span::from_secs(375 * 24 * 3600);
 /// How long a person may hold a release.
 pub const PAUSE: Span = Span::from_secs(7 * 24 * 3600);
 /// How long the same change behind our back is not recorded again.

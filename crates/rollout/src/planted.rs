@@ -82,23 +82,31 @@ pub enum Bug {
     LastAnswerIsEnough,
     /// Leaves who stays ill in the live slot.
     IllStayInService,
+    /// A stage begins whatever the hooks before it say.
+    BeginsUnasked,
+    /// A hook that fails is tried again for ever.
+    RetriesWithoutEnd,
     /// A step is left before its time.
     StepCutShort,
     /// A step that waits for a person does not.
     StepGateIgnored,
     /// A step is left out.
     ShareJumps,
+    /// Traffic moves outside of the app's time windows.
+    WindowIgnored,
     /// A release that is undone in its steps leaves the split as it is.
     SplitStays,
-    /// A stage begins whatever the hooks before it say.
-    BeginsUnasked,
-    /// A hook that fails is tried again for ever.
-    RetriesWithoutEnd,
+    /// A failed check undoes nothing.
+    BreachIgnored,
+    /// A check without a verdict counts as passed.
+    NoDataPasses,
+    /// What was said of another step counts for this one.
+    OldEvidenceCounts,
 }
 
 impl Bug {
     /// Every planted mistake.
-    pub const ALL: [Self; 45] = [
+    pub const ALL: [Self; 49] = [
         Self::RouteBeforeHealthy,
         Self::HalfScale,
         Self::UnknownIsHealthy,
@@ -138,11 +146,15 @@ impl Bug {
         Self::DoubtIsTrust,
         Self::LastAnswerIsEnough,
         Self::IllStayInService,
+        Self::BeginsUnasked,
+        Self::RetriesWithoutEnd,
         Self::StepCutShort,
         Self::StepGateIgnored,
         Self::ShareJumps,
+        Self::WindowIgnored,
         Self::SplitStays,
-        Self::BeginsUnasked,
-        Self::RetriesWithoutEnd,
+        Self::BreachIgnored,
+        Self::NoDataPasses,
+        Self::OldEvidenceCounts,
     ];
 }

@@ -154,6 +154,7 @@ fn difference(release: &Release, begin: Reading<'_>, end: Reading<'_>, closed: b
         own,
         restore_point: release.restore_point.clone(),
         hooks: release.hooks.clone(),
+        judged: release.judged.clone(),
     }
 }
 

@@ -43,11 +43,8 @@ pub(crate) fn stale(app: &App, id: ReleaseId, why: &str) -> Problem {
 
 /// Refuses a promotion of a step that the release is not at any more, or was promoted from already.
 pub(crate) fn if_at_another_step(app: &App, release: &Release, named: Option<u32>, full: bool) -> Result<(), Problem> {
+    unless_at_step(app, release, named)?;
     let Some(current) = release.at_step() else { return Err(stale(app, release.id, "is at no step")) };
-    if let Some(named) = named.filter(|named| *named != current.step) {
-        let why = format!("is at step {} of {}, not at step {named}", current.step, current.of);
-        return Err(stale(app, release.id, &why));
-    }
     if release.full.is_some() {
         return Err(stale(app, release.id, "was promoted to all traffic already"));
     }
@@ -55,6 +52,19 @@ pub(crate) fn if_at_another_step(app: &App, release: &Release, named: Option<u32
         return Err(stale(app, release.id, &format!("was promoted from step {} already", current.step)));
     }
     Ok(())
+}
+
+/// Refuses what names another step than the release is at.
+pub(crate) fn unless_at_step(app: &App, release: &Release, named: Option<u32>) -> Result<(), Problem> {
+    let Some(named) = named else { return Ok(()) };
+    match release.at_step() {
+        Some(current) if current.step == named => Ok(()),
+        Some(current) => {
+            let why = format!("is at step {} of {}, not at step {named}", current.step, current.of);
+            Err(stale(app, release.id, &why))
+        }
+        None => Err(stale(app, release.id, &format!("is not at step {named}"))),
+    }
 }
 
 pub(crate) fn nothing_to_roll_back(app: &App) -> Problem {

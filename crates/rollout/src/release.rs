@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use switchover_model::config::AppConfig;
+use switchover_model::evidence::{Judged, Watch};
 use switchover_model::hook_view::HookView;
 use switchover_model::receipt::Ledger;
 use switchover_model::record::{Attempt, AttemptId, AttemptResult};
@@ -57,6 +58,9 @@ pub struct Release {
     /// When a person sent it to all traffic: the steps that were left are skipped.
     #[serde(default)]
     pub full: Option<Timestamp>,
+    /// When a person let it pass outside of the app's time windows, until it has passed.
+    #[serde(default)]
+    pub waived: Option<Timestamp>,
     /// Its switches, forward and back.
     pub switches: Vec<Switch>,
     /// When it had all the traffic and the workers.
@@ -95,6 +99,21 @@ pub struct Release {
     pub settled_at: Option<Timestamp>,
     /// Counters then.
     pub settled_ledger: Option<Box<Ledger>>,
+    /// Where the looks of its newest watch begin.
+    #[serde(default)]
+    pub looked: Option<Looked>,
+    /// What its checks said when something followed from it, each watch once.
+    #[serde(default)]
+    pub judged: Vec<Judged>,
+}
+
+/// The looks of one watch, in the journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Looked {
+    /// What is looked at.
+    pub watch: Watch,
+    /// The sequence of the first record of them.
+    pub from: u64,
 }
 
 /// One stage gone through.

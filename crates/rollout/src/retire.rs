@@ -9,11 +9,15 @@ use crate::attempts::{self, Progress};
 use crate::contract::{self, Contract};
 use crate::release::Release;
 use crate::turn::{Turn, planted};
-use crate::{limits, routes, schema, slots, wait};
+use crate::{checks, limits, routes, schema, slots, wait};
 
 pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId) {
     let Some(release) = turn.release(id) else { return };
     let succeeded = matches!(release.outcome, Some(Outcome::Succeeded { .. }));
+    if checks::are_breached(turn, id) {
+        return;
+    }
+    let Some(release) = turn.release(id) else { return };
     if release.stage() == Some(Stage::Contract) && succeeded {
         return contracted(turn, id);
     }

@@ -7,7 +7,7 @@ use switchover_model::{Problem, ReleaseId, RevisionId, Share, Slot};
 
 use crate::slots::longer;
 use crate::turn::{Turn, planted};
-use crate::{drift, limits, wait};
+use crate::{checks, drift, limits, wait};
 
 /// Leads all traffic to `to` (to nobody when a first release is undone).
 pub(crate) fn switch_to(turn: &mut Turn<'_>, id: ReleaseId, to: Option<(Slot, RevisionId)>) {
@@ -31,7 +31,9 @@ pub(crate) fn split(turn: &mut Turn<'_>, id: ReleaseId, (slot, revision): (Slot,
         arms.push(ArmGoal { slot, revision, share: share.rest() });
     }
     let version = next_version(turn);
-    turn.record(Event::Routed { release: Some(id), version, goal: RoutesGoal { arms, ..RoutesGoal::default() } });
+    let baseline = checks::compare(turn, id).then(|| slot.other());
+    let goal = RoutesGoal { arms, baseline, ..RoutesGoal::default() };
+    turn.record(Event::Routed { release: Some(id), version, goal });
 }
 
 /// Whether more than one slot shall have a share.
@@ -176,7 +178,10 @@ fn leads_alike(seen: &Routes, goal: &RoutesGoal) -> bool {
         .collect();
     theirs.sort_unstable();
     ours.sort_unstable();
-    theirs == ours && seen.matches == goal.matches && seen.baseline == goal.baseline
+    let mirrored = seen.mirror.as_ref().map(|mirror| (mirror.arm.slot, mirror.arm.revision, &mirror.rules));
+    theirs == ours
+        && (&seen.matches, seen.baseline) == (&goal.matches, goal.baseline)
+        && mirrored == goal.mirror.as_ref().map(|mirror| (mirror.arm.slot, mirror.arm.revision, &mirror.rules))
 }
 
 /// The arm with all the traffic; in a split the one that the other takes from, which stands last.

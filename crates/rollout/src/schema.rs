@@ -119,8 +119,8 @@ pub(crate) fn contracts(release: &Release) -> bool {
     deployed && succeeded && release.switched_at.is_some() && release.undoing.is_none()
 }
 
-/// Whether the schema lets the release's slot take the traffic: it serves the revision, the data holds, and the restore
-/// point is set. Undoes the release when it does not in time.
+/// Whether the schema lets the release's slot take the traffic: it serves the revision, and the data holds. Undoes the
+/// release when it does not in time.
 pub(crate) fn lets_shift(turn: &mut Turn<'_>, id: ReleaseId) -> bool {
     let Some(revision) = turn.release(id).map(|release| release.revision) else { return false };
     if needs(&turn.app, revision).is_none() {
@@ -148,7 +148,7 @@ pub(crate) fn lets_shift(turn: &mut Turn<'_>, id: ReleaseId) -> bool {
         }
         return false;
     }
-    data_holds(turn, id) && restore_point_is_set(turn, id)
+    data_holds(turn, id)
 }
 
 /// Whether each invariant was found to hold a moment ago. A broken one undoes the release, and so does one of which
@@ -221,10 +221,11 @@ pub(crate) fn is_broken(turn: &mut Turn<'_>, id: ReleaseId) -> bool {
 }
 
 /// Whether the restore point of the release is noted, or the wait for it is over; asks for it as long as it is not.
-fn restore_point_is_set(turn: &mut Turn<'_>, id: ReleaseId) -> bool {
-    let wanted = rules(&turn.app).is_some_and(|rules| rules.restore_point);
+pub(crate) fn restore_point_is_set(turn: &mut Turn<'_>, id: ReleaseId) -> bool {
+    let has_schema = turn.release(id).is_some_and(|release| needs(&turn.app, release.revision).is_some());
+    let wanted = has_schema && rules(&turn.app).is_some_and(|rules| rules.restore_point);
     let noted = turn.release(id).is_some_and(|release| release.restore_point.is_some());
-    if !wanted || noted {
+    if !wanted || noted || planted!(turn, SchemaIgnored) {
         return true;
     }
     let point = turn.sight.schema.and_then(|seen| seen.restore_points.get(&id)).cloned();

@@ -10,7 +10,7 @@ use crate::release::Release;
 use crate::sight::Fitness;
 use crate::slots::longer;
 use crate::turn::{Turn, planted};
-use crate::{ailment, attempts, limits, provision, routes, schema, steps, wait, workers};
+use crate::{ailment, attempts, limits, provision, routes, schema, steps, wait, windows, workers};
 
 /// Enters the shift, when the new slot is seen healthy at this very moment.
 pub(crate) fn enter(turn: &mut Turn<'_>, id: ReleaseId) {
@@ -33,7 +33,9 @@ pub(crate) fn enter(turn: &mut Turn<'_>, id: ReleaseId) {
         }
         return;
     }
-    if !schema::lets_shift(turn, id) {
+    // A window is asked when nothing else is in the way, so that what never ends otherwise is not waited for from window to
+    // window; the restore point is set right before the traffic moves.
+    if !schema::lets_shift(turn, id) || !windows::let_pass(turn, id) || !schema::restore_point_is_set(turn, id) {
         return;
     }
     turn.record(Event::Entered { release: id, stage: Stage::Shift, slot: Some(slot) });

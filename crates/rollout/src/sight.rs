@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use switchover_model::evidence::ChecksSeen;
 use switchover_model::schema::SchemaSeen;
 use switchover_model::seam::{InstanceSeen, Phase, PlatformSeen, Role, Seen, TrafficSeen};
 use switchover_model::{InstanceId, Problem, ProcessName, RevisionId, Slot, Span, Timestamp};
@@ -15,6 +16,8 @@ pub(crate) struct Sight<'a> {
     pub(crate) platform: Option<&'a PlatformSeen>,
     pub(crate) traffic: Option<&'a TrafficSeen>,
     pub(crate) schema: Option<&'a SchemaSeen>,
+    /// What the checks say; each verdict rests on looks, and says how old the newest is.
+    pub(crate) checks: Option<&'a ChecksSeen>,
     now: Timestamp,
 }
 
@@ -48,6 +51,7 @@ impl<'a> Sight<'a> {
             platform: seen.platform.as_ref().filter(|platform| fresh(platform.at)),
             traffic: seen.traffic.as_ref().filter(|traffic| fresh(traffic.at)),
             schema: seen.schema.as_ref().filter(|schema| fresh(schema.at)),
+            checks: seen.checks.as_ref(),
             now,
         }
     }

@@ -40,6 +40,7 @@ impl Release {
 
     pub(crate) fn take_step(&mut self, step: u32, of: u32, share: Share, at: Timestamp) {
         self.leave_step(at);
+        self.waived = None;
         let (in_force_at, promoted, left_at) = (None, None, None);
         self.steps.push(StepState {
             step,
@@ -81,7 +82,8 @@ impl Release {
 
 /// The steps of a release as they are shown: those taken, and while it goes on those to come.
 pub(crate) fn shown(app: &App, release: &Release) -> Vec<StepView> {
-    let goes_on = release.is_open() && !release.is_undoing() && !release.has_switched();
+    // A first release has nobody to share the traffic with.
+    let goes_on = release.is_open() && !release.is_undoing() && !release.has_switched() && release.from.is_some();
     let planned = if release.settled_at.is_some() { Vec::new() } else { steps::planned(app, release) };
     let rule = |number: u32| planned.get((number as usize).checked_sub(1)?).copied();
     let taken = release.steps.iter().map(|step| {

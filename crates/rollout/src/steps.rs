@@ -11,7 +11,7 @@ use crate::release::Release;
 use crate::sight::Fitness;
 use crate::slots::longer;
 use crate::turn::{Turn, planted};
-use crate::{ailment, bake, limits, routes, shift, wait};
+use crate::{ailment, bake, checks, limits, routes, shift, wait, windows};
 
 /// The steps that `release` goes through before all traffic: those of the file it was opened with. A way back has none, and
 /// neither has a release that a person has sent to all traffic.
@@ -35,6 +35,9 @@ pub(crate) fn begin(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revision: Re
 
 /// Goes on from the step that the release is at.
 pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revision: RevisionId) {
+    if checks::are_breached(turn, id) {
+        return;
+    }
     let Some(release) = turn.release(id) else { return };
     let Some(state) = release.steps.last().cloned() else { return };
     let planned = planned(&turn.app, release);
@@ -47,12 +50,15 @@ pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revision: Rev
     let number = state.step as usize;
     let current = number.checked_sub(1).and_then(|place| planned.get(place)).filter(|_| state.promoted.is_none());
     if let Some(current) = current
-        && !has_had_its_time(turn, id, current, (in_force_at, state.held))
+        && !(has_had_its_time(turn, id, current, (in_force_at, state.held)) && checks::let_step_on(turn, id))
     {
         return;
     }
     if turn.sure_fitness(slot, revision) != Fitness::Whole {
         return await_health(turn, id, slot, revision);
+    }
+    if !windows::let_pass(turn, id) {
+        return;
     }
     let jump = usize::from(planted!(turn, ShareJumps));
     match planned.get(number + jump) {

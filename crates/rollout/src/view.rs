@@ -12,7 +12,7 @@ use crate::admit::{goes_back, gone_back, is_live};
 use crate::app::{App, KnownDrift};
 use crate::release::Release;
 use crate::sight::{Fitness, Sight};
-use crate::{framework, limits, provision, step_state, wait};
+use crate::{framework, limits, provision, step_state, wait, windows};
 
 /// The status of `app`. `url` and `preview` are the controller's to fill in.
 #[must_use]
@@ -24,7 +24,7 @@ pub fn status(app: &App, seen: &Seen, now: Timestamp) -> StatusView {
         sequence: app.sequence,
         live: app.live().map(|arm| arm.slot),
         slots: Slot::BOTH.into_iter().map(|slot| (slot, slot_view(app, sight, slot))).collect(),
-        releases: app.releases.iter().map(|release| live_view(app, sight, release)).collect(),
+        releases: app.releases.iter().map(|release| live_view(app, sight, release, now)).collect(),
         way_back: way_back(app, seen, now),
         hosts: app.config.as_ref().map(|config| config.route.hosts.clone()).unwrap_or_default(),
         url: None,
@@ -141,8 +141,10 @@ fn slot_view(app: &App, sight: Sight<'_>, slot: Slot) -> SlotView {
 }
 
 /// A release that goes on, with what is seen of its instances while they boot.
-fn live_view(app: &App, sight: Sight<'_>, release: &Release) -> ReleaseView {
+fn live_view(app: &App, sight: Sight<'_>, release: &Release, now: Timestamp) -> ReleaseView {
     let mut view = release_view(app, release);
+    view.checks = sight.checks.filter(|seen| seen.watch.release == release.id).cloned();
+    view.opens_at = if release.waits_for_window() { windows::opening(app, now) } else { None };
     let doing = sight.schema.and_then(|schema| schema.doing.as_ref()).filter(|work| work.goal.release() == release.id);
     if let (Some(work), Some(stage)) = (doing, view.stages.last_mut().filter(|stage| stage.stage.is_of_the_schema())) {
         let rows = work.rows.map(|rows| format!(", {rows}")).unwrap_or_default();
@@ -197,14 +199,17 @@ fn release_view(app: &App, release: &Release) -> ReleaseView {
         waiting: release.waiting.as_ref().map(|waiting| waiting.reason.clone()),
         at_gate: matches!(
             release.waiting.as_ref().map(|waiting| waiting.reason.as_str()),
-            Some(wait::PROMOTE | wait::PROMOTE_STEP)
+            Some(wait::PROMOTE | wait::PROMOTE_STEP | wait::WINDOW | wait::UNPROVEN)
         ),
+        opens_at: None,
         paused: release.paused.is_some(),
         undoing: release.is_undoing(),
         switched_at: release.switched_at,
         outcome: release.outcome.clone(),
         settled_at: release.settled_at,
         hooks: release.hooks.clone(),
+        checks: None,
+        judged: release.judged.clone(),
     }
 }
 

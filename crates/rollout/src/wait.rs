@@ -23,6 +23,8 @@ pub(crate) const STEP: &str = "the end of its time at this share";
 pub(crate) const PROMOTE_STEP: &str = "a person to promote it from this step";
 /// A step's time is over; its slot is not seen well.
 pub(crate) const STEP_READY: &str = "the new slot to be seen healthy before its next step";
+/// Outside of the app's windows, or in a freeze.
+pub(crate) const WINDOW: &str = "its time window to open";
 /// It was ready and is not any more.
 pub(crate) const READY: &str = "the new slot to be seen healthy again before its shift";
 /// The flip was not seen yet.
@@ -71,3 +73,7 @@ pub(crate) const BACKUP: &str = "a fresh backup";
 pub(crate) const CONTRACT: &str = "the schema to be left to the new revision";
 /// A newer release is on its way.
 pub(crate) const NEWER: &str = "the end of the release that is on its way";
+/// A step's checks have not all passed.
+pub(crate) const VERDICTS: &str = "the verdicts of its checks";
+/// They have not in their time, and a person has to say whether it goes on.
+pub(crate) const UNPROVEN: &str = "a person, because its checks have no verdict";

@@ -15,6 +15,7 @@ use crate::connection::{self, TICK};
 use crate::lane::Lane;
 use crate::lane_table::LaneTable;
 use crate::listener::Listener;
+use crate::mirror;
 use crate::table::Table;
 use crate::wire::LaneSeen;
 
@@ -53,6 +54,7 @@ pub(crate) async fn run(
     let listener = TcpListener::from_std(listener)?;
     let about = Rc::new(Listener::http());
     let mut connections = JoinSet::new();
+    let copies = mirror::start(&lane);
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut before = lane.table();
@@ -111,7 +113,7 @@ pub(crate) async fn run(
         }
     }
     lane.give_up();
-    drop(connections);
+    drop((connections, copies));
     if let Some(stopped) = stopped {
         // Whoever waits for this may be gone.
         let _ = stopped.send(());

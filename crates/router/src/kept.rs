@@ -216,13 +216,15 @@ fn is_local(endpoint: &Endpoint) -> bool {
     endpoint.address.ip().to_canonical().is_loopback()
 }
 
-/// Every list of endpoints in the routes, the preview's included.
+/// Every list of endpoints in the routes, the preview's and the mirror's included.
 pub(crate) fn endpoint_lists(routes: &mut Routes) -> impl Iterator<Item = &mut Vec<Endpoint>> {
     let preview = routes.preview.iter_mut().map(|preview| &mut preview.arm);
+    let mirror = routes.mirror.iter_mut().map(|mirror| &mut mirror.arm);
     routes
         .arms
         .iter_mut()
         .chain(preview)
+        .chain(mirror)
         .flat_map(|arm: &mut Arm| &mut arm.processes)
         .map(|process| &mut process.endpoints)
 }

@@ -21,6 +21,7 @@ pub(crate) use crate::endpoint::Endpoint;
 use crate::generation::{Generation, Held};
 use crate::lane_table::{LaneTable, Memory};
 use crate::ledger::{Kind, LaneLedger, Owner, OwnerCounters};
+use crate::mirror::MirrorLane;
 use crate::split::{self, Known};
 use crate::table::{Found, Table};
 use crate::ticket::Way;
@@ -33,6 +34,7 @@ pub(crate) struct Lane {
     io: LaneIo,
     held: Held<LaneTable>,
     memory: Memory,
+    mirror: MirrorLane,
     ledger: LaneLedger,
     nobody: OwnerCounters,
     gave_up: Cell<bool>,
@@ -53,12 +55,18 @@ impl Lane {
         let memory = Memory::default();
         let first = Rc::new(memory.prepare(table, &ledger));
         let nobody = ledger.owner(&Owner::NOBODY);
-        Self { io, held: Held::new(generation, first), memory, ledger, nobody, gave_up: Cell::new(false) }
+        let (held, mirror) = (Held::new(generation, first), MirrorLane::default());
+        Self { io, held, memory, mirror, ledger, nobody, gave_up: Cell::new(false) }
     }
 
     /// The byte path's own state.
     pub(crate) fn io(&self) -> &LaneIo {
         &self.io
+    }
+
+    /// What is kept for copies of requests.
+    pub(crate) fn mirror(&self) -> &MirrorLane {
+        &self.mirror
     }
 
     /// The table in force.
@@ -231,6 +239,7 @@ impl Lane {
             counters_persist: self.ledger.is_persistent(),
             nobody: self.ledger.read(&Owner::NOBODY),
             measured,
+            shadow: app.and_then(|app| self.mirror.seen(app)),
             apps: apps.into_iter().map(seen).collect(),
         }
     }

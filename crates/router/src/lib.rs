@@ -7,7 +7,8 @@
 //! Must never: take a lock on a request's way, cut a plain request that still moves, decide what a release does, or
 //! answer for a port whose owner it is not sure of.
 //! Begin reading at `lane` (one request's way), then `generation` (the switch), `switchboard` (what the control thread
-//! does for each command), `ledger` (the counters), `meter` (how well each arm does) and `client` (what the controller calls).
+//! does for each command), `ledger` (the counters), `meter` (how well each arm does), `mirror` (copies for a
+//! slot that answers nobody) and `client` (what the controller calls).
 
 mod accept;
 mod causes;
@@ -28,6 +29,7 @@ mod ledger_file;
 mod listener;
 mod log_file;
 mod meter;
+mod mirror;
 mod networks;
 mod preview;
 mod process;

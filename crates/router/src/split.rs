@@ -136,6 +136,11 @@ impl Client {
     }
 }
 
+/// Whether number `number` of a row is drawn, where so many of 10,000 shall be: spread evenly, in no rhythm.
+pub(crate) fn is_drawn(number: u64, basis_points: u16) -> bool {
+    mixed(number) % u64::from(Share::ALL.basis_points()) < u64::from(basis_points)
+}
+
 /// 2^64 divided by the golden ratio: the step of `SplitMix64`.
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 

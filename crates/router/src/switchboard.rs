@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use switchover_model::receipt::Ledger;
-use switchover_model::seam::{Measured, Routes, TrafficSeen};
+use switchover_model::seam::{Measured, Routes, ShadowSeen, TrafficSeen};
 use switchover_model::{AppName, Problem, RevisionId, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -346,9 +346,10 @@ impl Switchboard {
     async fn observe(&self, app: AppName) -> Result<TrafficSeen, Failure> {
         let mut lanes = self.look(Some(&app)).await?;
         let measured = self.measured(&app, &mut lanes);
+        let shadow = lanes.iter_mut().filter_map(|lane| lane.shadow.take()).reduce(both);
         let unrouted = self.nobody(&lanes).own;
         let seen = self.sum(lanes).remove(&app).unwrap_or_else(|| self.untouched(&app)).seen;
-        Ok(TrafficSeen { unrouted, measured, ..seen })
+        Ok(TrafficSeen { unrouted, measured, shadow, ..seen })
     }
 
     /// What the lanes have measured together, taken out of what they tell; nothing when one of them can not say it all.
@@ -438,6 +439,18 @@ impl Switchboard {
             previews: self.sum(lanes).into_iter().map(|(app, sum)| (app, sum.preview)).collect(),
             at: Lane::exact_now(),
         })
+    }
+}
+
+/// What two lanes have seen of copies: the newer revision's, where one of them has not copied for it yet.
+fn both(mut one: ShadowSeen, other: ShadowSeen) -> ShadowSeen {
+    match one.revision.cmp(&other.revision) {
+        std::cmp::Ordering::Equal => {
+            one.add(other);
+            one
+        }
+        std::cmp::Ordering::Less => other,
+        std::cmp::Ordering::Greater => one,
     }
 }
 

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 use switchover_http1::RequestHead;
-use switchover_model::seam::{Arm, Endpoint, Part, Routes, Sticky, check_matches};
+use switchover_model::seam::{Arm, Endpoint, Mirror, Part, Routes, Sticky, check_matches};
 use switchover_model::{AppName, Problem, ProcessName, RevisionId, Share};
 
 use crate::ledger::Kind;
+use crate::mirror::MirrorTable;
 use crate::preview::{Admission, digest_from_hex};
 use crate::rules::Rule;
 use crate::split::{Bucket, Client};
@@ -51,6 +52,8 @@ pub(crate) struct AppTable {
     rules: Vec<Rule>,
     /// The buckets that are measured apart as the baseline.
     baseline: Range<u16>,
+    /// Who gets copies of its requests.
+    pub(crate) mirror: Option<MirrorTable>,
     /// What its preview address shows now.
     pub(crate) preview: Option<PreviewTable>,
     /// It has a preview address.
@@ -217,6 +220,7 @@ impl AppTable {
             sticky: if splits { routes.sticky.clone() } else { Sticky::Address },
             rules,
             baseline,
+            mirror: mirror(routes)?,
             preview: preview.transpose()?,
             has_preview_host: routes.preview.is_some() || routes.preview_host.is_some(),
             drain_ms: routes.drain_ms,
@@ -312,6 +316,14 @@ fn rules(routes: &Routes, arms: &[ArmTable]) -> Result<Vec<Rule>, Problem> {
         Ok(Rule::new(rule, arm.ok_or_else(cause)?))
     });
     placed.collect()
+}
+
+fn mirror(routes: &Routes) -> Result<Option<MirrorTable>, Problem> {
+    let compile = |mirror: &Mirror| {
+        mirror.rules.check().map_err(|error| invalid(&routes.app, &error.to_string()))?;
+        Ok(MirrorTable::new(mirror, ArmTable::compile(&routes.app, &mirror.arm)?))
+    };
+    routes.mirror.as_ref().map(compile).transpose()
 }
 
 /// The buckets of the baseline: as many of its slot as the other one has, those nearest to the border between them.

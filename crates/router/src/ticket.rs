@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use switchover_http1::Field;
+use switchover_http1::{Field, RequestHead};
 use switchover_model::seam::Part;
 
 use crate::causes::{Fault, OwnCause};
@@ -12,6 +12,7 @@ use crate::lane::Lane;
 use crate::lane_table::{LaneTable, RevisionState};
 use crate::ledger::{Kind, OwnerCounters};
 use crate::meter::{Measure, Meter};
+use crate::mirror::Sample;
 use crate::preview::Passes;
 use crate::split::{Bucket, Client, NewClient};
 
@@ -78,6 +79,11 @@ impl Ticket {
     /// Whom its answer gives an id.
     pub(crate) fn new_client(&self) -> Option<NewClient> {
         self.new_client
+    }
+
+    /// Whether it is copied; `upgrades`: it would become a tunnel.
+    pub(crate) fn sample(&self, head: &RequestHead<'_>, upgrades: bool) -> Option<Box<Sample>> {
+        self.lane.mirror().draw(&self.table.table, self.way, head, upgrades)
     }
 
     fn counters(&self) -> &OwnerCounters {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 use switchover_model::receipt::Ledger;
-use switchover_model::seam::{Routes, TrafficSeen};
+use switchover_model::seam::{Routes, ShadowSeen, TrafficSeen};
 use switchover_model::{AppName, Problem, RevisionId, Timestamp};
 
 use crate::meter::MeterReading;
@@ -128,6 +128,8 @@ pub(crate) struct LaneSeen {
     /// Of the one app that was asked for: since when counts began anew, if not with the lane, and those of each arm; nothing
     /// when all apps were asked for, or not every arm is measured.
     pub(crate) measured: Option<(Option<Timestamp>, Vec<MeterReading>)>,
+    /// Of the one app that was asked for: what came of copies of its requests.
+    pub(crate) shadow: Option<ShadowSeen>,
 }
 
 /// What one lane tells of one app.

@@ -184,7 +184,7 @@ impl Cli {
             Verb::Schema(schema) => schema.run(&shared),
             Verb::Completions(completions) => completions.run(&shared),
             Verb::Man(man) => man.run(&shared),
-            Verb::Judge(judge) => judge.run(&shared),
+            Verb::Judge(judge) => wait_for(judge.run(&shared)),
             #[cfg(feature = "demo")]
             Verb::Demo(demo) => wait_for(demo.run(&shared)),
             Verb::Plan(plan) => wait_for(plan.run(&shared)),

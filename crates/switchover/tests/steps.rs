@@ -196,7 +196,7 @@ fn several_processes_shift_in_one_change_and_a_client_is_on_one_side_in_all() {
         "route = \"/\"\n\n[process.api]\ncommand = \"{}\"\nroute = \"/version\"\nhealth = {{ path = \"/up\" }}",
         format_args!("{} sample-app", house::BINARY)
     );
-    let linear = "[release]\nstrategy = \"linear\"\nlinear = { by = \"40%\", every = \"1s\" }\nbake = \"0s\"\n";
+    let linear = "[route]\nsticky = \"address\"\n\n[release]\nstrategy = \"linear\"\nlinear = { by = \"40%\", every = \"1s\" }\nbake = \"0s\"\n";
     house.sample(&api, linear);
     house.cli(&["deploy", "--wait"]).ended(0);
     house.write("VERSION", "v2");

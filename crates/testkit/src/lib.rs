@@ -2,7 +2,7 @@
 //!
 //! [`sample`] is a small web app with a worker, whose sickness can be ordered; [`load`] drives users' requests over its
 //! own HTTP/1.1 client and accounts for each one it sent; [`postgres`] is a real server with clients that know what was
-//! acknowledged to them.
+//! acknowledged to them; [`prometheus`] is a real server of metrics.
 //!
 //! Promises: every request the load driver sent ends in exactly one of answered, failed or aborted by itself, and no
 //! request is ever sent a second time on the quiet. The sample app speaks HTTP through a library that the product's data
@@ -14,5 +14,6 @@ pub mod conformance_platform;
 pub mod conformance_traffic;
 pub mod load;
 pub mod postgres;
+pub mod prometheus;
 pub mod sample;
 pub mod simulated_platform;

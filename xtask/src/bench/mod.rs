@@ -7,6 +7,7 @@ mod bar;
 mod database;
 mod house;
 mod machine;
+mod mirror;
 mod peers;
 mod processor_time;
 mod proxy;
@@ -61,6 +62,8 @@ pub(crate) enum Which {
     Proxy,
     /// Rollback to flip, the flip, latency around a switch, boot to live.
     Switching,
+    /// Processor time per proxied request with a tenth of the requests copied or compared, beside none.
+    Mirror,
     /// Rows brought in step beside a plain `UPDATE`, and what clients feel of each change of a schema.
     Database,
 }
@@ -90,7 +93,7 @@ pub(crate) fn run(which: &[Which], is_kept: bool) -> Result<(), BenchError> {
     }
     let mut missed = Vec::new();
     let mut whole = String::new();
-    for one in [Which::Proxy, Which::Switching, Which::Database].into_iter().filter(|one| asked(*one)) {
+    for one in [Which::Proxy, Which::Switching, Which::Mirror, Which::Database].into_iter().filter(|one| asked(*one)) {
         let machine = machine();
         let (part, begun_on, measured) = match one {
             Which::Proxy => {
@@ -98,6 +101,10 @@ pub(crate) fn run(which: &[Which], is_kept: bool) -> Result<(), BenchError> {
                 ("proxy", format!("{machine} Beside it: {}.", machine::peers()), proxy::run()?)
             }
             Which::Switching => ("switching", machine, switching::run()?),
+            Which::Mirror => {
+                peers::install()?;
+                ("mirror", machine, mirror::run()?)
+            }
             Which::Database => ("database", machine, database::run()?),
         };
         let report = measured.report(&begun_on);

@@ -16,7 +16,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("router", &["http1", "model"]),
     ("fetch", &["model"]),
     ("postgres", &["migration", "model"]),
-    ("controller", &["fetch", "journal", "model", "platform", "postgres", "rollout", "router"]),
+    ("controller", &["fetch", "journal", "judge", "model", "platform", "postgres", "rollout", "router"]),
     ("api", &["controller", "model"]),
     (
         "switchover",

@@ -40,6 +40,7 @@ impl Turner {
             platform: known(platform, "platform", name, unseen),
             traffic: known(traffic, "router", name, unseen),
             schema: schema.and_then(|schema| known(schema, DATABASE, name, unseen)),
+            checks: None,
         };
         if seen.platform.is_some() {
             self.platform.clone_from(&seen.platform);
@@ -47,10 +48,21 @@ impl Turner {
         if let Some(platform) = &mut seen.platform {
             self.acts.show_refused(platform);
         }
+        self.look(&mut seen);
         self.seen = Arc::new(seen);
         self.seen_is_stale = false;
         self.note_lost_requests();
         self.note_what_the_platform_tells().await;
+    }
+
+    /// Looks at what the checks go by. A look goes with the next append; until that has gone well there is no other one.
+    fn look(&mut self, seen: &mut Seen) {
+        let now = clock::now();
+        if !self.pending.iter().any(|draft| matches!(draft.event, Event::Looked { .. })) {
+            let looked = self.watcher.look(&self.app, seen, &self.parts.builder, now);
+            self.pending.extend(looked.map(|event| draft(now, event)));
+        }
+        seen.checks = self.watcher.said();
     }
 
     /// Why a release may wait for its database.

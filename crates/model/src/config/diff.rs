@@ -1,5 +1,7 @@
 //! What differs between two files of an app: the answer to "what would `apply` or `deploy` change?".
 
+mod checks;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -9,8 +11,8 @@ use crate::seam::Sticky;
 
 use super::names::{FrameworkKind, Word};
 use super::{
-    AppConfig, Asks, Backup, Canary, Commands, Database, Framework, Hook, Invariant, Level, Part, Process, ProcessKind,
-    Step, Strategy,
+    AppConfig, Asks, Backup, Canary, Commands, Database, Framework, Hook, Invariant, Level, Notify, Part, Process,
+    ProcessKind, Step, Strategy, Tells,
 };
 
 /// One setting that differs. Values of environment variables are never in it, only their names.
@@ -90,7 +92,8 @@ impl Settings {
 
 /// Every setting of a file by its key.
 fn settings(config: &AppConfig) -> BTreeMap<String, Setting> {
-    let AppConfig { name, build, env, secrets_file, processes, shared, route, release, database, drift } = config;
+    let AppConfig { name, build, env, secrets_file, processes, shared, route, release, database, drift, notify } =
+        config;
     let mut all = Settings(BTreeMap::new());
     all.put("name", Part::Identity, name);
     all.put("drift", Part::Policy, drift.word());
@@ -123,6 +126,8 @@ fn settings(config: &AppConfig) -> BTreeMap<String, Setting> {
     all.put("route.drain", Part::Policy, route.drain);
     all.put("route.sticky", Part::Policy, sticky(&route.sticky));
     put_strategy(&mut all, &release.strategy);
+    all.put_list("release.allow", Part::Policy, release.windows.allow.iter());
+    all.put_list("release.freeze", Part::Policy, release.windows.freeze.iter());
     all.put("release.approve", Part::Policy, release.approve);
     if release.approve || release.strategy.asks_a_person() {
         all.put("release.approve_timeout", Part::Policy, release.approve_timeout);
@@ -133,21 +138,14 @@ fn settings(config: &AppConfig) -> BTreeMap<String, Setting> {
     for (at, hook) in release.hooks.iter().enumerate() {
         put_hook(&mut all, &format!("release.hook.{}", at + 1), hook);
     }
+    checks::put_evidence(&mut all, &release.evidence);
+    for (at, one) in notify.iter().enumerate() {
+        put_notify(&mut all, &format!("notify.{}", at + 1), one);
+    }
     if let Some(database) = database {
         put_database(&mut all, database);
     }
     all.0
-}
-
-/// As it is written in the file.
-fn sticky(sticky: &Sticky) -> String {
-    match sticky {
-        Sticky::Cookie => "cookie".to_owned(),
-        Sticky::Address => "address".to_owned(),
-        Sticky::None => "none".to_owned(),
-        Sticky::AppCookie { name } => format!("{{ cookie = \"{name}\" }}"),
-        Sticky::Header { name } => format!("{{ header = \"{name}\" }}"),
-    }
 }
 
 fn put_strategy(all: &mut Settings, strategy: &Strategy) {
@@ -167,6 +165,17 @@ fn put_strategy(all: &mut Settings, strategy: &Strategy) {
             all.put("release.linear.by", Part::Policy, by);
             all.put("release.linear.every", Part::Policy, every);
         }
+    }
+}
+
+/// As it is written in the file.
+fn sticky(sticky: &Sticky) -> String {
+    match sticky {
+        Sticky::Cookie => "cookie".to_owned(),
+        Sticky::Address => "address".to_owned(),
+        Sticky::None => "none".to_owned(),
+        Sticky::AppCookie { name } => format!("{{ cookie = \"{name}\" }}"),
+        Sticky::Header { name } => format!("{{ header = \"{name}\" }}"),
     }
 }
 
@@ -265,4 +274,18 @@ fn put_hook(all: &mut Settings, key: &str, hook: &Hook) {
     all.put(format!("{key}.retries"), Part::Policy, retries);
     all.put(format!("{key}.pause"), Part::Policy, pause);
     all.put(format!("{key}.on_crash"), Part::Policy, on_crash.word());
+}
+
+fn put_notify(all: &mut Settings, key: &str, notify: &Notify) {
+    let Notify { tells, events, timeout } = notify;
+    match tells {
+        Tells::Webhook { url, secret } => {
+            all.put(format!("{key}.url"), Part::Policy, url);
+            all.put(format!("{key}.secret"), Part::Policy, secret);
+        }
+        Tells::Command { command } => all.put_text(format!("{key}.command"), Part::Policy, command),
+    }
+    let events: Vec<&str> = events.iter().map(|event| event.as_str()).collect();
+    all.put(format!("{key}.events"), Part::Policy, events.join(", "));
+    all.put(format!("{key}.timeout"), Part::Policy, timeout);
 }

@@ -5,6 +5,7 @@ use crate::time::Span;
 
 use super::database_keys::DATABASE_KEYS;
 use super::key::{MAX_INSTANCES, SHORTEST_INTERVAL};
+use super::notify_keys::NOTIFY_KEYS;
 use super::release_keys::RELEASE_KEYS;
 use super::route_keys::ROUTE_KEYS;
 use super::text_rule::{APP_NAME, FILE, PREFIX, TARGET};
@@ -30,6 +31,14 @@ pub(super) static FILE_KEYS: &[Key] = &[
         Some("correct"),
         "drift = \"report\"",
         "What to do about a change made behind the tool's back, and about instances in service that stay ill: `correct` puts it right (who stays ill for its `health.deadline` is replaced) and records it, `report` only records it.",
+    ),
+    key(
+        "notify",
+        Kind::Tables(NOTIFY_KEYS),
+        Part::Policy,
+        None,
+        "[[notify]]",
+        "Who is told of what happens to releases: that one waits for a person, is switched, was taken back, has failed. See docs/notifications.md.",
     ),
     key(
         "build",

@@ -4,9 +4,11 @@
 //! what is left and finds the contradictions; `schema`, `reference` and `diff` show the same keys to others.
 
 mod check;
+mod check_keys;
 mod database;
 mod database_keys;
 mod diff;
+mod evidence;
 mod hook;
 mod hook_keys;
 mod key;
@@ -14,6 +16,8 @@ mod keys;
 mod mistake;
 mod names;
 mod nearest;
+mod notify;
+mod notify_keys;
 mod parse;
 mod reference;
 mod release_keys;
@@ -25,6 +29,9 @@ mod strategy;
 mod tests;
 mod text_rule;
 mod value;
+mod window_error;
+mod window_keys;
+mod windows;
 mod wording;
 
 pub use database::{
@@ -32,15 +39,21 @@ pub use database::{
     OldRows,
 };
 pub use diff::{Change, diff};
+pub use evidence::{
+    Bound, Check, During, EvidencePolicy, MAX_CHECKS, Measure, NoEvidence, NumberFrom, Source as CheckSource, Worse,
+};
 pub use hook::{Asks, Hook, HookMethod, When};
 pub use key::{MAX_INSTANCES, MAX_KEPT_REVISIONS};
 pub use mistake::Mistake;
 pub use nearest::nearest;
+pub use notify::{Happening, Notify, Tells};
 pub use parse::{LONGEST_FILE, app_name, parse};
 pub use reference::reference;
 pub use schema::schema;
 pub use strategy::{Canary, MAX_STEPS, Preset, Step, Strategy};
 pub use text_rule::breaks_env_name;
+pub use window_error::WindowError;
+pub use windows::{Freeze, LONGEST_FREEZE_DAYS, MAX_WINDOWS, Window, Windows};
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -75,6 +88,9 @@ pub struct AppConfig {
     pub database: Option<Database>,
     /// `drift`: what to do about changes made behind the tool's back.
     pub drift: Drift,
+    /// `[[notify]]`: who is told of what happens.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notify: Vec<Notify>,
 }
 
 /// `[build]`: how a source becomes an artifact.
@@ -221,6 +237,9 @@ pub struct PreviewRule {
 pub struct ReleasePolicy {
     /// How traffic moves.
     pub strategy: Strategy,
+    /// `allow` and `freeze`: when traffic may move forward.
+    #[serde(default, skip_serializing_if = "Windows::is_empty")]
+    pub windows: Windows,
     /// Whether a person opens the gate before the shift.
     pub approve: bool,
     /// How long an approval is waited for, then the release is undone; default 24h.
@@ -233,6 +252,9 @@ pub struct ReleasePolicy {
     pub keep_revisions: u32,
     /// `[[release.hook]]`.
     pub hooks: Vec<Hook>,
+    /// `[[release.check]]`, and what holds for all of them.
+    #[serde(default)]
+    pub evidence: EvidencePolicy,
 }
 
 /// `drift`.

@@ -3,7 +3,9 @@
 use crate::release::Stage;
 use crate::seam::Sticky;
 
-use super::{Drift, Handover, HookMethod, OldRows, OnCrash, Preset, StopSignal, When};
+use super::{
+    Drift, During, Handover, Happening, HookMethod, NoEvidence, OldRows, OnCrash, Preset, StopSignal, When, Worse,
+};
 
 /// A choice that is written as one of a few words.
 pub(super) trait Word: Copy + PartialEq + 'static {
@@ -28,6 +30,15 @@ pub(super) enum FrameworkKind {
     Alembic,
 }
 
+/// What the traffic counts, by the word of `measure`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum MeasureKind {
+    Errors,
+    Latency,
+    Requests,
+    UpgradesCut,
+}
+
 /// The strategies, without what each takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum StrategyKind {
@@ -45,6 +56,15 @@ macro_rules! words {
     };
 }
 
+words!(EVENT: Happening {
+    "paused" => Happening::Paused,
+    "switched" => Happening::Switched,
+    "succeeded" => Happening::Succeeded,
+    "unproven" => Happening::Unproven,
+    "rolled-back" => Happening::RolledBack,
+    "aborted" => Happening::Aborted,
+    "failed" => Happening::Failed,
+});
 words!(DRIFT: Drift { "correct" => Drift::Correct, "report" => Drift::Report });
 words!(OLD_ROWS: OldRows { "refuse" => OldRows::Refuse, "accept" => OldRows::Accept });
 words!(ON_CRASH: OnCrash { "rerun" => OnCrash::Rerun, "fail" => OnCrash::Fail });
@@ -63,14 +83,14 @@ words!(STOP_SIGNAL: StopSignal {
     "SIGHUP" => StopSignal::Hup,
 });
 words!(FRAMEWORK: FrameworkKind { "django" => FrameworkKind::Django, "alembic" => FrameworkKind::Alembic });
+words!(WHEN: When { "before" => When::Before, "after" => When::After });
+words!(HOOK_METHOD: HookMethod { "POST" => HookMethod::Post, "PUT" => HookMethod::Put, "GET" => HookMethod::Get });
 words!(STRATEGY: StrategyKind {
     "blue-green" => StrategyKind::BlueGreen,
     "canary" => StrategyKind::Canary,
     "linear" => StrategyKind::Linear,
 });
 words!(CANARY: Preset { "quick" => Preset::Quick, "careful" => Preset::Careful, "by-hand" => Preset::ByHand });
-words!(WHEN: When { "before" => When::Before, "after" => When::After });
-words!(HOOK_METHOD: HookMethod { "POST" => HookMethod::Post, "PUT" => HookMethod::Put, "GET" => HookMethod::Get });
 words!(HOOK_STAGE: Stage {
     "build" => Stage::Build,
     "expand" => Stage::Expand,
@@ -82,6 +102,16 @@ words!(HOOK_STAGE: Stage {
     "retire" => Stage::Retire,
     "contract" => Stage::Contract,
 });
+
+words!(MEASURE: MeasureKind {
+    "errors" => MeasureKind::Errors,
+    "latency" => MeasureKind::Latency,
+    "requests" => MeasureKind::Requests,
+    "upgrades-cut" => MeasureKind::UpgradesCut,
+});
+words!(WORSE: Worse { "higher" => Worse::Higher, "lower" => Worse::Lower });
+words!(NO_EVIDENCE: NoEvidence { "undo" => NoEvidence::Undo, "pause" => NoEvidence::Pause });
+words!(DURING: During { "shift" => During::Shift, "bake" => During::Bake, "warm" => During::Warm });
 
 /// The ways to tell clients apart that need no name.
 pub(super) const STICKY: &[&str] = &["cookie", "address", "none"];

@@ -1,9 +1,12 @@
 //! From the text of `switchover.toml` to an [`AppConfig`], or to every mistake in it.
 
+mod checks;
 mod database;
 mod hooks;
+mod notify;
 mod steps;
 mod sticky;
+mod windows;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -74,7 +77,8 @@ impl File<'_> {
         let processes = self.processes(mistakes);
         let shared = self.shared(mistakes);
         let hosts = self.hosts(mistakes);
-        let release = self.release(mistakes);
+        let release = self.release(&processes, mistakes);
+        let notify = self.notify(mistakes);
         let database = self.database(&shared, mistakes);
         let name = self.root.text("name").and_then(|name| name.parse().ok());
         // Without a valid name there is no default preview host to compare; the name's own mistake is told.
@@ -91,6 +95,7 @@ impl File<'_> {
             release,
             database,
             drift: word::<Drift>(self.root, "drift").unwrap_or_default(),
+            notify,
         })
     }
 
@@ -203,11 +208,12 @@ impl File<'_> {
         Some(Route { hosts, preview: Some(PreviewRule { host, networks }), drain: route.duration("drain"), sticky })
     }
 
-    fn release(&self, mistakes: &mut Mistakes<'_>) -> ReleasePolicy {
+    fn release(&self, processes: &BTreeMap<ProcessName, Process>, mistakes: &mut Mistakes<'_>) -> ReleasePolicy {
         let release = self.root.table("release");
         let approve = release.flag("approve");
         let strategy = steps::strategy(&release, mistakes);
-        if release.has("approve_timeout") && !approve && !strategy.asks_a_person() {
+        let asks = approve || strategy.asks_a_person() || release.text("no_evidence").as_deref() == Some("pause");
+        if release.has("approve_timeout") && !asks {
             mistakes.add(
                 release.place("approve_timeout"),
                 "\"approve_timeout\" has no effect: nobody is asked to approve",
@@ -215,14 +221,23 @@ impl File<'_> {
             );
         }
         let hooks = self.hooks(&release, mistakes);
+        let has_steps = !strategy.steps().is_empty();
         ReleasePolicy {
             strategy,
+            windows: windows::windows(&release, mistakes),
             approve,
             approve_timeout: release.duration("approve_timeout"),
             bake: release.duration("bake"),
             keep_warm: release.duration("keep_warm"),
             keep_revisions: release.whole("keep_revisions"),
             hooks,
+            evidence: checks::evidence(
+                &release,
+                processes,
+                self.root.table("secrets").was_tried("file"),
+                has_steps,
+                mistakes,
+            ),
         }
     }
 }

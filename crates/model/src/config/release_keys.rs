@@ -2,10 +2,15 @@
 
 use crate::time::Span;
 
+use super::check_keys::CHECK_KEYS;
 use super::hook_keys::HOOK_KEYS;
 use super::key::{Key, Kind, MAX_KEPT_REVISIONS, key, later};
 use super::step_keys::{CANARY, LINEAR, STEP};
+use super::text_rule::TextRule;
+use super::window_keys::{ALLOW, FREEZE_KEY};
 use super::{Part, names};
+
+const RATE: TextRule = TextRule { what: "a percentage", pattern: "^[0-9]{1,2}(\\.[0-9]{1,2})?%$", breaks: |_| None };
 
 pub(super) static RELEASE_KEYS: &[Key] = &[
     key(
@@ -64,9 +69,42 @@ pub(super) static RELEASE_KEYS: &[Key] = &[
         "[[release.hook]]",
         "A command or a server of your own that is asked at a stage of the release. See docs/hooks.md.",
     ),
+    key(
+        "check",
+        Kind::Tables(CHECK_KEYS),
+        Part::Policy,
+        None,
+        "[[release.check]]",
+        "A measured verdict on the new slot: pass, fail or inconclusive. A failed one undoes the release; one without a verdict keeps it waiting.",
+    ),
+    key(
+        "false_alarms",
+        Kind::Text(RATE),
+        Part::Policy,
+        None,
+        "false_alarms = \"0.1%\"",
+        "How many of the releases that are as good as the live revision may be undone by mistake, over all checks and steps of a release together; 0.1% when it is not written. What rests on numbers of your own has no such promise.",
+    ),
+    key(
+        "evidence_timeout",
+        Kind::Duration { least: Span::from_secs(1) },
+        Part::Policy,
+        Some("10m"),
+        "evidence_timeout = \"10m\"",
+        "How long a step waits for the verdicts of its checks after its own time is over.",
+    ),
+    key(
+        "no_evidence",
+        Kind::Choice { known: names::NO_EVIDENCE, later: &[] },
+        Part::Policy,
+        Some("undo"),
+        "no_evidence = \"undo\"",
+        "What follows when, before full traffic, verdicts are missing then: the release is undone (`undo`), or waits for a person as long as `approve_timeout` says (`pause`). In the bake it ends unproven.",
+    ),
     STEP,
     CANARY,
     LINEAR,
-    later("check", "[[release.check]]", "write the check as a command in a [[release.hook]]"),
+    ALLOW,
+    FREEZE_KEY,
     later("checks", "checks = []", "write each check as a command in a [[release.hook]]"),
 ];

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::windows::{Freeze, Window};
 use crate::name::{AppName, CookieName, FieldName, Host, ProcessName, Share};
 
 /// A rule that a text keeps.
@@ -42,6 +43,16 @@ pub(super) const FIELD: TextRule = TextRule {
     what: "a header's name",
     pattern: "^(?![Cc][Oo][Oo][Kk][Ii][Ee]$)[A-Za-z0-9._-]{1,64}$",
     breaks: breaks_field,
+};
+pub(super) const WINDOW: TextRule = TextRule {
+    what: "a time window",
+    pattern: "^(Mon|Tue|Wed|Thu|Fri|Sat|Sun)([-,](Mon|Tue|Wed|Thu|Fri|Sat|Sun))* [0-2][0-9]:[0-5][0-9]-[0-2][0-9]:[0-5][0-9] [A-Za-z0-9_+/-]+$",
+    breaks: |text| text.parse::<Window>().err().map(|error| error.to_string()),
+};
+pub(super) const FREEZE: TextRule = TextRule {
+    what: "a freeze",
+    pattern: "^[0-9]{4}-[0-9]{2}-[0-9]{2}([.][.][0-9]{4}-[0-9]{2}-[0-9]{2})? [A-Za-z0-9_+/-]+$",
+    breaks: |text| text.parse::<Freeze>().err().map(|error| error.to_string()),
 };
 pub(super) const SHARE: TextRule = TextRule {
     what: "a share in percent",

@@ -49,7 +49,12 @@ impl Abilities {
     #[must_use]
     pub fn built_in() -> Self {
         let sticky = StickyKind::ALL.map(Ability::Sticky);
-        Self([Ability::Weights, Ability::Matches, Ability::Baseline].into_iter().chain(sticky).collect())
+        Self(
+            [Ability::Weights, Ability::Matches, Ability::Baseline, Ability::Mirror]
+                .into_iter()
+                .chain(sticky)
+                .collect(),
+        )
     }
 
     /// Whether it can do this.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Match, Sticky};
+use super::{Match, Mirror, MirrorGoal, Sticky};
 use crate::name::{AppName, Host, InstanceId, ProcessName, RevisionId, Share, Slot};
 
 /// An app's part of the routing table.
@@ -29,6 +29,9 @@ pub struct Routes {
     /// [`Part::Baseline`](super::Part::Baseline): those nearest to the border. It counts where exactly two slots have a share.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline: Option<Slot>,
+    /// Who gets copies of requests, beside whoever answers them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mirror: Option<Mirror>,
     /// What the address of the idle slot shows now.
     pub preview: Option<Preview>,
     /// The address of the idle slot: no other app's and no live page is ever shown there, also while it shows nothing.
@@ -97,6 +100,7 @@ impl Routes {
             sticky: Sticky::Address,
             matches: Vec::new(),
             baseline: None,
+            mirror: None,
             preview: None,
             preview_host: None,
             drain_ms: 0,
@@ -118,6 +122,9 @@ pub struct RoutesGoal {
     /// The slot of which a baseline is measured apart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline: Option<Slot>,
+    /// The slot that gets copies of requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mirror: Option<MirrorGoal>,
 }
 
 /// A slot's share as decided.
@@ -129,4 +136,44 @@ pub struct ArmGoal {
     pub revision: RevisionId,
     /// Its share.
     pub share: Share,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seam::{CompareRules, Condition, MirrorRules};
+
+    #[test]
+    fn what_was_written_before_there_were_splits_is_read_and_written_alike() {
+        let goal = r#"{"arms":[{"slot":"green","revision":"r2","share":10000}],"preview":null}"#;
+        let read: RoutesGoal = serde_json::from_str(goal).unwrap();
+        assert_eq!((read.matches.len(), read.baseline, &read.mirror), (0, None, &None));
+        assert_eq!(serde_json::to_string(&read).unwrap(), goal);
+        let routes = r#"{"app":"shop","version":3,"hosts":[],"arms":[],"preview":null,"drain_ms":0}"#;
+        let read: Routes = serde_json::from_str(routes).unwrap();
+        assert_eq!(read, Routes::nowhere("shop".parse().unwrap(), 3));
+        assert_eq!(serde_json::to_string(&read).unwrap(), routes);
+    }
+
+    #[test]
+    fn a_decision_with_everything_is_read_as_it_was_written() {
+        let arm = ArmGoal { slot: Slot::Green, revision: RevisionId(2), share: Share::NONE };
+        let when = vec![
+            Condition::Header { name: "X-Beta".parse().unwrap(), value: "1".into() },
+            Condition::Cookie { name: "beta".parse().unwrap(), value: "1".into() },
+            Condition::Query { name: "beta".into(), value: "1".into() },
+            Condition::Method { method: "GET".into() },
+        ];
+        let compare = CompareRules { ignore_fields: vec!["/at".parse().unwrap()], ..CompareRules::default() };
+        let rules = MirrorRules { compare: Some(compare), ..MirrorRules::of(Share::ALL) };
+        let goal = RoutesGoal {
+            arms: vec![arm],
+            preview: Some(arm),
+            matches: vec![Match { slot: Slot::Green, revision: RevisionId(2), when }],
+            baseline: Some(Slot::Blue),
+            mirror: Some(MirrorGoal { arm, rules }),
+        };
+        let written = serde_json::to_string(&goal).unwrap();
+        assert_eq!(serde_json::from_str::<RoutesGoal>(&written).unwrap(), goal, "{written}");
+    }
 }

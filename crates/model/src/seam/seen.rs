@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Measured, Role, Routes};
+use super::{Measured, Role, Routes, ShadowSeen};
+use crate::evidence::ChecksSeen;
 use crate::name::{InstanceId, ProcessName, RevisionId, Slot};
 use crate::problem::Problem;
 use crate::receipt::{Ledger, OwnLedger};
@@ -22,6 +23,9 @@ pub struct Seen {
     /// The schema's answer; nothing when it could not be asked, or the app has no database.
     #[serde(default)]
     pub schema: Option<SchemaSeen>,
+    /// What the checks of the release that is watched say; nothing when none is watched, or nobody looks.
+    #[serde(default)]
+    pub checks: Option<ChecksSeen>,
 }
 
 /// What a platform runs for an app.
@@ -125,6 +129,9 @@ pub struct TrafficSeen {
     /// What is measured of its requests; nothing from a traffic that does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub measured: Option<Measured>,
+    /// What came of the copies of its requests; nothing where none was made yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<ShadowSeen>,
 }
 
 /// What a traffic implementation can observe: what a receipt's numbers rest on.

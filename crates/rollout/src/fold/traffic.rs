@@ -54,6 +54,7 @@ impl App {
                     release.from = before.map(|arm| arm.revision);
                 }
                 release.leave_step(at);
+                release.waived = None;
                 release.switches.push(Switch {
                     version,
                     from: lost.map(|arm| arm.revision),

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use switchover_model::config::{
-    AppConfig, Asks, Drift, Handover, Health, Hook, OnCrash, PreviewRule, Process, ProcessKind, ReleasePolicy, Route,
-    Stop, StopSignal, Strategy, When,
+    AppConfig, Asks, Drift, EvidencePolicy, Handover, Health, Hook, OnCrash, PreviewRule, Process, ProcessKind,
+    ReleasePolicy, Route, Stop, StopSignal, Strategy, When, Windows,
 };
 use switchover_model::receipt::Ledger;
 use switchover_model::record::{Actor, AttemptId, AttemptResult, Draft, Event, IdempotencyKey, Record};
@@ -12,7 +12,7 @@ use switchover_model::release::{Command, Outcome, Stage};
 use switchover_model::revision::{Digest, Revision, RevisionProcess, Source};
 use switchover_model::schema::{RestorePoint, SchemaSeen};
 use switchover_model::seam::{
-    Action, Arm, InstanceSeen, Phase, PlatformSeen, Role, Routes, Seen, SlotSpec, TrafficSeen,
+    Action, Arm, ArmGoal, InstanceSeen, Mirror, Phase, PlatformSeen, Role, Routes, Seen, SlotSpec, TrafficSeen,
 };
 use switchover_model::{Problem, ReleaseId, RevisionId, Share, Slot, Span, Timestamp};
 
@@ -51,15 +51,18 @@ pub(super) fn file() -> AppConfig {
         },
         release: ReleasePolicy {
             strategy: Strategy::BlueGreen,
+            windows: Windows::default(),
             approve: false,
             approve_timeout: Span::from_secs(3_600),
             bake: Span::from_secs(60),
             keep_warm: Span::from_secs(600),
             keep_revisions: 5,
             hooks: Vec::new(),
+            evidence: EvidencePolicy::default(),
         },
         database: None,
         drift: Drift::Correct,
+        notify: Vec::new(),
     }
 }
 
@@ -129,6 +132,7 @@ impl Bed {
             platform: Some(PlatformSeen { at: now, ..PlatformSeen::default() }),
             traffic: Some(TrafficSeen { at: now, ..TrafficSeen::default() }),
             schema: file.database.is_some().then(SchemaSeen::default),
+            checks: None,
         };
         Self {
             app: App::new(file.name.clone()),
@@ -329,16 +333,18 @@ impl Bed {
                 if self.router_is_deaf || version <= self.routes_version() {
                     return;
                 }
-                let arms = goal.arms.iter().map(|arm| Arm {
+                let fill = |arm: &ArmGoal| Arm {
                     slot: arm.slot,
                     revision: arm.revision,
                     share: arm.share,
                     processes: Vec::new(),
-                });
+                };
+                let mirror = goal.mirror.as_ref().map(|to| Mirror { arm: fill(&to.arm), rules: to.rules.clone() });
                 let routes = Routes {
-                    arms: arms.collect(),
+                    arms: goal.arms.iter().map(fill).collect(),
                     matches: goal.matches.clone(),
                     baseline: goal.baseline,
+                    mirror,
                     drain_ms: 30_000,
                     ..Routes::nowhere(self.app.name.clone(), version)
                 };

@@ -310,7 +310,13 @@ fn a_first_release_and_a_way_back_take_no_steps() {
     let mut file = file();
     file.release.strategy = Strategy::Canary(Canary::Steps(vec![step(5, 60, false)]));
     let mut bed = Bed::new(file);
+    bed.boots_forever = true;
     bed.deploy("v1");
+    assert!(view::history(&bed.app)[0].steps.is_empty(), "none are shown either");
+    let now = bed.now;
+    bed.make(Slot::Blue, &Phase::Healthy { since: now });
+    bed.boots_forever = false;
+    bed.run();
     assert_eq!(bed.served(), Some((Slot::Blue, RevisionId(1))));
     bed.pass(Span::from_secs(3_600));
     bed.deploy("v2");
@@ -365,6 +371,24 @@ fn a_controller_that_comes_back_in_a_step_goes_on_from_its_records() {
     bed.app = serde_json::from_str(&text).unwrap();
     bed.pass(Span::from_secs(31));
     assert_eq!(bed.share(), "50%");
+}
+
+#[test]
+fn what_was_written_before_there_were_steps_is_read_and_a_promotion_of_a_stage_is_written_as_it_was() {
+    let mut bed = Bed::with_v1_live(file());
+    bed.deploy("v2");
+    let mut text = serde_json::to_value(&bed.app).unwrap();
+    for release in text["releases"].as_array_mut().into_iter().flatten() {
+        let release = release.as_object_mut().unwrap();
+        for new in ["steps", "full", "waived"] {
+            assert!(release.remove(new).is_some(), "{new}");
+        }
+    }
+    assert_eq!(serde_json::from_value::<crate::App>(text).unwrap(), bed.app);
+    let promote = Command::Promote { release: ReleaseId(2), stage: Stage::Approve, step: None, full: false };
+    let written = serde_json::to_string(&promote).unwrap();
+    assert_eq!(written, r#"{"command":"promote","release":2,"stage":"approve"}"#);
+    assert_eq!(serde_json::from_str::<Command>(&written).unwrap(), promote);
 }
 
 #[test]

@@ -33,6 +33,11 @@ pub(super) fn line(event: &Event) -> Option<String> {
         Event::HandedOver { release, to } => format!("{release}: workers to {to}"),
         Event::Switched { release, .. } => format!("{release}: switched"),
         Event::Marked { release, point } => format!("{release}: restore point {}", point.name),
+        Event::Judged { watch, verdicts } => {
+            let said: Vec<String> =
+                verdicts.iter().map(|said| format!("{} {}", said.name, said.verdict.name())).collect();
+            format!("{}: judged, {}", watch.release, said.join(", "))
+        }
         Event::Undoing { release, cause, detach } => {
             let how = if *detach { ", detached" } else { "" };
             format!("{release}: undoing, {}{how}", cause.as_ref().map_or("asked for", |cause| &cause.code))
@@ -52,6 +57,7 @@ pub(super) fn line(event: &Event) -> Option<String> {
         | Event::AttemptStarted { .. }
         | Event::AttemptEnded { .. }
         | Event::Sealed { .. }
+        | Event::Looked { .. }
         | Event::RouterRestarted { .. } => return None,
     };
     Some(text)

@@ -36,6 +36,10 @@ pub(crate) struct Entry {
     pub(crate) full: bool,
     /// Since when it is held.
     pub(crate) held_since: u64,
+    /// It waits for a time window.
+    pub(crate) at_window: bool,
+    /// A person let it pass outside of the windows.
+    pub(crate) waived: bool,
     pub(crate) switched_at: Option<u64>,
     /// What its revision had answered when it was switched, where that was known.
     pub(crate) answered_at_switch: Option<u64>,
@@ -71,6 +75,7 @@ pub(crate) enum Backup {
 }
 
 /// What a release waits for, in the words of its records.
+pub(crate) const FOR_WINDOW: &str = "its time window to open";
 pub(crate) const FOR_BACKUP: &str = "a fresh backup";
 pub(crate) const FOR_CONTRACT: &str = "the schema to be left to the new revision";
 pub(crate) const FOR_INVARIANTS: &str = "the database's invariants to be seen to hold";
@@ -128,6 +133,8 @@ impl Book {
                         steps: Vec::new(),
                         full: false,
                         held_since: 0,
+                        at_window: false,
+                        waived: false,
                         switched_at: None,
                         answered_at_switch: None,
                         outcome: None,
@@ -148,12 +155,7 @@ impl Book {
                 );
             }
             Event::Entered { release, stage, slot } => {
-                if let Some(entry) = self.releases.get_mut(release) {
-                    entry.stage = *stage;
-                    entry.stages.push(*stage);
-                    entry.entered_at = at;
-                    entry.slot = slot.or(entry.slot);
-                }
+                self.releases.get_mut(release).into_iter().for_each(|entry| entry.enter(*stage, *slot, at));
                 if let (Stage::Provision, Some(slot)) = (stage, slot) {
                     self.emptying.remove(slot);
                     self.emptied.remove(slot);
@@ -173,8 +175,7 @@ impl Book {
                 self.routed_at = at;
             }
             Event::Stepped { release, step, share, .. } => {
-                let entry = self.releases.get_mut(release);
-                entry.into_iter().for_each(|entry| entry.steps.push(Taken::new(*step, *share)));
+                self.releases.get_mut(release).into_iter().for_each(|entry| entry.take_step(*step, *share));
             }
             Event::InForce { version, .. } => {
                 self.in_force = Some(*version);
@@ -233,6 +234,8 @@ impl Book {
             Event::Noted { release, .. } => self.noted.extend(*release),
             Event::Waiting { release, reason } => self.waiting(*release, reason),
             Event::Marked { .. }
+            | Event::Looked { .. }
+            | Event::Judged { .. }
             | Event::Migrated { .. }
             | Event::HandedOver { .. }
             | Event::Drained { .. }
@@ -243,67 +246,12 @@ impl Book {
 
     fn waiting(&mut self, release: ReleaseId, reason: &str) {
         let Some(entry) = self.releases.get_mut(&release) else { return };
+        entry.at_window = reason == FOR_WINDOW;
         entry.backup = match (reason, entry.backup) {
             (FOR_BACKUP, Backup::None) => Backup::Awaited,
             (FOR_BACKUP | FOR_CONTRACT, backup) => backup,
             _ => Backup::None,
         };
-    }
-
-    /// What routes make of the release that wanted them.
-    fn routed(&mut self, release: Option<ReleaseId>, goal: &RoutesGoal) {
-        let before = self.routed.as_ref().map(|(_, before)| before);
-        let was = before.and_then(whole_arm);
-        let is_gathered = before.is_some_and(is_split) && !is_split(goal);
-        let Some(entry) = release.and_then(|release| self.releases.get_mut(&release)) else { return };
-        let gains = entry
-            .slot
-            .is_some_and(|slot| share_of(goal, slot) > before.map_or(Share::NONE, |before| share_of(before, slot)));
-        let to_it = gains && goal.arms.iter().any(|arm| arm.revision == entry.revision && arm.share > Share::NONE);
-        // Where another one's undoing leads there already, it moves nothing.
-        entry.shifted |= to_it && !entry.undoing;
-        if to_it {
-            entry.moved_all |= !is_split(goal);
-            if !entry.undoing || !is_split(goal) {
-                entry.from = was.map(|(_, revision)| revision);
-            }
-        }
-        if was != whole_arm(goal) || is_gathered {
-            let plain_return = matches!(entry.kind, ReleaseKind::Return { plain: true, .. });
-            let back = entry.undoing && whole_arm(goal).map(|(slot, _)| slot) != entry.slot;
-            self.moved_back = back != plain_return;
-        }
-    }
-
-    fn commanded(&mut self, key: &IdempotencyKey, command: &Command, at: u64) {
-        self.keys.insert(key.clone(), command.clone());
-        match command {
-            Command::Apply { config } | Command::Deploy { config, .. } => self.config = Some((**config).clone()),
-            Command::Promote { release, stage, full, step: _ } => {
-                if let Some(entry) = self.releases.get_mut(release) {
-                    let in_steps = entry.is_in_steps();
-                    if let Some(taken) = entry.steps.last_mut().filter(|_| in_steps && *stage == Stage::Shift) {
-                        taken.promoted = true;
-                    }
-                    entry.full |= *full;
-                    entry.promoted |= entry.stage == *stage && !entry.undoing && entry.outcome.is_none();
-                }
-            }
-            Command::Pause { release } => self.pause(*release, true, at),
-            Command::Resume { release } => self.pause(*release, false, at),
-            Command::Abort { .. } | Command::Rollback { .. } => {}
-        }
-    }
-
-    fn pause(&mut self, release: ReleaseId, paused: bool, at: u64) {
-        if let Some(entry) = self.releases.get_mut(&release) {
-            let was_held = entry.paused.then_some(entry.held_since);
-            if let Some((taken, since)) = entry.steps.last_mut().zip(was_held) {
-                taken.held += taken.in_force_at.map_or(0, |in_force_at| at.saturating_sub(since.max(in_force_at)));
-            }
-            entry.held_since = at;
-            entry.paused = paused;
-        }
     }
 
     fn attempt_ended(&mut self, attempt: AttemptId, result: &AttemptResult, at: u64) {

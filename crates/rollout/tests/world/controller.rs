@@ -7,7 +7,7 @@ use switchover_model::Span;
 use switchover_model::record::{AttemptResult, Event};
 use switchover_model::schema::{SchemaGoal, SchemaSeen};
 use switchover_model::seam::{
-    Action, Arm, ArmGoal, Endpoint, PlatformSeen, Preview, RoutedProcess, Routes, RoutesGoal, Seen, TrafficSeen,
+    Action, Arm, ArmGoal, Endpoint, Mirror, PlatformSeen, Preview, RoutedProcess, Routes, RoutesGoal, Seen, TrafficSeen,
 };
 use switchover_rollout::{App, fold};
 
@@ -91,6 +91,7 @@ impl World {
             platform: self.observe_platform(),
             traffic: self.observe_traffic(),
             schema: self.observe_schema(),
+            checks: self.observe_checks(),
         });
         if self.recent.len() == REMEMBERED {
             self.recent.pop_front();
@@ -323,11 +324,13 @@ impl World {
             token_digest: "t".repeat(64),
             networks: rule.networks.clone(),
         });
+        let mirror = goal.mirror.as_ref().map(|to| Mirror { arm: fill(&to.arm), rules: to.rules.clone() });
         Some(Routes {
             hosts: config.route.hosts.clone(),
             arms: goal.arms.iter().map(fill).collect(),
             matches: goal.matches.clone(),
             baseline: goal.baseline,
+            mirror,
             preview,
             preview_host: config.route.preview.as_ref().map(|rule| rule.host.clone()),
             drain_ms: config.route.drain.as_micros() / MILLIS,

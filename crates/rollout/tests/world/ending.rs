@@ -73,7 +73,15 @@ impl World {
             // A person is asked what becomes of the slot that could not take the traffic back.
             matches!(entry.outcome, Some(Outcome::Failed { .. }))
         });
-        let asked: Vec<RevisionId> = asked.flat_map(|entry| [Some(entry.revision), entry.from]).flatten().collect();
+        // A hook that would not have the old slot stopped: it runs on, which is told, until the next release takes it.
+        let kept = self
+            .book
+            .releases
+            .values()
+            .filter(|entry| matches!(entry.outcome, Some(Outcome::Succeeded { .. })) && entry.keeps_its_old_slot());
+        let kept = kept.filter_map(|entry| entry.from);
+        let asked = asked.flat_map(|entry| [Some(entry.revision), entry.from]).flatten();
+        let asked: Vec<RevisionId> = asked.chain(kept).collect();
         let left: Vec<String> = self
             .platform
             .instances

@@ -6,7 +6,9 @@
 
 pub(crate) mod attempts;
 pub(crate) mod book;
+mod book_moves;
 pub(crate) mod chaos;
+mod checks;
 pub(crate) mod controller;
 pub(crate) mod coverage;
 pub(crate) mod dice;

@@ -78,7 +78,8 @@ impl World {
         let Some((release, stage, step)) = moving.map(|entry| (entry.release, entry.stage, entry.at_step())) else {
             return;
         };
-        if stage == Stage::Approve || step.is_some() {
+        let at_window = self.book.moving().is_some_and(|entry| entry.at_window);
+        if stage == Stage::Approve || step.is_some() || at_window {
             self.submit_new(&Command::Promote { release, stage, step, full: false });
         }
     }

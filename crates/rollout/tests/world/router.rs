@@ -155,7 +155,7 @@ impl Router {
             upgrades,
             ledger: self.ledger.clone(),
             unrouted: BTreeMap::new(),
-            measured: None,
+            ..TrafficSeen::default()
         })
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use switchover_model::config::{
     AppConfig, Asks, BACKFILL_LAG, Backup, Build, Canary, Database, Drift, Framework, Handover, Health, Hook,
     Invariant, Level, OldRows, OnCrash, PreviewRule, Process, ProcessKind, ReleasePolicy, Route, Step, Stop,
-    StopSignal, Strategy, When,
+    StopSignal, Strategy, When, Windows,
 };
 use switchover_model::release::Stage;
 use switchover_model::{ProcessName, Share, Span};
@@ -14,6 +14,7 @@ use super::coverage::Place;
 use super::dice::Dice;
 use super::fault::Fault;
 use super::focus::Focus;
+use super::state::BEGIN;
 
 /// Stages a hook may stand at.
 pub(crate) const HOOK_STAGES: [Stage; 9] = Stage::ALL;
@@ -21,6 +22,9 @@ pub(crate) const HOOK_STAGES: [Stage; 9] = Stage::ALL;
 const ROUTED: [(&str, &str); 3] = [("web", "/"), ("api", "/api"), ("admin", "/admin")];
 const WORKERS: [&str; 2] = ["mailer", "cron"];
 const HANDOVERS: [Handover; 4] = [Handover::StopFirst, Handover::StartFirst, Handover::Drain, Handover::Lease];
+const MINUTE: u64 = 60_000_000;
+/// Minutes of a run in which windows are open by turns: longer than what a run may take to settle.
+const WINDOW_MINUTES: u64 = 99;
 pub(crate) const HOOK_TIMEOUT: Span = Span::from_secs(5);
 pub(crate) const BUILD_TIMEOUT: Span = Span::from_secs(20);
 
@@ -48,15 +52,18 @@ pub(crate) fn first(dice: &mut Dice, focus: &Focus) -> AppConfig {
         },
         release: ReleasePolicy {
             strategy: strategy(dice),
+            windows: windows(dice),
             approve: dice.chance(300),
             approve_timeout: Span::from_secs(dice.between(5, 20)),
             bake: Span::from_secs(dice.pick(&[0, 2, 2, 15])),
             keep_warm: Span::from_secs(dice.pick(&[0, 3, 3, 20])),
             keep_revisions: u32::try_from(dice.between(1, 4)).unwrap_or(1),
             hooks: Vec::new(),
+            evidence: super::checks::policy(dice),
         },
         database: database_for(focus, dice),
         drift: if dice.chance(850) { Drift::Correct } else { Drift::Report },
+        notify: Vec::new(),
     };
     for (name, path) in ROUTED.iter().take(dice.index(3) + 1) {
         config.processes.insert(name.parse().expect("a label"), routed(path, dice));
@@ -84,8 +91,12 @@ fn bend_to(config: &mut AppConfig, focus: &Focus, dice: &mut Dice) {
         Place::At(Stage::Contract) => {
             config.release.bake = Span::from_secs(1);
             config.release.keep_warm = Span::ZERO;
+            // It is far enough as it is.
+            config.release.strategy = Strategy::BlueGreen;
+            config.release.windows = Windows::default();
             if let Some(database) = &mut config.database {
-                database.quiet = Span::from_secs(5);
+                // What fails while it works has to work before a newer release comes.
+                database.quiet = if focus.fault == Fault::SchemaFails { Span::ZERO } else { Span::from_secs(5) };
             }
         }
         Place::At(Stage::Build | Stage::Expand | Stage::Provision | Stage::Verify | Stage::Shift)
@@ -131,6 +142,23 @@ fn strategy(dice: &mut Dice) -> Strategy {
             every: Span::from_millis(dice.pick(&[500, 2_000, 5_000])),
         },
     }
+}
+
+/// For some apps traffic moves in every other minute alone: in the odd ones.
+fn windows(dice: &mut Dice) -> Windows {
+    if !dice.chance(200) {
+        return Windows::default();
+    }
+    let first = BEGIN / MINUTE % 1_440;
+    let odd = (first..first + WINDOW_MINUTES).filter(|minute| minute % 2 == 1).map(|minute| minute % 1_440);
+    let clock = |minute: u64| format!("{:02}:{:02}", minute / 60, minute % 60);
+    let allow = odd.map(|minute| format!("Mon-Sun {}-{} UTC", clock(minute), clock(minute + 1)));
+    Windows { allow: allow.map(|text| text.parse().expect("a window")).collect(), freeze: Vec::new() }
+}
+
+/// Whether windows of this kind are open at a moment.
+pub(crate) fn are_open(now: u64) -> bool {
+    now / MINUTE % 2 == 1
 }
 
 /// Whether the wished meeting needs a database.

@@ -290,6 +290,9 @@ impl World {
             self.watch_breach(seen, decision);
         }
         self.watch_split(seen, decision);
+        if fresh {
+            self.watch_checks(seen, decision);
+        }
         self.watch_invariants(seen, decision);
         if decision.wake.is_some_and(|wake| wake <= self.moment()) {
             self.violate("a decision looks again later, not at once", || format!("{:?}", decision.wake));

@@ -80,7 +80,7 @@ impl World {
         if entry.answered_at_switch.is_none_or(|before| answered <= before) {
             return Some((rule, "no answer of it was counted".to_owned()));
         }
-        None
+        self.broken_by_unproven(entry)
     }
 
     pub(crate) fn broken_by_settling(&self, release: ReleaseId) -> Option<(&'static str, String)> {

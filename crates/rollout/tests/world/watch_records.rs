@@ -20,6 +20,7 @@ impl World {
     /// Checks a record against what was seen and what is known before it is written.
     pub(crate) fn watch_record(&mut self, record: &Record) {
         let old_reading = self.watch.seen.traffic.as_ref().is_some_and(|traffic| traffic.at != record.at);
+        self.watch_begun_contract(&record.event);
         match &record.event {
             Event::Opened { ledger: None, .. } | Event::Settled { ledger: None, .. } => {
                 self.watch.traffic_unseen = true;
@@ -50,6 +51,8 @@ impl World {
             | Event::Commanded { .. }
             | Event::Sealed { .. }
             | Event::Marked { .. }
+            | Event::Looked { .. }
+            | Event::Judged { .. }
             | Event::HandedOver { .. }
             | Event::Drifted { .. }
             | Event::Noted { .. }
@@ -94,7 +97,7 @@ impl World {
             return self.broken_by_provisioning(entry, slot);
         }
         if stage == Stage::Shift
-            && let Some(broken) = self.broken_by_shift_of_schema(entry)
+            && let Some(broken) = self.broken_by_window(entry).or_else(|| self.broken_by_shift_of_schema(entry))
         {
             return Some(broken);
         }

@@ -10,6 +10,7 @@ use switchover_model::{ReleaseId, Share, Slot};
 use switchover_rollout::Decision;
 
 use super::book::{Entry, is_split, share_of, whole_arm};
+use super::settings;
 use super::state::World;
 use super::watch::Health;
 
@@ -84,6 +85,9 @@ impl World {
         let Some(in_force_at) = last.in_force_at else {
             return Some(("a step is seen in force before the next", format!("{last:?}")));
         };
+        if let Some(broken) = self.broken_by_window(entry) {
+            return Some(broken);
+        }
         let slot = entry.slot?;
         if self.book.health(self.watch.seen.platform.as_ref(), slot, entry.revision) != Health::Whole {
             return Some(("a step is taken when all of the new slot is seen healthy", format!("{last:?}")));
@@ -94,7 +98,17 @@ impl World {
         if self.now < end {
             return Some(("a step has its time", format!("{} us too early", end - self.now)));
         }
-        rule.approve.then(|| ("the gate of a step is opened by a person", format!("{last:?}")))
+        if rule.approve {
+            return Some(("the gate of a step is opened by a person", format!("{last:?}")));
+        }
+        self.broken_by_missing_evidence(entry)
+    }
+
+    /// Why the release may not move traffic forward at this moment.
+    pub(crate) fn broken_by_window(&self, entry: &Entry) -> Option<(&'static str, String)> {
+        let has_windows = self.book.config.as_ref().is_some_and(|config| !config.release.windows.is_empty());
+        let asks = has_windows && entry.kind == ReleaseKind::Deploy && !entry.waived;
+        (asks && !settings::are_open(self.now)).then(|| ("no step in a closed window", String::new()))
     }
 
     /// Why the share of the release's slot may not become that of `goal`.
@@ -134,7 +148,8 @@ impl World {
         let Some((_, goal)) = self.book.routed.clone().filter(|(_, goal)| is_split(goal)) else { return };
         let Some((old, revision)) = whole_arm(&goal) else { return };
         let has_schema = self.book.sealed.get(&revision).is_some_and(|sealed| sealed.schema.is_some());
-        let undone = self.book.releases.values().find(|entry| entry.undoing && entry.outcome.is_none());
+        let is_undone = |entry: &&Entry| entry.undoing && entry.outcome.is_none() && !entry.steps.is_empty();
+        let undone = self.book.releases.values().find(is_undone);
         let Some(release) = undone.filter(|_| !has_schema).map(|entry| entry.release) else { return };
         let health = self.book.health(seen.platform.as_ref(), old, revision);
         let goes = decision.drafts.iter().any(|draft| match &draft.event {

@@ -138,6 +138,9 @@ impl<'a> Client<'a> {
                     Next::Linger
                 }
             };
+            if let Some(sample) = bench.sample.take() {
+                self.lane.mirror().submit(sample, bench.upload.tee.take(), bench.download.tee.take());
+            }
             drop(bench);
             match next {
                 Next::Request => {}
@@ -206,7 +209,7 @@ impl<'a> Client<'a> {
     }
 
     async fn serve_request(&mut self, seat: &Seat, bench: &mut Workbench, head_bytes: usize) -> Next {
-        let Workbench { request, upload, .. } = &mut *bench;
+        let Workbench { request, upload, sample, .. } = &mut *bench;
         let head = request.head(self.inbound.held());
         let upgrade = request_head::upgrade_passed_on(&head);
         let mut facts = Facts {
@@ -241,6 +244,8 @@ impl<'a> Client<'a> {
         };
         let passes = |field: &Field<'_>| ticket.passes(field);
         request_head::write(&mut upload.out.lead, &head, sender, upgrade, passes, || self.lane.io().request_ids.make());
+        *sample = ticket.sample(&head, upgrade.is_some());
+        upload.tee = sample.as_mut().map(|sample| sample.begin(&upload.out.lead));
         self.inbound.consume(head_bytes);
         let coding = if framing == Framing::Chunked { Coding::Chunked } else { Coding::Plain };
         if let Err(refusal) = upload.begin(framing, coding, &mut self.inbound) {

@@ -243,7 +243,7 @@ impl<'a> Exchange<'a> {
 
     fn pass_head_on(&mut self, head_bytes: usize) -> Result<Phase, Ended> {
         let request_is_sent = self.bench.upload.is_over();
-        let Workbench { response, answered, upload, download, .. } = &mut *self.bench;
+        let Workbench { response, answered, upload, download, sample, .. } = &mut *self.bench;
         let head = response.head(answered.held());
         let status = head.status();
         download.out.clear();
@@ -279,6 +279,7 @@ impl<'a> Exchange<'a> {
         let client_stays =
             self.facts.is_persistent && request_is_sent && !ends_with_connection && !self.io.is_closing();
         let upstream_stays = head.is_persistent() && framing != Framing::UntilClose;
+        download.tee = sample.as_mut().and_then(|sample| sample.is_answered(&head));
         let new_client = self.facts.new_client;
         response_head::write(&mut download.out.lead, &head, self.facts.version, body, client_stays, new_client);
         answered.consume(head_bytes);
@@ -303,10 +304,13 @@ impl<'a> Exchange<'a> {
         client_stays: bool,
         upstream_stays: bool,
     ) -> Poll<Ended> {
-        let Workbench { answered, download, upload, .. } = &mut *self.bench;
+        let Workbench { answered, download, upload, sample, .. } = &mut *self.bench;
         match download.poll(cx, self.upstream, answered, self.client, &self.io.buffers) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Ok(())) => {
+                if let Some(sample) = sample.as_mut().filter(|_| upload.is_read()) {
+                    sample.ended_well();
+                }
                 // Bytes behind the answer belong to no request of ours.
                 let upstream_stays =
                     upstream_stays && !self.upload_failed && upload.is_over() && answered.held().is_empty();

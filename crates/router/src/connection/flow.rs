@@ -9,6 +9,7 @@ use tokio::net::TcpStream;
 
 use super::buffers::{BufferPool, Inbound};
 use super::outgoing::Outgoing;
+use crate::mirror::Tee;
 
 /// What is left of a body that is being read.
 #[derive(Debug)]
@@ -47,13 +48,22 @@ pub(super) struct Flow {
     pub(super) out: Outgoing,
     /// What was written before can not be had again.
     moved_on: bool,
+    /// Keeps the content for a copy.
+    pub(super) tee: Option<Tee>,
     /// Counts every read and every complete write, to see progress.
     pub(super) steps: u32,
 }
 
 impl Default for Flow {
     fn default() -> Self {
-        Self { reader: Reader::Over, coding: Coding::Plain, out: Outgoing::default(), moved_on: false, steps: 0 }
+        Self {
+            reader: Reader::Over,
+            coding: Coding::Plain,
+            out: Outgoing::default(),
+            moved_on: false,
+            tee: None,
+            steps: 0,
+        }
     }
 }
 
@@ -64,6 +74,7 @@ impl Flow {
         self.coding = Coding::Plain;
         self.out.clear();
         self.moved_on = false;
+        self.tee = None;
     }
 
     /// Says what body follows the head, and takes in as much of it as is there already, so that it leaves with the head.
@@ -150,6 +161,9 @@ impl Flow {
         };
         if content.is_empty() && !over {
             return Ok(false);
+        }
+        if let Some(tee) = &mut self.tee {
+            tee.saw(source.part(content.clone()));
         }
         if self.out.sent() > 0 {
             self.moved_on = true;

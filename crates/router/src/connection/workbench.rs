@@ -7,6 +7,7 @@ use switchover_http1::{RequestParser, ResponseParser};
 use super::buffers::{BufferPool, Inbound};
 use super::flow::Flow;
 use super::lane_io::LaneIo;
+use crate::mirror::Sample;
 
 /// Parsers, write buffers and the upstream's read buffer of one exchange: kept by the lane, so that a request allocates
 /// nothing.
@@ -20,6 +21,8 @@ pub(super) struct Workbench {
     pub(super) upload: Flow,
     /// Instance to client.
     pub(super) download: Flow,
+    /// The request is copied.
+    pub(super) sample: Option<Box<Sample>>,
 }
 
 impl Workbench {
@@ -29,6 +32,7 @@ impl Workbench {
         self.answered.clear(buffers);
         self.upload.clear();
         self.download.clear();
+        self.sample = None;
     }
 }
 

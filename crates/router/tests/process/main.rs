@@ -9,5 +9,7 @@ mod killed;
 mod measured;
 mod open_files;
 mod preview;
+mod shadow;
+mod shadow_bed;
 mod splits;
 mod switching;

@@ -125,12 +125,15 @@ mod tests {
             steps: Vec::new(),
             waiting: None,
             at_gate: false,
+            opens_at: None,
             paused: false,
             undoing: false,
             switched_at: None,
             outcome,
             settled_at: None,
             hooks: Vec::new(),
+            checks: None,
+            judged: Vec::new(),
         };
         assert_eq!(meant_by(&release(None)), Until::Switched);
         assert_eq!(meant_by(&release(Some(Outcome::RolledBack { cause: None }))), Until::Undone);

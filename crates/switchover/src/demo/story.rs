@@ -233,6 +233,7 @@ mod tests {
             steps: Vec::new(),
             restore_point: None,
             hooks: Vec::new(),
+            judged: Vec::new(),
         }
     }
 

@@ -1,12 +1,14 @@
 //! Pictures for people: from the answers of the daemon to lines of text. Nothing here prints.
 
 pub(crate) mod boxes;
+pub(crate) mod checks;
 pub(crate) mod history;
 mod hooks;
 pub(crate) mod moment;
 pub(crate) mod receipt;
 pub(crate) mod release;
 mod schema;
+mod shadow;
 pub(crate) mod status;
 pub(crate) mod steps;
 #[cfg(test)]

@@ -49,6 +49,11 @@ pub(crate) fn tables(app: &AppName, receipt: &Receipt, now: Timestamp, zone: &Ti
         lines.push(String::new());
         lines.extend(super::hooks::lines(&receipt.hooks));
     }
+    for judged in &receipt.judged {
+        lines.push(String::new());
+        lines.push(format!("checks at the end of {}:", super::checks::place(&judged.watch)));
+        lines.extend(super::checks::lines(&judged.verdicts).iter().map(|line| format!("  {line}")));
+    }
     for switch in &receipt.switches {
         lines.push(String::new());
         lines.extend(one_switch(switch, now, zone));

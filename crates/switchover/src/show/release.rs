@@ -42,7 +42,8 @@ pub(crate) fn tree(release: &ReleaseView, has_schema: bool, now: Timestamp, pace
     if let Some(waiting) = &release.waiting
         && release.settled_at.is_none()
     {
-        lines.push(format!("  {} {waiting}", style("waits:").yellow()));
+        let opens = release.opens_at.map(|at| format!(", in {}", at.since(now).rounded())).unwrap_or_default();
+        lines.push(format!("  {} {waiting}{opens}", style("waits:").yellow()));
     }
     if release.paused {
         lines.push(format!("  {}", style("paused: `switchover resume` lets it go on").yellow()));

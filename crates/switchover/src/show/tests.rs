@@ -47,12 +47,15 @@ fn under_way() -> ReleaseView {
         steps: Vec::new(),
         waiting: Some("hook ./smoke.sh".into()),
         at_gate: false,
+        opens_at: None,
         paused: false,
         undoing: false,
         switched_at: None,
         outcome: None,
         settled_at: None,
         hooks: Vec::new(),
+        checks: None,
+        judged: Vec::new(),
     }
 }
 
@@ -285,6 +288,7 @@ fn a_receipt_writes_its_sum_out() {
         restore_point: None,
         steps: Vec::new(),
         hooks: Vec::new(),
+        judged: Vec::new(),
         switches: vec![SwitchReceipt {
             version: 9,
             from: Some(RevisionId(4)),

@@ -8,6 +8,7 @@ use switchover_model::answer::TrafficView;
 use switchover_model::seam::{ArmMeasured, Measured, Part, TrafficSeen};
 use switchover_model::{ProcessName, RevisionId, Share, Slot, Span};
 
+use super::shadow;
 use super::table::Table;
 use super::wrap::wrapped;
 
@@ -93,7 +94,8 @@ impl TrafficShown {
         if self.arms.is_some() && self.interval_ms.is_none() {
             lines.push(format!("{UNKNOWN}: rates and latencies, as the router began to measure anew"));
         }
-        lines.extend(sums(seen).iter().flat_map(|line| wrapped(line, width)));
+        let copies = seen.shadow.iter().flat_map(shadow::lines);
+        lines.extend(sums(seen).into_iter().chain(copies).flat_map(|line| wrapped(&line, width)));
         lines
     }
 }

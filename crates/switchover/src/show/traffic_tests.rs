@@ -6,6 +6,8 @@ use switchover_model::receipt::{Ledger, OwnLedger};
 use switchover_model::seam::{Arm, Evidence, RoutedProcess, Routes};
 use switchover_model::view::SCHEMA_VERSION;
 
+use switchover_model::seam::{LeftOut, ShadowExample, ShadowSeen};
+
 use super::*;
 
 fn routes() -> Routes {
@@ -152,4 +154,27 @@ fn what_came_for_no_app_is_told_and_nothing_is_said_where_nothing_came() {
     seen.unrouted.insert("too-many-connections".to_owned(), OwnLedger { count: 3, lost: 3 });
     let told = sums(&seen).join("\n");
     assert!(told.ends_with("for no app:\n  too-many-connections: 3 (3 lost)"), "{told}");
+}
+
+#[test]
+fn what_copies_told_stands_below_the_sums() {
+    let mut later = view(2_000, 7, vec![]);
+    let mut seen = ShadowSeen::none(RevisionId(2));
+    (seen.sampled, seen.equal, seen.differing) = (1_213, 1_200, 10);
+    seen.leave_out(LeftOut::Busy);
+    let price = seen.field("body /items/*/price").unwrap();
+    price.differs = 10;
+    let (request, live, shadow) = ("GET /items".to_owned(), "5".to_owned(), "6".to_owned());
+    price.examples.push(ShadowExample { request, live, shadow });
+    seen.field("body /at").unwrap().noise = 1_210;
+    later.seen.as_mut().unwrap().shadow = Some(seen);
+    let told = shown(&view(1_000, 7, vec![]), &later, 120);
+    assert_eq!(
+        told[4..],
+        [
+            "copied to r2: 1213 sampled, 1210 compared (1200 equal, 10 different), left out 1 (busy 1), 2 on their way",
+            "  body /items/*/price: 10 differ, such as GET /items: 5, r2 6",
+        ],
+        "{told:#?}"
+    );
 }

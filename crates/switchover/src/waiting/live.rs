@@ -65,6 +65,8 @@ impl Live {
             | Event::Stepped { .. }
             | Event::InForce { .. }
             | Event::Marked { .. }
+            | Event::Looked { .. }
+            | Event::Judged { .. }
             | Event::Migrated { .. }
             | Event::HandedOver { .. }
             | Event::Switched { .. }

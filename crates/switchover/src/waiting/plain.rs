@@ -9,7 +9,7 @@ use switchover_model::{AppName, InstanceId, ReleaseId};
 
 use crate::say;
 use crate::show::release::{gate, is_empty, nothing_to, outcome_word, stage_time};
-use crate::show::steps;
+use crate::show::{moment, steps};
 
 /// What was said already.
 #[derive(Debug)]
@@ -79,7 +79,9 @@ impl Plain {
         if release.waiting != self.waiting {
             self.waiting.clone_from(&release.waiting);
             if let (Some(waiting), None) = (&self.waiting, &release.settled_at) {
-                let more = steps::waited_for(release).map(|more| format!(" ({more})")).unwrap_or_default();
+                let opens = release.opens_at.map(|at| format!("in {}", at.since(moment::now()).rounded()));
+                let more = opens.or_else(|| steps::waited_for(release));
+                let more = more.map(|more| format!(" ({more})")).unwrap_or_default();
                 lines.push(format!("{}: waits: {}{more}", self.begin, say::printable(waiting)));
                 lines.extend(gate.iter().map(|line| format!("{}: {line}", self.begin)));
             }
@@ -148,6 +150,8 @@ impl Plain {
             | Event::Stepped { .. }
             | Event::InForce { .. }
             | Event::Marked { .. }
+            | Event::Looked { .. }
+            | Event::Judged { .. }
             | Event::Migrated { .. }
             | Event::HandedOver { .. }
             | Event::Switched { .. }
@@ -198,12 +202,15 @@ mod tests {
             steps: Vec::new(),
             waiting: None,
             at_gate: false,
+            opens_at: None,
             paused: false,
             undoing: false,
             switched_at: None,
             outcome: None,
             settled_at: None,
             hooks: Vec::new(),
+            checks: None,
+            judged: Vec::new(),
         };
         let mut plain = Plain::new(&"shop".parse().unwrap(), ReleaseId(2));
         let mut said = plain.changes(&release, &[]);

@@ -81,12 +81,15 @@ mod tests {
             steps: Vec::new(),
             waiting: None,
             at_gate: false,
+            opens_at: None,
             paused: false,
             undoing: false,
             switched_at: at(switched),
             outcome,
             settled_at: at(settled),
             hooks: Vec::new(),
+            checks: None,
+            judged: Vec::new(),
         }
     }
 

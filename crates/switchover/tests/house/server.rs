@@ -129,7 +129,8 @@ fn serve(mut stream: TcpStream, kept: &Mutex<Kept>) {
 fn read(stream: &TcpStream) -> Option<Asked> {
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
-    reader.read_line(&mut line).ok()?;
+    // Nothing, where who asked has gone before it said anything.
+    (reader.read_line(&mut line).ok()? > 0).then_some(())?;
     let mut fields = Vec::new();
     loop {
         let mut field = String::new();

@@ -59,10 +59,8 @@ impl App {
 
     pub(super) async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
         let id = request.headers().get(LOAD_ID).cloned();
-        if request.uri().path() != "/up" {
-            self.crash_if_due().await;
-        }
-        let mut response = self.route(request).await;
+        let fails = if request.uri().path() == "/up" { false } else { self.fall_ill().await };
+        let mut response = if fails { status(StatusCode::INTERNAL_SERVER_ERROR) } else { self.route(request).await };
         let headers = response.headers_mut();
         if let Some(id) = id {
             headers.insert(LOAD_ID, id);
@@ -80,12 +78,17 @@ impl App {
         Ok(response)
     }
 
-    async fn crash_if_due(&self) {
+    /// What its sickness makes of one more request: whether it fails.
+    async fn fall_ill(&self) -> bool {
         let served = self.served.fetch_add(1, Ordering::Relaxed) + 1;
         if self.settings.sickness.crashes_after.is_some_and(|last| served >= last) {
             let _ = self.crash.send(()).await;
             std::future::pending::<()>().await;
         }
+        if !self.settings.sickness.late.is_zero() {
+            tokio::time::sleep(self.settings.sickness.late).await;
+        }
+        self.settings.sickness.fails_every.is_some_and(|every| served.is_multiple_of(every))
     }
 
     async fn route(&self, mut request: Request<Incoming>) -> Response<Body> {

@@ -38,6 +38,10 @@ pub struct Sickness {
     pub boots_in: Duration,
     /// `crashes-after=N`: the N-th request, `/up` not counted, is its last: it dies with it unanswered.
     pub crashes_after: Option<u64>,
+    /// `fails-every=N`: each N-th request, `/up` not counted, is answered with 500.
+    pub fails_every: Option<u64>,
+    /// `late=MILLISECONDS`: each request, `/up` not counted, is answered so much later.
+    pub late: Duration,
 }
 
 /// How `/up` answers.
@@ -137,6 +141,8 @@ impl Sickness {
                 "floods" => sickness.floods_bytes = number()?,
                 "boots-in" => sickness.boots_in = Duration::from_millis(number()?),
                 "crashes-after" => sickness.crashes_after = Some(number()?),
+                "fails-every" => sickness.fails_every = Some(number()?.max(1)),
+                "late" => sickness.late = Duration::from_millis(number()?),
                 _ => return Err(SettingsError::UnknownSickness(item.to_owned())),
             }
         }

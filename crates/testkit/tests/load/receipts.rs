@@ -35,6 +35,7 @@ fn receipt(accepted: u64, answered: &[(u32, [u64; 5])], own: u64, aborted: u64) 
         switches: Vec::new(),
         steps: Vec::new(),
         hooks: Vec::new(),
+        judged: Vec::new(),
         restore_point: None,
     }
 }

@@ -130,6 +130,9 @@ bake = "1m"
 keep_warm = "0s"
 keep_revisions = 3
 
+allow = ["Mon-Thu 09:00-16:00 Europe/Berlin", "Fri 09:00-12:00 Europe/Berlin"]
+freeze = "2026-12-20..2027-01-03 Europe/Berlin"
+
 [[release.step]]
 share = "5%"
 for = "10m"
@@ -150,6 +153,15 @@ url = "https://change.example.com/ask?for=shop"
 method = "PUT"
 token = "CHANGE_TOKEN"
 timeout = "2h"
+
+[[notify]]
+url = "https://chat.example.com/in"
+secret = "NOTIFY_SECRET"
+events = ["failed", "rolled-back"]
+timeout = "20s"
+
+[[notify]]
+command = "/usr/local/bin/tell"
 
 [database]
 url = "SHOP_DATABASE"

@@ -6,6 +6,7 @@ use crate::config::keys::{FILE_KEYS, Key, Kind};
 use crate::config::*;
 
 use super::accepted::{COMMANDS, FRAMEWORK, FULL};
+use super::checks::CHECKS;
 use super::steps::{LINEAR, PRESET};
 use super::{bad, good};
 
@@ -38,6 +39,41 @@ fn every_default_keeps_the_rule_of_its_own_key() {
     });
 }
 
+const CHECK: &str = "[[release.check]]\nname = \"a\"\nmeasure = \"errors\"\nmax = \"1%\"\n";
+
+/// A check with the line of `path`'s key, beside which it needs others.
+fn check_with(path: &str, example: &str) -> String {
+    let own = path.rsplit_once('.').map_or(path, |(_, own)| own);
+    let others = match own {
+        "name" => "measure = \"errors\"\nmax = \"1%\"",
+        "quantile" => "name = \"a\"\nmeasure = \"latency\"\nmax = \"1s\"",
+        "prometheus" => "name = \"a\"\nquery = \"up{slot='$SLOT'}\"\nmax = \"1\"",
+        "query" => "name = \"a\"\nprometheus = \"http://localhost:9090\"\nmax = \"1\"",
+        "command" | "url" => "name = \"a\"\nmax = \"1\"",
+        "token" => "name = \"a\"\nurl = \"http://localhost/x\"\nmax = \"1\"",
+        "measure" => "name = \"a\"\nmax = \"1%\"",
+        "max" | "worse_by" => "name = \"a\"\nmeasure = \"errors\"",
+        "min" => "name = \"a\"\nmeasure = \"requests\"",
+        "worse" => {
+            "name = \"a\"\nprometheus = \"http://localhost:9090\"\nquery = \"up{slot='$SLOT'}\"\nworse_by = \"10%\""
+        }
+        "interval" | "timeout" | "allowed" => "name = \"a\"\ncommand = \"a\"\nmax = \"1\"",
+        _ => "name = \"a\"\nmeasure = \"errors\"\nmax = \"1%\"",
+    };
+    format!("[[release.check]]\n{others}\n{example}\n")
+}
+
+/// The same of who is told.
+fn notify_with(path: &str, example: &str) -> String {
+    let needs = match path.rsplit_once('.').map_or(path, |(_, own)| own) {
+        "url" => "secret = \"S\"\n",
+        "secret" => "url = \"http://a/\"\n",
+        "command" => "",
+        _ => "command = \"a\"\n",
+    };
+    format!("[secrets]\nfile = \"s\"\n[[notify]]\n{needs}{example}\n")
+}
+
 /// A hook with one key as its example writes it, and what that key needs beside it.
 fn hook_with(path: &str, example: &str) -> String {
     let secrets = "[secrets]\nfile = \"s\"\n";
@@ -62,7 +98,10 @@ fn every_example_is_accepted_where_it_stands() {
             "" if matches!(key.kind, Kind::Choice { .. }) => format!("{name}{example}\n{web}"),
             // These tables need a key of their own, which has its own example.
             "" if ["database", "process", "secrets", "shared"].contains(&path) => return,
+            // It needs to know whom.
+            "" if path == "notify" => return,
             "" => format!("{name}{web}{example}\n"),
+            "notify" => format!("{name}{web}{}", notify_with(path, example)),
             "process.*" if path.ends_with("handover") => {
                 format!("{name}[process.queue]\ncommand = \"a\"\n{example}\n")
             }
@@ -117,7 +156,9 @@ fn release_example(table: &str, path: &str, example: &str) -> Option<String> {
     };
     let strategy = |word: &str| format!("[release]\nstrategy = \"{word}\"\n");
     Some(match (table, own) {
-        ("release", "hook" | "step") => return None,
+        ("release", "hook" | "step" | "check") => return None,
+        ("release", "false_alarms" | "evidence_timeout" | "no_evidence") => format!("[release]\n{example}\n{CHECK}"),
+        ("release.check", _) => format!("[secrets]\nfile = \"s.env\"\n{}", check_with(path, example)),
         ("release", "approve_timeout") => format!("[release]\napprove = true\n{example}"),
         ("release", "canary" | "linear") => format!("{}{example}", strategy(own)),
         ("release.linear", _) => format!("{}[release.linear]\n{example}", strategy("linear")),
@@ -131,15 +172,20 @@ fn release_example(table: &str, path: &str, example: &str) -> Option<String> {
     })
 }
 
+/// The key without the name of its process and its place in a list.
+fn unnumbered(key: &str) -> String {
+    let parts = key.split('.').filter(|part| part.parse::<usize>().is_err());
+    parts.collect::<Vec<_>>().join(".").replace(".web.", ".*.").replace(".mailer.", ".*.")
+}
+
 #[test]
 fn the_full_example_writes_every_key_and_the_diff_shows_each() {
-    let all = [FULL, FRAMEWORK, COMMANDS, PRESET, LINEAR];
+    let all = [FULL, FRAMEWORK, COMMANDS, CHECKS, PRESET, LINEAR];
     let shown: BTreeSet<String> = all
         .into_iter()
         .flat_map(|text| diff(None, &good(text)))
         .map(|change| {
-            let key =
-                change.key.replace(".web.", ".*.").replace(".mailer.", ".*.").replace(".1.", ".").replace(".2.", ".");
+            let key = unnumbered(&change.key);
             if key.starts_with("env.") { "env".to_owned() } else { key }
         })
         .collect();
@@ -160,7 +206,7 @@ fn a_change_belongs_to_what_the_table_of_keys_says() {
         parts.insert(path.to_owned(), key.part);
     });
     for change in diff(None, &good(FULL)) {
-        let key = change.key.replace(".web.", ".*.").replace(".mailer.", ".*.").replace(".1.", ".").replace(".2.", ".");
+        let key = unnumbered(&change.key);
         let key = if key.starts_with("env.") { "env".to_owned() } else { key };
         assert_eq!(parts[&key], change.part, "{key}");
     }
@@ -176,6 +222,8 @@ fn the_schema_has_every_key_that_is_carried_out_and_no_other() {
             .collect::<String>()
             .replace("/properties/step/properties", "/properties/step/items/properties")
             .replace("/properties/hook/properties", "/properties/hook/items/properties")
+            .replace("/properties/check/properties", "/properties/check/items/properties")
+            .replace("/properties/notify/properties", "/properties/notify/items/properties")
             .replace("/properties/invariant/properties", "/properties/invariant/items/properties");
         let there = schema.pointer(&pointer).is_some();
         assert_eq!(there, !matches!(key.kind, Kind::Later { .. }), "{pointer}");

@@ -1,8 +1,10 @@
 //! What the parser accepts, what it refuses and how it says so.
 
 mod accepted;
+mod checks;
 mod hooks;
 mod keys_agree;
+mod notify;
 mod refused;
 mod refused_values;
 mod schema_agrees;

@@ -237,11 +237,17 @@ command = "true"
                |            ^^^^^^^^
                = write one of: "blue-green", "canary", "linear"
 
-            switchover.toml:17:11: "release.check" is not carried out yet
+            switchover.toml:17:1: [release.check] has no "name"
                |
             17 | [[release.check]]
-               |           ^^^^^
-               = write the check as a command in a [[release.hook]]
+               | ^^^^^^^^^^^^^^^^^
+               = write: name = "errors"
+
+            switchover.toml:17:1: the check does not say what is measured
+               |
+            17 | [[release.check]]
+               | ^^^^^^^^^^^^^^^^^
+               = write: measure = "errors", or prometheus with query, or command, or url
         "#]],
     );
 }

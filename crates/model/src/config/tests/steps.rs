@@ -154,6 +154,38 @@ fn equal_steps_that_never_end_are_refused() {
 }
 
 #[test]
+fn windows_that_never_open_are_refused() {
+    check(
+        &with(
+            "[release]\nallow = [\"Mon 09:00-16:00 UTC\", \"Mon 09:00-16:00 UTC\", \"Tue 09:00-09:00 UTC\"]\n\
+             freeze = [\"2026-01-01..2026-12-31 UTC\", \"2027-01-01..2027-06-30 UTC\"]\n",
+        ),
+        expect![[r#"
+            switchover.toml:5:33: "Mon 09:00-16:00 UTC" stands here twice
+              |
+            5 | allow = ["Mon 09:00-16:00 UTC", "Mon 09:00-16:00 UTC", "Tue 09:00-09:00 UTC"]
+              |                                 ^^^^^^^^^^^^^^^^^^^^^
+              = leave one of them out
+
+            switchover.toml:5:56: "Tue 09:00-09:00 UTC" never opens: it ends when it begins; a whole day is "00:00-24:00"
+              |
+            5 | allow = ["Mon 09:00-16:00 UTC", "Mon 09:00-16:00 UTC", "Tue 09:00-09:00 UTC"]
+              |                                                        ^^^^^^^^^^^^^^^^^^^^^
+              = write a time window, such as: allow = ["Mon-Thu 09:00-16:00 Europe/Berlin"]
+
+            switchover.toml:6:41: these freezes cover 546 days on end, so nothing would be released
+              |
+            6 | freeze = ["2026-01-01..2026-12-31 UTC", "2027-01-01..2027-06-30 UTC"]
+              |                                         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+              = leave days open: at most 366 on end
+        "#]],
+    );
+    let many: Vec<String> = (0..=MAX_WINDOWS).map(|at| format!("\"Mon 00:00-01:{at:02} UTC\"")).collect();
+    let refused = super::bad(&with(&format!("[release]\nallow = [{}]\n", many.join(", "))));
+    assert!(refused.contains("\"allow\" has 51 entries; it may have 50"), "{refused}");
+}
+
+#[test]
 fn more_steps_than_anybody_means_are_refused() {
     let steps: String =
         (1..=MAX_STEPS + 1).map(|at| format!("[[release.step]]\nshare = \"0.{at:02}%\"\nfor = \"1s\"\n")).collect();

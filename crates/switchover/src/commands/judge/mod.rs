@@ -1,5 +1,6 @@
-//! `switchover judge ...`: verdicts on numbers, without a release or a daemon.
+//! `switchover judge ...`: verdicts on numbers, and those of releases reached again.
 
+mod replay;
 mod score;
 
 use crate::cli::Shared;
@@ -14,12 +15,14 @@ pub(crate) struct Judge {
 
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
+    Replay(replay::Replay),
     Score(score::Score),
 }
 
 impl Judge {
-    pub(crate) fn run(self, shared: &Shared) -> Done {
+    pub(crate) async fn run(self, shared: &Shared) -> Done {
         match self.verb {
+            Verb::Replay(replay) => replay.run(shared).await,
             Verb::Score(score) => score.run(shared),
         }
     }

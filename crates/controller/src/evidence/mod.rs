@@ -1,0 +1,274 @@
+//! What is watched of a release: what its router measures and others are asked for, look by look, journaled before anything is
+//! made of it, and what the judge makes of it.
+
+mod ask;
+mod judging;
+mod past;
+mod prometheus;
+mod replay;
+mod rules;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use switchover_fetch::Client;
+use switchover_model::config::{Bound, CheckSource, During, Measure, NumberFrom};
+use switchover_model::evidence::{Blind, CheckVerdict, ChecksSeen, Look, NumberSeen, Side, Watch};
+use switchover_model::record::{Event, Record};
+use switchover_model::seam::{ArmMeasured, Builder, Measured, Seen};
+use switchover_model::{Span, Timestamp};
+use switchover_rollout::{App, watch};
+use tokio::sync::Semaphore;
+use tokio::task::{Id, JoinSet};
+
+use crate::bounds::NUMBERS_AT_ONCE;
+use ask::{About, Question};
+use judging::Judging;
+use past::Past;
+
+pub(crate) use replay::replay;
+
+/// Between two looks at what is measured, while a release moves or is baked.
+const BETWEEN_LOOKS: Span = Span::from_secs(1);
+/// The same while the old slot is kept warm.
+const BETWEEN_WARM_LOOKS: Span = Span::from_secs(5);
+
+/// Watches the releases of one app.
+pub(crate) struct Watcher {
+    client: Client,
+    asked: JoinSet<Vec<NumberSeen>>,
+    at_once: Arc<Semaphore>,
+    /// When each number is asked for next; one that is being asked for is not in it.
+    due: BTreeMap<usize, Timestamp>,
+    /// The numbers that are being asked for, by their tasks.
+    asking: BTreeMap<Id, usize>,
+    arrived: Vec<NumberSeen>,
+    /// The reading that the newest look ended with.
+    last: Option<Measured>,
+    was_blind: bool,
+    past: Past,
+    current: Option<(Judging, ChecksSeen)>,
+}
+
+impl Default for Watcher {
+    fn default() -> Self {
+        Self {
+            client: Client::new(),
+            asked: JoinSet::new(),
+            at_once: Arc::new(Semaphore::new(NUMBERS_AT_ONCE)),
+            due: BTreeMap::new(),
+            asking: BTreeMap::new(),
+            arrived: Vec::new(),
+            last: None,
+            was_blind: false,
+            past: Past::default(),
+            current: None,
+        }
+    }
+}
+
+impl Watcher {
+    /// Goes on where an earlier controller was: `records` are those since the looks of `app`'s watch began.
+    pub(crate) fn resume(&mut self, app: &App, records: &[Record], now: Timestamp) {
+        let Some(watch) = watch(app) else { return };
+        self.begin(app, watch, now);
+        for record in records {
+            if let (Event::Looked { watch: of, look }, Some((judging, said))) = (&record.event, &mut self.current)
+                && *of == watch
+            {
+                judging.take(look);
+                *said = judging.seen();
+            }
+        }
+    }
+
+    /// What the checks say by the looks that were taken.
+    pub(crate) fn said(&self) -> Option<ChecksSeen> {
+        self.current.as_ref().map(|(_, said)| said.clone())
+    }
+
+    /// The verdicts of a record with all that they rest on.
+    pub(crate) fn in_full(&self, watch: Watch, verdicts: &mut [CheckVerdict]) {
+        if let Some((judging, _)) = self.current.as_ref().filter(|(judging, _)| judging.watch == watch) {
+            judging.in_full(verdicts);
+        }
+    }
+
+    /// Takes a look, where one is due: what is to be journaled with whatever follows from it.
+    pub(crate) fn look(&mut self, app: &App, seen: &Seen, builder: &Arc<dyn Builder>, now: Timestamp) -> Option<Event> {
+        let measured = seen.traffic.as_ref().and_then(|traffic| traffic.measured.as_ref());
+        let Some(watch) = watch(app) else {
+            self.rest(app, measured);
+            return None;
+        };
+        if self.current.as_ref().is_none_or(|(judging, _)| judging.watch != watch) {
+            self.begin(app, watch, now);
+            self.last = measured.cloned();
+        }
+        self.gather_numbers(app, builder, now);
+        let pause = if watch.during == During::Warm { BETWEEN_WARM_LOOKS } else { BETWEEN_LOOKS };
+        let (judging, said) = self.current.as_ref()?;
+        if now.since(said.at) < pause {
+            return None;
+        }
+        let wants_traffic = judging.checks().any(|check| matches!(check.source, CheckSource::Traffic { .. }));
+        let wants_silence = judging
+            .checks()
+            .any(|check| matches!(check.source, CheckSource::Traffic { measure: Measure::Requests, .. }));
+        let (from, sides) = (said.at, judging.sides);
+        let mut look = Look { from, until: now, arms: Vec::new(), blind: None, numbers: Vec::new() };
+        let was_blind = self.was_blind;
+        if wants_traffic {
+            (look.arms, look.blind) = self.since_last(measured);
+            look.arms.retain(|arm| arm.revision == sides.new || Some(arm.revision) == sides.old);
+            if let Some(measured) = measured {
+                look.until = measured.at.max(from);
+            }
+            if watch.during != During::Shift {
+                look.arms.retain(|arm| arm.revision == sides.new);
+                let requests = look.arms.iter().map(ArmMeasured::requests).fold(0, u64::saturating_add);
+                look.arms.extend(sides.old.map(|old| self.past.give(old, requests)).unwrap_or_default());
+            }
+            self.was_blind = look.blind.is_some();
+        }
+        look.numbers = std::mem::take(&mut self.arrived);
+        let is_new_blindness = look.blind.is_some() && !was_blind;
+        if look.arms.is_empty()
+            && look.numbers.is_empty()
+            && !is_new_blindness
+            && !(wants_silence && look.blind.is_none())
+        {
+            return None;
+        }
+        if look.blind.is_none() {
+            self.last = measured.cloned().or(self.last.take());
+        }
+        let (judging, said) = self.current.as_mut()?;
+        judging.take(&look);
+        *said = judging.seen();
+        Some(Event::Looked { watch, look: Box::new(look) })
+    }
+
+    /// What the arms did since the last look, or why that is not known; the next one begins here then.
+    fn since_last(&mut self, measured: Option<&Measured>) -> (Vec<ArmMeasured>, Option<Blind>) {
+        let (Some(now), Some(last)) = (measured, &self.last) else {
+            self.last = measured.cloned();
+            return (Vec::new(), Some(Blind::NotMeasured));
+        };
+        if !past::goes_on(last, now) {
+            self.last = Some(now.clone());
+            return (Vec::new(), Some(Blind::BeganAnew));
+        }
+        (past::between(last, now), None)
+    }
+
+    fn begin(&mut self, app: &App, watch: Watch, now: Timestamp) {
+        self.asked.abort_all();
+        self.asked = JoinSet::new();
+        self.arrived.clear();
+        self.due.clear();
+        self.asking.clear();
+        self.last = None;
+        self.was_blind = false;
+        self.current = Judging::new(app, watch).map(|judging| {
+            let mut said = judging.seen();
+            said.at = said.at.max(now);
+            (judging, said)
+        });
+        if let Some(config) = app.config_of(watch.release) {
+            let numbers =
+                rules::looked_at(config, watch).filter(|(_, check)| matches!(check.source, CheckSource::Number { .. }));
+            self.due = numbers.map(|(place, _)| (place, now)).collect();
+        }
+    }
+
+    /// Nothing is watched: what the live slot does now is a next release's past.
+    fn rest(&mut self, app: &App, measured: Option<&Measured>) {
+        if self.current.take().is_some() {
+            self.asked.abort_all();
+            self.asked = JoinSet::new();
+            self.due.clear();
+            self.arrived.clear();
+        }
+        self.last = None;
+        let compares = app.config.as_ref().is_some_and(|config| {
+            config.release.evidence.checks.iter().any(|check| {
+                matches!(check.bound, Bound::WorseBy { .. }) && matches!(check.source, CheckSource::Traffic { .. })
+            })
+        });
+        if let (true, Some(live), Some(measured)) = (compares, app.live(), measured) {
+            self.past.grow(live.revision, measured);
+        }
+    }
+
+    // === Numbers ===
+
+    /// Takes in what was answered, and asks for what is due.
+    fn gather_numbers(&mut self, app: &App, builder: &Arc<dyn Builder>, now: Timestamp) {
+        let Some((judging, _)) = &self.current else { return };
+        let watch = judging.watch;
+        let Some(config) = app.config_of(watch.release) else { return };
+        while let Some(done) = self.asked.try_join_next_with_id() {
+            // One that broke down is asked for again like one that answered nothing.
+            let (id, numbers) = done.unwrap_or_else(|broken| (broken.id(), Vec::new()));
+            let Some(place) = self.asking.remove(&id) else { continue };
+            let check = config.release.evidence.checks.get(place);
+            if let Some(CheckSource::Number { interval, .. }) = check.map(|check| &check.source) {
+                let asked_at = numbers.first().map_or(now, |number| number.at);
+                self.due.insert(place, asked_at + *interval);
+            }
+            self.arrived.extend(numbers);
+        }
+        let due: Vec<usize> = self.due.iter().filter(|(_, at)| **at <= now).map(|(place, _)| *place).collect();
+        let shared = Arc::new(config.clone());
+        for place in due {
+            let Some(question) = question(app, watch, Arc::clone(&shared), place, now) else { continue };
+            self.due.remove(&place);
+            let (client, builder, at_once) = (self.client.clone(), Arc::clone(builder), Arc::clone(&self.at_once));
+            let task = self.asked.spawn(async move {
+                let Ok(_turn) = at_once.acquire().await else { return Vec::new() };
+                question.ask(client, builder).await
+            });
+            self.asking.insert(task.id(), place);
+        }
+    }
+}
+
+/// What is to be asked for the check at `place`.
+fn question(
+    app: &App,
+    watch: Watch,
+    config: Arc<switchover_model::config::AppConfig>,
+    place: usize,
+    now: Timestamp,
+) -> Option<Question> {
+    let check = config.release.evidence.checks.get(place)?.clone();
+    let CheckSource::Number { from, timeout, .. } = &check.source else { return None };
+    let release = app.release(watch.release)?;
+    let slot = release.slot?;
+    let sealed = |revision| app.revision(revision).cloned();
+    let mut about = vec![About { side: Side::New, slot, revision: sealed(release.revision)?, moment: None }];
+    if let (Bound::WorseBy { .. }, Some(old)) = (check.bound, release.from) {
+        // Without a live slot beside it: the same time before the switch as has gone by since.
+        let switched = release.switched_at.filter(|_| watch.during != During::Shift);
+        let moment = switched.map(|switched| {
+            let before = switched.as_micros().saturating_sub(now.since(switched).as_micros());
+            Timestamp::from_micros(before)
+        });
+        let can_tell = moment.is_none() || matches!(from, NumberFrom::Prometheus { .. });
+        if can_tell {
+            about.push(About { side: Side::Old, slot: slot.other(), revision: sealed(old)?, moment });
+        }
+    }
+    let (from, timeout) = (from.clone(), *timeout);
+    Some(Question {
+        app: app.name.clone(),
+        release: watch.release,
+        config,
+        check: place,
+        from,
+        timeout,
+        at: now,
+        about,
+    })
+}

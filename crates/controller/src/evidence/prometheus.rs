@@ -1,0 +1,78 @@
+//! What a Prometheus server answers to an instant query (its HTTP API, `GET /api/v1/query`): one number, or why there is none.
+
+use serde_json::Value;
+
+/// The number of an answer that is one sample, or a scalar.
+///
+/// Errors: why it is none, in words. A query that finds nothing, finds several series or gives NaN or infinity says nothing.
+pub(super) fn number(body: &str) -> Result<f64, String> {
+    let answer: Value = serde_json::from_str(body).map_err(|_| "the answer is not JSON".to_owned())?;
+    if answer["status"] != "success" {
+        let error = answer["error"].as_str().unwrap_or("it does not say why");
+        return Err(format!("the query failed: {error}"));
+    }
+    let data = &answer["data"];
+    let sample = match (data["resultType"].as_str(), &data["result"]) {
+        (Some("scalar"), sample) => sample,
+        (Some("vector"), Value::Array(series)) => match &series[..] {
+            [one] => &one["value"],
+            [] => return Err("the query found nothing".to_owned()),
+            several => {
+                return Err(format!("the query found {} series, and one number is needed: sum them up", several.len()));
+            }
+        },
+        (Some(kind), _) => return Err(format!("the query gives a {kind}, and one number is needed")),
+        (None, _) => return Err("the answer is none of a Prometheus server".to_owned()),
+    };
+    // A sample is its time and its value as a text.
+    let text = sample[1].as_str().ok_or("the answer is none of a Prometheus server")?;
+    finite(text)
+}
+
+/// A text as a number that can be judged.
+pub(super) fn finite(text: &str) -> Result<f64, String> {
+    match text.trim().parse::<f64>() {
+        Ok(value) if value.is_finite() => Ok(value),
+        Ok(value) => Err(format!("{value} is no number that says anything")),
+        Err(_) => Err("the answer is no number".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_sample_is_a_number() {
+        let vector = r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1435781451.781,"0.25"]}]}}"#;
+        assert_eq!(number(vector), Ok(0.25));
+        assert_eq!(number(r#"{"status":"success","data":{"resultType":"scalar","result":[1,"3e2"]}}"#), Ok(300.0));
+    }
+
+    #[test]
+    fn whatever_else_it_answers_is_none_and_says_why() {
+        let of = |result: &str| format!(r#"{{"status":"success","data":{{"resultType":"vector","result":{result}}}}}"#);
+        for (body, why) in [
+            (of("[]"), "found nothing"),
+            (of(r#"[{"value":[1,"1"]},{"value":[1,"2"]}]"#), "2 series"),
+            (of(r#"[{"value":[1,"NaN"]}]"#), "NaN"),
+            (of(r#"[{"value":[1,"+Inf"]}]"#), "inf"),
+            (of(r#"[{"value":[1,2]}]"#), "none of a Prometheus server"),
+            (r#"{"status":"error","errorType":"bad_data","error":"parse error"}"#.to_owned(), "parse error"),
+            (r#"{"status":"success","data":{"resultType":"matrix","result":[]}}"#.to_owned(), "a matrix"),
+            ("<html>".to_owned(), "not JSON"),
+            ("{}".to_owned(), "failed"),
+        ] {
+            let told = number(&body).unwrap_err();
+            assert!(told.contains(why), "{body}: {told}");
+        }
+    }
+
+    #[test]
+    fn what_a_command_prints_is_a_number_or_nothing() {
+        assert_eq!(finite(" 12.5\n"), Ok(12.5));
+        for bad in ["", "NaN", "inf", "12 ms", "0x10"] {
+            assert!(finite(bad).is_err(), "{bad}");
+        }
+    }
+}

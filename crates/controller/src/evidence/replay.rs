@@ -1,0 +1,53 @@
+//! Reaching every verdict of a journal again from what it holds.
+
+use switchover_model::ReleaseId;
+use switchover_model::evidence::{Judged, Replayed};
+use switchover_model::record::{Event, History};
+use switchover_rollout::App;
+
+use super::judging::Judging;
+
+/// Every moment at which something followed from the checks of `release` (of each, when none is named), in order.
+///
+/// Assumes: `history` begins with the app's first record.
+pub(crate) fn replay(history: &History, release: Option<ReleaseId>) -> Vec<Replayed> {
+    let mut app = App::new(history.app.clone());
+    let mut current: Option<(Judging, usize)> = None;
+    let mut replayed = Vec::new();
+    for record in &history.records {
+        match &record.event {
+            Event::Looked { watch, look } => {
+                if current.as_ref().is_none_or(|(judging, _)| judging.watch != *watch) {
+                    current = Judging::new(&app, *watch).map(|judging| (judging, 0));
+                }
+                if let Some((judging, looks)) = &mut current {
+                    judging.take(look);
+                    *looks += 1;
+                }
+            }
+            Event::Judged { watch, verdicts } if release.is_none_or(|release| release == watch.release) => {
+                let known = current.as_ref().filter(|(judging, _)| judging.watch == *watch);
+                let mut again = verdicts.clone();
+                let looks = match known {
+                    Some((judging, looks)) => {
+                        judging.in_full(&mut again);
+                        *looks
+                    }
+                    None => {
+                        // Nothing was looked at: what is said then rests on nothing.
+                        if let Some(judging) = Judging::new(&app, *watch) {
+                            judging.in_full(&mut again);
+                        }
+                        0
+                    }
+                };
+                let recorded = Judged { watch: *watch, at: record.at, verdicts: verdicts.clone() };
+                let agrees = recorded.verdicts == again;
+                replayed.push(Replayed { recorded, looks, again, agrees });
+            }
+            _ => {}
+        }
+        app.apply(record);
+    }
+    replayed
+}

@@ -1,0 +1,161 @@
+//! What was seen of a release by its checks, and what was made of it.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::config::During;
+use crate::name::ReleaseId;
+use crate::seam::ArmMeasured;
+use crate::time::{Span, Timestamp};
+
+/// The most of a provider's raw answer that is kept, in bytes: enough to see what is wrong with it.
+pub const LONGEST_ANSWER: usize = 400;
+
+/// One interval of what is measured of a release, with the numbers that came in it. Journaled before anything is made of
+/// it, so that a verdict can be reached again from the journal alone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Look {
+    /// When the interval began: the end of the one before, or when its watch began.
+    pub from: Timestamp,
+    /// When it ended.
+    pub until: Timestamp,
+    /// What the arms of both slots did in it; one that is not named did nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub arms: Vec<ArmMeasured>,
+    /// Why nothing is known of the arms in it, though they are watched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blind: Option<Blind>,
+    /// The numbers that were asked for in it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub numbers: Vec<NumberSeen>,
+}
+
+/// Why the traffic's measures say nothing of an interval.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Blind {
+    /// The traffic could not be asked, or measures nothing.
+    NotMeasured,
+    /// Its counts began anew.
+    BeganAnew,
+}
+
+/// One number that somebody else was asked for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NumberSeen {
+    /// The check's place in `[[release.check]]`.
+    pub check: usize,
+    /// Of whom.
+    pub side: Side,
+    /// When it was asked for.
+    pub at: Timestamp,
+    /// What was asked, with everything filled in.
+    pub asked: String,
+    /// The beginning of the answer as it came, at most [`LONGEST_ANSWER`] bytes; or why none came.
+    pub answer: String,
+    /// The number; nothing where the answer was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<f64>,
+}
+
+/// Which of the two slots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Side {
+    /// The one that the release goes to.
+    New,
+    /// The one that it moves from.
+    Old,
+}
+
+/// What a release's checks are looked at for: a step of its shift, its bake, or the time that the old slot is kept warm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Watch {
+    /// The release.
+    pub release: ReleaseId,
+    /// In which part of it.
+    pub during: During,
+    /// The step, from 1 on, while the traffic moves in steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<u32>,
+    /// Since when: what was measured earlier counts for another one.
+    pub since: Timestamp,
+    /// How long it lasts by itself, when nothing is waited for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub length: Option<Span>,
+}
+
+/// What the checks say now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChecksSeen {
+    /// What they were looked at for.
+    pub watch: Watch,
+    /// The end of the newest look that they rest on.
+    pub at: Timestamp,
+    /// Each check that is looked at in it, by its place in `[[release.check]]`.
+    pub verdicts: Vec<CheckVerdict>,
+}
+
+/// What one check says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckVerdict {
+    /// Its place in `[[release.check]]`.
+    pub check: usize,
+    /// Its name.
+    pub name: String,
+    /// What it says.
+    pub verdict: Verdict,
+    /// On which numbers, in a line.
+    pub why: String,
+    /// The judge's verdict whole: its numbers, its interval over time, the rule that decided. Only where it is recorded.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub evidence: Value,
+}
+
+/// What a check can say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// There is enough evidence that it is as it should be.
+    Pass,
+    /// There is enough evidence that it is not.
+    Fail,
+    /// There is not enough evidence. Never a pass.
+    Inconclusive,
+}
+
+impl Verdict {
+    /// Its stable name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+            Self::Inconclusive => "inconclusive",
+        }
+    }
+}
+
+/// What the checks of one watch said when something followed from it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Judged {
+    /// What they were looked at for.
+    pub watch: Watch,
+    /// When something followed from it.
+    pub at: Timestamp,
+    /// What they said.
+    pub verdicts: Vec<CheckVerdict>,
+}
+
+/// What was recorded of a release's checks at one moment, and what the same looks give now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replayed {
+    /// As recorded.
+    pub recorded: Judged,
+    /// How many looks it rests on.
+    pub looks: usize,
+    /// As reached again.
+    pub again: Vec<CheckVerdict>,
+    /// Whether both say the same, on the same numbers.
+    pub agrees: bool,
+}

@@ -1,0 +1,217 @@
+//! What follows from the checks of a release: a breach undoes it, and without evidence it does not get all the traffic.
+//!
+//! The verdicts themselves come with what is seen. One that is missing, or was reached for another step, is none.
+
+use switchover_model::config::{During, EvidencePolicy, NoEvidence};
+use switchover_model::evidence::{CheckVerdict, ChecksSeen, Judged, Verdict, Watch};
+use switchover_model::record::Event;
+use switchover_model::release::{Outcome, ReleaseKind, Stage};
+use switchover_model::{Problem, ReleaseId, Span, Timestamp};
+
+use crate::app::App;
+use crate::release::Release;
+use crate::turn::{Turn, planted};
+use crate::{bake, limits, steps, wait};
+
+/// What the checks of the app's releases are looked at for now: of the newest release that has any to be looked at.
+#[must_use]
+pub fn watch(app: &App) -> Option<Watch> {
+    app.releases.iter().rev().find_map(|release| watch_of(app, release))
+}
+
+fn watch_of(app: &App, release: &Release) -> Option<Watch> {
+    let policy = policy(app, release)?;
+    let (during, step, since) = phase(app, release)?;
+    let is_looked_at = policy.checks.iter().any(|check| check.during.contains(&during));
+    let (release, length) = (release.id, length(app, release, during));
+    is_looked_at.then_some(Watch { release, during, step, since, length })
+}
+
+/// In which part of a release its checks are looked at now, and since when.
+fn phase(app: &App, release: &Release) -> Option<(During, Option<u32>, Timestamp)> {
+    if release.is_undoing() {
+        return None;
+    }
+    if release.is_in_steps() {
+        let step = release.at_step()?;
+        return Some((During::Shift, Some(step.step), step.in_force_at?));
+    }
+    match (release.stage(), &release.outcome) {
+        (Some(Stage::Bake), None) => Some((During::Bake, None, release.entered_at())),
+        (Some(Stage::Retire), Some(Outcome::Succeeded { .. })) => {
+            let is_live = app.heading().is_some_and(|live| Some(live.slot) == release.slot);
+            let is_warm = is_live && app.origin_of(release).is_some();
+            is_warm.then_some((During::Warm, None, release.concluded_at?))
+        }
+        (_, _) => None,
+    }
+}
+
+/// How long that part lasts by itself.
+fn length(app: &App, release: &Release, during: During) -> Option<Span> {
+    let policy = app.config.as_ref().map(|config| &config.release);
+    match during {
+        During::Shift => {
+            let step = release.at_step()?.step as usize;
+            steps::planned(app, release).get(step.checked_sub(1)?).map(|step| step.stays)
+        }
+        During::Bake => policy.map(|policy| policy.bake),
+        During::Warm => policy.map(|policy| policy.keep_warm),
+    }
+}
+
+/// What the file that the release was opened with asks of its evidence. A way back is not judged: what it leads to has served.
+fn policy<'a>(app: &'a App, release: &Release) -> Option<&'a EvidencePolicy> {
+    let is_way_back = matches!(release.kind, ReleaseKind::Return { .. });
+    let policy = app.config_of(release.id).map(|config| &config.release.evidence);
+    policy.filter(|policy| !is_way_back && !policy.checks.is_empty())
+}
+
+/// Whether the traffic's own measures of the release are compared with the live slot's, so that a baseline is set aside.
+pub(crate) fn compare(turn: &Turn<'_>, id: ReleaseId) -> bool {
+    let policy = turn.release(id).and_then(|release| policy(&turn.app, release));
+    policy.is_some_and(EvidencePolicy::compares_in_steps)
+}
+
+/// What is seen of the checks that the release is watched by now.
+fn standing<'a>(turn: &Turn<'a>, watch: &Watch) -> Option<&'a ChecksSeen> {
+    turn.sight.checks.filter(|seen| seen.watch == *watch || planted!(turn, OldEvidenceCounts))
+}
+
+/// Undoes the release when one of its checks has failed; says whether it is so.
+pub(crate) fn are_breached(turn: &mut Turn<'_>, id: ReleaseId) -> bool {
+    let Some(watch) = turn.release(id).and_then(|release| watch_of(&turn.app, release)) else { return false };
+    let Some(seen) = standing(turn, &watch) else { return false };
+    let failed: Vec<&CheckVerdict> = seen.verdicts.iter().filter(|said| said.verdict == Verdict::Fail).collect();
+    if failed.is_empty() || planted!(turn, BreachIgnored) {
+        return false;
+    }
+    let names: Vec<String> = failed.iter().map(|said| format!("\"{}\"", said.name)).collect();
+    let place = turn.place(id).map(|(slot, revision)| format!("{revision} in {slot}")).unwrap_or_default();
+    let check = if names.len() == 1 { "check" } else { "checks" };
+    let cause = format!("{check} {} failed on {place} {}.", names.join(", "), when(&watch));
+    let lines = failed.iter().map(|said| format!("{}: {}", said.name, said.why)).collect();
+    let verdicts = seen.verdicts.clone();
+    // Whoever has no way back is told, and keeps what it has.
+    let has_way_back =
+        watch.during == During::Shift || turn.place(id).is_some_and(|(slot, _)| bake::old_can_serve(turn, slot));
+    if !has_way_back {
+        tell_once(turn, id, watch, verdicts, &cause, lines);
+        return false;
+    }
+    turn.record(Event::Judged { watch, verdicts });
+    let next = "Read what it was held against (`switchover receipt`), mend the app, then deploy again.";
+    turn.undo(id, Problem::new("CHECK-FAILED", cause, next).with_detail(lines));
+    true
+}
+
+/// A breach that can not be answered by going back.
+fn tell_once(
+    turn: &mut Turn<'_>,
+    id: ReleaseId,
+    watch: Watch,
+    verdicts: Vec<CheckVerdict>,
+    cause: &str,
+    lines: Vec<String>,
+) {
+    let code = "CHECK-FAILED";
+    if turn.release(id).is_some_and(|release| release.noted.contains(code)) {
+        return;
+    }
+    turn.record(Event::Judged { watch, verdicts });
+    let cause = format!("{cause} The old slot can not serve, so the traffic was left where it is.");
+    let next = "Mend the app and deploy again, or `switchover rollback --to` a revision that is known to be good.";
+    turn.record(Event::Noted { release: Some(id), problem: Problem::new(code, cause, next).with_detail(lines) });
+}
+
+/// Whether the step may be left: each check that is looked at in it has passed. Waits for that, for a bounded time.
+pub(crate) fn let_step_on(turn: &mut Turn<'_>, id: ReleaseId) -> bool {
+    let Some(watch) = turn.release(id).and_then(|release| watch_of(&turn.app, release)) else { return true };
+    let verdicts = verdicts(turn, id, &watch);
+    let missing: Vec<CheckVerdict> = verdicts.iter().filter(|said| !has_passed(said)).cloned().collect();
+    if missing.is_empty() || planted!(turn, NoDataPasses) {
+        // It may pass and still wait for something else: that is told once.
+        let told = |judged: &Judged| judged.watch == watch && judged.verdicts.iter().all(has_passed);
+        if !turn.release(id).is_some_and(|release| release.judged.iter().any(told)) {
+            turn.record(Event::Judged { watch, verdicts });
+        }
+        return true;
+    }
+    let Some(policy) = turn.release(id).and_then(|release| policy(&turn.app, release)).cloned() else { return true };
+    let waits_for_a_person = turn.waits_for(id, wait::UNPROVEN);
+    if !waits_for_a_person && !turn.waited_out(id, wait::VERDICTS, policy.timeout) {
+        return false;
+    }
+    let problem = no_verdict(id, &watch, &missing, policy.timeout);
+    match policy.no_evidence {
+        NoEvidence::Undo => {
+            turn.record(Event::Judged { watch, verdicts });
+            turn.undo(id, problem);
+        }
+        NoEvidence::Pause if waits_for_a_person => {
+            let limit = turn.app.config.as_ref().map_or(limits::APPROVE, |config| config.release.approve_timeout);
+            if turn.waited_out(id, wait::UNPROVEN, limit) {
+                turn.undo(id, problem);
+            }
+        }
+        NoEvidence::Pause => {
+            turn.record(Event::Judged { watch, verdicts });
+            let next = "`switchover promote` goes on without it, `switchover abort` goes back; should it come, it goes on by itself.";
+            turn.record(Event::Noted { release: Some(id), problem: Problem { next: next.to_owned(), ..problem } });
+            turn.waited_out(id, wait::UNPROVEN, limits::APPROVE);
+        }
+    }
+    false
+}
+
+fn no_verdict(id: ReleaseId, watch: &Watch, missing: &[CheckVerdict], limit: Span) -> Problem {
+    let names: Vec<String> = missing.iter().map(|said| format!("\"{}\"", said.name)).collect();
+    let lines: Vec<String> = missing.iter().map(|said| format!("{}: {}", said.name, said.why)).collect();
+    let cause = format!(
+        "within {limit} after its own time, step {} of release {id} had no verdict of {}. No evidence is never a pass.",
+        watch.step.unwrap_or_default(),
+        names.join(", ")
+    );
+    let next = "Look at what the checks were answered (`switchover receipt`), then deploy again.";
+    Problem::new("NO-EVIDENCE", cause, next).with_detail(lines)
+}
+
+/// At the end of a bake: whether each check that is looked at in it has passed. What they say is recorded.
+pub(crate) fn have_proven(turn: &mut Turn<'_>, id: ReleaseId) -> bool {
+    let Some(watch) = turn.release(id).and_then(|release| watch_of(&turn.app, release)) else { return true };
+    let verdicts = verdicts(turn, id, &watch);
+    let is_proven = verdicts.iter().all(has_passed) || planted!(turn, NoDataPasses);
+    turn.record(Event::Judged { watch, verdicts });
+    is_proven
+}
+
+/// What each check of the watch says; one of which nothing was seen says nothing.
+fn verdicts(turn: &Turn<'_>, id: ReleaseId, watch: &Watch) -> Vec<CheckVerdict> {
+    let seen = standing(turn, watch);
+    let Some(policy) = turn.release(id).and_then(|release| policy(&turn.app, release)) else { return Vec::new() };
+    let looked_at = policy.checks.iter().enumerate().filter(|(_, check)| check.during.contains(&watch.during));
+    let said = looked_at.map(|(place, check)| {
+        let known = seen.and_then(|seen| seen.verdicts.iter().find(|said| said.check == place));
+        known.cloned().unwrap_or_else(|| CheckVerdict {
+            check: place,
+            name: check.name.clone(),
+            verdict: Verdict::Inconclusive,
+            why: "nothing was seen".to_owned(),
+            evidence: serde_json::Value::Null,
+        })
+    });
+    said.collect()
+}
+
+fn has_passed(said: &CheckVerdict) -> bool {
+    said.verdict == Verdict::Pass
+}
+
+fn when(watch: &Watch) -> String {
+    match (watch.during, watch.step) {
+        (During::Shift, Some(step)) => format!("at step {step} of its shift"),
+        (During::Shift, None) => "in its shift".to_owned(),
+        (During::Bake, _) => "in its bake".to_owned(),
+        (During::Warm, _) => "while the old slot was still warm".to_owned(),
+    }
+}

@@ -1,0 +1,168 @@
+//! What people are told of: derived from the records alone, so that a crash between what happened and its telling loses nothing.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use switchover_model::config::{AppConfig, Happening, Notify};
+use switchover_model::record::{Event, Record};
+use switchover_model::release::{Command, Outcome, Stage};
+use switchover_model::{Problem, ReleaseId, RevisionId, Slot, Timestamp};
+
+use crate::wait;
+
+/// Releases without an end that are remembered at most; an app has a handful.
+const RELEASES: usize = 64;
+
+/// What happened to a release, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    /// What.
+    pub what: Happening,
+    /// The record that says so.
+    pub sequence: u64,
+    /// When.
+    pub at: Timestamp,
+    /// The release.
+    pub release: ReleaseId,
+    /// The revision it brings.
+    pub revision: RevisionId,
+    /// The revision it moves from.
+    pub from: Option<RevisionId>,
+    /// The slot it goes to.
+    pub slot: Option<Slot>,
+    /// The stage it is in.
+    pub stage: Option<Stage>,
+    /// Why; nothing where it went as it should, or an operator asked. Without the lines of any output.
+    pub cause: Option<Problem>,
+}
+
+/// Reads records in order and says what is to be told; as large as what goes on, whatever came before.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Teller {
+    /// The last record it has read.
+    pub sequence: u64,
+    /// Who is told, as of that record.
+    pub targets: Vec<Notify>,
+    /// Where the app's secrets are, as of that record.
+    pub secrets_file: Option<PathBuf>,
+    releases: BTreeMap<ReleaseId, Known>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Known {
+    revision: RevisionId,
+    from: Option<RevisionId>,
+    slot: Option<Slot>,
+    stage: Option<Stage>,
+}
+
+impl Teller {
+    /// Reads the next record.
+    ///
+    /// Guarantees: the same records give the same notices, whether read at once or one by one.
+    /// Assumes: `record` follows the one before.
+    pub fn read(&mut self, record: &Record) -> Option<Notice> {
+        self.sequence = record.sequence;
+        match &record.event {
+            Event::Commanded { command, .. } => self.command(record, command),
+            Event::Opened { release, revision, from, .. } => {
+                let known = Known { revision: *revision, from: *from, slot: None, stage: None };
+                self.releases.insert(*release, known);
+                while self.releases.len() > RELEASES {
+                    self.releases.pop_first();
+                }
+                None
+            }
+            Event::Entered { release, stage, slot } => {
+                if let Some(known) = self.releases.get_mut(release) {
+                    known.stage = Some(*stage);
+                    known.slot = slot.or(known.slot);
+                }
+                None
+            }
+            Event::Waiting { release, reason }
+                if [wait::PROMOTE, wait::PROMOTE_STEP, wait::UNPROVEN].contains(&reason.as_str()) =>
+            {
+                let cause = format!("release {release} waits for a person to promote it.");
+                let problem = Problem::new("WAITS-AT-GATE", cause, "Look at it, then `switchover promote` or `abort`.");
+                self.notice(record, *release, Happening::Paused, Some(problem))
+            }
+            Event::Switched { release, .. } => self.notice(record, *release, Happening::Switched, None),
+            Event::Concluded { release, outcome } => self.outcome(record, *release, outcome),
+            Event::Settled { release, .. } => {
+                self.releases.remove(release);
+                None
+            }
+            Event::Waiting { .. }
+            | Event::AttemptStarted { .. }
+            | Event::AttemptEnded { .. }
+            | Event::Sealed { .. }
+            | Event::Migrated { .. }
+            | Event::Routed { .. }
+            | Event::Stepped { .. }
+            | Event::Looked { .. }
+            | Event::Judged { .. }
+            | Event::InForce { .. }
+            | Event::HandedOver { .. }
+            | Event::Marked { .. }
+            | Event::Undoing { .. }
+            | Event::Drained { .. }
+            | Event::Stopped { .. }
+            | Event::Renewed { .. }
+            | Event::Emptied { .. }
+            | Event::Drifted { .. }
+            | Event::Noted { .. }
+            | Event::RouterRestarted { .. } => None,
+        }
+    }
+
+    fn command(&mut self, record: &Record, command: &Command) -> Option<Notice> {
+        match command {
+            Command::Apply { config } | Command::Deploy { config, .. } => {
+                self.follow(config);
+                None
+            }
+            Command::Pause { release } => {
+                let cause = format!("somebody holds release {release}.");
+                let problem = Problem::new("RELEASE-HELD", cause, "`switchover resume` lets it go on.");
+                self.notice(record, *release, Happening::Paused, Some(problem))
+            }
+            Command::Promote { .. } | Command::Resume { .. } | Command::Abort { .. } | Command::Rollback { .. } => None,
+        }
+    }
+
+    fn follow(&mut self, config: &AppConfig) {
+        self.targets.clone_from(&config.notify);
+        self.secrets_file.clone_from(&config.secrets_file);
+    }
+
+    fn outcome(&self, record: &Record, release: ReleaseId, outcome: &Outcome) -> Option<Notice> {
+        let (what, cause) = match outcome {
+            Outcome::Succeeded { proven: true } => (Happening::Succeeded, None),
+            Outcome::Succeeded { proven: false } => (Happening::Unproven, None),
+            Outcome::RolledBack { cause } => (Happening::RolledBack, cause.clone()),
+            Outcome::Aborted { cause: Some(cause) } => (Happening::Aborted, Some(cause.clone())),
+            Outcome::Failed { cause } => (Happening::Failed, Some(cause.clone())),
+            // Who did it knows it.
+            Outcome::Aborted { cause: None } | Outcome::Superseded { .. } => return None,
+        };
+        self.notice(record, release, what, cause)
+    }
+
+    fn notice(&self, record: &Record, release: ReleaseId, what: Happening, cause: Option<Problem>) -> Option<Notice> {
+        let known = self.releases.get(&release)?;
+        let cause = cause.map(|cause| Problem { detail: Vec::new(), ..cause });
+        Some(Notice {
+            what,
+            sequence: record.sequence,
+            at: record.at,
+            release,
+            revision: known.revision,
+            from: known.from,
+            slot: known.slot,
+            stage: known.stage,
+            cause,
+        })
+    }
+}

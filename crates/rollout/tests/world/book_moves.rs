@@ -1,0 +1,91 @@
+//! What stages, routes and commands make of a release in the book.
+
+use switchover_model::record::IdempotencyKey;
+use switchover_model::release::{Command, ReleaseKind, Stage};
+use switchover_model::seam::RoutesGoal;
+use switchover_model::{ReleaseId, Share, Slot};
+
+use super::book::{Book, Entry, is_split, share_of, whole_arm};
+use super::watch_steps::Taken;
+
+impl Entry {
+    pub(super) fn enter(&mut self, stage: Stage, slot: Option<Slot>, at: u64) {
+        self.stage = stage;
+        self.stages.push(stage);
+        self.at_window = false;
+        self.waived &= stage < Stage::Shift;
+        self.entered_at = at;
+        self.slot = slot.or(self.slot);
+    }
+
+    pub(super) fn take_step(&mut self, step: u32, share: Share) {
+        self.steps.push(Taken::new(step, share));
+        (self.at_window, self.waived) = (false, false);
+    }
+}
+
+impl Book {
+    /// What routes make of the release that wanted them.
+    pub(super) fn routed(&mut self, release: Option<ReleaseId>, goal: &RoutesGoal) {
+        let before = self.routed.as_ref().map(|(_, before)| before);
+        let was = before.and_then(whole_arm);
+        let is_gathered = before.is_some_and(is_split) && !is_split(goal);
+        let Some(entry) = release.and_then(|release| self.releases.get_mut(&release)) else { return };
+        let gains = entry
+            .slot
+            .is_some_and(|slot| share_of(goal, slot) > before.map_or(Share::NONE, |before| share_of(before, slot)));
+        let to_it = gains && goal.arms.iter().any(|arm| arm.revision == entry.revision && arm.share > Share::NONE);
+        // Where another one's undoing leads there already, it moves nothing.
+        entry.shifted |= to_it && !entry.undoing;
+        if to_it {
+            entry.moved_all |= !is_split(goal);
+            entry.waived &= is_split(goal);
+            if !entry.undoing || !is_split(goal) {
+                entry.from = was.map(|(_, revision)| revision);
+            }
+        }
+        if was != whole_arm(goal) || is_gathered {
+            let plain_return = matches!(entry.kind, ReleaseKind::Return { plain: true, .. });
+            let back = entry.undoing && whole_arm(goal).map(|(slot, _)| slot) != entry.slot;
+            self.moved_back = back != plain_return;
+        }
+    }
+
+    pub(super) fn commanded(&mut self, key: &IdempotencyKey, command: &Command, at: u64) {
+        self.keys.insert(key.clone(), command.clone());
+        match command {
+            Command::Apply { config } | Command::Deploy { config, .. } => self.config = Some((**config).clone()),
+            Command::Promote { release, stage, full, step: _ } => {
+                if let Some(entry) = self.releases.get_mut(release) {
+                    let in_steps = entry.is_in_steps() && !entry.at_window;
+                    let is_meant = entry.stage == *stage && !entry.undoing && entry.outcome.is_none();
+                    if entry.at_window {
+                        entry.full |= *full;
+                        entry.waived |= is_meant;
+                        entry.at_window = false;
+                        return;
+                    }
+                    if let Some(taken) = entry.steps.last_mut().filter(|_| in_steps && *stage == Stage::Shift) {
+                        taken.promoted = true;
+                    }
+                    entry.full |= *full;
+                    entry.promoted |= entry.stage == *stage && !entry.undoing && entry.outcome.is_none();
+                }
+            }
+            Command::Pause { release } => self.pause(*release, true, at),
+            Command::Resume { release } => self.pause(*release, false, at),
+            Command::Abort { .. } | Command::Rollback { .. } => {}
+        }
+    }
+
+    fn pause(&mut self, release: ReleaseId, paused: bool, at: u64) {
+        if let Some(entry) = self.releases.get_mut(&release) {
+            let was_held = entry.paused.then_some(entry.held_since);
+            if let Some((taken, since)) = entry.steps.last_mut().zip(was_held) {
+                taken.held += taken.in_force_at.map_or(0, |in_force_at| at.saturating_sub(since.max(in_force_at)));
+            }
+            entry.held_since = at;
+            entry.paused = paused;
+        }
+    }
+}

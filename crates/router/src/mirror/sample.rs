@@ -1,0 +1,205 @@
+//! One request that is copied: what is kept of it while it passes by, and what is done with that.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use switchover_http1::{Method, RequestHead, ResponseHead};
+use switchover_model::seam::{LeftOut, SHADOW_EXAMPLES_MAX, SHADOW_FIELD, ShadowExample};
+use switchover_model::{AppName, RevisionId};
+
+use super::answer::Answer;
+use super::compare::{self, Difference};
+use super::copy::{self, Failed};
+use super::{MirrorLane, Place, Rules, redact};
+
+/// Headers that a copy has not, or has its own of: its body is whole when it is sent.
+const NOT_COPIED: [&[u8]; 4] = [b"content-length", b"transfer-encoding", b"expect", b"trailer"];
+
+/// What passes by, kept up to a bound.
+#[derive(Debug)]
+pub(crate) struct Tee {
+    bytes: Vec<u8>,
+    most: usize,
+    is_over: bool,
+}
+
+impl Tee {
+    fn new(most: usize) -> Self {
+        Self { bytes: Vec::new(), most, is_over: false }
+    }
+
+    /// `part` passed by.
+    pub(crate) fn saw(&mut self, part: &[u8]) {
+        if self.is_over || self.bytes.len() + part.len() > self.most {
+            self.is_over = true;
+            self.bytes = Vec::new();
+        } else {
+            self.bytes.extend_from_slice(part);
+        }
+    }
+
+    /// All of it; nothing when it was more than is kept.
+    fn whole(self) -> Option<Vec<u8>> {
+        (!self.is_over).then_some(self.bytes)
+    }
+}
+
+/// A request that is copied. It holds its place in the lane until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Sample {
+    app: AppName,
+    revision: RevisionId,
+    rules: Arc<Rules>,
+    live: SocketAddr,
+    shadow: SocketAddr,
+    method: Method,
+    /// Method and path as they came.
+    request: Vec<u8>,
+    /// The copy's head up to its framing.
+    head: Vec<u8>,
+    body: Vec<u8>,
+    /// What the user was answered, where that is compared.
+    answer: Option<Answer>,
+    /// The user has the whole answer, and its request was whole.
+    has_ended_well: bool,
+    _place: Place,
+}
+
+impl Sample {
+    pub(super) fn new(
+        place: Place,
+        (app, revision): (AppName, RevisionId),
+        rules: Arc<Rules>,
+        (live, shadow): (SocketAddr, SocketAddr),
+        head: &RequestHead<'_>,
+    ) -> Self {
+        let request = [head.method_bytes(), b" ", head.path()].concat();
+        let method = head.method();
+        let (head, body, answer, has_ended_well) = (Vec::new(), Vec::new(), None, false);
+        Self { app, revision, rules, live, shadow, method, request, head, body, answer, has_ended_well, _place: place }
+    }
+
+    pub(super) fn of(&self) -> (&AppName, RevisionId) {
+        (&self.app, self.revision)
+    }
+
+    #[cfg(test)]
+    pub(super) fn head(&self) -> &[u8] {
+        &self.head
+    }
+
+    /// Makes the copy's head of the one that an instance gets, and gives what its body is kept in.
+    pub(crate) fn begin(&mut self, head: &[u8]) -> Tee {
+        let compares = self.rules.compare.is_some();
+        self.head.reserve(head.len() + SHADOW_FIELD.len() + 8);
+        let mut lines = head.split_inclusive(|byte| *byte == b'\n').filter(|line| *line != b"\r\n");
+        self.head.extend_from_slice(lines.next().unwrap_or_default());
+        for line in lines {
+            let name = line.split(|byte| *byte == b':').next().unwrap_or_default();
+            let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
+            // Plain answers can be compared.
+            let is_dropped = NOT_COPIED.iter().any(|known| is(known))
+                || is(SHADOW_FIELD.as_bytes())
+                || (compares && is(b"accept-encoding"));
+            if !is_dropped {
+                self.head.extend_from_slice(line);
+            }
+        }
+        self.head.extend_from_slice(SHADOW_FIELD.as_bytes());
+        self.head.extend_from_slice(b": 1\r\n");
+        Tee::new(self.rules.body_bytes)
+    }
+
+    /// The user's answer begins; where it is compared, gives what its body is kept in.
+    pub(crate) fn is_answered(&mut self, head: &ResponseHead<'_>) -> Option<Tee> {
+        let compare = self.rules.compare.as_ref()?;
+        self.answer = Some(Answer::of(head, compare.headers()));
+        Some(Tee::new(self.rules.body_bytes))
+    }
+
+    /// The user has the whole answer, to a whole request.
+    pub(crate) fn ended_well(&mut self) {
+        self.has_ended_well = true;
+    }
+
+    /// The request is over. Errors: it did not end well, or what was kept of it or of its answer is not whole.
+    pub(super) fn is_over(&mut self, body: Option<Tee>, answer: Option<Tee>) -> Result<(), LeftOut> {
+        if !self.has_ended_well {
+            return Err(LeftOut::OriginalFailed);
+        }
+        self.body = body.map_or(Some(Vec::new()), Tee::whole).ok_or(LeftOut::RequestTooLarge)?;
+        if let Some(known) = &mut self.answer {
+            known.body = answer.map_or(Some(Vec::new()), Tee::whole).ok_or(LeftOut::AnswerTooLarge)?;
+        }
+        Ok(())
+    }
+
+    /// Sends the copies and counts what came of them.
+    pub(super) async fn carry_out(mut self: Box<Self>, lane: &MirrorLane) {
+        let rules = Arc::clone(&self.rules);
+        let counted = match (&rules.compare, self.answer.take()) {
+            (Some(compare), Some(user)) => self.compare(lane, compare, user).await,
+            (None, _) | (_, None) => match self.send(lane, self.shadow, &[]).await {
+                Ok(_) | Err(Failed::TooLarge) => {
+                    lane.note(&self.app, self.revision, |seen| seen.dropped += 1);
+                    Ok(())
+                }
+                Err(Failed::Unanswered) => Err(LeftOut::Unanswered),
+            },
+        };
+        if let Err(why) = counted {
+            lane.leave_out(&self, why);
+        }
+    }
+
+    async fn send(&self, lane: &MirrorLane, to: SocketAddr, headers: &[String]) -> Result<Answer, Failed> {
+        let most = self.rules.body_bytes;
+        let request = copy::Request { head: &self.head, body: &self.body, method: self.method, headers, most };
+        copy::send(&lane.connections, to, &request).await
+    }
+
+    /// The new revision first and the live one after it: what changes with time has changed in the second live answer, too.
+    async fn compare(&self, lane: &MirrorLane, rules: &compare::Rules, mut user: Answer) -> Result<(), LeftOut> {
+        let most = self.rules.body_bytes;
+        user.decode(most)?;
+        let shadow = match self.send(lane, self.shadow, rules.headers()).await {
+            Ok(mut answer) => answer.decode(most).map(|()| Some(answer))?,
+            Err(Failed::Unanswered) => None,
+            Err(Failed::TooLarge) => return Err(LeftOut::AnswerTooLarge),
+        };
+        let again = match self.send(lane, self.live, rules.headers()).await {
+            Ok(mut answer) => answer.decode(most).map(|()| answer)?,
+            Err(Failed::Unanswered) => return Err(LeftOut::LiveUnanswered),
+            Err(Failed::TooLarge) => return Err(LeftOut::AnswerTooLarge),
+        };
+        let noise = rules.differences(&user, Some(&again));
+        let differences = rules.differences(&user, shadow.as_ref());
+        lane.note(&self.app, self.revision, |seen| self.count(seen, &noise, differences));
+        Ok(())
+    }
+
+    fn count(
+        &self,
+        seen: &mut switchover_model::seam::ShadowSeen,
+        noise: &compare::Differences,
+        differences: compare::Differences,
+    ) {
+        for field in noise.fields() {
+            if let Some(known) = seen.field(field) {
+                known.noise += 1;
+            }
+        }
+        let mut is_same = true;
+        for (field, Difference { live, other }) in differences.beyond(noise) {
+            is_same = false;
+            if let Some(known) = seen.field(&field) {
+                known.differs += 1;
+                if known.examples.len() < SHADOW_EXAMPLES_MAX {
+                    let request = redact::request(&self.request);
+                    known.examples.push(ShadowExample { request, live, shadow: other });
+                }
+            }
+        }
+        *(if is_same { &mut seen.equal } else { &mut seen.differing }) += 1;
+    }
+}

@@ -1,0 +1,146 @@
+//! Checks on a real daemon, router and app under load: what is worse goes back by itself, what is well goes on, and nothing goes
+//! on without evidence.
+
+mod house;
+
+use std::time::Duration;
+
+use house::House;
+use house::crowd::Crowd;
+use serde_json::Value;
+use switchover_testkit::load::Plan;
+
+/// The longest that a verdict under this load may take.
+const VERDICT: Duration = Duration::from_secs(90);
+
+/// A step that is left only on evidence.
+fn policy(checks: &str) -> String {
+    format!(
+        "[release]\nstrategy = \"canary\"\nbake = \"2s\"\nkeep_warm = \"1h\"\nevidence_timeout = \"60s\"\n\
+         [[release.step]]\nshare = \"10%\"\nfor = \"2s\"\n{checks}"
+    )
+}
+
+const ERRORS: &str = "[[release.check]]\nname = \"errors\"\nmeasure = \"errors\"\nworse_by = \"1%\"\nenough = 200\n";
+
+/// `v1` live under load, and `v2`, which is ill like this, on its way.
+fn on_its_way(checks: &str, sick: &str) -> (House, Crowd) {
+    let house = House::start();
+    house.sample("instances = 1", &policy(checks));
+    house.cli(&["deploy", "--wait"]).ended(0);
+    let mut plan = Plan::nobody(house.address, "localhost");
+    plan.quick = 8;
+    plan.think = Duration::from_millis(4);
+    let crowd = Crowd::gather(plan);
+    house.write("VERSION", "v2");
+    house.write("SICK", sick);
+    house.cli(&["deploy"]).ended(0);
+    (house, crowd)
+}
+
+fn newest(house: &House) -> Value {
+    house.releases().pop().expect("a release")
+}
+
+fn ended(house: &House) -> Value {
+    house.wait_within(VERDICT, "an outcome", |house| !newest(house)["outcome"].is_null());
+    newest(house)
+}
+
+/// The part of all requests that this release had fail.
+fn failed(receipt: &Value) -> f64 {
+    let errors: u64 = receipt["by_revision"]["r2"]["answered"][4].as_u64().unwrap_or_default();
+    errors as f64 / receipt["accepted"].as_u64().expect("a number").max(1) as f64
+}
+
+#[test]
+fn a_release_with_errors_goes_back_by_itself_and_few_requests_met_them() {
+    let (house, crowd) = on_its_way(ERRORS, "fails-every=20");
+    let release = ended(&house);
+    let report = crowd.leave();
+    assert_eq!(release["outcome"]["kind"], "rolled-back", "{release:#}");
+    assert_eq!(release["outcome"]["cause"]["code"], "CHECK-FAILED", "{release:#}");
+    assert_eq!(release["steps"].as_array().map(Vec::len), Some(1), "at its first step: {release:#}");
+    assert_eq!(house.live_revision().as_deref(), Some("r1"));
+    let receipt = house.receipt(None);
+    assert!(failed(&receipt) < 0.01, "{receipt:#}");
+    assert_eq!(receipt["lost"], 0, "{receipt:#} {report:?}");
+    let judged = receipt["judged"].as_array().unwrap();
+    assert_eq!(judged.last().unwrap()["verdicts"][0]["verdict"], "fail", "{receipt:#}");
+    house.cli(&["judge", "replay"]).ended(0);
+}
+
+#[test]
+fn a_release_that_is_well_goes_on_by_its_evidence_and_the_verdicts_can_be_reached_again() {
+    let (mut house, crowd) = on_its_way(ERRORS, "");
+    house.wait_for("its step", |house| newest(house)["steps"][0]["in_force_at"].is_u64());
+    house.kill_daemon();
+    house.serve();
+    let release = ended(&house);
+    assert_eq!(release["outcome"]["kind"], "succeeded", "{release:#}");
+    assert_eq!(crowd.leave().complaints(), Vec::<String>::new());
+    let receipt = house.receipt(None);
+    let judged = receipt["judged"].as_array().unwrap();
+    assert_eq!(judged[0]["watch"]["during"], "shift", "{receipt:#}");
+    assert_eq!(judged[0]["verdicts"][0]["verdict"], "pass", "{receipt:#}");
+    let told = house.cli(&["judge", "replay", "2"]).ended(0);
+    assert!(told.out.contains("release 2, step 1") && told.out.contains("the same again"), "{told:?}");
+    let replayed = house.cli(&["judge", "replay", "--json"]).ended(0).json();
+    assert!(replayed["moments"].as_array().unwrap().iter().all(|moment| moment["agrees"] == true), "{replayed:#}");
+    assert!(replayed["moments"][0]["looks"].as_u64().unwrap() > 0, "{replayed:#}");
+}
+
+#[test]
+fn a_slow_release_goes_back_by_itself() {
+    let slow = "[[release.check]]\nname = \"p99\"\nmeasure = \"latency\"\nquantile = \"p99\"\nworse_by = \"50%\"\n";
+    let (house, crowd) = on_its_way(slow, "late=150");
+    let release = ended(&house);
+    assert_eq!(release["outcome"]["cause"]["code"], "CHECK-FAILED", "{release:#}");
+    assert_eq!(crowd.leave().complaints(), Vec::<String>::new());
+}
+
+#[test]
+fn nobody_who_could_say_a_number_never_lets_a_release_on() {
+    let server = house::server::Server::start(vec![house::server::Reply::Says(200, "it is fine".to_owned())]);
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for (check, why) in [
+        (format!("prometheus = \"http://{nobody}\"\nquery = \"up{{slot='$SLOT'}}\""), "took no connection"),
+        (format!("prometheus = \"{}\"\nquery = \"up{{slot='$SLOT'}}\"", server.url("")), "not JSON"),
+        (format!("url = \"{}\"", server.url("/lag")), "no number"),
+        ("command = \"echo NaN\"".to_owned(), "no number"),
+        ("command = \"exit 3\"".to_owned(), "ended with"),
+        ("command = \"yes | head -c 10000000; sleep 100\"\ntimeout = \"300ms\"".to_owned(), "not done within"),
+    ] {
+        let checks = format!("[[release.check]]\nname = \"number\"\n{check}\ninterval = \"1s\"\nmax = \"10\"\n");
+        let house = House::start();
+        house.sample("", &policy(&checks).replace("60s", "2s"));
+        house.cli(&["deploy", "--wait"]).ended(0);
+        house.write("VERSION", "v2");
+        house.cli(&["deploy"]).ended(0);
+        let release = ended(&house);
+        assert_eq!(release["outcome"]["cause"]["code"], "NO-EVIDENCE", "{check}: {release:#}");
+        assert!(release["outcome"]["cause"]["detail"].to_string().contains(why), "{check}: {release:#}");
+        assert_eq!(house.live_revision().as_deref(), Some("r1"), "{check}");
+    }
+}
+
+#[test]
+fn a_real_prometheus_is_asked_of_each_slot() {
+    let mut house = House::closed();
+    house.metrics = Some(std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap());
+    house.serve();
+    let Some(prometheus) = switchover_testkit::prometheus::Prometheus::start(&[house.metrics.unwrap()]) else { return };
+    let query = "sum(switchover_requests_total{slot='$SLOT',class='5xx'}) or vector(0)";
+    let check = format!(
+        "[[release.check]]\nname = \"errors\"\nprometheus = \"{}\"\nquery = \"{query}\"\ninterval = \"1s\"\nmax = \"100\"\nenough = 2\n",
+        prometheus.url()
+    );
+    house.sample("", &policy(&check));
+    house.cli(&["deploy", "--wait"]).ended(0);
+    house.write("VERSION", "v2");
+    house.cli(&["deploy"]).ended(0);
+    let release = ended(&house);
+    assert_eq!(release["outcome"]["kind"], "succeeded", "{release:#}");
+    let receipt = house.receipt(None);
+    assert_eq!(receipt["judged"][0]["verdicts"][0]["verdict"], "pass", "{receipt:#}");
+}
