@@ -55,7 +55,9 @@ pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId) -> Contract {
         turn.waited_out(id, wait::NEWER, limits::PAUSE);
         return Contract::Work;
     }
-    if !has_begun(&release) {
+    // Who was killed before it was carried out finds it written as begun, and somebody there who was not.
+    let is_under_way = turn.app.has_framework(release.revision) || schema::is_being_contracted(seen);
+    if !(has_begun(&release) && is_under_way) {
         if let Some(who) = still_used(turn, &release) {
             return wait_for_quiet(turn, id, &who);
         }

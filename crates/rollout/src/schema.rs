@@ -75,6 +75,11 @@ pub(crate) fn is_left_to(seen: &SchemaSeen, wanted: &RevisionSchema) -> bool {
     seen.migrations.iter().all(|known| known.phase == MigrationPhase::Contracted && names(wanted, &known.id.name))
 }
 
+/// Whether something of it is seen to be taken away right now.
+pub(crate) fn is_being_contracted(seen: &SchemaSeen) -> bool {
+    seen.migrations.iter().any(|known| known.phase == MigrationPhase::Contracting)
+}
+
 fn names(wanted: &RevisionSchema, name: &str) -> bool {
     wanted.migrations.iter().any(|id| id.name == name)
 }

@@ -220,6 +220,9 @@ impl Watcher {
             self.arrived.extend(numbers);
         }
         let due: Vec<usize> = self.due.iter().filter(|(_, at)| **at <= now).map(|(place, _)| *place).collect();
+        if due.is_empty() {
+            return;
+        }
         let shared = Arc::new(config.clone());
         for place in due {
             let Some(question) = question(app, watch, Arc::clone(&shared), place, now) else { continue };

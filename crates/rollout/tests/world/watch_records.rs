@@ -20,7 +20,6 @@ impl World {
     /// Checks a record against what was seen and what is known before it is written.
     pub(crate) fn watch_record(&mut self, record: &Record) {
         let old_reading = self.watch.seen.traffic.as_ref().is_some_and(|traffic| traffic.at != record.at);
-        self.watch_begun_contract(&record.event);
         match &record.event {
             Event::Opened { ledger: None, .. } | Event::Settled { ledger: None, .. } => {
                 self.watch.traffic_unseen = true;

@@ -1,7 +1,5 @@
 //! What must hold of the database's schema: whoever serves can run on it, and nothing goes that is still used.
 
-use std::rc::Rc;
-
 use switchover_model::release::Outcome;
 use switchover_model::revision::RevisionSchema;
 use switchover_model::schema::{Found, SchemaGoal};
@@ -73,16 +71,6 @@ impl World {
     pub(crate) fn watch_schema_goal(&mut self, seen: &Seen, goal: &SchemaGoal) {
         if let SchemaGoal::Leave { revision, release } = goal {
             self.watch_contract(seen, *release, *revision);
-        }
-    }
-
-    /// It has begun when that is written: whoever is killed then goes on with it, whatever somebody starts meanwhile.
-    pub(crate) fn watch_begun_contract(&mut self, event: &Event) {
-        let Event::Waiting { release, reason } = event else { return };
-        let revision = self.book.releases.get(release).map(|entry| entry.revision);
-        if let Some(revision) = revision.filter(|_| reason == FOR_CONTRACT) {
-            let seen = Rc::clone(&self.watch.seen);
-            self.watch_contract(&seen, *release, revision);
         }
     }
 
