@@ -25,8 +25,14 @@ const ERRORS: &str = "[[release.check]]\nname = \"errors\"\nmeasure = \"errors\"
 
 /// `v1` live under load, and `v2`, which is ill like this, on its way.
 fn on_its_way(checks: &str, sick: &str) -> (House, Crowd) {
+    from_to(checks, "", sick)
+}
+
+/// The same where `v1` has something too.
+fn from_to(checks: &str, before: &str, sick: &str) -> (House, Crowd) {
     let house = House::start();
     house.sample("instances = 1", &policy(checks));
+    house.write("SICK", before);
     house.cli(&["deploy", "--wait"]).ended(0);
     let mut plan = Plan::nobody(house.address, "localhost");
     plan.quick = 8;
@@ -90,22 +96,55 @@ fn a_release_that_is_well_goes_on_by_its_evidence_and_the_verdicts_can_be_reache
     assert!(replayed["moments"][0]["looks"].as_u64().unwrap() > 0, "{replayed:#}");
 }
 
+const SLOWEST: &str =
+    "[[release.check]]\nname = \"p99\"\nmeasure = \"latency\"\nquantile = \"p99\"\nworse_by = \"50%\"\n";
+
 #[test]
-fn a_slow_release_goes_back_by_itself() {
-    let slow = "[[release.check]]\nname = \"p99\"\nmeasure = \"latency\"\nquantile = \"p99\"\nworse_by = \"50%\"\n";
-    let (house, crowd) = on_its_way(slow, "late=150");
+fn a_release_whose_p99_alone_is_tripled_goes_back_by_itself() {
+    // One request of 40 is late in both, so that all but the slowest take the same.
+    let (house, crowd) = from_to(SLOWEST, "late=50,late-every=40", "late=150,late-every=40");
     let release = ended(&house);
     assert_eq!(release["outcome"]["cause"]["code"], "CHECK-FAILED", "{release:#}");
+    assert!(release["outcome"]["cause"]["detail"].to_string().contains("p99"), "{release:#}");
     assert_eq!(crowd.leave().complaints(), Vec::<String>::new());
+}
+
+/// Releases of the same thing are watched as long as `HEALTHY_RUNS` says; once in a test of every day.
+#[test]
+fn releases_that_behave_like_the_live_one_are_not_undone() {
+    let runs = std::env::var("HEALTHY_RUNS").ok().and_then(|runs| runs.parse::<u32>().ok()).unwrap_or(1);
+    let checks = format!("{ERRORS}{SLOWEST}");
+    let (house, crowd) =
+        from_to(&checks, "fails-every=100,late=50,late-every=40", "fails-every=100,late=50,late-every=40");
+    for run in 1..=runs {
+        if run > 1 {
+            house.write("VERSION", &format!("v{}", run + 1));
+            house.cli(&["deploy"]).ended(0);
+        }
+        let release = ended(&house);
+        assert_eq!(release["outcome"]["kind"], "succeeded", "run {run}: {release:#}");
+        println!("run {run} of {runs}: {}", release["outcome"]);
+    }
+    drop(crowd.leave());
 }
 
 #[test]
 fn nobody_who_could_say_a_number_never_lets_a_release_on() {
     let server = house::server::Server::start(vec![house::server::Reply::Says(200, "it is fine".to_owned())]);
+    let slow = house::server::Server::start(vec![house::server::Reply::Hangs]);
+    let vector = |result: &str| {
+        let body = format!(r#"{{"status":"success","data":{{"resultType":"vector","result":{result}}}}}"#);
+        house::server::Server::start(vec![house::server::Reply::Says(200, body)])
+    };
+    let (empty, lying) = (vector("[]"), vector(r#"[{"metric":{},"value":[1435781451.781,"0"]}]"#));
+    let query = "query = \"up{slot='$SLOT'}\"";
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     for (check, why) in [
-        (format!("prometheus = \"http://{nobody}\"\nquery = \"up{{slot='$SLOT'}}\""), "took no connection"),
-        (format!("prometheus = \"{}\"\nquery = \"up{{slot='$SLOT'}}\"", server.url("")), "not JSON"),
+        (format!("prometheus = \"http://{nobody}\"\n{query}"), "took no connection"),
+        (format!("prometheus = \"{}\"\n{query}", server.url("")), "not JSON"),
+        (format!("prometheus = \"{}\"\n{query}\ntimeout = \"300ms\"", slow.url("")), "within"),
+        (format!("prometheus = \"{}\"\n{query}", empty.url("")), "found nothing"),
+        (format!("prometheus = \"{}\"\n{query}", lying.url("")), "of another time"),
         (format!("url = \"{}\"", server.url("/lag")), "no number"),
         ("command = \"echo NaN\"".to_owned(), "no number"),
         ("command = \"exit 3\"".to_owned(), "ended with"),

@@ -83,6 +83,11 @@ impl House {
         Err(BenchError::Unexpected(format!("switchover {}: {}\n{text}{errors}", arguments.join(" "), output.status)))
     }
 
+    /// The daemon's process.
+    pub(crate) fn daemon(&self) -> Result<u32, BenchError> {
+        self.processes_with("serve").first().copied().ok_or_else(|| BenchError::Unexpected("no daemon runs".to_owned()))
+    }
+
     /// The router's process.
     pub(crate) fn router(&self) -> Result<u32, BenchError> {
         self.processes_with("router")

@@ -4,6 +4,7 @@
 //! Every number comes from a run of this program; the machine and the versions stand beside it. Timings never decide a test.
 
 mod bar;
+mod checks;
 mod database;
 mod house;
 mod machine;
@@ -64,6 +65,8 @@ pub(crate) enum Which {
     Switching,
     /// Processor time per proxied request with a tenth of the requests copied or compared, beside none.
     Mirror,
+    /// Processor time of 50 checks of 20 apps.
+    Checks,
     /// Rows brought in step beside a plain `UPDATE`, and what clients feel of each change of a schema.
     Database,
 }
@@ -93,7 +96,10 @@ pub(crate) fn run(which: &[Which], is_kept: bool) -> Result<(), BenchError> {
     }
     let mut missed = Vec::new();
     let mut whole = String::new();
-    for one in [Which::Proxy, Which::Switching, Which::Mirror, Which::Database].into_iter().filter(|one| asked(*one)) {
+    for one in [Which::Proxy, Which::Switching, Which::Mirror, Which::Checks, Which::Database]
+        .into_iter()
+        .filter(|one| asked(*one))
+    {
         let machine = machine();
         let (part, begun_on, measured) = match one {
             Which::Proxy => {
@@ -105,6 +111,7 @@ pub(crate) fn run(which: &[Which], is_kept: bool) -> Result<(), BenchError> {
                 peers::install()?;
                 ("mirror", machine, mirror::run()?)
             }
+            Which::Checks => ("checks", machine, checks::run()?),
             Which::Database => ("database", machine, database::run()?),
         };
         let report = measured.report(&begun_on);

@@ -57,23 +57,24 @@ impl Question {
         match &self.from {
             NumberFrom::Prometheus { url, query, token } => {
                 let query = self.filled(query, about);
+                let seconds = |moment: Timestamp| moment.as_micros() / 1_000_000;
                 let mut target = format!(
                     "{}/api/v1/query?query={}",
                     url.trim_end_matches('/'),
                     utf8_percent_encode(&query, NON_ALPHANUMERIC)
                 );
                 let mut asked = query;
-                if let Some(moment) = about.moment {
-                    let seconds = moment.as_micros() / 1_000_000;
-                    target.push_str(&format!("&time={seconds}"));
-                    asked.push_str(&format!(" @ {seconds}"));
+                if let Some(moment) = about.moment.map(seconds) {
+                    target.push_str(&format!("&time={moment}"));
+                    asked.push_str(&format!(" @ {moment}"));
                 }
+                let moment = seconds(about.moment.unwrap_or(self.at)) as f64;
                 let came = self.fetch(&target, token.as_deref(), client, builder).await;
                 // An error of the query comes with a status of its own, and says what is wrong in the same form.
                 (
                     asked,
                     came.map(|(_, body)| {
-                        let number = prometheus::number(&body);
+                        let number = prometheus::number(&body, moment);
                         (body, number)
                     }),
                 )

@@ -2,10 +2,15 @@
 
 use serde_json::Value;
 
-/// The number of an answer that is one sample, or a scalar.
+/// The furthest that a sample's time may be from the one asked for (seconds). A server gives the moment of the evaluation; those that
+/// speak its language may take an earlier one, and clocks differ. Prometheus itself looks back so far for a series' newest sample.
+const FURTHEST_SECONDS: f64 = 300.0;
+
+/// The number of an answer that is one sample, or a scalar, of `moment` (seconds since 1970).
 ///
-/// Errors: why it is none, in words. A query that finds nothing, finds several series or gives NaN or infinity says nothing.
-pub(super) fn number(body: &str) -> Result<f64, String> {
+/// Errors: why it is none, in words. A query that finds nothing, finds several series, gives NaN or infinity, or is answered with a
+/// sample of another time (a kept answer, a wrong clock) says nothing.
+pub(super) fn number(body: &str, moment: f64) -> Result<f64, String> {
     let answer: Value = serde_json::from_str(body).map_err(|_| "the answer is not JSON".to_owned())?;
     if answer["status"] != "success" {
         let error = answer["error"].as_str().unwrap_or("it does not say why");
@@ -25,7 +30,12 @@ pub(super) fn number(body: &str) -> Result<f64, String> {
         (None, _) => return Err("the answer is none of a Prometheus server".to_owned()),
     };
     // A sample is its time and its value as a text.
-    let text = sample[1].as_str().ok_or("the answer is none of a Prometheus server")?;
+    let (Some(time), Some(text)) = (sample[0].as_f64(), sample[1].as_str()) else {
+        return Err("the answer is none of a Prometheus server".to_owned());
+    };
+    if (time - moment).abs() > FURTHEST_SECONDS {
+        return Err(format!("the answer is of another time: {time:.0}, asked for {moment:.0} (seconds since 1970)"));
+    }
     finite(text)
 }
 
@@ -45,8 +55,17 @@ mod tests {
     #[test]
     fn one_sample_is_a_number() {
         let vector = r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1435781451.781,"0.25"]}]}}"#;
-        assert_eq!(number(vector), Ok(0.25));
-        assert_eq!(number(r#"{"status":"success","data":{"resultType":"scalar","result":[1,"3e2"]}}"#), Ok(300.0));
+        assert_eq!(number(vector, 1_435_781_452.0), Ok(0.25));
+        assert_eq!(number(r#"{"status":"success","data":{"resultType":"scalar","result":[1,"3e2"]}}"#, 2.0), Ok(300.0));
+    }
+
+    #[test]
+    fn a_sample_of_another_time_says_nothing() {
+        let at =
+            |time: f64| format!(r#"{{"status":"success","data":{{"resultType":"scalar","result":[{time},"3"]}}}}"#);
+        for (time, is_taken) in [(1000.0, true), (701.0, true), (1299.0, true), (699.0, false), (1301.0, false)] {
+            assert_eq!(number(&at(time), 1000.0).is_ok(), is_taken, "{time}");
+        }
     }
 
     #[test]
@@ -63,7 +82,7 @@ mod tests {
             ("<html>".to_owned(), "not JSON"),
             ("{}".to_owned(), "failed"),
         ] {
-            let told = number(&body).unwrap_err();
+            let told = number(&body, 1.0).unwrap_err();
             assert!(told.contains(why), "{body}: {told}");
         }
     }

@@ -85,7 +85,8 @@ impl App {
             let _ = self.crash.send(()).await;
             std::future::pending::<()>().await;
         }
-        if !self.settings.sickness.late.is_zero() {
+        let is_late = self.settings.sickness.late_every.is_none_or(|every| served.is_multiple_of(every));
+        if is_late && !self.settings.sickness.late.is_zero() {
             tokio::time::sleep(self.settings.sickness.late).await;
         }
         self.settings.sickness.fails_every.is_some_and(|every| served.is_multiple_of(every))

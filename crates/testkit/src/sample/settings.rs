@@ -42,6 +42,8 @@ pub struct Sickness {
     pub fails_every: Option<u64>,
     /// `late=MILLISECONDS`: each request, `/up` not counted, is answered so much later.
     pub late: Duration,
+    /// `late-every=N`: of those requests only each N-th is late.
+    pub late_every: Option<u64>,
 }
 
 /// How `/up` answers.
@@ -143,6 +145,7 @@ impl Sickness {
                 "crashes-after" => sickness.crashes_after = Some(number()?),
                 "fails-every" => sickness.fails_every = Some(number()?.max(1)),
                 "late" => sickness.late = Duration::from_millis(number()?),
+                "late-every" => sickness.late_every = Some(number()?.max(1)),
                 _ => return Err(SettingsError::UnknownSickness(item.to_owned())),
             }
         }
