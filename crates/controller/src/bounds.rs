@@ -64,3 +64,5 @@ pub(crate) const NUMBERS_AT_ONCE: usize = 8;
 pub(crate) const NUMBER_BYTES: usize = 1 << 20;
 /// How long connecting to who knows a number may take.
 pub(crate) const NUMBER_CONNECT: Duration = Duration::from_secs(2);
+/// Records that are read from the journal at a time.
+pub(crate) const PAGE: usize = 500;

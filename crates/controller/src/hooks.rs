@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use switchover_fetch::{Answer, Bounds, Client, FetchError, Method, Request};
+use switchover_fetch::{Answer, Bounds, Client, FetchError, Method, Request, without};
 use switchover_model::config::{AppConfig, Asks, Hook, HookMethod, When};
 use switchover_model::release::Stage;
 use switchover_model::revision::Revision;
@@ -18,8 +18,6 @@ const CONNECT: Duration = Duration::from_secs(10);
 const ANSWER_BYTES: usize = 64 << 10;
 /// The longest line of it that is kept, in characters.
 const LINE: usize = 500;
-/// What stands where a token stood.
-const HIDDEN: &str = "[token]";
 /// The status that says not yet (RFC 9110 15.3.3: accepted, and processing is not completed).
 const ACCEPTED: u16 = 202;
 
@@ -78,7 +76,7 @@ impl Call {
         let bounds = Bounds { whole, connect: CONNECT, answer_bytes: ANSWER_BYTES };
         match client.fetch(request, bounds).await {
             Ok(answer) => verdict(&answer, &what, token),
-            Err(error) => Err(unanswered(&error, &what, self.call.limit)),
+            Err(error) => Err(unanswered(&error, (&what, token), self.call.limit)),
         }
     }
 
@@ -144,14 +142,11 @@ fn verdict(answer: &Answer, what: &str, token: Option<&str>) -> Result<HookAnswe
 
 /// The lines of an answer, without the token that a server may send back.
 fn lines(answer: &Answer, token: Option<&str>) -> Vec<String> {
-    let mut text = answer.text();
-    if let Some(token) = token.filter(|token| !token.is_empty()) {
-        text = text.replace(token, HIDDEN);
-    }
+    let text = without(&answer.text(), token);
     text.lines().map(|line| line.chars().take(LINE).collect()).collect()
 }
 
-fn unanswered(error: &FetchError, what: &str, limit: switchover_model::Span) -> Problem {
+fn unanswered(error: &FetchError, (what, token): (&str, Option<&str>), limit: switchover_model::Span) -> Problem {
     match error {
         FetchError::TimedOut(_) => Problem::new(
             "HOOK-TIMED-OUT",
@@ -169,7 +164,7 @@ fn unanswered(error: &FetchError, what: &str, limit: switchover_model::Span) -> 
         | FetchError::TooLong(_)
         | FetchError::Redirected { .. } => Problem::new(
             "HOOK-UNANSWERED",
-            format!("{what} was not answered: {error}."),
+            format!("{what} was not answered: {}.", without(&error.to_string(), token)),
             "Look whether its server runs and the URL is right; `retries` tries it again.",
         ),
     }

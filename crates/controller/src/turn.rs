@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 use crate::acts::Acts;
 use crate::attempts::Attempts;
-use crate::bounds::{ACT, BUSY_BEAT, IDLE_BEAT, SNAPSHOT_EVERY};
+use crate::bounds::{ACT, BUSY_BEAT, IDLE_BEAT, PAGE, SNAPSHOT_EVERY};
 use crate::clock;
 use crate::evidence::Watcher;
 use crate::schema::Databases;
@@ -87,8 +87,14 @@ impl Turner {
         let now = clock::now();
         let mut watcher = Watcher::default();
         if let Some(first) = app.looked_from() {
-            let records = parts.journal.read(name, first.saturating_sub(1), usize::MAX).await;
-            watcher.resume(&app, &records.map_err(|error| error.problem())?, now);
+            watcher.resume(&app, now);
+            let mut after = first.saturating_sub(1);
+            loop {
+                let records = parts.journal.read(name, after, PAGE).await.map_err(|error| error.problem())?;
+                let Some(last) = records.last().map(|record| record.sequence) else { break };
+                watcher.take(&records);
+                after = last;
+            }
         }
         let running = app.releases.iter().flat_map(switchover_rollout::Release::running_attempts);
         let pending = running.map(|state| {
@@ -290,7 +296,14 @@ impl Turner {
                     self.app = Arc::new(app);
                 }
                 self.journal_problem = Some(error.problem());
-                Err(error)
+                // A look that can not be kept (it never draws on the reserve) waits for its turn, and holds up nothing that was
+                // decided before.
+                let only_looks = batch.iter().all(|draft| matches!(draft.event, Event::Looked { .. }));
+                match error {
+                    AppendError::Conflict { .. } => Err(error),
+                    _ if only_looks => Ok((decision, false)),
+                    _ => Err(error),
+                }
             }
         }
     }

@@ -3,6 +3,18 @@
 use bytes::Bytes;
 use hyper::HeaderMap;
 
+/// What stands for a secret in a text that is shown.
+const HIDDEN: &str = "[token]";
+
+/// `text` without `secret`, which a server may send back: in a body, in what it says is wrong, in where it redirects to.
+#[must_use]
+pub fn without(text: &str, secret: Option<&str>) -> String {
+    match secret.filter(|secret| !secret.is_empty()) {
+        Some(secret) => text.replace(secret, HIDDEN),
+        None => text.to_owned(),
+    }
+}
+
 /// A whole answer within its bounds. Its status may be any final one but a redirect.
 #[derive(Clone)]
 pub struct Answer {

@@ -16,7 +16,7 @@ mod request;
 #[cfg(test)]
 mod tests;
 
-pub use answer::Answer;
+pub use answer::{Answer, without};
 pub use bounds::{Bounds, HEAD_BYTES, HEAD_FIELDS};
 pub use client::Client;
 pub use error::FetchError;

@@ -97,13 +97,14 @@ pub(crate) fn begins_something(drafts: &[Draft]) -> bool {
                 ReleaseKind::Deploy => true,
                 ReleaseKind::Return { .. } => false,
             },
+            // Another part of the traffic is something new: what is known of the part before may be old.
+            Event::Stepped { .. } => true,
             Event::Entered { .. }
             | Event::Waiting { .. }
             | Event::AttemptStarted { .. }
             | Event::AttemptEnded { .. }
             | Event::Sealed { .. }
             | Event::Routed { .. }
-            | Event::Stepped { .. }
             | Event::InForce { .. }
             | Event::Marked { .. }
             | Event::Looked { .. }

@@ -1,5 +1,7 @@
 //! What was seen of a release by its checks, and what was made of it.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -94,6 +96,9 @@ pub struct ChecksSeen {
     pub at: Timestamp,
     /// Each check that is looked at in it, by its place in `[[release.check]]`.
     pub verdicts: Vec<CheckVerdict>,
+    /// When each was last answered with something that says something: a verdict that nothing is heard of any more says nothing
+    /// of now.
+    pub answered: BTreeMap<usize, Timestamp>,
 }
 
 /// What one check says.

@@ -47,6 +47,9 @@ pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId) {
         }
     }
     if attempts::hooks_passed(turn, id, Stage::Bake) {
+        if let Some(cause) = checks::standing_breach(turn, id) {
+            return turn.conclude(id, Outcome::Failed { cause });
+        }
         let is_judged_well = checks::have_proven(turn, id);
         let proven = is_judged_well && is_proven(turn, id, slot, revision, length);
         slots::end_bake(turn, id, Outcome::Succeeded { proven });

@@ -2,7 +2,7 @@
 //!
 //! The verdicts themselves come with what is seen. One that is missing, or was reached for another step, is none.
 
-use switchover_model::config::{During, EvidencePolicy, NoEvidence};
+use switchover_model::config::{Check, CheckSource, During, EvidencePolicy, NoEvidence};
 use switchover_model::evidence::{CheckVerdict, ChecksSeen, Judged, Verdict, Watch};
 use switchover_model::record::Event;
 use switchover_model::release::{Outcome, ReleaseKind, Stage};
@@ -10,8 +10,13 @@ use switchover_model::{Problem, ReleaseId, Span, Timestamp};
 
 use crate::app::App;
 use crate::release::Release;
+use crate::slots::longer;
 use crate::turn::{Turn, planted};
 use crate::{bake, limits, steps, wait};
+
+/// What to do where there is nothing to go back to.
+const NO_WAY_BACK: &str =
+    "Mend the app and deploy again, or `switchover rollback --to` a revision that is known to be good.";
 
 /// What the checks of the app's releases are looked at for now: of the newest release that has any to be looked at.
 #[must_use]
@@ -37,7 +42,8 @@ fn phase(app: &App, release: &Release) -> Option<(During, Option<u32>, Timestamp
         return Some((During::Shift, Some(step.step), step.in_force_at?));
     }
     match (release.stage(), &release.outcome) {
-        (Some(Stage::Bake), None) => Some((During::Bake, None, release.entered_at())),
+        (Some(Stage::Shift), None) => Some((During::Bake, None, flipped_at(release)?)),
+        (Some(Stage::Bake), None) => Some((During::Bake, None, flipped_at(release).unwrap_or(release.entered_at()))),
         (Some(Stage::Retire), Some(Outcome::Succeeded { .. })) => {
             let is_live = app.heading().is_some_and(|live| Some(live.slot) == release.slot);
             let is_warm = is_live && app.origin_of(release).is_some();
@@ -47,9 +53,14 @@ fn phase(app: &App, release: &Release) -> Option<(During, Option<u32>, Timestamp
     }
 }
 
-/// How long that part lasts by itself.
+/// Since when all the traffic is on its slot: full traffic is watched from then on, whatever is still waited for before the bake.
+fn flipped_at(release: &Release) -> Option<Timestamp> {
+    release.switches.last().filter(|switch| !switch.back)?.flipped_at
+}
+
+/// How long that part lasts by itself, by the file that the release was opened with: a change of policy is none of the evidence.
 fn length(app: &App, release: &Release, during: During) -> Option<Span> {
-    let policy = app.config.as_ref().map(|config| &config.release);
+    let policy = app.config_of(release.id).map(|config| &config.release);
     match during {
         During::Shift => {
             let step = release.at_step()?.step as usize;
@@ -120,37 +131,61 @@ fn tell_once(
     }
     turn.record(Event::Judged { watch, verdicts });
     let cause = format!("{cause} The old slot can not serve, so the traffic was left where it is.");
-    let next = "Mend the app and deploy again, or `switchover rollback --to` a revision that is known to be good.";
-    turn.record(Event::Noted { release: Some(id), problem: Problem::new(code, cause, next).with_detail(lines) });
+    let problem = Problem::new(code, cause, NO_WAY_BACK).with_detail(lines);
+    turn.record(Event::Noted { release: Some(id), problem });
 }
 
-/// Whether the step may be left: each check that is looked at in it has passed. Waits for that, for a bounded time.
-pub(crate) fn let_step_on(turn: &mut Turn<'_>, id: ReleaseId) -> bool {
+/// A check that has failed where nothing could be gone back to: what the release ends with, for it is known to be bad.
+pub(crate) fn standing_breach(turn: &Turn<'_>, id: ReleaseId) -> Option<Problem> {
+    let watch = turn.release(id).and_then(|release| watch_of(&turn.app, release))?;
+    let failed = standing(turn, &watch)?.verdicts.iter().filter(|said| said.verdict == Verdict::Fail);
+    let lines: Vec<String> = failed.map(|said| format!("{}: {}", said.name, said.why)).collect();
+    if lines.is_empty() || planted!(turn, BreachIgnored) {
+        return None;
+    }
+    let cause = "a check failed with all the traffic on the new slot, and the old one can not serve: the traffic was left where it is.";
+    Some(Problem::new("CHECK-FAILED", cause, NO_WAY_BACK).with_detail(lines))
+}
+
+/// What is recorded where a person ended the wait for the checks: what they said then.
+pub(crate) fn tell_what_it_is_left_on(turn: &mut Turn<'_>, id: ReleaseId) {
+    let Some(watch) = turn.release(id).and_then(|release| watch_of(&turn.app, release)) else { return };
+    let verdicts = verdicts(turn, id, &watch);
+    turn.record(Event::Judged { watch, verdicts });
+}
+
+/// Whether the step may be left: each check that is looked at in it has passed. Waits for that, for a bounded time from `since`
+/// on.
+pub(crate) fn let_step_on(turn: &mut Turn<'_>, id: ReleaseId, since: Timestamp) -> bool {
     let Some(watch) = turn.release(id).and_then(|release| watch_of(&turn.app, release)) else { return true };
     let verdicts = verdicts(turn, id, &watch);
-    let missing: Vec<CheckVerdict> = verdicts.iter().filter(|said| !has_passed(said)).cloned().collect();
+    let missing = missing(turn, id, &watch, &verdicts);
     if missing.is_empty() || planted!(turn, NoDataPasses) {
         // It may pass and still wait for something else: that is told once.
-        let told = |judged: &Judged| judged.watch == watch && judged.verdicts.iter().all(has_passed);
+        let told =
+            |judged: &Judged| judged.watch == watch && judged.verdicts.iter().all(|said| said.verdict == Verdict::Pass);
         if !turn.release(id).is_some_and(|release| release.judged.iter().any(told)) {
             turn.record(Event::Judged { watch, verdicts });
         }
         return true;
     }
     let Some(policy) = turn.release(id).and_then(|release| policy(&turn.app, release)).cloned() else { return true };
-    let waits_for_a_person = turn.waits_for(id, wait::UNPROVEN);
-    if !waits_for_a_person && !turn.waited_out(id, wait::VERDICTS, policy.timeout) {
+    if !turn.over(since, policy.timeout) {
+        turn.waited_out(id, wait::VERDICTS, policy.timeout);
         return false;
     }
+    let told = |judged: &Judged| judged.watch == watch && judged.at >= since + policy.timeout;
+    let asked_person = turn.release(id).is_some_and(|release| release.judged.iter().any(told));
     let problem = no_verdict(id, &watch, &missing, policy.timeout);
     match policy.no_evidence {
         NoEvidence::Undo => {
             turn.record(Event::Judged { watch, verdicts });
             turn.undo(id, problem);
         }
-        NoEvidence::Pause if waits_for_a_person => {
+        NoEvidence::Pause if asked_person => {
             let limit = turn.app.config.as_ref().map_or(limits::APPROVE, |config| config.release.approve_timeout);
-            if turn.waited_out(id, wait::UNPROVEN, limit) {
+            turn.waited_out(id, wait::UNPROVEN, limit);
+            if turn.over(since, longer(policy.timeout, limit)) {
                 turn.undo(id, problem);
             }
         }
@@ -180,9 +215,53 @@ fn no_verdict(id: ReleaseId, watch: &Watch, missing: &[CheckVerdict], limit: Spa
 pub(crate) fn have_proven(turn: &mut Turn<'_>, id: ReleaseId) -> bool {
     let Some(watch) = turn.release(id).and_then(|release| watch_of(&turn.app, release)) else { return true };
     let verdicts = verdicts(turn, id, &watch);
-    let is_proven = verdicts.iter().all(has_passed) || planted!(turn, NoDataPasses);
+    let missing = missing(turn, id, &watch, &verdicts);
     turn.record(Event::Judged { watch, verdicts });
-    is_proven
+    if !missing.is_empty() && !planted!(turn, NoDataPasses) {
+        let lines: Vec<String> = missing.iter().map(|said| format!("{}: {}", said.name, said.why)).collect();
+        let cause = format!("the bake of release {id} ended without a verdict of each of its checks.");
+        let next = "Look at what the checks were answered (`switchover receipt`); watch the app yourself.";
+        let problem = Problem::new("NO-EVIDENCE", cause, next).with_detail(lines);
+        turn.record(Event::Noted { release: Some(id), problem });
+        return false;
+    }
+    true
+}
+
+/// Those that have not passed, or of which nothing was heard lately.
+fn missing(turn: &Turn<'_>, id: ReleaseId, watch: &Watch, verdicts: &[CheckVerdict]) -> Vec<CheckVerdict> {
+    let Some(policy) = turn.release(id).and_then(|release| policy(&turn.app, release)) else { return Vec::new() };
+    let heard = standing(turn, watch).map(|seen| &seen.answered);
+    let without = verdicts.iter().filter_map(|said| {
+        if said.verdict != Verdict::Pass {
+            return Some(said.clone());
+        }
+        let answered = heard.and_then(|heard| heard.get(&said.check)).copied();
+        let limit = policy.checks.get(said.check).map_or(limits::ANSWER_AGE, answer_age);
+        let is_of_now = answered.is_some_and(|answered| turn.now.since(answered) <= limit);
+        if is_of_now || planted!(turn, PassNeverAges) {
+            return None;
+        }
+        let why = match answered {
+            Some(answered) => {
+                format!("it has passed, and nothing was heard of it for {}", turn.now.since(answered).rounded())
+            }
+            None => "it has passed, and nothing was heard of it".to_owned(),
+        };
+        Some(CheckVerdict { verdict: Verdict::Inconclusive, why, ..said.clone() })
+    });
+    without.collect()
+}
+
+/// How long nothing may be heard of a check until its pass says nothing of now.
+fn answer_age(check: &Check) -> Span {
+    match &check.source {
+        CheckSource::Traffic { .. } => limits::ANSWER_AGE,
+        CheckSource::Number { interval, timeout, .. } => {
+            let once = longer(*interval, *timeout);
+            limits::ANSWER_AGE.max(Span::from_micros(once.as_micros().saturating_mul(limits::ANSWERS_MISSED)))
+        }
+    }
 }
 
 /// What each check of the watch says; one of which nothing was seen says nothing.
@@ -203,15 +282,11 @@ fn verdicts(turn: &Turn<'_>, id: ReleaseId, watch: &Watch) -> Vec<CheckVerdict> 
     said.collect()
 }
 
-fn has_passed(said: &CheckVerdict) -> bool {
-    said.verdict == Verdict::Pass
-}
-
 fn when(watch: &Watch) -> String {
     match (watch.during, watch.step) {
         (During::Shift, Some(step)) => format!("at step {step} of its shift"),
         (During::Shift, None) => "in its shift".to_owned(),
-        (During::Bake, _) => "in its bake".to_owned(),
+        (During::Bake, _) => "with all the traffic on it".to_owned(),
         (During::Warm, _) => "while the old slot was still warm".to_owned(),
     }
 }

@@ -11,8 +11,8 @@ use switchover_model::view::StageState;
 use switchover_model::{AppName, Problem, ReleaseId, RevisionId, Slot, Span, Timestamp};
 
 use crate::app::{App, KnownDrift, KnownKey, Note, RevisionState, SlotState, Stopping, Working};
-use crate::limits;
 use crate::release::{AttemptState, Release, StageRecord, Undoing};
+use crate::{limits, step_state};
 
 mod evidence;
 mod note;
@@ -249,17 +249,21 @@ impl App {
                 self.set_policy(config);
                 self.deploy_env = env.clone();
             }
-            Command::Promote { release, stage, full, step: _ } => self.with(*release, |release| {
-                let at_window = release.waits_for_window();
-                match release.steps.last_mut().filter(|_| *stage == Stage::Shift) {
-                    _ if at_window => release.waived = Some(at),
-                    Some(step) => step.promoted = Some(at),
-                    None => release.promoted = Some(at),
-                }
-                release.full = release.full.or(full.then_some(at));
-                // Held as well, it waits for no promotion any more.
-                release.wait_for(None, at);
-            }),
+            Command::Promote { release: id, stage, full, step: _ } => {
+                let at_gate = self.release(*id).is_some_and(|known| step_state::is_at_gate(self, known, at));
+                self.with(*id, |release| {
+                    let at_window = release.waits_for_window();
+                    let in_steps = *stage == Stage::Shift && !release.steps.is_empty();
+                    match in_steps {
+                        _ if at_window => release.waived = Some(at),
+                        true => release.promote_step(at_gate && !*full, at),
+                        false => release.promoted = Some(at),
+                    }
+                    release.full = release.full.or(full.then_some(at));
+                    // Held as well, it waits for no promotion any more.
+                    release.wait_for(None, at);
+                });
+            }
             Command::Pause { release } => self.with(*release, |release| {
                 release.end_hold(at);
                 release.paused = Some(at);

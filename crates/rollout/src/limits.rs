@@ -17,6 +17,10 @@ pub const DRAIN: Span = Span::from_secs(30);
 
 /// An observation older than this is no observation.
 pub const SEEN_MAX_AGE: Span = Span::from_secs(10);
+/// How long nothing may be heard of a check, at least, until its verdict says nothing of now.
+pub const ANSWER_AGE: Span = Span::from_secs(30);
+/// How many of its own intervals that is for a number that is asked for.
+pub const ANSWERS_MISSED: u64 = 3;
 /// How long a stage waits for an observation before traffic moved.
 pub const UNKNOWN: Span = Span::from_secs(120);
 /// Build time where no file says how long.

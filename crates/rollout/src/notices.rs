@@ -1,6 +1,6 @@
 //! What people are told of: derived from the records alone, so that a crash between what happened and its telling loses nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -55,6 +55,9 @@ struct Known {
     from: Option<RevisionId>,
     slot: Option<Slot>,
     stage: Option<Stage>,
+    /// The gates that people were told of in this stage, or step of it: a release may turn to them more than once.
+    #[serde(default)]
+    gates: BTreeSet<String>,
 }
 
 impl Teller {
@@ -67,7 +70,7 @@ impl Teller {
         match &record.event {
             Event::Commanded { command, .. } => self.command(record, command),
             Event::Opened { release, revision, from, .. } => {
-                let known = Known { revision: *revision, from: *from, slot: None, stage: None };
+                let known = Known { revision: *revision, from: *from, slot: None, stage: None, gates: BTreeSet::new() };
                 self.releases.insert(*release, known);
                 while self.releases.len() > RELEASES {
                     self.releases.pop_first();
@@ -78,12 +81,22 @@ impl Teller {
                 if let Some(known) = self.releases.get_mut(release) {
                     known.stage = Some(*stage);
                     known.slot = slot.or(known.slot);
+                    known.gates.clear();
+                }
+                None
+            }
+            Event::Stepped { release, .. } => {
+                if let Some(known) = self.releases.get_mut(release) {
+                    known.gates.clear();
                 }
                 None
             }
             Event::Waiting { release, reason }
                 if [wait::PROMOTE, wait::PROMOTE_STEP, wait::UNPROVEN].contains(&reason.as_str()) =>
             {
+                if !self.releases.get_mut(release)?.gates.insert(reason.clone()) {
+                    return None;
+                }
                 let cause = format!("release {release} waits for a person to promote it.");
                 let problem = Problem::new("WAITS-AT-GATE", cause, "Look at it, then `switchover promote` or `abort`.");
                 self.notice(record, *release, Happening::Paused, Some(problem))
@@ -94,13 +107,17 @@ impl Teller {
                 self.releases.remove(release);
                 None
             }
+            // Bad, and nothing to go back to: somebody has to look.
+            Event::Noted { release: Some(release), problem } if problem.code == "CHECK-FAILED" => {
+                self.notice(record, *release, Happening::Failed, Some(problem.clone()))
+            }
             Event::Waiting { .. }
+            | Event::Noted { .. }
             | Event::AttemptStarted { .. }
             | Event::AttemptEnded { .. }
             | Event::Sealed { .. }
             | Event::Migrated { .. }
             | Event::Routed { .. }
-            | Event::Stepped { .. }
             | Event::Looked { .. }
             | Event::Judged { .. }
             | Event::InForce { .. }
@@ -112,7 +129,6 @@ impl Teller {
             | Event::Renewed { .. }
             | Event::Emptied { .. }
             | Event::Drifted { .. }
-            | Event::Noted { .. }
             | Event::RouterRestarted { .. } => None,
         }
     }

@@ -100,13 +100,17 @@ pub enum Bug {
     BreachIgnored,
     /// A check without a verdict counts as passed.
     NoDataPasses,
+    /// The time of a step goes on while nobody watches it.
+    UnwatchedTimeCounts,
+    /// A verdict counts however long nothing was heard of its check.
+    PassNeverAges,
     /// What was said of another step counts for this one.
     OldEvidenceCounts,
 }
 
 impl Bug {
     /// Every planted mistake.
-    pub const ALL: [Self; 49] = [
+    pub const ALL: [Self; 51] = [
         Self::RouteBeforeHealthy,
         Self::HalfScale,
         Self::UnknownIsHealthy,
@@ -155,6 +159,8 @@ impl Bug {
         Self::SplitStays,
         Self::BreachIgnored,
         Self::NoDataPasses,
+        Self::UnwatchedTimeCounts,
+        Self::PassNeverAges,
         Self::OldEvidenceCounts,
     ];
 }

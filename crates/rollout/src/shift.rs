@@ -10,7 +10,7 @@ use crate::release::Release;
 use crate::sight::Fitness;
 use crate::slots::longer;
 use crate::turn::{Turn, planted};
-use crate::{ailment, attempts, limits, provision, routes, schema, steps, wait, windows, workers};
+use crate::{ailment, attempts, checks, limits, provision, routes, schema, steps, wait, windows, workers};
 
 /// Enters the shift, when the new slot is seen healthy at this very moment.
 pub(crate) fn enter(turn: &mut Turn<'_>, id: ReleaseId) {
@@ -45,6 +45,10 @@ pub(crate) fn enter(turn: &mut Turn<'_>, id: ReleaseId) {
 pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId) {
     let Some((slot, revision)) = turn.place(id) else { return };
     if schema::is_broken(turn, id) {
+        return;
+    }
+    // In its steps they are asked by the step.
+    if !turn.release(id).is_some_and(Release::is_in_steps) && checks::are_breached(turn, id) {
         return;
     }
     if turn.release(id).is_some_and(|release| release.switched_at.is_some()) {

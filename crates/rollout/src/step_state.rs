@@ -25,8 +25,11 @@ pub struct StepState {
     pub in_force_at: Option<Timestamp>,
     /// How long of that time a person held the release: it does not count.
     pub held: Span,
-    /// When a person ended its wait.
+    /// When a person ended its wait, for whatever it was.
     pub promoted: Option<Timestamp>,
+    /// When a person opened its gate, after its time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved: Option<Timestamp>,
     /// When the next share, all traffic, or the way back was decided.
     pub left_at: Option<Timestamp>,
 }
@@ -41,7 +44,7 @@ impl Release {
     pub(crate) fn take_step(&mut self, step: u32, of: u32, share: Share, at: Timestamp) {
         self.leave_step(at);
         self.waived = None;
-        let (in_force_at, promoted, left_at) = (None, None, None);
+        let (in_force_at, promoted, approved, left_at) = (None, None, None, None);
         self.steps.push(StepState {
             step,
             of,
@@ -50,6 +53,7 @@ impl Release {
             in_force_at,
             held: Span::ZERO,
             promoted,
+            approved,
             left_at,
         });
         self.wait_for(None, at);
@@ -58,6 +62,15 @@ impl Release {
     pub(crate) fn leave_step(&mut self, at: Timestamp) {
         if let Some(step) = self.steps.last_mut().filter(|step| step.left_at.is_none()) {
             step.left_at = Some(at);
+        }
+    }
+
+    /// A person says yes. `at_gate`: that opens the gate of the step, and its checks are still asked; whatever else is waited for
+    /// is waited for no longer.
+    pub(crate) fn promote_step(&mut self, at_gate: bool, at: Timestamp) {
+        if let Some(step) = self.steps.last_mut() {
+            let said = if at_gate { &mut step.approved } else { &mut step.promoted };
+            *said = Some(at);
         }
     }
 
@@ -78,6 +91,15 @@ impl Release {
             step.held = longer(step.held, at.since(since.max(in_force_at)));
         }
     }
+}
+
+/// Whether a release stands at the gate of its step at this moment: the step's time is over, and nobody has said yes.
+pub(crate) fn is_at_gate(app: &App, release: &Release, at: Timestamp) -> bool {
+    let Some(state) = release.at_step().filter(|state| state.approved.is_none()) else { return false };
+    let planned = steps::planned(app, release);
+    let rule = (state.step as usize).checked_sub(1).and_then(|place| planned.get(place)).filter(|rule| rule.approve);
+    let end = state.in_force_at.zip(rule).map(|(from, rule)| from + longer(rule.stays, state.held));
+    end.is_some_and(|end| at >= end)
 }
 
 /// The steps of a release as they are shown: those taken, and while it goes on those to come.

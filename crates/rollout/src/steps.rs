@@ -4,12 +4,13 @@
 use switchover_model::config::Step;
 use switchover_model::record::Event;
 use switchover_model::release::ReleaseKind;
-use switchover_model::{Problem, ReleaseId, RevisionId, Share, Slot, Span, Timestamp};
+use switchover_model::{Problem, ReleaseId, RevisionId, Share, Slot, Timestamp};
 
 use crate::app::App;
 use crate::release::Release;
 use crate::sight::Fitness;
 use crate::slots::longer;
+use crate::step_state::StepState;
 use crate::turn::{Turn, planted};
 use crate::{ailment, bake, checks, limits, routes, shift, wait, windows};
 
@@ -47,10 +48,12 @@ pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revision: Rev
     if !is_well(turn, id, slot, revision) || turn.is_held(id) {
         return;
     }
+    let in_force_at = watched_since(turn, in_force_at);
     let number = state.step as usize;
     let current = number.checked_sub(1).and_then(|place| planned.get(place)).filter(|_| state.promoted.is_none());
     if let Some(current) = current
-        && !(has_had_its_time(turn, id, current, (in_force_at, state.held)) && checks::let_step_on(turn, id))
+        && !(has_had_its_time(turn, id, current, (in_force_at, &state))
+            && checks::let_step_on(turn, id, verdicts_due_since(current, in_force_at, &state)))
     {
         return;
     }
@@ -60,6 +63,9 @@ pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revision: Rev
     if !windows::let_pass(turn, id) {
         return;
     }
+    if current.is_none() {
+        checks::tell_what_it_is_left_on(turn, id);
+    }
     let jump = usize::from(planted!(turn, ShareJumps));
     match planned.get(number + jump) {
         Some(next) => take(turn, id, (slot, revision), number + 1 + jump, planned.len(), next.share),
@@ -67,14 +73,23 @@ pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revision: Rev
     }
 }
 
+/// From when on the time of a step counts: nobody watched it before this platform began to look, so a daemon that was away
+/// for a while gives it its whole time.
+fn watched_since(turn: &Turn<'_>, in_force_at: Timestamp) -> Timestamp {
+    if planted!(turn, UnwatchedTimeCounts) {
+        return in_force_at;
+    }
+    turn.sight.platform.map_or(in_force_at, |platform| platform.since.max(in_force_at))
+}
+
 /// Whether the step was in force for its time, and a person has said yes where one has to.
-fn has_had_its_time(turn: &mut Turn<'_>, id: ReleaseId, step: &Step, (since, held): (Timestamp, Span)) -> bool {
-    let time = longer(step.stays, held);
+fn has_had_its_time(turn: &mut Turn<'_>, id: ReleaseId, step: &Step, (since, state): (Timestamp, &StepState)) -> bool {
+    let time = longer(step.stays, state.held);
     if !turn.over(since, time) && !planted!(turn, StepCutShort) {
         turn.waited_out(id, wait::STEP, limits::PAUSE);
         return false;
     }
-    if !step.approve || planted!(turn, StepGateIgnored) {
+    if !step.approve || state.approved.is_some() || planted!(turn, StepGateIgnored) {
         return true;
     }
     let limit = turn.app.config.as_ref().map_or(limits::APPROVE, |config| config.release.approve_timeout);
@@ -86,6 +101,11 @@ fn has_had_its_time(turn: &mut Turn<'_>, id: ReleaseId, step: &Step, (since, hel
         turn.undo(id, Problem::new("APPROVAL-TIMED-OUT", cause, next));
     }
     false
+}
+
+/// From when on the verdicts of its checks are waited for: the end of its own time, or when a person said yes after it.
+fn verdicts_due_since(step: &Step, in_force_at: Timestamp, state: &StepState) -> Timestamp {
+    (in_force_at + longer(step.stays, state.held)).max(state.approved.unwrap_or_default())
 }
 
 /// Whether the new slot is wholly healthy. It is judged as in a bake: ill for a while, or again and again, it is undone.

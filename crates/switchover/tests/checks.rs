@@ -183,3 +183,34 @@ fn a_real_prometheus_is_asked_of_each_slot() {
     let receipt = house.receipt(None);
     assert_eq!(receipt["judged"][0]["verdicts"][0]["verdict"], "pass", "{receipt:#}");
 }
+
+#[test]
+fn a_token_that_a_server_sends_back_is_kept_nowhere() {
+    let echo = "hunter2-hunter2 is not allowed here".to_owned();
+    for reply in [
+        house::server::Reply::Says(200, echo.clone()),
+        house::server::Reply::Says(401, echo.clone()),
+        house::server::Reply::Says(422, format!(r#"{{"status":"error","error":"{echo}"}}"#)),
+        house::server::Reply::Leads("/login/hunter2-hunter2".to_owned()),
+    ] {
+        let server = house::server::Server::start(vec![reply]);
+        let house = House::start();
+        std::fs::write(house.folder.path().join("secrets.env"), "METRICS_TOKEN=hunter2-hunter2\n").unwrap();
+        let checks = format!(
+            "[[release.check]]\nname = \"lag\"\nurl = \"{}\"\ntoken = \"METRICS_TOKEN\"\ninterval = \"1s\"\nmax = \"10\"\n\
+             [[release.check]]\nname = \"query\"\nprometheus = \"{}\"\nquery = \"up{{slot='$SLOT'}}\"\n\
+             token = \"METRICS_TOKEN\"\ninterval = \"1s\"\nmax = \"10\"\n",
+            server.url("/lag"),
+            server.url("")
+        );
+        let file = format!("[secrets]\nfile = \"../secrets.env\"\n{}", policy(&checks).replace("60s", "2s"));
+        house.sample("", &file);
+        house.cli(&["deploy", "--wait"]).ended(0);
+        house.write("VERSION", "v2");
+        house.cli(&["deploy"]).ended(0);
+        let release = ended(&house);
+        assert_eq!(release["outcome"]["cause"]["code"], "NO-EVIDENCE", "{release:#}");
+        assert_eq!(server.asked()[0].field("authorization"), "Bearer hunter2-hunter2");
+        assert!(!house.is_written_down("hunter2"), "{release:#}");
+    }
+}

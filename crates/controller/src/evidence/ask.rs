@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use switchover_fetch::{Bounds, Client, Method, Request};
+use switchover_fetch::{Bounds, Client, Method, Request, without};
 use switchover_model::config::{AppConfig, NumberFrom};
 use switchover_model::evidence::{LONGEST_ANSWER, NumberSeen, Side};
 use switchover_model::revision::Revision;
@@ -69,32 +69,19 @@ impl Question {
                     asked.push_str(&format!(" @ {moment}"));
                 }
                 let moment = seconds(about.moment.unwrap_or(self.at)) as f64;
-                let came = self.fetch(&target, token.as_deref(), client, builder).await;
                 // An error of the query comes with a status of its own, and says what is wrong in the same form.
-                (
-                    asked,
-                    came.map(|(_, body)| {
-                        let number = prometheus::number(&body, moment);
-                        (body, number)
-                    }),
-                )
+                let number = |status, body: &str| prometheus::number(status, body, moment);
+                (asked, self.fetch(&target, token.as_deref(), (client, builder), number).await)
             }
             NumberFrom::Url { url, token } => {
                 let target = self.filled(url, about);
                 let asked =
                     target.parse::<Url>().map_or_else(|_| "a URL that is none".to_owned(), |url| url.to_string());
-                let came = self.fetch(&target, token.as_deref(), client, builder).await;
                 let number = |status: u16, body: &str| match status {
                     200..=299 => prometheus::finite(body),
                     status => Err(format!("its status is {status}")),
                 };
-                (
-                    asked,
-                    came.map(|(status, body)| {
-                        let number = number(status, &body);
-                        (body, number)
-                    }),
-                )
+                (asked, self.fetch(&target, token.as_deref(), (client, builder), number).await)
             }
             NumberFrom::Command { command } => {
                 let call = NumberCall {
@@ -115,13 +102,14 @@ impl Question {
         }
     }
 
+    /// Asks at `target`, and makes a number of the answer. What a server sends back of the token is left out.
     async fn fetch(
         &self,
         target: &str,
         token: Option<&str>,
-        client: &Client,
-        builder: &dyn Builder,
-    ) -> Result<(u16, String), String> {
+        (client, builder): (&Client, &dyn Builder),
+        number: impl Fn(u16, &str) -> Result<f64, String>,
+    ) -> Came {
         let url = target.parse::<Url>().map_err(|error| format!("this is no URL: {error}"))?;
         let bounds = Bounds {
             whole: self.timeout.to_std(),
@@ -129,13 +117,18 @@ impl Question {
             answer_bytes: NUMBER_BYTES,
         };
         let mut request = Request::new(Method::Get, url);
+        let mut secret = None;
         if let Some(name) = token {
             let token =
                 builder.secret(self.config.secrets_file.as_deref(), name).await.map_err(|problem| problem.cause)?;
             request = request.bearer(&token).map_err(|error| error.to_string())?;
+            secret = Some(token);
         }
-        let answer = client.fetch(request, bounds).await.map_err(|error| error.to_string())?;
-        Ok((answer.status, answer.text()))
+        let shown = |text: &str| without(text, secret.as_deref());
+        let answer = client.fetch(request, bounds).await.map_err(|error| shown(&error.to_string()))?;
+        let text = answer.text();
+        let number = number(answer.status, &text).map_err(|why| shown(&why));
+        Ok((shown(&text), number))
     }
 
     /// `text` with what is asked about filled in. Names and numbers of ours hold no character that means anything in a query.

@@ -1,5 +1,7 @@
 //! The checks of one watch under way: each look is taken by each of them. The same records give the same verdicts.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 use switchover_judge::{Judge, Outcome};
 use switchover_model::Timestamp;
@@ -51,10 +53,15 @@ impl Judging {
         self.checks.iter().map(|under_way| &under_way.check)
     }
 
-    /// What they say now.
+    /// The same, by their places in the file.
+    pub(super) fn placed(&self) -> impl Iterator<Item = (usize, &Check)> {
+        self.checks.iter().map(|under_way| (under_way.place, &under_way.check))
+    }
+
+    /// What they say now; when each was answered is added by whoever asks.
     pub(super) fn seen(&self) -> ChecksSeen {
         let verdicts = self.checks.iter().map(|under_way| under_way.verdict(false)).collect();
-        ChecksSeen { watch: self.watch, at: self.at, verdicts }
+        ChecksSeen { watch: self.watch, at: self.at, verdicts, answered: BTreeMap::new() }
     }
 
     /// The same verdicts with all that they rest on, as a record keeps them.

@@ -28,10 +28,13 @@ use past::Past;
 
 pub(crate) use replay::replay;
 
-/// Between two looks at what is measured, while a release moves or is baked.
-const BETWEEN_LOOKS: Span = Span::from_secs(1);
+/// How many looks a watch has for each doubling of its age, about: each is a record, and what lasts long is looked at less often.
+/// Fixed before anything is seen, so that a look ends at no moment that was chosen by what it would show.
+const LOOKS_A_WATCH: u64 = 300;
+/// Between two looks at what is measured, while a release moves or is baked: at least, and at most.
+const BETWEEN_LOOKS: (Span, Span) = (Span::from_secs(1), Span::from_secs(15));
 /// The same while the old slot is kept warm.
-const BETWEEN_WARM_LOOKS: Span = Span::from_secs(5);
+const BETWEEN_WARM_LOOKS: (Span, Span) = (Span::from_secs(5), Span::from_secs(60));
 
 /// Watches the releases of one app.
 pub(crate) struct Watcher {
@@ -48,6 +51,8 @@ pub(crate) struct Watcher {
     was_blind: bool,
     past: Past,
     current: Option<(Judging, ChecksSeen)>,
+    /// When each check of the watch was last answered with something that says something.
+    answered: BTreeMap<usize, Timestamp>,
 }
 
 impl Default for Watcher {
@@ -63,28 +68,37 @@ impl Default for Watcher {
             was_blind: false,
             past: Past::default(),
             current: None,
+            answered: BTreeMap::new(),
         }
     }
 }
 
 impl Watcher {
-    /// Goes on where an earlier controller was: `records` are those since the looks of `app`'s watch began.
-    pub(crate) fn resume(&mut self, app: &App, records: &[Record], now: Timestamp) {
-        let Some(watch) = watch(app) else { return };
-        self.begin(app, watch, now);
+    /// Goes on where an earlier controller was: [`take`](Self::take) follows, with the records since the looks of `app`'s watch
+    /// began.
+    pub(crate) fn resume(&mut self, app: &App, now: Timestamp) {
+        if let Some(watch) = watch(app) {
+            self.begin(app, watch, now);
+        }
+    }
+
+    /// Takes the looks that an earlier controller took.
+    pub(crate) fn take(&mut self, records: &[Record]) {
+        let Some((judging, said)) = &mut self.current else { return };
         for record in records {
-            if let (Event::Looked { watch: of, look }, Some((judging, said))) = (&record.event, &mut self.current)
-                && *of == watch
+            if let Event::Looked { watch: of, look } = &record.event
+                && *of == judging.watch
             {
                 judging.take(look);
-                *said = judging.seen();
+                note_answers(&mut self.answered, judging, look);
             }
         }
+        *said = judging.seen();
     }
 
     /// What the checks say by the looks that were taken.
     pub(crate) fn said(&self) -> Option<ChecksSeen> {
-        self.current.as_ref().map(|(_, said)| said.clone())
+        self.current.as_ref().map(|(_, said)| ChecksSeen { answered: self.answered.clone(), ..said.clone() })
     }
 
     /// The verdicts of a record with all that they rest on.
@@ -106,9 +120,11 @@ impl Watcher {
             self.last = measured.cloned();
         }
         self.gather_numbers(app, builder, now);
-        let pause = if watch.during == During::Warm { BETWEEN_WARM_LOOKS } else { BETWEEN_LOOKS };
+        if let (Some(live), Some(measured)) = (app.live(), measured) {
+            self.past.grow(live.revision, measured);
+        }
         let (judging, said) = self.current.as_ref()?;
-        if now.since(said.at) < pause {
+        if now.since(said.at) < pause(&watch, now) {
             return None;
         }
         let wants_traffic = judging.checks().any(|check| matches!(check.source, CheckSource::Traffic { .. }));
@@ -121,8 +137,13 @@ impl Watcher {
         if wants_traffic {
             (look.arms, look.blind) = self.since_last(measured);
             look.arms.retain(|arm| arm.revision == sides.new || Some(arm.revision) == sides.old);
-            if let Some(measured) = measured {
-                look.until = measured.at.max(from);
+            look.until = match (look.blind, measured) {
+                // The interval goes on: the next reading tells what happened in it.
+                (Some(Blind::NotMeasured), _) | (_, None) => from,
+                (_, Some(measured)) => measured.at.max(from),
+            };
+            if let (None, Some((judging, _))) = (look.blind, &self.current) {
+                answered_by_traffic(&mut self.answered, judging, look.until);
             }
             if watch.during != During::Shift {
                 look.arms.retain(|arm| arm.revision == sides.new);
@@ -146,14 +167,17 @@ impl Watcher {
         let (judging, said) = self.current.as_mut()?;
         judging.take(&look);
         *said = judging.seen();
+        note_answers(&mut self.answered, judging, &look);
         Some(Event::Looked { watch, look: Box::new(look) })
     }
 
     /// What the arms did since the last look, or why that is not known; the next one begins here then.
     fn since_last(&mut self, measured: Option<&Measured>) -> (Vec<ArmMeasured>, Option<Blind>) {
-        let (Some(now), Some(last)) = (measured, &self.last) else {
-            self.last = measured.cloned();
-            return (Vec::new(), Some(Blind::NotMeasured));
+        // A reading that is missing ends nothing: the next one tells what happened since the last.
+        let Some(now) = measured else { return (Vec::new(), Some(Blind::NotMeasured)) };
+        let Some(last) = &self.last else {
+            self.last = Some(now.clone());
+            return (Vec::new(), Some(Blind::BeganAnew));
         };
         if !past::goes_on(last, now) {
             self.last = Some(now.clone());
@@ -168,6 +192,8 @@ impl Watcher {
         self.arrived.clear();
         self.due.clear();
         self.asking.clear();
+        self.answered.clear();
+        self.past.begin();
         self.last = None;
         self.was_blind = false;
         self.current = Judging::new(app, watch).map(|judging| {
@@ -233,6 +259,31 @@ impl Watcher {
                 question.ask(client, builder).await
             });
             self.asking.insert(task.id(), place);
+        }
+    }
+}
+
+/// How long nothing is looked at after a look.
+fn pause(watch: &Watch, now: Timestamp) -> Span {
+    let (least, most) = if watch.during == During::Warm { BETWEEN_WARM_LOOKS } else { BETWEEN_LOOKS };
+    Span::from_micros(now.since(watch.since).as_micros() / LOOKS_A_WATCH).clamp(least, most)
+}
+
+/// What the traffic measures was read, whether or not there was anything in it.
+fn answered_by_traffic(answered: &mut BTreeMap<usize, Timestamp>, judging: &Judging, at: Timestamp) {
+    let by_traffic = judging.placed().filter(|(_, check)| matches!(check.source, CheckSource::Traffic { .. }));
+    answered.extend(by_traffic.map(|(place, _)| (place, at)));
+}
+
+/// What a look answers: the traffic where it is not blind, and each number that is one for every slot that was asked about.
+fn note_answers(answered: &mut BTreeMap<usize, Timestamp>, judging: &Judging, look: &Look) {
+    if look.blind.is_none() {
+        answered_by_traffic(answered, judging, look.until);
+    }
+    for number in &look.numbers {
+        let together = look.numbers.iter().filter(|other| (other.check, other.at) == (number.check, number.at));
+        if together.clone().all(|one| one.value.is_some()) {
+            answered.insert(number.check, number.at);
         }
     }
 }

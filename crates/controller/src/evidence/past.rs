@@ -9,22 +9,43 @@ use switchover_model::{RevisionId, Span};
 const PIECE: Span = Span::from_secs(30);
 /// How many pieces are kept: two hours.
 const PIECES: usize = 240;
+/// Of how many revisions: what is live, and what was before.
+const REVISIONS: usize = 2;
 
-/// The last hours of the live revision, in pieces; in memory alone, so that a daemon that is started anew knows less.
+/// The last hours of the live revisions, in pieces; in memory alone, so that a daemon that is started anew knows less. What was
+/// live before stays, to be held against what is live now.
 #[derive(Debug, Default)]
 pub(super) struct Past {
-    revision: Option<RevisionId>,
     last: Option<Measured>,
-    pieces: VecDeque<Vec<ArmMeasured>>,
-    /// Requests of the other side that pieces were given out for, and requests in what was given out.
+    /// The newest first; at most [`REVISIONS`].
+    lives: VecDeque<Life>,
+    /// Requests of the other side that pieces were given out for, and requests in what was given out, in this watch.
     matched: (u64, u64),
+    /// How many pieces were given out in this watch.
+    given: usize,
+}
+
+/// What one revision did while it was live.
+#[derive(Debug)]
+struct Life {
+    revision: RevisionId,
+    /// The oldest first.
+    pieces: VecDeque<Vec<ArmMeasured>>,
 }
 
 impl Past {
-    /// Goes on with a reading while `live` is the live revision and nothing is compared with its past.
+    /// A watch begins: of what is given out from now on nothing was given out before.
+    pub(super) fn begin(&mut self) {
+        (self.matched, self.given) = ((0, 0), 0);
+    }
+
+    /// Goes on with a reading while `live` is the live revision.
     pub(super) fn grow(&mut self, live: RevisionId, now: &Measured) {
-        if self.revision != Some(live) {
-            *self = Self { revision: Some(live), ..Self::default() };
+        if self.lives.front().is_none_or(|life| life.revision != live) {
+            let known = self.lives.iter().position(|life| life.revision == live).and_then(|at| self.lives.remove(at));
+            self.lives.push_front(known.unwrap_or_else(|| Life { revision: live, pieces: VecDeque::new() }));
+            self.lives.truncate(REVISIONS);
+            self.last = None;
         }
         let Some(last) = self.last.as_ref().filter(|last| last.epoch == now.epoch) else {
             self.last = Some(now.clone());
@@ -34,23 +55,29 @@ impl Past {
             return;
         }
         let piece = between(last, now).into_iter().filter(|arm| arm.revision == live).collect();
-        self.pieces.push_back(piece);
-        if self.pieces.len() > PIECES {
-            self.pieces.pop_front();
+        if let Some(life) = self.lives.front_mut() {
+            life.pieces.push_back(piece);
+            if life.pieces.len() > PIECES {
+                life.pieces.pop_front();
+            }
         }
         self.last = Some(now.clone());
     }
 
-    /// Pieces of `revision`'s past, each given out once: as many as bring it to the number of requests that the other side
-    /// has had, so that both sides are of a size.
+    /// Pieces of `revision`'s past from the newest on, each given out once in a watch: as many as bring it to the number of
+    /// requests that the other side has had, so that both sides are of a size.
     pub(super) fn give(&mut self, revision: RevisionId, requests: u64) -> Vec<ArmMeasured> {
         self.matched.0 = self.matched.0.saturating_add(requests);
         let mut given = Vec::new();
-        while self.revision == Some(revision) && self.matched.1 < self.matched.0 {
-            let Some(piece) = self.pieces.pop_front() else { break };
+        let Some(life) = self.lives.iter().find(|life| life.revision == revision) else { return given };
+        for piece in life.pieces.iter().rev().skip(self.given) {
+            if self.matched.1 >= self.matched.0 {
+                break;
+            }
             let requests = piece.iter().map(ArmMeasured::requests).fold(0, u64::saturating_add);
             self.matched.1 = self.matched.1.saturating_add(requests);
-            given.extend(piece);
+            self.given += 1;
+            given.extend(piece.iter().cloned());
         }
         given
     }
@@ -116,9 +143,37 @@ mod tests {
         for piece in 0..=(PIECES as u64 + 20) {
             past.grow(RevisionId(1), &reading(piece * 30, piece));
         }
-        assert_eq!(past.pieces.len(), PIECES);
+        assert_eq!(past.lives[0].pieces.len(), PIECES);
         assert!(past.give(RevisionId(2), 10).is_empty(), "of another one nothing is known");
-        past.grow(RevisionId(2), &reading(10_000, 1));
-        assert!(past.pieces.is_empty());
+        for other in 2..=3 {
+            past.grow(RevisionId(other), &reading(10_000, 1));
+        }
+        assert_eq!(past.lives.iter().map(|life| life.revision).collect::<Vec<_>>(), [RevisionId(3), RevisionId(2)]);
+    }
+
+    #[test]
+    fn each_watch_is_held_against_the_whole_past_with_an_account_of_its_own() {
+        let mut past = Past::default();
+        for piece in 0..=10 {
+            past.grow(RevisionId(1), &reading(piece * 30, piece * 100));
+        }
+        // A watch that has had more than there is of the past.
+        assert_eq!(requests(&past.give(RevisionId(1), 100_000)), 1_000);
+        past.begin();
+        assert_eq!(requests(&past.give(RevisionId(1), 150)), 200, "no more than it needs itself");
+    }
+
+    #[test]
+    fn what_was_live_is_still_known_while_the_next_one_grows() {
+        let mut past = Past::default();
+        for piece in 0..=10 {
+            past.grow(RevisionId(1), &reading(piece * 30, piece * 100));
+        }
+        past.grow(RevisionId(2), &reading(400, 1_000));
+        assert_eq!(requests(&past.give(RevisionId(1), 5_000)), 1_000);
+        past.grow(RevisionId(1), &reading(500, 1_000));
+        past.grow(RevisionId(1), &reading(600, 1_300));
+        past.begin();
+        assert_eq!(requests(&past.give(RevisionId(1), 100)), 300, "the newest first");
     }
 }

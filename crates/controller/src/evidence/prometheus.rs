@@ -9,12 +9,19 @@ const FURTHEST_SECONDS: f64 = 300.0;
 /// The number of an answer that is one sample, or a scalar, of `moment` (seconds since 1970).
 ///
 /// Errors: why it is none, in words. A query that finds nothing, finds several series, gives NaN or infinity, or is answered with a
-/// sample of another time (a kept answer, a wrong clock) says nothing.
-pub(super) fn number(body: &str, moment: f64) -> Result<f64, String> {
+/// sample of another time (a kept answer, a wrong clock) or with a warning (a part of the servers did not answer) says nothing.
+pub(super) fn number(status: u16, body: &str, moment: f64) -> Result<f64, String> {
     let answer: Value = serde_json::from_str(body).map_err(|_| "the answer is not JSON".to_owned())?;
     if answer["status"] != "success" {
         let error = answer["error"].as_str().unwrap_or("it does not say why");
         return Err(format!("the query failed: {error}"));
+    }
+    if !(200..300).contains(&status) {
+        return Err(format!("its status is {status}"));
+    }
+    if let Some(warning) = answer["warnings"].as_array().and_then(|warnings| warnings.first()) {
+        let told = warning.as_str().unwrap_or("it does not say of what");
+        return Err(format!("it warns that the answer may lack a part: {told}"));
     }
     let data = &answer["data"];
     let sample = match (data["resultType"].as_str(), &data["result"]) {
@@ -55,8 +62,17 @@ mod tests {
     #[test]
     fn one_sample_is_a_number() {
         let vector = r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1435781451.781,"0.25"]}]}}"#;
-        assert_eq!(number(vector, 1_435_781_452.0), Ok(0.25));
-        assert_eq!(number(r#"{"status":"success","data":{"resultType":"scalar","result":[1,"3e2"]}}"#, 2.0), Ok(300.0));
+        assert_eq!(number(200, vector, 1_435_781_452.0), Ok(0.25));
+        assert_eq!(
+            number(200, r#"{"status":"success","data":{"resultType":"scalar","result":[1,"3e2"]}}"#, 2.0),
+            Ok(300.0)
+        );
+    }
+
+    #[test]
+    fn a_number_with_a_status_of_failure_says_nothing() {
+        let scalar = r#"{"status":"success","data":{"resultType":"scalar","result":[1,"3"]}}"#;
+        assert_eq!(number(500, scalar, 1.0), Err("its status is 500".to_owned()));
     }
 
     #[test]
@@ -64,7 +80,7 @@ mod tests {
         let at =
             |time: f64| format!(r#"{{"status":"success","data":{{"resultType":"scalar","result":[{time},"3"]}}}}"#);
         for (time, is_taken) in [(1000.0, true), (701.0, true), (1299.0, true), (699.0, false), (1301.0, false)] {
-            assert_eq!(number(&at(time), 1000.0).is_ok(), is_taken, "{time}");
+            assert_eq!(number(200, &at(time), 1000.0).is_ok(), is_taken, "{time}");
         }
     }
 
@@ -79,10 +95,11 @@ mod tests {
             (of(r#"[{"value":[1,2]}]"#), "none of a Prometheus server"),
             (r#"{"status":"error","errorType":"bad_data","error":"parse error"}"#.to_owned(), "parse error"),
             (r#"{"status":"success","data":{"resultType":"matrix","result":[]}}"#.to_owned(), "a matrix"),
+            (r#"{"status":"success","warnings":["store down"],"data":{}}"#.to_owned(), "store down"),
             ("<html>".to_owned(), "not JSON"),
             ("{}".to_owned(), "failed"),
         ] {
-            let told = number(&body, 1.0).unwrap_err();
+            let told = number(200, &body, 1.0).unwrap_err();
             assert!(told.contains(why), "{body}: {told}");
         }
     }

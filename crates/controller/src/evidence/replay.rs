@@ -1,7 +1,7 @@
 //! Reaching every verdict of a journal again from what it holds.
 
 use switchover_model::ReleaseId;
-use switchover_model::evidence::{Judged, Replayed};
+use switchover_model::evidence::{CheckVerdict, Judged, Replayed};
 use switchover_model::record::{Event, History};
 use switchover_rollout::App;
 
@@ -42,7 +42,9 @@ pub(crate) fn replay(history: &History, release: Option<ReleaseId>) -> Vec<Repla
                     }
                 };
                 let recorded = Judged { watch: *watch, at: record.at, verdicts: verdicts.clone() };
-                let agrees = recorded.verdicts == again;
+                // Where nothing was looked at, there are no numbers to agree on.
+                let agrees =
+                    if looks == 0 { same_words(&recorded.verdicts, &again) } else { recorded.verdicts == again };
                 replayed.push(Replayed { recorded, looks, again, agrees });
             }
             _ => {}
@@ -50,4 +52,9 @@ pub(crate) fn replay(history: &History, release: Option<ReleaseId>) -> Vec<Repla
         app.apply(record);
     }
     replayed
+}
+
+/// Whether the same checks say the same.
+fn same_words(recorded: &[CheckVerdict], again: &[CheckVerdict]) -> bool {
+    recorded.iter().map(|said| (said.check, said.verdict)).eq(again.iter().map(|said| (said.check, said.verdict)))
 }

@@ -3,6 +3,7 @@
 mod ailing;
 mod bed;
 mod commands;
+mod evidence;
 mod framework;
 mod hooks;
 mod lasting;

@@ -30,6 +30,8 @@ pub(crate) struct Entry {
     pub(crate) shifted: bool,
     /// All of the traffic was.
     pub(crate) moved_all: bool,
+    /// When all of the traffic was seen to be its own.
+    pub(crate) all_since: Option<u64>,
     /// The steps it has taken.
     pub(crate) steps: Vec<Taken>,
     /// A person sent it to all traffic.
@@ -130,6 +132,7 @@ impl Book {
                         undone_at: None,
                         shifted: false,
                         moved_all: false,
+                        all_since: None,
                         steps: Vec::new(),
                         full: false,
                         held_since: 0,
@@ -177,8 +180,12 @@ impl Book {
             Event::Stepped { release, step, share, .. } => {
                 self.releases.get_mut(release).into_iter().for_each(|entry| entry.take_step(*step, *share));
             }
-            Event::InForce { version, .. } => {
+            Event::InForce { version, flipped_at } => {
                 self.in_force = Some(*version);
+                let going = self.releases.values_mut().rev().find(|entry| entry.moved_all && !entry.undoing);
+                if let Some(entry) = going.filter(|entry| entry.switched_at.is_none()) {
+                    entry.all_since = entry.all_since.or(Some(flipped_at.as_micros()));
+                }
                 let goal = self.routed.as_ref().map(|(_, goal)| goal.clone());
                 let stepping = self.releases.values_mut().rev().find(|entry| entry.is_in_steps());
                 if let Some(taken) = stepping.and_then(|entry| entry.steps.last_mut()) {

@@ -65,8 +65,8 @@ impl Book {
                         entry.at_window = false;
                         return;
                     }
-                    if let Some(taken) = entry.steps.last_mut().filter(|_| in_steps && *stage == Stage::Shift) {
-                        taken.promoted = true;
+                    if in_steps && *stage == Stage::Shift {
+                        entry.promote_step(*full, at);
                     }
                     entry.full |= *full;
                     entry.promoted |= entry.stage == *stage && !entry.undoing && entry.outcome.is_none();

@@ -5,10 +5,10 @@ use std::rc::Rc;
 use switchover_model::config::{Bound, Check, CheckSource, During, EvidencePolicy, Measure, NoEvidence};
 use switchover_model::evidence::{CheckVerdict, ChecksSeen, Verdict, Watch};
 use switchover_model::record::Event;
-use switchover_model::release::{ReleaseKind, Stage};
+use switchover_model::release::ReleaseKind;
 use switchover_model::seam::Seen;
 use switchover_model::{ReleaseId, Slot, Span, Timestamp};
-use switchover_rollout::{Decision, watch};
+use switchover_rollout::{Decision, limits, watch};
 
 use super::book::Entry;
 use super::dice::Dice;
@@ -64,6 +64,14 @@ fn says(watch: &Watch, check: usize, name: &str, now: u64) -> CheckVerdict {
     }
 }
 
+/// When something was last heard of a check: of some, nothing any more from a moment on.
+fn heard(watch: &Watch, check: usize, now: u64) -> Timestamp {
+    let mut dice = Dice::new(watch.since.as_micros() ^ (u64::from(watch.release.0) << 32) ^ check as u64);
+    let falls_silent = dice.below(10) == 0;
+    let until = watch.since.as_micros() + dice.below(SLOWEST);
+    Timestamp::from_micros(if falls_silent { now.min(until) } else { now })
+}
+
 impl World {
     /// What the checks say now; now and then nobody looks, or what was said of an older watch is told once more.
     pub(crate) fn observe_checks(&mut self) -> Option<ChecksSeen> {
@@ -71,8 +79,11 @@ impl World {
         let seen = watch(app).and_then(|watch| {
             let checks = app.config_of(watch.release)?.release.evidence.checks.iter().enumerate();
             let looked_at = checks.filter(|(_, check)| check.during.contains(&watch.during));
-            let verdicts = looked_at.map(|(place, check)| says(&watch, place, &check.name, self.now)).collect();
-            Some(ChecksSeen { watch, at: Timestamp::from_micros(self.now), verdicts })
+            let verdicts: Vec<CheckVerdict> =
+                looked_at.map(|(place, check)| says(&watch, place, &check.name, self.now)).collect();
+            let places: Vec<usize> = verdicts.iter().map(|said| said.check).collect();
+            let answered = places.into_iter().map(|place| (place, heard(&watch, place, self.now))).collect();
+            Some(ChecksSeen { watch, at: Timestamp::from_micros(self.now), verdicts, answered })
         });
         match self.dice.below(20) {
             0 => None,
@@ -99,14 +110,14 @@ impl World {
     pub(crate) fn broken_by_missing_evidence(&self, entry: &Entry) -> Option<(&'static str, String)> {
         let last = entry.steps.last().filter(|last| !last.promoted)?;
         let said = self.said_of(entry.release, During::Shift, Some(last.step), last.in_force_at?);
-        let without = Self::looked_at(entry, During::Shift).into_iter().find(|place| !has_passed(said, *place));
+        let without = Self::looked_at(entry, During::Shift).into_iter().find(|place| !self.has_passed(said, *place));
         without.map(|place| ("a step is left when all its checks have passed", format!("check {place}: {said:?}")))
     }
 
     /// Why the evidence of its bake does not prove the release.
     pub(crate) fn broken_by_unproven(&self, entry: &Entry) -> Option<(&'static str, String)> {
-        let said = self.said_of(entry.release, During::Bake, None, entry.entered_at);
-        let without = Self::looked_at(entry, During::Bake).into_iter().find(|place| !has_passed(said, *place));
+        let said = self.said_of(entry.release, During::Bake, None, entry.all_since.unwrap_or(entry.entered_at));
+        let without = Self::looked_at(entry, During::Bake).into_iter().find(|place| !self.has_passed(said, *place));
         without.map(|place| ("no evidence is never a proof", format!("check {place}: {said:?}")))
     }
 
@@ -123,14 +134,17 @@ impl World {
             Event::Undoing { release, .. } | Event::Concluded { release, .. } => *release == said.watch.release,
             _ => false,
         });
-        if (is_there || entry.stage == Stage::Shift) && !entry.undoing && !is_undone {
+        if (is_there || said.watch.during == During::Shift) && !entry.undoing && !is_undone {
             let release = said.watch.release;
             self.violate("a failed check undoes its release", || format!("release {release}: {:?}", decision.drafts));
         }
     }
-}
 
-fn has_passed(said: Option<&ChecksSeen>, place: usize) -> bool {
-    let said = said.and_then(|seen| seen.verdicts.iter().find(|said| said.check == place));
-    said.is_some_and(|said| said.verdict == Verdict::Pass)
+    /// It has, and something was heard of it lately.
+    fn has_passed(&self, said: Option<&ChecksSeen>, place: usize) -> bool {
+        let Some(seen) = said else { return false };
+        let is_passed = seen.verdicts.iter().any(|said| said.check == place && said.verdict == Verdict::Pass);
+        let answered = seen.answered.get(&place).map(|answered| answered.as_micros());
+        is_passed && answered.is_some_and(|answered| self.now <= answered + limits::ANSWER_AGE.as_micros())
+    }
 }

@@ -22,12 +22,15 @@ pub(crate) struct Taken {
     pub(crate) in_force_at: Option<u64>,
     /// How long of its time the release was held.
     pub(crate) held: u64,
+    /// A person ended its wait, whatever for.
     pub(crate) promoted: bool,
+    /// A person said yes at its gate.
+    pub(crate) approved: bool,
 }
 
 impl Taken {
     pub(crate) fn new(step: u32, share: Share) -> Self {
-        Self { step, share, in_force_at: None, held: 0, promoted: false }
+        Self { step, share, in_force_at: None, held: 0, promoted: false, approved: false }
     }
 }
 
@@ -50,6 +53,21 @@ impl Entry {
     /// The step it is at, and its number.
     pub(crate) fn at_step(&self) -> Option<u32> {
         self.steps.last().filter(|_| self.is_in_steps()).map(|taken| taken.step)
+    }
+}
+
+impl Entry {
+    /// A person says yes to its step: at the gate that opens the gate alone, and the evidence is still asked.
+    pub(crate) fn promote_step(&mut self, full: bool, at: u64) {
+        let planned = self.planned();
+        let Some(taken) = self.steps.last_mut() else { return };
+        let rule = planned.get(taken.step as usize - 1).filter(|rule| rule.approve && !taken.approved && !full);
+        let end = taken.in_force_at.zip(rule).map(|(from, rule)| from + rule.stays.as_micros() + taken.held);
+        if end.is_some_and(|end| at >= end) {
+            taken.approved = true;
+        } else {
+            taken.promoted = true;
+        }
     }
 }
 
@@ -94,11 +112,12 @@ impl World {
         }
         let planned = entry.planned();
         let rule = planned.get(last.step as usize - 1).filter(|_| !last.promoted)?;
-        let end = in_force_at + rule.stays.as_micros() + last.held;
+        let watched_since = self.watch.seen.platform.as_ref().map_or(0, |platform| platform.since.as_micros());
+        let end = in_force_at.max(watched_since) + rule.stays.as_micros() + last.held;
         if self.now < end {
             return Some(("a step has its time", format!("{} us too early", end - self.now)));
         }
-        if rule.approve {
+        if rule.approve && !last.approved {
             return Some(("the gate of a step is opened by a person", format!("{last:?}")));
         }
         self.broken_by_missing_evidence(entry)

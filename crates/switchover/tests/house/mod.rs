@@ -68,6 +68,23 @@ impl From<Output> for Said {
 }
 
 impl House {
+    /// Whether this stands in what lasts and must hold no secret (the journal, the daemon's log), or is shown.
+    #[track_caller]
+    pub fn is_written_down(&self, secret: &str) -> bool {
+        let shown =
+            [&["status", "--json"][..], &["history", "--json"], &["receipt", "--json"], &["judge", "replay", "--json"]];
+        let shown = shown.map(|arguments| self.cli(arguments).out).concat();
+        let state = std::fs::read_dir(self.folder.path().join("state")).expect("the state directory");
+        let of_state = state.map(|entry| entry.expect("an entry").path());
+        let is_journal =
+            |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("journal"));
+        let journal: Vec<PathBuf> = of_state.filter(is_journal).collect();
+        assert!(!journal.is_empty(), "there is a journal to look into");
+        let held = |bytes: &[u8]| bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
+        let files = journal.into_iter().chain([self.folder.path().join("daemon.log")]);
+        held(shown.as_bytes()) || files.into_iter().any(|file| std::fs::read(file).is_ok_and(|bytes| held(&bytes)))
+    }
+
     /// A house with a running daemon and an empty app directory.
     pub fn start() -> Self {
         let mut house = Self::closed();
