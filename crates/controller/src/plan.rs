@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use switchover_model::answer::{PlanStage, PlanView};
-use switchover_model::config::{AppConfig, Database, Framework, Handover, ProcessKind, Step, When, diff};
+use switchover_model::config::{AppConfig, Database, Framework, Handover, ProcessKind, Shadow, Step, When, diff};
 use switchover_model::record::{Actor, Event, IdempotencyKey};
 use switchover_model::release::{Command, ReleaseKind, Stage};
 use switchover_model::seam::Seen;
@@ -120,10 +120,13 @@ fn plan(app: &App, seen: &Seen, command: &Command, actor: &Actor) -> PlanView {
                 // Without a live revision, and on a way back, all traffic moves at once.
                 let is_way_back = matches!(kind, ReleaseKind::Return { .. });
                 let steps = if is_way_back || live.is_none() { Vec::new() } else { config.release.strategy.steps() };
-                plan.stages = stages(config, idle, is_built, live.map(|arm| arm.revision.to_string()), &steps);
+                plan.stages =
+                    stages(config, idle, is_built, live.map(|arm| arm.revision.to_string()), (&steps, is_way_back));
+                let shadow = config.release.shadow.as_ref().filter(|_| !is_way_back && live.is_some());
+                plan.notes.extend(shadow.and_then(done_twice));
                 plan.timeline = live.map(|arm| {
                     let boot = app.revisions.get(&arm.revision).and_then(|state| state.boot);
-                    timeline(config, Old { revision: arm.revision, boot }, &steps)
+                    timeline(config, Old { revision: arm.revision, boot }, shadow, &steps)
                 });
             }
             Event::Undoing { release, .. } => {
@@ -140,7 +143,13 @@ fn plan(app: &App, seen: &Seen, command: &Command, actor: &Actor) -> PlanView {
     plan
 }
 
-fn stages(config: &AppConfig, slot: Slot, is_built: bool, live: Option<String>, steps: &[Step]) -> Vec<PlanStage> {
+fn stages(
+    config: &AppConfig,
+    slot: Slot,
+    is_built: bool,
+    live: Option<String>,
+    (steps, is_way_back): (&[Step], bool),
+) -> Vec<PlanStage> {
     let moves = how_it_moves(slot, steps);
     let hooks = |stage: Stage| config.release.hooks.iter().filter(move |hook| hook.stage == stage);
     let asked = |stage: Stage, when: When| {
@@ -151,6 +160,7 @@ fn stages(config: &AppConfig, slot: Slot, is_built: bool, live: Option<String>, 
     let live = live.unwrap_or_default();
     let (at_once, at_the_shift) = parts(config);
     let keep_warm = config.release.keep_warm;
+    let shadow = config.release.shadow.as_ref().filter(|_| !is_first && !is_way_back);
     let (expand, contract) = config.database.as_ref().map(of_the_schema).unwrap_or_default();
     let told = Stage::ALL.into_iter().filter_map(|stage| {
         let has_hooks = hooks(stage).next().is_some();
@@ -164,7 +174,7 @@ fn stages(config: &AppConfig, slot: Slot, is_built: bool, live: Option<String>, 
             Stage::Provision => {
                 (format!("starts {} in {slot} and waits until healthy", at_once.join(", ")), "stops the slot")
             }
-            Stage::Verify if !has_hooks => return None,
+            Stage::Verify if !has_hooks && shadow.is_none() => return None,
             Stage::Verify => ("looks at the slot before anybody uses it".to_owned(), "stops the slot"),
             Stage::Approve if !config.release.approve => return None,
             Stage::Approve => (
@@ -183,11 +193,36 @@ fn stages(config: &AppConfig, slot: Slot, is_built: bool, live: Option<String>, 
         let (before, after) = (asked(stage, When::Before), asked(stage, When::After));
         let does = if before.is_empty() { does } else { format!("begins when {before} has passed; {does}") };
         let does = if after.is_empty() { does } else { format!("{does}; then runs {after}") };
+        let does = match shadow.filter(|_| stage == Stage::Verify) {
+            Some(shadow) => format!("{does}; then {}", compares(shadow)),
+            None => does,
+        };
         let no_way = is_first && matches!(stage, Stage::Shift | Stage::Bake);
         let way_back = if no_way { "none: it is the first revision" } else { way_back };
         Some(PlanStage { stage, does, way_back: way_back.to_owned() })
     });
     told.collect()
+}
+
+/// What is compared before any traffic moves.
+fn compares(shadow: &Shadow) -> String {
+    let (share, stays, methods) = (shadow.rules.share, shadow.stays, shadow.rules.methods.join(", "));
+    format!(
+        "copies {share} of the live requests ({methods}) to it for {stays} and compares its answers, of which users see none"
+    )
+}
+
+/// What copies would do once more that a request has done.
+fn done_twice(shadow: &Shadow) -> Option<Problem> {
+    let methods: Vec<&str> = shadow.unsafe_methods().collect();
+    let cause = format!(
+        "copies of {} are made: whatever such a request does, the new revision and the live one each do once more, on the same \
+         database and with the users' own rights.",
+        methods.join(", ")
+    );
+    let next =
+        "Leave out by `X-Switchover-Shadow: 1` what must not happen twice; or leave `methods` of [release.shadow] out.";
+    (!methods.is_empty()).then(|| Problem::new("SHADOW-WRITES", cause, next))
 }
 
 /// Traffic would wait for a time window, as it is now.
@@ -283,7 +318,7 @@ mod tests {
         let told = |database: &str| {
             let file = format!("name = \"shop\"\n[process.web]\ncommand = \"x\"\n[database]\n{database}\n");
             let config = parse(&file, "switchover.toml", Path::new("/app")).expect("the file is right");
-            let told = stages(&config, Slot::Green, false, Some("r1".to_owned()), &[]);
+            let told = stages(&config, Slot::Green, false, Some("r1".to_owned()), (&[], false));
             let of = |stage| told.iter().find(|told| told.stage == stage).map(|told| told.does.clone());
             of(Stage::Expand).unwrap_or_default()
         };
@@ -301,7 +336,7 @@ mod tests {
         let file = "name = \"shop\"\n[process.web]\ncommand = \"x\"\n[process.mailer]\ncommand = \"y\"\ninstances = 2\n\
                     [process.clock]\ncommand = \"z\"\nhandover = \"lease\"\n";
         let config = parse(file, "switchover.toml", Path::new("/app")).expect("the file is right");
-        let told = stages(&config, Slot::Green, false, Some("r1".to_owned()), &[]);
+        let told = stages(&config, Slot::Green, false, Some("r1".to_owned()), (&[], false));
         let does = |stage| told.iter().find(|told| told.stage == stage).map(|told| told.does.as_str());
         assert_eq!(does(Stage::Provision), Some("starts 1 clock, 1 web in green and waits until healthy"));
         assert_eq!(

@@ -79,6 +79,7 @@ impl App {
                     promoted: None,
                     undoing: None,
                     steps: Vec::new(),
+                    shadow: None,
                     full: None,
                     waived: None,
                     switches: Vec::new(),
@@ -251,8 +252,10 @@ impl App {
             }
             Command::Promote { release, stage, full, step: _ } => self.with(*release, |release| {
                 let at_window = release.waits_for_window();
+                let in_shadow = release.is_in_shadow();
                 match release.steps.last_mut().filter(|_| *stage == Stage::Shift) {
                     _ if at_window => release.waived = Some(at),
+                    _ if in_shadow => release.shadow.iter_mut().for_each(|shadow| shadow.promoted = Some(at)),
                     Some(step) => step.promoted = Some(at),
                     None => release.promoted = Some(at),
                 }

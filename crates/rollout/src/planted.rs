@@ -102,11 +102,19 @@ pub enum Bug {
     NoDataPasses,
     /// What was said of another step counts for this one.
     OldEvidenceCounts,
+    /// Copies of live requests go on after their comparison.
+    MirrorStays,
+    /// A shadow comparison is ended before its time.
+    ShadowCutShort,
+    /// A shadow comparison passes without a verdict.
+    ShadowNeedsNoVerdict,
+    /// A step is left though its split is off.
+    SplitIsTrusted,
 }
 
 impl Bug {
     /// Every planted mistake.
-    pub const ALL: [Self; 49] = [
+    pub const ALL: [Self; 53] = [
         Self::RouteBeforeHealthy,
         Self::HalfScale,
         Self::UnknownIsHealthy,
@@ -156,5 +164,9 @@ impl Bug {
         Self::BreachIgnored,
         Self::NoDataPasses,
         Self::OldEvidenceCounts,
+        Self::MirrorStays,
+        Self::ShadowCutShort,
+        Self::ShadowNeedsNoVerdict,
+        Self::SplitIsTrusted,
     ];
 }

@@ -38,6 +38,7 @@ pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revision: Rev
     if checks::are_breached(turn, id) {
         return;
     }
+    checks::tell_split_off(turn, id);
     let Some(release) = turn.release(id) else { return };
     let Some(state) = release.steps.last().cloned() else { return };
     let planned = planned(&turn.app, release);
@@ -50,7 +51,7 @@ pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revision: Rev
     let number = state.step as usize;
     let current = number.checked_sub(1).and_then(|place| planned.get(place)).filter(|_| state.promoted.is_none());
     if let Some(current) = current
-        && !(has_had_its_time(turn, id, current, (in_force_at, state.held)) && checks::let_step_on(turn, id))
+        && !(has_had_its_time(turn, id, current, (in_force_at, state.held)) && checks::let_go_on(turn, id))
     {
         return;
     }

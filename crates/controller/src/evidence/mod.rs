@@ -2,6 +2,7 @@
 //! made of it, and what the judge makes of it.
 
 mod ask;
+mod built_in;
 mod judging;
 mod past;
 mod prometheus;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use switchover_fetch::Client;
 use switchover_model::config::{Bound, CheckSource, During, Measure, NumberFrom};
 use switchover_model::evidence::{Blind, CheckVerdict, ChecksSeen, Look, NumberSeen, Side, Watch};
+use switchover_model::histogram::Histogram;
 use switchover_model::record::{Event, Record};
 use switchover_model::seam::{ArmMeasured, Builder, Measured, Seen};
 use switchover_model::{Span, Timestamp};
@@ -32,6 +34,12 @@ pub(crate) use replay::replay;
 const BETWEEN_LOOKS: Span = Span::from_secs(1);
 /// The same while the old slot is kept warm.
 const BETWEEN_WARM_LOOKS: Span = Span::from_secs(5);
+
+/// The same where no check of the file is looked at: a part of how long the watch lasts, within these ends, so that a step or a
+/// shadow comparison has at most some hundred looks, and one that lasts long a look a minute.
+const BETWEEN_FEW_LOOKS: (Span, Span) = (BETWEEN_LOOKS, Span::from_secs(60));
+/// Looks of such a watch, while it lasts.
+const FEW_LOOKS: u64 = 120;
 
 /// Watches the releases of one app.
 pub(crate) struct Watcher {
@@ -106,20 +114,30 @@ impl Watcher {
             self.last = measured.cloned();
         }
         self.gather_numbers(app, builder, now);
-        let pause = if watch.during == During::Warm { BETWEEN_WARM_LOOKS } else { BETWEEN_LOOKS };
         let (judging, said) = self.current.as_ref()?;
-        if now.since(said.at) < pause {
+        let copies = seen.traffic.as_ref().and_then(|traffic| traffic.shadow.as_ref());
+        let news = judging.compared().and_then(|compared| compared.news(copies));
+        let is_decisive = news.as_ref().is_some_and(|(_, is_another)| *is_another);
+        if now.since(said.at) < pause(watch, judging) && !is_decisive {
             return None;
         }
-        let wants_traffic = judging.checks().any(|check| matches!(check.source, CheckSource::Traffic { .. }));
+        let of_traffic = judging.checks().any(|check| matches!(check.source, CheckSource::Traffic { .. }));
+        let wants_traffic = of_traffic || judging.has_split();
         let wants_silence = judging
             .checks()
             .any(|check| matches!(check.source, CheckSource::Traffic { measure: Measure::Requests, .. }));
         let (from, sides) = (said.at, judging.sides);
-        let mut look = Look { from, until: now, arms: Vec::new(), blind: None, numbers: Vec::new() };
+        let mut look = Look { from, until: now, ..Look::default() };
+        look.shadow = news.map(|(seen, _)| Box::new(seen));
         let was_blind = self.was_blind;
         if wants_traffic {
+            let version = |measured: &Measured| measured.version;
+            look.recounted = self.last.as_ref().zip(measured).is_some_and(|(last, now)| version(last) != version(now));
             (look.arms, look.blind) = self.since_last(measured);
+            if !of_traffic {
+                // Who came is all that is asked.
+                look.arms.iter_mut().for_each(|arm| arm.latency = Histogram::default());
+            }
             look.arms.retain(|arm| arm.revision == sides.new || Some(arm.revision) == sides.old);
             if let Some(measured) = measured {
                 look.until = measured.at.max(from);
@@ -134,6 +152,7 @@ impl Watcher {
         look.numbers = std::mem::take(&mut self.arrived);
         let is_new_blindness = look.blind.is_some() && !was_blind;
         if look.arms.is_empty()
+            && look.shadow.is_none()
             && look.numbers.is_empty()
             && !is_new_blindness
             && !(wants_silence && look.blind.is_none())
@@ -235,6 +254,18 @@ impl Watcher {
             self.asking.insert(task.id(), place);
         }
     }
+}
+
+/// The least time between two looks of a watch.
+fn pause(watch: Watch, judging: &Judging) -> Span {
+    if watch.during == During::Warm {
+        return BETWEEN_WARM_LOOKS;
+    }
+    if judging.checks().next().is_some() {
+        return BETWEEN_LOOKS;
+    }
+    let (shortest, longest) = BETWEEN_FEW_LOOKS;
+    watch.length.map_or(longest, |length| Span::from_micros(length.as_micros() / FEW_LOOKS)).clamp(shortest, longest)
 }
 
 /// What is to be asked for the check at `place`.

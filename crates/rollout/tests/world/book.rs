@@ -10,6 +10,7 @@ use switchover_model::seam::RoutesGoal;
 use switchover_model::{InstanceId, ProcessName, ReleaseId, RevisionId, Share, Slot};
 
 use super::coverage::Place;
+use super::watch_shadow::Shadowed;
 use super::watch_steps::Taken;
 
 /// One release as the journal tells it.
@@ -32,6 +33,8 @@ pub(crate) struct Entry {
     pub(crate) moved_all: bool,
     /// The steps it has taken.
     pub(crate) steps: Vec<Taken>,
+    /// The copies of live requests that its slot got.
+    pub(crate) shadow: Option<Shadowed>,
     /// A person sent it to all traffic.
     pub(crate) full: bool,
     /// Since when it is held.
@@ -131,6 +134,7 @@ impl Book {
                         shifted: false,
                         moved_all: false,
                         steps: Vec::new(),
+                        shadow: None,
                         full: false,
                         held_since: 0,
                         at_window: false,
@@ -171,6 +175,7 @@ impl Book {
             }
             Event::Routed { version, goal, release } => {
                 self.routed(*release, goal);
+                self.shadow_routed(*release, goal);
                 self.routed = Some((*version, goal.clone()));
                 self.routed_at = at;
             }
@@ -179,6 +184,7 @@ impl Book {
             }
             Event::InForce { version, .. } => {
                 self.in_force = Some(*version);
+                self.shadow_in_force(at);
                 let goal = self.routed.as_ref().map(|(_, goal)| goal.clone());
                 let stepping = self.releases.values_mut().rev().find(|entry| entry.is_in_steps());
                 if let Some(taken) = stepping.and_then(|entry| entry.steps.last_mut()) {

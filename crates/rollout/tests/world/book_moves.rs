@@ -65,6 +65,11 @@ impl Book {
                         entry.at_window = false;
                         return;
                     }
+                    if let (true, true, Some(shadow)) = (entry.is_in_shadow(), is_meant, &mut entry.shadow) {
+                        shadow.promoted = true;
+                        entry.full |= *full;
+                        return;
+                    }
                     if let Some(taken) = entry.steps.last_mut().filter(|_| in_steps && *stage == Stage::Shift) {
                         taken.promoted = true;
                     }
@@ -83,6 +88,9 @@ impl Book {
             let was_held = entry.paused.then_some(entry.held_since);
             if let Some((taken, since)) = entry.steps.last_mut().zip(was_held) {
                 taken.held += taken.in_force_at.map_or(0, |in_force_at| at.saturating_sub(since.max(in_force_at)));
+            }
+            if let Some((shadow, since)) = entry.shadow.as_mut().filter(|shadow| !shadow.is_over).zip(was_held) {
+                shadow.held += shadow.in_force_at.map_or(0, |in_force_at| at.saturating_sub(since.max(in_force_at)));
             }
             entry.held_since = at;
             entry.paused = paused;
