@@ -116,14 +116,14 @@ fn plan(app: &App, seen: &Seen, command: &Command, actor: &Actor) -> PlanView {
                 };
                 let is_built = app.revisions.contains_key(revision);
                 let Some(config) = config else { continue };
-                plan.notes.extend(closed_window(config, kind, clock::now()));
                 // Without a live revision, and on a way back, all traffic moves at once.
-                let is_way_back = matches!(kind, ReleaseKind::Return { .. });
-                let steps = if is_way_back || live.is_none() { Vec::new() } else { config.release.strategy.steps() };
-                plan.stages =
-                    stages(config, idle, is_built, live.map(|arm| arm.revision.to_string()), (&steps, is_way_back));
-                let shadow = config.release.shadow.as_ref().filter(|_| !is_way_back && live.is_some());
+                let at_once = matches!(kind, ReleaseKind::Return { .. }) || live.is_none();
+                let steps = if at_once { Vec::new() } else { config.release.strategy.steps() };
+                let shadow = config.release.shadow.as_ref().filter(|_| !at_once);
+                plan.notes.extend(closed_window(config, kind, clock::now()));
                 plan.notes.extend(shadow.and_then(done_twice));
+                let from = live.map(|arm| arm.revision.to_string());
+                plan.stages = stages(config, idle, is_built, from, (shadow, &steps));
                 plan.timeline = live.map(|arm| {
                     let boot = app.revisions.get(&arm.revision).and_then(|state| state.boot);
                     timeline(config, Old { revision: arm.revision, boot }, shadow, &steps)
@@ -148,7 +148,7 @@ fn stages(
     slot: Slot,
     is_built: bool,
     live: Option<String>,
-    (steps, is_way_back): (&[Step], bool),
+    (shadow, steps): (Option<&Shadow>, &[Step]),
 ) -> Vec<PlanStage> {
     let moves = how_it_moves(slot, steps);
     let hooks = |stage: Stage| config.release.hooks.iter().filter(move |hook| hook.stage == stage);
@@ -160,7 +160,6 @@ fn stages(
     let live = live.unwrap_or_default();
     let (at_once, at_the_shift) = parts(config);
     let keep_warm = config.release.keep_warm;
-    let shadow = config.release.shadow.as_ref().filter(|_| !is_first && !is_way_back);
     let (expand, contract) = config.database.as_ref().map(of_the_schema).unwrap_or_default();
     let told = Stage::ALL.into_iter().filter_map(|stage| {
         let has_hooks = hooks(stage).next().is_some();
@@ -318,7 +317,7 @@ mod tests {
         let told = |database: &str| {
             let file = format!("name = \"shop\"\n[process.web]\ncommand = \"x\"\n[database]\n{database}\n");
             let config = parse(&file, "switchover.toml", Path::new("/app")).expect("the file is right");
-            let told = stages(&config, Slot::Green, false, Some("r1".to_owned()), (&[], false));
+            let told = stages(&config, Slot::Green, false, Some("r1".to_owned()), (None, &[]));
             let of = |stage| told.iter().find(|told| told.stage == stage).map(|told| told.does.clone());
             of(Stage::Expand).unwrap_or_default()
         };
@@ -336,7 +335,7 @@ mod tests {
         let file = "name = \"shop\"\n[process.web]\ncommand = \"x\"\n[process.mailer]\ncommand = \"y\"\ninstances = 2\n\
                     [process.clock]\ncommand = \"z\"\nhandover = \"lease\"\n";
         let config = parse(file, "switchover.toml", Path::new("/app")).expect("the file is right");
-        let told = stages(&config, Slot::Green, false, Some("r1".to_owned()), (&[], false));
+        let told = stages(&config, Slot::Green, false, Some("r1".to_owned()), (None, &[]));
         let does = |stage| told.iter().find(|told| told.stage == stage).map(|told| told.does.as_str());
         assert_eq!(does(Stage::Provision), Some("starts 1 clock, 1 web in green and waits until healthy"));
         assert_eq!(

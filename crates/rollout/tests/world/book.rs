@@ -175,7 +175,6 @@ impl Book {
             }
             Event::Routed { version, goal, release } => {
                 self.routed(*release, goal);
-                self.shadow_routed(*release, goal);
                 self.routed = Some((*version, goal.clone()));
                 self.routed_at = at;
             }
@@ -183,8 +182,7 @@ impl Book {
                 self.releases.get_mut(release).into_iter().for_each(|entry| entry.take_step(*step, *share));
             }
             Event::InForce { version, .. } => {
-                self.in_force = Some(*version);
-                self.shadow_in_force(at);
+                self.come_into_force(*version, at);
                 let goal = self.routed.as_ref().map(|(_, goal)| goal.clone());
                 let stepping = self.releases.values_mut().rev().find(|entry| entry.is_in_steps());
                 if let Some(taken) = stepping.and_then(|entry| entry.steps.last_mut()) {

@@ -27,6 +27,7 @@ impl Entry {
 impl Book {
     /// What routes make of the release that wanted them.
     pub(super) fn routed(&mut self, release: Option<ReleaseId>, goal: &RoutesGoal) {
+        self.shadow_routed(release, goal);
         let before = self.routed.as_ref().map(|(_, before)| before);
         let was = before.and_then(whole_arm);
         let is_gathered = before.is_some_and(is_split) && !is_split(goal);

@@ -63,7 +63,9 @@ impl Book {
         }
     }
 
-    pub(super) fn shadow_in_force(&mut self, at: u64) {
+    /// The routes of this version were seen in force: copies that they have are made from then on.
+    pub(super) fn come_into_force(&mut self, version: u64, at: u64) {
+        self.in_force = Some(version);
         let goal = self.routed.as_ref().map(|(_, goal)| goal);
         let Some(revision) = goal.and_then(|goal| goal.mirror.as_ref()).map(|mirror| mirror.arm.revision) else {
             return;
