@@ -183,8 +183,10 @@ pub(crate) fn let_go_on(turn: &mut Turn<'_>, id: ReleaseId) -> bool {
         }
         NoEvidence::Pause => {
             turn.record(Event::Judged { watch, verdicts });
-            let next = "`switchover promote` goes on without it, `switchover abort` goes back; should it come, it goes on by itself.";
-            turn.record(Event::Noted { release: Some(id), problem: Problem { next: next.to_owned(), ..problem } });
+            if problem.code != SPLIT_OFF {
+                let next = "`switchover promote` goes on without it, `switchover abort` goes back; should it come, it goes on by itself.";
+                turn.record(Event::Noted { release: Some(id), problem: Problem { next: next.to_owned(), ..problem } });
+            }
             turn.waited_out(id, wait::UNPROVEN, limits::APPROVE);
         }
     }

@@ -113,6 +113,9 @@ impl Watcher {
             self.begin(app, watch, now);
             self.last = measured.cloned();
         }
+        if watch.during == During::Shadow {
+            self.remember(app, measured);
+        }
         self.gather_numbers(app, builder, now);
         let (judging, said) = self.current.as_ref()?;
         let copies = seen.traffic.as_ref().and_then(|traffic| traffic.shadow.as_ref());
@@ -210,6 +213,11 @@ impl Watcher {
             self.arrived.clear();
         }
         self.last = None;
+        self.remember(app, measured);
+    }
+
+    /// What the live slot does while nothing is beside it: what full traffic on the new one will be held against.
+    fn remember(&mut self, app: &App, measured: Option<&Measured>) {
         let compares = app.config.as_ref().is_some_and(|config| {
             config.release.evidence.checks.iter().any(|check| {
                 matches!(check.bound, Bound::WorseBy { .. }) && matches!(check.source, CheckSource::Traffic { .. })

@@ -24,8 +24,9 @@ pub(crate) struct Shadowed {
     pub(crate) is_over: bool,
 }
 
-/// What some files ask to be compared.
-pub(crate) fn rules(dice: &mut Dice) -> Option<Shadow> {
+/// What some files ask to be compared. By dice of its own, so that every other world stays as it is.
+pub(crate) fn rules(dice: &Dice) -> Option<Shadow> {
+    let mut dice = Dice::new(dice.clone().throw());
     dice.chance(300).then(|| Shadow {
         rules: MirrorRules::of(Share::from_basis_points(10_00).expect("a share")),
         stays: Span::from_millis(dice.pick(&[500, 2_000, 6_000])),
