@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use switchover_model::answer::{PlanStage, PlanView};
-use switchover_model::config::{AppConfig, Database, Framework, Handover, ProcessKind, Step, When, diff};
+use switchover_model::config::{AppConfig, Database, Framework, Handover, ProcessKind, Shadow, Step, When, diff};
 use switchover_model::record::{Actor, Event, IdempotencyKey};
 use switchover_model::release::{Command, ReleaseKind, Stage};
 use switchover_model::seam::Seen;
@@ -116,14 +116,17 @@ fn plan(app: &App, seen: &Seen, command: &Command, actor: &Actor) -> PlanView {
                 };
                 let is_built = app.revisions.contains_key(revision);
                 let Some(config) = config else { continue };
-                plan.notes.extend(closed_window(config, kind, clock::now()));
                 // Without a live revision, and on a way back, all traffic moves at once.
-                let is_way_back = matches!(kind, ReleaseKind::Return { .. });
-                let steps = if is_way_back || live.is_none() { Vec::new() } else { config.release.strategy.steps() };
-                plan.stages = stages(config, idle, is_built, live.map(|arm| arm.revision.to_string()), &steps);
+                let at_once = matches!(kind, ReleaseKind::Return { .. }) || live.is_none();
+                let steps = if at_once { Vec::new() } else { config.release.strategy.steps() };
+                let shadow = config.release.shadow.as_ref().filter(|_| !at_once);
+                plan.notes.extend(closed_window(config, kind, clock::now()));
+                plan.notes.extend(shadow.and_then(done_twice));
+                let from = live.map(|arm| arm.revision.to_string());
+                plan.stages = stages(config, idle, is_built, from, (shadow, &steps));
                 plan.timeline = live.map(|arm| {
                     let boot = app.revisions.get(&arm.revision).and_then(|state| state.boot);
-                    timeline(config, Old { revision: arm.revision, boot }, &steps)
+                    timeline(config, Old { revision: arm.revision, boot }, shadow, &steps)
                 });
             }
             Event::Undoing { release, .. } => {
@@ -140,7 +143,13 @@ fn plan(app: &App, seen: &Seen, command: &Command, actor: &Actor) -> PlanView {
     plan
 }
 
-fn stages(config: &AppConfig, slot: Slot, is_built: bool, live: Option<String>, steps: &[Step]) -> Vec<PlanStage> {
+fn stages(
+    config: &AppConfig,
+    slot: Slot,
+    is_built: bool,
+    live: Option<String>,
+    (shadow, steps): (Option<&Shadow>, &[Step]),
+) -> Vec<PlanStage> {
     let moves = how_it_moves(slot, steps);
     let hooks = |stage: Stage| config.release.hooks.iter().filter(move |hook| hook.stage == stage);
     let asked = |stage: Stage, when: When| {
@@ -164,7 +173,7 @@ fn stages(config: &AppConfig, slot: Slot, is_built: bool, live: Option<String>, 
             Stage::Provision => {
                 (format!("starts {} in {slot} and waits until healthy", at_once.join(", ")), "stops the slot")
             }
-            Stage::Verify if !has_hooks => return None,
+            Stage::Verify if !has_hooks && shadow.is_none() => return None,
             Stage::Verify => ("looks at the slot before anybody uses it".to_owned(), "stops the slot"),
             Stage::Approve if !config.release.approve => return None,
             Stage::Approve => (
@@ -183,11 +192,36 @@ fn stages(config: &AppConfig, slot: Slot, is_built: bool, live: Option<String>, 
         let (before, after) = (asked(stage, When::Before), asked(stage, When::After));
         let does = if before.is_empty() { does } else { format!("begins when {before} has passed; {does}") };
         let does = if after.is_empty() { does } else { format!("{does}; then runs {after}") };
+        let does = match shadow.filter(|_| stage == Stage::Verify) {
+            Some(shadow) => format!("{does}; then {}", compares(shadow)),
+            None => does,
+        };
         let no_way = is_first && matches!(stage, Stage::Shift | Stage::Bake);
         let way_back = if no_way { "none: it is the first revision" } else { way_back };
         Some(PlanStage { stage, does, way_back: way_back.to_owned() })
     });
     told.collect()
+}
+
+/// What is compared before any traffic moves.
+fn compares(shadow: &Shadow) -> String {
+    let (share, stays, methods) = (shadow.rules.share, shadow.stays, shadow.rules.methods.join(", "));
+    format!(
+        "copies {share} of the live requests ({methods}) to it for {stays} and compares its answers, of which users see none"
+    )
+}
+
+/// What copies would do once more that a request has done.
+fn done_twice(shadow: &Shadow) -> Option<Problem> {
+    let methods: Vec<&str> = shadow.unsafe_methods().collect();
+    let cause = format!(
+        "copies of {} are made: whatever such a request does, the new revision and the live one each do once more, on the same \
+         database and with the users' own rights.",
+        methods.join(", ")
+    );
+    let next =
+        "Leave out by `X-Switchover-Shadow: 1` what must not happen twice; or leave `methods` of [release.shadow] out.";
+    (!methods.is_empty()).then(|| Problem::new("SHADOW-WRITES", cause, next))
 }
 
 /// Traffic would wait for a time window, as it is now.
@@ -283,7 +317,7 @@ mod tests {
         let told = |database: &str| {
             let file = format!("name = \"shop\"\n[process.web]\ncommand = \"x\"\n[database]\n{database}\n");
             let config = parse(&file, "switchover.toml", Path::new("/app")).expect("the file is right");
-            let told = stages(&config, Slot::Green, false, Some("r1".to_owned()), &[]);
+            let told = stages(&config, Slot::Green, false, Some("r1".to_owned()), (None, &[]));
             let of = |stage| told.iter().find(|told| told.stage == stage).map(|told| told.does.clone());
             of(Stage::Expand).unwrap_or_default()
         };
@@ -301,7 +335,7 @@ mod tests {
         let file = "name = \"shop\"\n[process.web]\ncommand = \"x\"\n[process.mailer]\ncommand = \"y\"\ninstances = 2\n\
                     [process.clock]\ncommand = \"z\"\nhandover = \"lease\"\n";
         let config = parse(file, "switchover.toml", Path::new("/app")).expect("the file is right");
-        let told = stages(&config, Slot::Green, false, Some("r1".to_owned()), &[]);
+        let told = stages(&config, Slot::Green, false, Some("r1".to_owned()), (None, &[]));
         let does = |stage| told.iter().find(|told| told.stage == stage).map(|told| told.does.as_str());
         assert_eq!(does(Stage::Provision), Some("starts 1 clock, 1 web in green and waits until healthy"));
         assert_eq!(

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use switchover_model::config::AppConfig;
-use switchover_model::seam::{Abilities, Ability, lacks};
+use switchover_model::seam::{Abilities, Ability, lacks, lacks_for};
 use switchover_model::{AppName, Host, InstanceId, Problem, ProcessName, ReleaseId};
 use switchover_rollout::App;
 
@@ -72,6 +72,10 @@ pub(crate) fn too_many_apps() -> Problem {
 /// Refuses a strategy, or a comparison with the live slot, that the app's traffic can not carry out.
 pub(crate) fn if_the_traffic_lacks(config: &AppConfig, abilities: &Abilities) -> Result<(), Problem> {
     let policy = &config.release;
+    let copies = policy.shadow.as_ref().map(|_| Ability::Mirror);
+    if let Some(problem) = lacks_for("[release.shadow]", copies, abilities) {
+        return Err(problem);
+    }
     if policy.strategy.steps().is_empty() {
         return Ok(());
     }
@@ -107,4 +111,24 @@ pub(crate) fn if_hosts_are_taken(app: &AppName, config: &AppConfig, others: &[Ar
 fn is_routed(config: &AppConfig) -> bool {
     use switchover_model::config::ProcessKind;
     config.processes.values().any(|process| matches!(process.kind, ProcessKind::Routed { .. }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use switchover_model::config::parse;
+
+    use super::*;
+
+    #[test]
+    fn copies_are_refused_where_the_traffic_can_make_none() {
+        let file = "name = \"shop\"\n[process.web]\ncommand = \"x\"\n[release.shadow]\n";
+        let config = parse(file, "switchover.toml", Path::new("/app")).expect("the file is right");
+        assert_eq!(if_the_traffic_lacks(&config, &Abilities::built_in()), Ok(()));
+        let weights = Abilities([Ability::Weights].into());
+        let problem = if_the_traffic_lacks(&config, &weights).unwrap_err();
+        assert_eq!(problem.code, "TRAFFIC-LACKS");
+        assert!(problem.cause.starts_with("[release.shadow] needs") && problem.cause.contains("copies"), "{problem}");
+    }
 }

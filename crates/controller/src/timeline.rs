@@ -1,6 +1,6 @@
 //! The timeline of a plan: each step with its share, what it waits for, what runs, and the way back from it.
 
-use switchover_model::config::{AppConfig, Handover, ProcessKind, Step};
+use switchover_model::config::{AppConfig, Handover, ProcessKind, Shadow, Step};
 use switchover_model::timeline::{Timeline, TimelinePoint};
 use switchover_model::{RevisionId, Share, Span};
 
@@ -12,14 +12,22 @@ pub(crate) struct Old {
     pub(crate) boot: Option<Span>,
 }
 
-/// The timeline of a release by `config` from `old`, through `steps` before all traffic.
-pub(crate) fn timeline(config: &AppConfig, old: Old, steps: &[Step]) -> Timeline {
+/// The timeline of a release by `config` from `old`, through `shadow` and `steps` before all traffic.
+pub(crate) fn timeline(config: &AppConfig, old: Old, shadow: Option<&Shadow>, steps: &[Step]) -> Timeline {
     let release = &config.release;
     let (twice, once) = instances(config);
     let both = twice * 2 + once;
     let back = format!("all traffic to {} at once", old.revision);
     let mut after = Span::ZERO;
     let mut points = Vec::new();
+    if let Some(shadow) = shadow {
+        let Shadow { rules, stays, enough, .. } = shadow;
+        let compared = format!("{enough} answers to copies of {} of the requests compared and alike", rules.share);
+        let (what, share, waits_for) = ("shadow".to_owned(), Share::NONE, vec![stays.to_string(), compared]);
+        let way_back = format!("{} has all the traffic as before", old.revision);
+        points.push(TimelinePoint { what, after, share, instances: both, waits_for, way_back });
+        after = *stays;
+    }
     for (number, step) in (1..).zip(steps) {
         let mut waits_for = Vec::new();
         if step.stays > Span::ZERO {
@@ -87,12 +95,12 @@ mod tests {
 
     #[test]
     fn a_timeline_tells_shares_capacity_and_the_way_back_at_each_point() {
-        let file = "name = \"shop\"\n[process.web]\ncommand = \"x\"\ninstances = 3\n[process.mailer]\ncommand = \"y\"\n\
+        let file = "name = \"shop\"\n[release.shadow]\nfor = \"5m\"\n[process.web]\ncommand = \"x\"\ninstances = 3\n[process.mailer]\ncommand = \"y\"\n\
                     [release]\nstrategy = \"canary\"\nbake = \"10m\"\nkeep_warm = \"1h\"\n\
                     [[release.step]]\nshare = \"5%\"\nfor = \"10m\"\n[[release.step]]\nshare = \"50%\"\napprove = true\n";
         let config = parse(file, "switchover.toml", Path::new("/app")).expect("the file is right");
         let old = Old { revision: RevisionId(4), boot: Some(Span::from_secs(3)) };
-        let told = timeline(&config, old, &config.release.strategy.steps());
+        let told = timeline(&config, old, config.release.shadow.as_ref(), &config.release.strategy.steps());
         let lines: Vec<String> = told
             .points
             .iter()
@@ -104,13 +112,14 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "step 1 | 0s | 5% | 7 | 10m, all of the new slot healthy | all traffic to r4 at once",
-                "step 2 | 10m | 50% | 7 | all of the new slot healthy, `switchover promote`, at most 1d | all traffic to r4 at once",
-                "all traffic | 10m | 100% | 7 | the bake of 10m | all traffic to r4 at once",
-                "warm | 20m | 100% | 7 | 1h (keep_warm) | all traffic to r4 at once",
-                "retired | 1h20m | 100% | 4 |  | r4 is started first, which took 3s last time",
+                "shadow | 0s | 0% | 7 | 5m, 500 answers to copies of 10% of the requests compared and alike | r4 has all the traffic as before",
+                "step 1 | 5m | 5% | 7 | 10m, all of the new slot healthy | all traffic to r4 at once",
+                "step 2 | 15m | 50% | 7 | all of the new slot healthy, `switchover promote`, at most 1d | all traffic to r4 at once",
+                "all traffic | 15m | 100% | 7 | the bake of 10m | all traffic to r4 at once",
+                "warm | 25m | 100% | 7 | 1h (keep_warm) | all traffic to r4 at once",
+                "retired | 1h25m | 100% | 4 |  | r4 is started first, which took 3s last time",
             ]
         );
-        assert_eq!((told.extra_instance_minutes, told.extra_at_once), (240, 210));
+        assert_eq!((told.extra_instance_minutes, told.extra_at_once), (255, 210));
     }
 }

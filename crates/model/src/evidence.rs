@@ -5,17 +5,25 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::config::During;
+use crate::config::{During, MAX_CHECKS};
 use crate::name::ReleaseId;
-use crate::seam::ArmMeasured;
+use crate::seam::{ArmMeasured, ShadowSeen};
 use crate::time::{Span, Timestamp};
 
 /// The most of a provider's raw answer that is kept, in bytes: enough to see what is wrong with it.
 pub const LONGEST_ANSWER: usize = 400;
 
+/// The most lines that a verdict's detail has.
+pub const DETAIL_LINES: usize = 24;
+
+/// The place of the built-in check of a split: the ratio in which clients, or requests, came to the two sides of it.
+pub const SPLIT_CHECK: usize = MAX_CHECKS;
+/// The place of the built-in check of `[release.shadow]`.
+pub const SHADOW_CHECK: usize = MAX_CHECKS + 1;
+
 /// One interval of what is measured of a release, with the numbers that came in it. Journaled before anything is made of
 /// it, so that a verdict can be reached again from the journal alone.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Look {
     /// When the interval began: the end of the one before, or when its watch began.
     pub from: Timestamp,
@@ -27,6 +35,13 @@ pub struct Look {
     /// Why nothing is known of the arms in it, though they are watched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blind: Option<Blind>,
+    /// Clients that came in it may be among those of an earlier one: they were counted anew.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub recounted: bool,
+    /// What came of the copies of requests until its end, since the traffic began to count: at most
+    /// [`ShadowSeen::for_the_record`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<Box<ShadowSeen>>,
     /// The numbers that were asked for in it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub numbers: Vec<NumberSeen>,
@@ -104,7 +119,7 @@ pub struct ChecksSeen {
 /// What one check says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckVerdict {
-    /// Its place in `[[release.check]]`.
+    /// Its place in `[[release.check]]`; [`SPLIT_CHECK`] or [`SHADOW_CHECK`] for a built-in one.
     pub check: usize,
     /// Its name.
     pub name: String,
@@ -112,6 +127,9 @@ pub struct CheckVerdict {
     pub verdict: Verdict,
     /// On which numbers, in a line.
     pub why: String,
+    /// More of it, line by line: in which fields answers differ, with examples. Redacted, and at most [`DETAIL_LINES`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub detail: Vec<String>,
     /// The judge's verdict whole: its numbers, its interval over time, the rule that decided. Only where it is recorded.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub evidence: Value,

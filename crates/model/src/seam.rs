@@ -26,14 +26,14 @@ mod seen;
 mod shadow;
 mod split;
 
-pub use abilities::{Abilities, Ability, lacks};
+pub use abilities::{Abilities, Ability, lacks, lacks_for};
 pub use measured::{ArmMeasured, Measured, Part};
 pub use routes::{Arm, ArmGoal, Endpoint, Preview, RoutedProcess, Routes, RoutesGoal};
 pub use seen::{Evidence, InstanceSeen, Phase, PlatformSeen, Seen, TrafficSeen};
 pub use shadow::{
     COMPARED_HEADERS, CompareRules, FieldSeen, LeftOut, MIRROR_BODY_BYTES, MIRROR_BODY_BYTES_MAX, MIRROR_HEADERS_MAX,
     MIRROR_IGNORED_MAX, MIRROR_METHODS_MAX, Mirror, MirrorError, MirrorGoal, MirrorRules, SHADOW_EXAMPLES_MAX,
-    SHADOW_FIELD, SHADOW_FIELDS_MAX, ShadowExample, ShadowSeen,
+    SHADOW_FIELD, SHADOW_FIELDS_KEPT, SHADOW_FIELDS_MAX, ShadowExample, ShadowSeen,
 };
 pub use split::{
     CONDITION_VALUE_BYTES_MAX, CONDITIONS_MAX, Condition, MATCHES_MAX, Match, MatchError, PARAMETER_BYTES_MAX, Sticky,

@@ -19,9 +19,9 @@ pub struct Timeline {
 /// One point in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TimelinePoint {
-    /// What begins then: `step 1`, `all traffic`, `warm`, `retired`.
+    /// What begins then: `shadow`, `step 1`, `all traffic`, `warm`, `retired`.
     pub what: String,
-    /// How long after the shift began at the earliest: people, boots and the seeing of each share come on top.
+    /// How long after the first of them began at the earliest: people, boots and the seeing of each share come on top.
     pub after: Span,
     /// The share of the new slot from then on.
     pub share: Share,

@@ -92,6 +92,9 @@ pub struct ReleaseView {
     /// The steps of its shift before all traffic, in order: those gone through, and while it goes on those to come.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<StepView>,
+    /// The comparison of answers before any traffic moves: gone through, going on, or to come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<ShadowView>,
     /// What it waits for now.
     pub waiting: Option<String>,
     /// Whether it waits at its gate for a person, or for a time window that a person may let it pass.
@@ -152,6 +155,22 @@ pub struct StepView {
     /// Whether a person has to say yes after that.
     pub approve: bool,
     /// When the next share, or all traffic, was decided.
+    pub left_at: Option<Timestamp>,
+}
+
+/// The comparison of answers to copies of live requests, in stage verify. What it says is in [`ReleaseView::checks`] meanwhile and
+/// in [`ReleaseView::judged`] afterwards.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShadowView {
+    /// The share of the requests that is copied; nothing where the release's file is not kept any more.
+    pub share: Option<Share>,
+    /// When it was decided; nothing for one to come.
+    pub decided_at: Option<Timestamp>,
+    /// When the copies were seen to be made.
+    pub in_force_at: Option<Timestamp>,
+    /// Until when they are made at least; nothing while that is not known, or while the release is held.
+    pub until: Option<Timestamp>,
+    /// When they were ended.
     pub left_at: Option<Timestamp>,
 }
 

@@ -198,6 +198,9 @@ impl<'a> Desk<'a> {
         if found.waits_for_window() && !found.is_undoing() && found.stage() == Some(stage) {
             return refusal::unless_at_step(self.app, found, step).map(|()| release);
         }
+        if stage == Stage::Verify && found.is_in_shadow() {
+            return refusal::unless_at_step(self.app, found, step).map(|()| release);
+        }
         if stage == Stage::Shift && found.is_in_steps() {
             return refusal::if_at_another_step(self.app, found, step, full).map(|()| release);
         }

@@ -3,7 +3,7 @@
 //! The verdicts themselves come with what is seen. One that is missing, or was reached for another step, is none.
 
 use switchover_model::config::{Check, CheckSource, During, EvidencePolicy, NoEvidence};
-use switchover_model::evidence::{CheckVerdict, ChecksSeen, Judged, Verdict, Watch};
+use switchover_model::evidence::{CheckVerdict, ChecksSeen, Judged, SHADOW_CHECK, SPLIT_CHECK, Verdict, Watch};
 use switchover_model::record::Event;
 use switchover_model::release::{Outcome, ReleaseKind, Stage};
 use switchover_model::{Problem, ReleaseId, Span, Timestamp};
@@ -12,7 +12,7 @@ use crate::app::App;
 use crate::release::Release;
 use crate::slots::longer;
 use crate::turn::{Turn, planted};
-use crate::{bake, limits, steps, wait};
+use crate::{bake, limits, shadow, steps, wait};
 
 /// What to do where there is nothing to go back to.
 const NO_WAY_BACK: &str =
@@ -27,9 +27,20 @@ pub fn watch(app: &App) -> Option<Watch> {
 fn watch_of(app: &App, release: &Release) -> Option<Watch> {
     let policy = policy(app, release)?;
     let (during, step, since) = phase(app, release)?;
-    let is_looked_at = policy.checks.iter().any(|check| check.during.contains(&during));
+    let is_looked_at = looked_at(policy, during).next().is_some();
     let (release, length) = (release.id, length(app, release, during));
     is_looked_at.then_some(Watch { release, during, step, since, length })
+}
+
+/// The checks that are looked at in a part of a release, with their places: those of the file, and what is built in.
+fn looked_at(policy: &EvidencePolicy, during: During) -> impl Iterator<Item = (usize, &str)> {
+    let of_the_file = policy.checks.iter().enumerate().filter(move |(_, check)| check.during.contains(&during));
+    let built_in = match during {
+        During::Shift => Some((SPLIT_CHECK, "sample ratio")),
+        During::Shadow => Some((SHADOW_CHECK, "shadow")),
+        During::Bake | During::Warm => None,
+    };
+    of_the_file.map(|(place, check)| (place, check.name.as_str())).chain(built_in)
 }
 
 /// In which part of a release its checks are looked at now, and since when.
@@ -40,6 +51,9 @@ fn phase(app: &App, release: &Release) -> Option<(During, Option<u32>, Timestamp
     if release.is_in_steps() {
         let step = release.at_step()?;
         return Some((During::Shift, Some(step.step), step.in_force_at?));
+    }
+    if release.is_in_shadow() {
+        return Some((During::Shadow, None, release.shadow.as_ref()?.in_force_at?));
     }
     match (release.stage(), &release.outcome) {
         (Some(Stage::Shift), None) => Some((During::Bake, None, flipped_at(release)?)),
@@ -66,6 +80,7 @@ fn length(app: &App, release: &Release, during: During) -> Option<Span> {
             let step = release.at_step()?.step as usize;
             steps::planned(app, release).get(step.checked_sub(1)?).map(|step| step.stays)
         }
+        During::Shadow => shadow::planned(app, release).map(|shadow| shadow.stays),
         During::Bake => policy.map(|policy| policy.bake),
         During::Warm => policy.map(|policy| policy.keep_warm),
     }
@@ -75,7 +90,7 @@ fn length(app: &App, release: &Release, during: During) -> Option<Span> {
 fn policy<'a>(app: &'a App, release: &Release) -> Option<&'a EvidencePolicy> {
     let is_way_back = matches!(release.kind, ReleaseKind::Return { .. });
     let policy = app.config_of(release.id).map(|config| &config.release.evidence);
-    policy.filter(|policy| !is_way_back && !policy.checks.is_empty())
+    policy.filter(|_| !is_way_back)
 }
 
 /// Whether the traffic's own measures of the release are compared with the live slot's, so that a baseline is set aside.
@@ -93,7 +108,9 @@ fn standing<'a>(turn: &Turn<'a>, watch: &Watch) -> Option<&'a ChecksSeen> {
 pub(crate) fn are_breached(turn: &mut Turn<'_>, id: ReleaseId) -> bool {
     let Some(watch) = turn.release(id).and_then(|release| watch_of(&turn.app, release)) else { return false };
     let Some(seen) = standing(turn, &watch) else { return false };
-    let failed: Vec<&CheckVerdict> = seen.verdicts.iter().filter(|said| said.verdict == Verdict::Fail).collect();
+    // A split that is off says nothing against the new revision.
+    let speaks = |said: &&CheckVerdict| said.verdict == Verdict::Fail && said.check != SPLIT_CHECK;
+    let failed: Vec<&CheckVerdict> = seen.verdicts.iter().filter(speaks).collect();
     if failed.is_empty() || planted!(turn, BreachIgnored) {
         return false;
     }
@@ -101,19 +118,30 @@ pub(crate) fn are_breached(turn: &mut Turn<'_>, id: ReleaseId) -> bool {
     let place = turn.place(id).map(|(slot, revision)| format!("{revision} in {slot}")).unwrap_or_default();
     let check = if names.len() == 1 { "check" } else { "checks" };
     let cause = format!("{check} {} failed on {place} {}.", names.join(", "), when(&watch));
-    let lines = failed.iter().map(|said| format!("{}: {}", said.name, said.why)).collect();
+    let lines = failed.iter().flat_map(|said| told(said)).collect();
     let verdicts = seen.verdicts.clone();
     // Whoever has no way back is told, and keeps what it has.
-    let has_way_back =
-        watch.during == During::Shift || turn.place(id).is_some_and(|(slot, _)| bake::old_can_serve(turn, slot));
+    let has_way_back = matches!(watch.during, During::Shift | During::Shadow)
+        || turn.place(id).is_some_and(|(slot, _)| bake::old_can_serve(turn, slot));
     if !has_way_back {
         tell_once(turn, id, watch, verdicts, &cause, lines);
         return false;
     }
     turn.record(Event::Judged { watch, verdicts });
-    let next = "Read what it was held against (`switchover receipt`), mend the app, then deploy again.";
-    turn.undo(id, Problem::new("CHECK-FAILED", cause, next).with_detail(lines));
+    let problem = match watch.during {
+        During::Shadow => shadow::differs(turn, id),
+        During::Shift | During::Bake | During::Warm => {
+            let next = "Read what it was held against (`switchover receipt`), mend the app, then deploy again.";
+            Problem::new("CHECK-FAILED", cause, next)
+        }
+    };
+    turn.undo(id, problem.with_detail(lines));
     true
+}
+
+/// What a check says, line by line.
+fn told(said: &CheckVerdict) -> Vec<String> {
+    std::iter::once(format!("{}: {}", said.name, said.why)).chain(said.detail.iter().cloned()).collect()
 }
 
 /// A breach that can not be answered by going back.
@@ -147,26 +175,14 @@ pub(crate) fn standing_breach(turn: &Turn<'_>, id: ReleaseId) -> Option<Problem>
     Some(Problem::new("CHECK-FAILED", cause, NO_WAY_BACK).with_detail(lines))
 }
 
-/// What is recorded where a person ended the wait for the checks: what they said then.
-pub(crate) fn tell_what_it_is_left_on(turn: &mut Turn<'_>, id: ReleaseId) {
-    let Some(watch) = turn.release(id).and_then(|release| watch_of(&turn.app, release)) else { return };
-    let verdicts = verdicts(turn, id, &watch);
-    turn.record(Event::Judged { watch, verdicts });
-}
-
-/// Whether the step may be left: each check that is looked at in it has passed. Waits for that, for a bounded time from `since`
-/// on.
-pub(crate) fn let_step_on(turn: &mut Turn<'_>, id: ReleaseId, since: Timestamp) -> bool {
+/// Whether the step, or the shadow comparison, may be left: each check that is looked at in it has passed, and the split is not
+/// seen to be off. Waits for that, for a bounded time from `since` on.
+pub(crate) fn let_go_on(turn: &mut Turn<'_>, id: ReleaseId, since: Timestamp) -> bool {
     let Some(watch) = turn.release(id).and_then(|release| watch_of(&turn.app, release)) else { return true };
     let verdicts = verdicts(turn, id, &watch);
     let missing = missing(turn, id, &watch, &verdicts);
     if missing.is_empty() || planted!(turn, NoDataPasses) {
-        // It may pass and still wait for something else: that is told once.
-        let told =
-            |judged: &Judged| judged.watch == watch && judged.verdicts.iter().all(|said| said.verdict == Verdict::Pass);
-        if !turn.release(id).is_some_and(|release| release.judged.iter().any(told)) {
-            turn.record(Event::Judged { watch, verdicts });
-        }
+        record_once(turn, id, watch, verdicts);
         return true;
     }
     let Some(policy) = turn.release(id).and_then(|release| policy(&turn.app, release)).cloned() else { return true };
@@ -191,20 +207,78 @@ pub(crate) fn let_step_on(turn: &mut Turn<'_>, id: ReleaseId, since: Timestamp) 
         }
         NoEvidence::Pause => {
             turn.record(Event::Judged { watch, verdicts });
-            let next = "`switchover promote` goes on without it, `switchover abort` goes back; should it come, it goes on by itself.";
-            turn.record(Event::Noted { release: Some(id), problem: Problem { next: next.to_owned(), ..problem } });
+            if problem.code != SPLIT_OFF {
+                let next = "`switchover promote` goes on without it, `switchover abort` goes back; should it come, it goes on by itself.";
+                turn.record(Event::Noted { release: Some(id), problem: Problem { next: next.to_owned(), ..problem } });
+            }
             turn.waited_out(id, wait::UNPROVEN, limits::APPROVE);
         }
     }
     false
 }
 
-fn no_verdict(id: ReleaseId, watch: &Watch, missing: &[CheckVerdict], limit: Span) -> Problem {
-    let names: Vec<String> = missing.iter().map(|said| format!("\"{}\"", said.name)).collect();
-    let lines: Vec<String> = missing.iter().map(|said| format!("{}: {}", said.name, said.why)).collect();
+/// What is in the way of going on: of a split only that it is off, of all else that it has not passed.
+fn holds_up(said: &CheckVerdict) -> bool {
+    match said.check {
+        SPLIT_CHECK => said.verdict == Verdict::Fail,
+        _ => said.verdict != Verdict::Pass,
+    }
+}
+
+/// It may go on and still wait for something else: what the checks said is recorded once, where anything was seen of them.
+fn record_once(turn: &mut Turn<'_>, id: ReleaseId, watch: Watch, verdicts: Vec<CheckVerdict>) {
+    let is_told = |judged: &Judged| judged.watch == watch && !judged.verdicts.iter().any(holds_up);
+    let is_known = turn.release(id).is_some_and(|release| release.judged.iter().any(is_told));
+    let says_anything = verdicts.iter().any(|said| said.check < SPLIT_CHECK) || standing(turn, &watch).is_some();
+    if !is_known && says_anything {
+        turn.record(Event::Judged { watch, verdicts });
+    }
+}
+
+/// Records what the checks say where a person does not wait for it.
+pub(crate) fn record_verdicts(turn: &mut Turn<'_>, id: ReleaseId) {
+    if let Some(watch) = turn.release(id).and_then(|release| watch_of(&turn.app, release)) {
+        let verdicts = verdicts(turn, id, &watch);
+        turn.record(Event::Judged { watch, verdicts });
+    }
+}
+
+/// Tells people that the split is off, once a release: the step is not left by itself then.
+pub(crate) fn tell_split_off(turn: &mut Turn<'_>, id: ReleaseId) {
+    let Some(watch) = turn.release(id).and_then(|release| watch_of(&turn.app, release)) else { return };
+    let off = standing(turn, &watch).and_then(|seen| seen.verdicts.iter().find(|said| said.check == SPLIT_CHECK));
+    let Some(said) = off.filter(|said| holds_up(said)) else { return };
+    if turn.release(id).is_some_and(|release| release.noted.contains(SPLIT_OFF)) {
+        return;
+    }
+    let problem = split_off(id, &watch, said);
+    turn.record(Event::Noted { release: Some(id), problem });
+}
+
+/// What people are told of a split that is off.
+pub(crate) const SPLIT_OFF: &str = "SAMPLE-RATIO";
+
+fn split_off(id: ReleaseId, watch: &Watch, said: &CheckVerdict) -> Problem {
     let cause = format!(
-        "within {limit} after its own time, step {} of release {id} had no verdict of {}. No evidence is never a pass.",
-        watch.step.unwrap_or_default(),
+        "the two sides of the split {} of release {id} are not as large as was decided, so nothing that is compared between them \
+         can be trusted: {}",
+        when(watch),
+        said.why
+    );
+    let next = "Look for what loses one side's clients (redirects, caches before the router, a cookie that is not kept); \
+                `switchover promote` goes on all the same, `switchover abort` goes back.";
+    Problem::new(SPLIT_OFF, cause, next).with_detail(said.detail.clone())
+}
+
+fn no_verdict(id: ReleaseId, watch: &Watch, missing: &[CheckVerdict], limit: Span) -> Problem {
+    if let Some(said) = missing.iter().find(|said| said.check == SPLIT_CHECK) {
+        return split_off(id, watch, said);
+    }
+    let names: Vec<String> = missing.iter().map(|said| format!("\"{}\"", said.name)).collect();
+    let lines: Vec<String> = missing.iter().flat_map(told).collect();
+    let place = watch.step.map_or_else(|| "the shadow comparison".to_owned(), |step| format!("step {step}"));
+    let cause = format!(
+        "within {limit} after its own time, {place} of release {id} had no verdict of {}. No evidence is never a pass.",
         names.join(", ")
     );
     let next = "Look at what the checks were answered (`switchover receipt`), then deploy again.";
@@ -218,7 +292,7 @@ pub(crate) fn have_proven(turn: &mut Turn<'_>, id: ReleaseId) -> bool {
     let missing = missing(turn, id, &watch, &verdicts);
     turn.record(Event::Judged { watch, verdicts });
     if !missing.is_empty() && !planted!(turn, NoDataPasses) {
-        let lines: Vec<String> = missing.iter().map(|said| format!("{}: {}", said.name, said.why)).collect();
+        let lines: Vec<String> = missing.iter().flat_map(told).collect();
         let cause = format!("the bake of release {id} ended without a verdict of each of its checks.");
         let next = "Look at what the checks were answered (`switchover receipt`); watch the app yourself.";
         let problem = Problem::new("NO-EVIDENCE", cause, next).with_detail(lines);
@@ -233,6 +307,9 @@ fn missing(turn: &Turn<'_>, id: ReleaseId, watch: &Watch, verdicts: &[CheckVerdi
     let Some(policy) = turn.release(id).and_then(|release| policy(&turn.app, release)) else { return Vec::new() };
     let heard = standing(turn, watch).map(|seen| &seen.answered);
     let without = verdicts.iter().filter_map(|said| {
+        if said.check == SPLIT_CHECK {
+            return (holds_up(said) && !planted!(turn, SplitIsTrusted)).then(|| said.clone());
+        }
         if said.verdict != Verdict::Pass {
             return Some(said.clone());
         }
@@ -268,14 +345,14 @@ fn answer_age(check: &Check) -> Span {
 fn verdicts(turn: &Turn<'_>, id: ReleaseId, watch: &Watch) -> Vec<CheckVerdict> {
     let seen = standing(turn, watch);
     let Some(policy) = turn.release(id).and_then(|release| policy(&turn.app, release)) else { return Vec::new() };
-    let looked_at = policy.checks.iter().enumerate().filter(|(_, check)| check.during.contains(&watch.during));
-    let said = looked_at.map(|(place, check)| {
+    let said = looked_at(policy, watch.during).map(|(place, name)| {
         let known = seen.and_then(|seen| seen.verdicts.iter().find(|said| said.check == place));
         known.cloned().unwrap_or_else(|| CheckVerdict {
             check: place,
-            name: check.name.clone(),
+            name: name.to_owned(),
             verdict: Verdict::Inconclusive,
             why: "nothing was seen".to_owned(),
+            detail: Vec::new(),
             evidence: serde_json::Value::Null,
         })
     });
@@ -286,6 +363,7 @@ fn when(watch: &Watch) -> String {
     match (watch.during, watch.step) {
         (During::Shift, Some(step)) => format!("at step {step} of its shift"),
         (During::Shift, None) => "in its shift".to_owned(),
+        (During::Shadow, _) => "in its shadow comparison".to_owned(),
         (During::Bake, _) => "with all the traffic on it".to_owned(),
         (During::Warm, _) => "while the old slot was still warm".to_owned(),
     }

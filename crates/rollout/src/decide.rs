@@ -8,8 +8,8 @@ use switchover_model::{ReleaseId, Timestamp};
 use crate::app::App;
 use crate::turn::Turn;
 use crate::{
-    actions, approve, attempts, bake, build, drift, expand, limits, provision, retire, routes, schema, shift, slots,
-    undo, verify, wait,
+    actions, approve, attempts, bake, build, drift, expand, limits, provision, retire, routes, schema, shadow, shift,
+    slots, undo, verify, wait,
 };
 
 /// What to append, what shall be true, and when to look again.
@@ -70,6 +70,7 @@ fn one_pass(turn: &mut Turn<'_>) {
         step(turn, id);
     }
     routes::drop_stale_preview(turn);
+    shadow::drop_stale_mirror(turn);
 }
 
 fn step(turn: &mut Turn<'_>, id: ReleaseId) {

@@ -79,6 +79,7 @@ impl App {
                     promoted: None,
                     undoing: None,
                     steps: Vec::new(),
+                    shadow: None,
                     full: None,
                     waived: None,
                     switches: Vec::new(),
@@ -254,8 +255,10 @@ impl App {
                 self.with(*id, |release| {
                     let at_window = release.waits_for_window();
                     let in_steps = *stage == Stage::Shift && !release.steps.is_empty();
+                    let in_shadow = release.is_in_shadow();
                     match in_steps {
                         _ if at_window => release.waived = Some(at),
+                        _ if in_shadow => release.shadow.iter_mut().for_each(|shadow| shadow.promoted = Some(at)),
                         true => release.promote_step(at_gate && !*full, at),
                         false => release.promoted = Some(at),
                     }

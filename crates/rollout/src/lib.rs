@@ -37,6 +37,7 @@ mod release;
 mod retire;
 mod routes;
 mod schema;
+mod shadow;
 mod shift;
 mod sight;
 mod slots;
@@ -66,6 +67,7 @@ pub use fold::fold;
 pub use framework::gone_on;
 pub use notices::{Notice, Teller};
 pub use release::{AttemptState, Release, StageRecord, Switch, Undoing, WaitingFor};
+pub use shadow::ShadowState;
 pub use step_state::StepState;
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use switchover_model::record::{Event, Record};
 use switchover_model::release::{Command, Outcome, Stage};
 use switchover_model::{Problem, ReleaseId, RevisionId, Slot, Timestamp};
 
-use crate::wait;
+use crate::{checks, wait};
 
 /// Releases without an end that are remembered at most; an app has a handful.
 const RELEASES: usize = 64;
@@ -100,6 +100,9 @@ impl Teller {
                 let cause = format!("release {release} waits for a person to promote it.");
                 let problem = Problem::new("WAITS-AT-GATE", cause, "Look at it, then `switchover promote` or `abort`.");
                 self.notice(record, *release, Happening::Paused, Some(problem))
+            }
+            Event::Noted { release: Some(release), problem } if problem.code == checks::SPLIT_OFF => {
+                self.notice(record, *release, Happening::Paused, Some(problem.clone()))
             }
             Event::Switched { release, .. } => self.notice(record, *release, Happening::Switched, None),
             Event::Concluded { release, outcome } => self.outcome(record, *release, outcome),

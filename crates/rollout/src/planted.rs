@@ -106,11 +106,19 @@ pub enum Bug {
     PassNeverAges,
     /// What was said of another step counts for this one.
     OldEvidenceCounts,
+    /// Copies of live requests go on after their comparison.
+    MirrorStays,
+    /// A shadow comparison is ended before its time.
+    ShadowCutShort,
+    /// A shadow comparison passes without a verdict.
+    ShadowNeedsNoVerdict,
+    /// A step is left though its split is off.
+    SplitIsTrusted,
 }
 
 impl Bug {
     /// Every planted mistake.
-    pub const ALL: [Self; 51] = [
+    pub const ALL: [Self; 55] = [
         Self::RouteBeforeHealthy,
         Self::HalfScale,
         Self::UnknownIsHealthy,
@@ -162,5 +170,9 @@ impl Bug {
         Self::UnwatchedTimeCounts,
         Self::PassNeverAges,
         Self::OldEvidenceCounts,
+        Self::MirrorStays,
+        Self::ShadowCutShort,
+        Self::ShadowNeedsNoVerdict,
+        Self::SplitIsTrusted,
     ];
 }

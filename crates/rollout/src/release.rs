@@ -14,6 +14,7 @@ use switchover_model::schema::RestorePoint;
 use switchover_model::view::StageState;
 use switchover_model::{Problem, ReleaseId, RevisionId, Slot, Span, Timestamp};
 
+use crate::shadow::ShadowState;
 use crate::step_state::StepState;
 use crate::wait;
 
@@ -55,6 +56,9 @@ pub struct Release {
     /// The steps of its shift that were taken.
     #[serde(default)]
     pub steps: Vec<StepState>,
+    /// The copies of live requests that its slot got before any traffic.
+    #[serde(default)]
+    pub shadow: Option<ShadowState>,
     /// When a person sent it to all traffic: the steps that were left are skipped.
     #[serde(default)]
     pub full: Option<Timestamp>,

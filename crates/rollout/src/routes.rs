@@ -36,6 +36,12 @@ pub(crate) fn split(turn: &mut Turn<'_>, id: ReleaseId, (slot, revision): (Slot,
     turn.record(Event::Routed { release: Some(id), version, goal });
 }
 
+/// Decides these routes, under the next number.
+pub(crate) fn set(turn: &mut Turn<'_>, id: Option<ReleaseId>, goal: RoutesGoal) {
+    let version = next_version(turn);
+    turn.record(Event::Routed { release: id, version, goal });
+}
+
 /// Whether more than one slot shall have a share.
 pub(crate) fn are_split(turn: &Turn<'_>) -> bool {
     turn.app.routes.as_ref().is_some_and(|routes| is_split(&routes.goal))

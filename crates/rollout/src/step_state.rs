@@ -86,6 +86,9 @@ impl Release {
     /// A hold ends: it did not count as time of the step.
     pub(crate) fn end_hold(&mut self, at: Timestamp) {
         let Some(since) = self.paused.take() else { return };
+        if let Some(shadow) = &mut self.shadow {
+            shadow.was_held(since, at);
+        }
         let current = self.steps.last_mut().filter(|step| step.left_at.is_none());
         if let Some((step, in_force_at)) = current.and_then(|step| step.in_force_at.map(|from| (step, from))) {
             step.held = longer(step.held, at.since(since.max(in_force_at)));

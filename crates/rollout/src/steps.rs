@@ -39,6 +39,7 @@ pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revision: Rev
     if checks::are_breached(turn, id) {
         return;
     }
+    checks::tell_split_off(turn, id);
     let Some(release) = turn.release(id) else { return };
     let Some(state) = release.steps.last().cloned() else { return };
     let planned = planned(&turn.app, release);
@@ -53,7 +54,7 @@ pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revision: Rev
     let current = number.checked_sub(1).and_then(|place| planned.get(place)).filter(|_| state.promoted.is_none());
     if let Some(current) = current
         && !(has_had_its_time(turn, id, current, (in_force_at, &state))
-            && checks::let_step_on(turn, id, verdicts_due_since(current, in_force_at, &state)))
+            && checks::let_go_on(turn, id, verdicts_due_since(current, in_force_at, &state)))
     {
         return;
     }
@@ -64,7 +65,7 @@ pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revision: Rev
         return;
     }
     if current.is_none() {
-        checks::tell_what_it_is_left_on(turn, id);
+        checks::record_verdicts(turn, id);
     }
     let jump = usize::from(planted!(turn, ShareJumps));
     match planned.get(number + jump) {
@@ -75,7 +76,7 @@ pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revision: Rev
 
 /// From when on the time of a step counts: nobody watched it before this platform began to look, so a daemon that was away
 /// for a while gives it its whole time.
-fn watched_since(turn: &Turn<'_>, in_force_at: Timestamp) -> Timestamp {
+pub(crate) fn watched_since(turn: &Turn<'_>, in_force_at: Timestamp) -> Timestamp {
     if planted!(turn, UnwatchedTimeCounts) {
         return in_force_at;
     }

@@ -12,7 +12,7 @@ use crate::admit::{goes_back, gone_back, is_live};
 use crate::app::{App, KnownDrift};
 use crate::release::Release;
 use crate::sight::{Fitness, Sight};
-use crate::{framework, limits, provision, step_state, wait, windows};
+use crate::{framework, limits, provision, shadow, step_state, wait, windows};
 
 /// The status of `app`. `url` and `preview` are the controller's to fill in.
 #[must_use]
@@ -163,6 +163,11 @@ fn live_view(app: &App, sight: Sight<'_>, release: &Release, now: Timestamp) -> 
     {
         stage.note = Some(format!("step {} of {}, {} of the requests", step.step, step.of, step.share));
     }
+    if let (true, Some(stage), Some(rule)) =
+        (release.is_in_shadow(), view.stages.last_mut(), shadow::planned(app, release))
+    {
+        stage.note = Some(format!("answers to copies of {} of the requests are compared", rule.rules.share));
+    }
     let Some(slot) = release.slot.filter(|_| release.stage() == Some(Stage::Provision)) else { return view };
     let waited_for = provision::waited_for(app, release.revision);
     let wanted: u32 = waited_for.values().sum();
@@ -196,6 +201,7 @@ fn release_view(app: &App, release: &Release) -> ReleaseView {
         opened_at: release.opened_at,
         stages: stages.collect(),
         steps: step_state::shown(app, release),
+        shadow: shadow::shown(app, release),
         waiting: release.waiting.as_ref().map(|waiting| waiting.reason.clone()),
         at_gate: matches!(
             release.waiting.as_ref().map(|waiting| waiting.reason.as_str()),

@@ -15,6 +15,12 @@ pub(crate) const SEAL: &str = "its revision to be sealed";
 pub(crate) const HEALTHY: &str = "every instance of the new slot to be healthy";
 /// The preview address is not in force yet.
 pub(crate) const PREVIEW: &str = "the preview address to be in force";
+/// The mirror is not in force yet.
+pub(crate) const SHADOW_ON: &str = "the copies of live requests to begin";
+/// Answers are compared.
+pub(crate) const SHADOW: &str = "the end of the time in which its answers to copies of live requests are compared";
+/// The mirror was told to end.
+pub(crate) const SHADOW_OFF: &str = "the copies of live requests to end";
 /// A person has to say yes.
 pub(crate) const PROMOTE: &str = "a person to promote it";
 /// A step has its time.

@@ -148,6 +148,12 @@ fn a_canary_goes_through_its_steps_and_moves_no_client_back() {
         (Some(0), Some(3)),
         "{receipt:#}"
     );
+    // A file without a check has the ratio of its split looked at all the same, and a real one is not off.
+    let judged = receipt["judged"].as_array().unwrap().iter().find(|judged| judged["watch"]["step"] == 2);
+    let ratio =
+        judged.unwrap_or_else(|| panic!("the second step was left by itself: {receipt:#}"))["verdicts"][0].clone();
+    assert!(ratio["verdict"] != "fail" && ratio["name"] == "sample ratio", "{ratio:#}");
+    assert!(ratio["why"].to_string().contains("clients of web, 30% was decided"), "{ratio:#}");
 }
 
 fn now() -> u64 {

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use switchover_judge::{Judge, Outcome};
 use switchover_model::Timestamp;
-use switchover_model::config::Check;
+use switchover_model::config::{Check, During};
 use switchover_model::evidence::{CheckVerdict, ChecksSeen, Look, Verdict, Watch};
 use switchover_rollout::App;
 
+use super::built_in::{self, Compared, Split};
 use super::rules::{self, Sides};
 
 /// Every check that a watch looks at, and what it has seen so far.
@@ -17,6 +18,8 @@ pub(super) struct Judging {
     pub(super) sides: Sides,
     at: Timestamp,
     checks: Vec<UnderWay>,
+    split: Option<Split>,
+    compared: Option<Compared>,
 }
 
 struct UnderWay {
@@ -31,14 +34,17 @@ impl Judging {
     pub(super) fn new(app: &App, watch: Watch) -> Option<Self> {
         let release = app.release(watch.release)?;
         let config = app.config_of(watch.release)?;
-        let steps = release.steps.last().map_or(0, |step| step.of);
-        let alpha = rules::alpha(&config.release.evidence, steps);
+        let planned = || u32::try_from(config.release.strategy.steps().len()).unwrap_or(u32::MAX);
+        let to_come = if watch.during == During::Shadow { planned() } else { 0 };
+        let steps = release.steps.last().map_or(to_come, |step| step.of);
+        let alpha = rules::alpha(&config.release.evidence, steps, built_in::tests(app, release, config, steps));
         let checks = rules::looked_at(config, watch).map(|(place, check)| {
             let judge = rules::rule(check, alpha, watch.length).ok().map(|rule| Judge::new(&rule));
             UnderWay { place, check: check.clone(), judge }
         });
         let sides = Sides { new: release.revision, old: release.from };
-        Some(Self { watch, sides, at: watch.since, checks: checks.collect() })
+        let (split, compared) = (Split::new(app, watch, alpha), Compared::new(app, watch, alpha));
+        Some(Self { watch, sides, at: watch.since, checks: checks.collect(), split, compared })
     }
 
     pub(super) fn take(&mut self, look: &Look) {
@@ -47,6 +53,8 @@ impl Judging {
             let Some(judge) = judge else { continue };
             rules::evidence(check, *place, self.sides, look).iter().for_each(|evidence| judge.take(evidence));
         }
+        self.split.iter_mut().for_each(|split| split.take(self.sides, look));
+        self.compared.iter_mut().for_each(|compared| compared.take(look));
     }
 
     pub(super) fn checks(&self) -> impl Iterator<Item = &Check> {
@@ -60,14 +68,32 @@ impl Judging {
 
     /// What they say now; when each was answered is added by whoever asks.
     pub(super) fn seen(&self) -> ChecksSeen {
-        let verdicts = self.checks.iter().map(|under_way| under_way.verdict(false)).collect();
+        let of_the_file = self.checks.iter().map(|under_way| under_way.verdict(false));
+        let verdicts = of_the_file.chain(self.built_in(false)).collect();
         ChecksSeen { watch: self.watch, at: self.at, verdicts, answered: BTreeMap::new() }
+    }
+
+    /// What is compared with copies of requests.
+    pub(super) fn compared(&self) -> Option<&Compared> {
+        self.compared.as_ref()
+    }
+
+    /// Whether the ratio of a split is looked at.
+    pub(super) fn has_split(&self) -> bool {
+        self.split.is_some()
+    }
+
+    fn built_in(&self, in_full: bool) -> impl Iterator<Item = CheckVerdict> {
+        let split = self.split.as_ref().map(|split| split.verdict(in_full));
+        split.into_iter().chain(self.compared.as_ref().map(|compared| compared.verdict(in_full)))
     }
 
     /// The same verdicts with all that they rest on, as a record keeps them.
     pub(super) fn in_full(&self, verdicts: &mut [CheckVerdict]) {
         for verdict in verdicts {
-            if let Some(own) = self.checks.iter().find(|under_way| under_way.place == verdict.check) {
+            if let Some(own) = self.built_in(true).find(|own| own.check == verdict.check) {
+                *verdict = own;
+            } else if let Some(own) = self.checks.iter().find(|under_way| under_way.place == verdict.check) {
                 *verdict = own.verdict(true);
             }
         }
@@ -79,7 +105,8 @@ impl UnderWay {
         let (check, name) = (self.place, self.check.name.clone());
         let Some(judge) = &self.judge else {
             let why = "the file holds a number of which no rule can be made".to_owned();
-            return CheckVerdict { check, name, verdict: Verdict::Inconclusive, why, evidence: Value::Null };
+            let (detail, evidence) = (Vec::new(), Value::Null);
+            return CheckVerdict { check, name, verdict: Verdict::Inconclusive, why, detail, evidence };
         };
         let said = judge.verdict();
         let verdict = match said.outcome {
@@ -89,7 +116,7 @@ impl UnderWay {
         };
         let why = words::of(&self.check, &said);
         let evidence = if in_full { serde_json::to_value(&said).unwrap_or(Value::Null) } else { Value::Null };
-        CheckVerdict { check, name, verdict, why, evidence }
+        CheckVerdict { check, name, verdict, why, detail: Vec::new(), evidence }
     }
 }
 

@@ -2,6 +2,7 @@
 //! made of it, and what the judge makes of it.
 
 mod ask;
+mod built_in;
 mod judging;
 mod past;
 mod prometheus;
@@ -13,7 +14,8 @@ use std::sync::Arc;
 
 use switchover_fetch::Client;
 use switchover_model::config::{Bound, CheckSource, During, Measure, NumberFrom};
-use switchover_model::evidence::{Blind, CheckVerdict, ChecksSeen, Look, NumberSeen, Side, Watch};
+use switchover_model::evidence::{Blind, CheckVerdict, ChecksSeen, Look, NumberSeen, SHADOW_CHECK, Side, Watch};
+use switchover_model::histogram::Histogram;
 use switchover_model::record::{Event, Record};
 use switchover_model::seam::{ArmMeasured, Builder, Measured, Seen};
 use switchover_model::{Span, Timestamp};
@@ -35,6 +37,12 @@ const LOOKS_A_WATCH: u64 = 300;
 const BETWEEN_LOOKS: (Span, Span) = (Span::from_secs(1), Span::from_secs(15));
 /// The same while the old slot is kept warm.
 const BETWEEN_WARM_LOOKS: (Span, Span) = (Span::from_secs(5), Span::from_secs(60));
+
+/// The same where no check of the file is looked at: a part of how long the watch lasts, within these ends, so that a step or a
+/// shadow comparison has at most some hundred looks, and one that lasts long a look a minute.
+const BETWEEN_FEW_LOOKS: (Span, Span) = (BETWEEN_LOOKS.0, Span::from_secs(60));
+/// Looks of such a watch, while it lasts.
+const FEW_LOOKS: u64 = 120;
 
 /// Watches the releases of one app.
 pub(crate) struct Watcher {
@@ -119,23 +127,40 @@ impl Watcher {
             self.begin(app, watch, now);
             self.last = measured.cloned();
         }
+        if watch.during == During::Shadow {
+            self.remember(app, measured);
+        }
         self.gather_numbers(app, builder, now);
         if let (Some(live), Some(measured)) = (app.live(), measured) {
             self.past.grow(live.revision, measured);
         }
         let (judging, said) = self.current.as_ref()?;
-        if now.since(said.at) < pause(&watch, now) {
+        let copies = seen.traffic.as_ref().and_then(|traffic| traffic.shadow.as_ref());
+        if let (Some(traffic), Some(_)) = (&seen.traffic, judging.compared()) {
+            self.answered.insert(SHADOW_CHECK, traffic.at);
+        }
+        let news = judging.compared().and_then(|compared| compared.news(copies));
+        let is_decisive = news.as_ref().is_some_and(|(_, is_another)| *is_another);
+        if now.since(said.at) < pause(&watch, judging, now) && !is_decisive {
             return None;
         }
-        let wants_traffic = judging.checks().any(|check| matches!(check.source, CheckSource::Traffic { .. }));
+        let of_traffic = judging.checks().any(|check| matches!(check.source, CheckSource::Traffic { .. }));
+        let wants_traffic = of_traffic || judging.has_split();
         let wants_silence = judging
             .checks()
             .any(|check| matches!(check.source, CheckSource::Traffic { measure: Measure::Requests, .. }));
         let (from, sides) = (said.at, judging.sides);
-        let mut look = Look { from, until: now, arms: Vec::new(), blind: None, numbers: Vec::new() };
+        let mut look = Look { from, until: now, ..Look::default() };
+        look.shadow = news.map(|(seen, _)| Box::new(seen));
         let was_blind = self.was_blind;
         if wants_traffic {
+            let version = |measured: &Measured| measured.version;
+            look.recounted = self.last.as_ref().zip(measured).is_some_and(|(last, now)| version(last) != version(now));
             (look.arms, look.blind) = self.since_last(measured);
+            if !of_traffic {
+                // Who came is all that is asked.
+                look.arms.iter_mut().for_each(|arm| arm.latency = Histogram::default());
+            }
             look.arms.retain(|arm| arm.revision == sides.new || Some(arm.revision) == sides.old);
             look.until = match (look.blind, measured) {
                 // The interval goes on: the next reading tells what happened in it.
@@ -155,6 +180,7 @@ impl Watcher {
         look.numbers = std::mem::take(&mut self.arrived);
         let is_new_blindness = look.blind.is_some() && !was_blind;
         if look.arms.is_empty()
+            && look.shadow.is_none()
             && look.numbers.is_empty()
             && !is_new_blindness
             && !(wants_silence && look.blind.is_none())
@@ -217,6 +243,11 @@ impl Watcher {
             self.arrived.clear();
         }
         self.last = None;
+        self.remember(app, measured);
+    }
+
+    /// What the live slot does while nothing is beside it: what full traffic on the new one will be held against.
+    fn remember(&mut self, app: &App, measured: Option<&Measured>) {
         let compares = app.config.as_ref().is_some_and(|config| {
             config.release.evidence.checks.iter().any(|check| {
                 matches!(check.bound, Bound::WorseBy { .. }) && matches!(check.source, CheckSource::Traffic { .. })
@@ -264,8 +295,17 @@ impl Watcher {
 }
 
 /// How long nothing is looked at after a look.
-fn pause(watch: &Watch, now: Timestamp) -> Span {
-    let (least, most) = if watch.during == During::Warm { BETWEEN_WARM_LOOKS } else { BETWEEN_LOOKS };
+fn pause(watch: &Watch, judging: &Judging, now: Timestamp) -> Span {
+    let has_checks = judging.checks().next().is_some();
+    let (least, most) = match watch.during {
+        During::Warm => BETWEEN_WARM_LOOKS,
+        During::Shift | During::Shadow | During::Bake if has_checks => BETWEEN_LOOKS,
+        During::Shift | During::Shadow | During::Bake => {
+            let (shortest, longest) = BETWEEN_FEW_LOOKS;
+            let part = |length: Span| Span::from_micros(length.as_micros() / FEW_LOOKS).clamp(shortest, longest);
+            return watch.length.map_or(longest, part);
+        }
+    };
     Span::from_micros(now.since(watch.since).as_micros() / LOOKS_A_WATCH).clamp(least, most)
 }
 

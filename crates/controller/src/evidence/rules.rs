@@ -21,16 +21,17 @@ pub(super) struct Sides {
     pub(super) old: Option<RevisionId>,
 }
 
-/// The chance of a false alarm that each check of a release has in each watch: the whole of it shared by all that may raise one.
-pub(super) fn alpha(policy: &EvidencePolicy, steps: u32) -> Probability {
+/// The chance of a false alarm that each check of a release has in each watch: the whole of it shared by all that may raise one,
+/// of which so many are `built_in`.
+pub(super) fn alpha(policy: &EvidencePolicy, steps: u32, built_in: u32) -> Probability {
     let watches = |check: &Check| {
         let of = |during: &During| match during {
             During::Shift => steps,
-            During::Bake | During::Warm => 1,
+            During::Bake | During::Warm | During::Shadow => 1,
         };
         if is_counted_out(check) { 0 } else { check.during.iter().map(of).sum() }
     };
-    let tests: u32 = policy.checks.iter().map(watches).fold(0, u32::saturating_add);
+    let tests: u32 = policy.checks.iter().map(watches).fold(built_in, u32::saturating_add);
     let release = rate(policy.false_alarms).unwrap_or_else(budget::of_a_release);
     budget::each(release, NonZeroU32::new(tests).unwrap_or(NonZeroU32::MIN))
 }

@@ -1,6 +1,7 @@
 //! What differs between two files of an app: the answer to "what would `apply` or `deploy` change?".
 
 mod checks;
+mod shadow;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -139,6 +140,9 @@ fn settings(config: &AppConfig) -> BTreeMap<String, Setting> {
         put_hook(&mut all, &format!("release.hook.{}", at + 1), hook);
     }
     checks::put_evidence(&mut all, &release.evidence);
+    if let Some(shadow) = &release.shadow {
+        shadow::put_shadow(&mut all, shadow);
+    }
     for (at, one) in notify.iter().enumerate() {
         put_notify(&mut all, &format!("notify.{}", at + 1), one);
     }

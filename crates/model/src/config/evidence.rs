@@ -195,9 +195,11 @@ pub enum During {
     Bake,
     /// While the old slot is kept warm after that.
     Warm,
+    /// While answers to copies of live requests are compared, before any traffic moves: no check of the file is looked at.
+    Shadow,
 }
 
 impl During {
-    /// All of them.
+    /// Those that a check of the file may name.
     pub const ALL: [Self; 3] = [Self::Shift, Self::Bake, Self::Warm];
 }

@@ -23,6 +23,8 @@ mod reference;
 mod release_keys;
 mod route_keys;
 mod schema;
+mod shadow;
+mod shadow_keys;
 mod step_keys;
 mod strategy;
 #[cfg(test)]
@@ -50,6 +52,7 @@ pub use notify::{Happening, Notify, Tells};
 pub use parse::{LONGEST_FILE, app_name, parse};
 pub use reference::reference;
 pub use schema::schema;
+pub use shadow::Shadow;
 pub use strategy::{Canary, MAX_STEPS, Preset, Step, Strategy};
 pub use text_rule::breaks_env_name;
 pub use window_error::WindowError;
@@ -255,6 +258,9 @@ pub struct ReleasePolicy {
     /// `[[release.check]]`, and what holds for all of them.
     #[serde(default)]
     pub evidence: EvidencePolicy,
+    /// `[release.shadow]`: what is compared before any traffic moves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<Shadow>,
 }
 
 /// `drift`.

@@ -127,4 +127,4 @@ pub(super) fn sticky_of(word: &str) -> Option<Sticky> {
 }
 
 /// Strategies of the design that are not carried out yet.
-pub(super) const LATER_STRATEGIES: &[&str] = &["rolling", "ab", "shadow"];
+pub(super) const LATER_STRATEGIES: &[&str] = &["rolling", "ab"];

@@ -4,6 +4,7 @@ mod checks;
 mod database;
 mod hooks;
 mod notify;
+mod shadow;
 mod steps;
 mod sticky;
 mod windows;
@@ -238,6 +239,7 @@ impl File<'_> {
                 has_steps,
                 mistakes,
             ),
+            shadow: shadow::shadow(&release, processes, mistakes),
         }
     }
 }

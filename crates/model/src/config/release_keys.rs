@@ -5,6 +5,7 @@ use crate::time::Span;
 use super::check_keys::CHECK_KEYS;
 use super::hook_keys::HOOK_KEYS;
 use super::key::{Key, Kind, MAX_KEPT_REVISIONS, key, later};
+use super::shadow_keys::SHADOW;
 use super::step_keys::{CANARY, LINEAR, STEP};
 use super::text_rule::TextRule;
 use super::window_keys::{ALLOW, FREEZE_KEY};
@@ -91,7 +92,7 @@ pub(super) static RELEASE_KEYS: &[Key] = &[
         Part::Policy,
         Some("10m"),
         "evidence_timeout = \"10m\"",
-        "How long a step waits for the verdicts of its checks after its own time is over.",
+        "How long a step, or a shadow comparison, waits for the verdicts of its checks after its own time is over.",
     ),
     key(
         "no_evidence",
@@ -101,6 +102,7 @@ pub(super) static RELEASE_KEYS: &[Key] = &[
         "no_evidence = \"undo\"",
         "What follows when, before full traffic, verdicts are missing then: the release is undone (`undo`), or waits for a person as long as `approve_timeout` says (`pause`). In the bake it ends unproven.",
     ),
+    SHADOW,
     STEP,
     CANARY,
     LINEAR,

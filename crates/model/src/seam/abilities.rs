@@ -69,15 +69,21 @@ impl Abilities {
 /// Flow: asked by whatever refuses a strategy before it begins (`validate`, `plan`, `deploy`). Nothing: it can all.
 #[must_use]
 pub fn lacks(strategy: &str, needs: impl IntoIterator<Item = Ability>, abilities: &Abilities) -> Option<Problem> {
+    lacks_for(&format!("the strategy \"{strategy}\""), needs, abilities)
+}
+
+/// The same of whatever else of the file asks something of the traffic, by its name for people.
+#[must_use]
+pub fn lacks_for(what: &str, needs: impl IntoIterator<Item = Ability>, abilities: &Abilities) -> Option<Problem> {
     let lacking: BTreeSet<Ability> = needs.into_iter().filter(|need| !abilities.can(*need)).collect();
     if lacking.is_empty() {
         return None;
     }
     let verbs: Vec<String> = lacking.iter().map(|ability| ability.verb()).collect();
-    let cause = format!("the strategy \"{strategy}\" needs what the app's traffic can not do: {}.", verbs.join(", "));
+    let cause = format!("{what} needs what the app's traffic can not do: {}.", verbs.join(", "));
     let built_in = Abilities::built_in();
     let next = if lacking.iter().all(|ability| built_in.can(*ability)) {
-        "Leave [traffic] out, so that requests come through the built-in router, which can; or choose a strategy that needs less, such as \"blue-green\"."
+        "Leave [traffic] out, so that requests come through the built-in router, which can; or choose what needs less, such as the strategy \"blue-green\"."
     } else {
         "No traffic can do this yet: choose a strategy that needs less, such as \"blue-green\"."
     };

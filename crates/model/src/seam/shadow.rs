@@ -24,6 +24,8 @@ pub const COMPARED_HEADERS: [&str; 6] =
     ["Content-Type", "Content-Language", "Content-Disposition", "Cache-Control", "Location", "WWW-Authenticate"];
 /// Most fields in which answers differ that are told apart; what is beyond them is counted together.
 pub const SHADOW_FIELDS_MAX: usize = 64;
+/// Most fields of which a journal keeps examples.
+pub const SHADOW_FIELDS_KEPT: usize = 8;
 /// Most examples that are kept of a field.
 pub const SHADOW_EXAMPLES_MAX: usize = 3;
 
@@ -266,6 +268,22 @@ impl ShadowSeen {
     /// The fields that differ beyond noise.
     pub fn differences(&self) -> impl Iterator<Item = (&str, &FieldSeen)> {
         self.fields.iter().filter(|(_, seen)| seen.is_beyond_noise()).map(|(field, seen)| (field.as_str(), seen))
+    }
+
+    /// What a journal keeps of it: every count, and examples of [`SHADOW_FIELDS_KEPT`] fields that differ beyond noise, those
+    /// that differ most.
+    #[must_use]
+    pub fn for_the_record(&self) -> Self {
+        let mut most: Vec<(&str, u64)> = self.differences().map(|(field, seen)| (field, seen.differs)).collect();
+        most.sort_by_key(|(field, differs)| (std::cmp::Reverse(*differs), *field));
+        let kept: Vec<String> = most.into_iter().take(SHADOW_FIELDS_KEPT).map(|(field, _)| field.to_owned()).collect();
+        let mut record = self.clone();
+        for (field, seen) in &mut record.fields {
+            if !kept.contains(field) {
+                seen.examples.clear();
+            }
+        }
+        record
     }
 
     /// Another request was left out.

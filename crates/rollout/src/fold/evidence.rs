@@ -1,6 +1,7 @@
 //! What the records tell of the checks of a release.
 
 use switchover_model::Timestamp;
+use switchover_model::config::During;
 use switchover_model::evidence::{CheckVerdict, Judged, Watch};
 
 use crate::app::App;
@@ -22,6 +23,9 @@ impl App {
         let verdicts = verdicts.iter().map(|said| CheckVerdict { evidence: serde_json::Value::Null, ..said.clone() });
         let judged = Judged { watch, at, verdicts: verdicts.collect() };
         self.with(watch.release, |release| {
+            if let (During::Shadow, [said]) = (watch.during, &judged.verdicts[..]) {
+                release.note(format!("shadow {}: {}", said.verdict.name(), said.why));
+            }
             release.judged.retain(|before| before.watch != watch);
             release.judged.push(judged);
         });

@@ -46,6 +46,7 @@ impl App {
             loser: if is_switch { lost } else { carried },
             outdated: false,
         });
+        self.shadow_routed(id, goal, at);
         if let (Some(id), true) = (id, is_switch) {
             self.with(id, |release| {
                 // What is undone and has no way back may be left with all the traffic.
@@ -78,6 +79,7 @@ impl App {
         let loser = routes.loser.take();
         let goal = routes.goal.clone();
         let to = routes::main_arm(&goal).map(arm_place);
+        self.shadow_in_force(&goal, at);
         for release in self.releases.iter_mut().filter(|release| release.is_in_steps()) {
             release.step_in_force(release.slot.map_or(Share::NONE, |slot| routes::share_of(&goal, slot)), at);
         }

@@ -59,6 +59,7 @@ pub(super) fn file() -> AppConfig {
             keep_revisions: 5,
             hooks: Vec::new(),
             evidence: EvidencePolicy::default(),
+            shadow: None,
         },
         database: None,
         drift: Drift::Correct,

@@ -39,6 +39,7 @@ fn say(bed: &mut Bed, verdict: Verdict, heard: Timestamp) {
         name: "errors".into(),
         verdict,
         why: String::new(),
+        detail: Vec::new(),
         evidence: serde_json::Value::Null,
     }];
     let answered = [(0, heard)].into();

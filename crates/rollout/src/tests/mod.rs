@@ -12,6 +12,7 @@ mod rollbacks;
 mod schema;
 mod schema_back;
 mod schema_bed;
+mod shadow;
 mod shown;
 mod stages;
 mod steps;

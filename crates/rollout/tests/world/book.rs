@@ -10,6 +10,7 @@ use switchover_model::seam::RoutesGoal;
 use switchover_model::{InstanceId, ProcessName, ReleaseId, RevisionId, Share, Slot};
 
 use super::coverage::Place;
+use super::watch_shadow::Shadowed;
 use super::watch_steps::Taken;
 
 /// One release as the journal tells it.
@@ -34,6 +35,8 @@ pub(crate) struct Entry {
     pub(crate) all_since: Option<u64>,
     /// The steps it has taken.
     pub(crate) steps: Vec<Taken>,
+    /// The copies of live requests that its slot got.
+    pub(crate) shadow: Option<Shadowed>,
     /// A person sent it to all traffic.
     pub(crate) full: bool,
     /// Since when it is held.
@@ -134,6 +137,7 @@ impl Book {
                         moved_all: false,
                         all_since: None,
                         steps: Vec::new(),
+                        shadow: None,
                         full: false,
                         held_since: 0,
                         at_window: false,
@@ -181,7 +185,7 @@ impl Book {
                 self.releases.get_mut(release).into_iter().for_each(|entry| entry.take_step(*step, *share));
             }
             Event::InForce { version, flipped_at } => {
-                self.in_force = Some(*version);
+                self.come_into_force(*version, at);
                 let going = self.releases.values_mut().rev().find(|entry| entry.moved_all && !entry.undoing);
                 if let Some(entry) = going.filter(|entry| entry.switched_at.is_none()) {
                     entry.all_since = entry.all_since.or(Some(flipped_at.as_micros()));

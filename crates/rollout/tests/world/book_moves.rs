@@ -27,6 +27,7 @@ impl Entry {
 impl Book {
     /// What routes make of the release that wanted them.
     pub(super) fn routed(&mut self, release: Option<ReleaseId>, goal: &RoutesGoal) {
+        self.shadow_routed(release, goal);
         let before = self.routed.as_ref().map(|(_, before)| before);
         let was = before.and_then(whole_arm);
         let is_gathered = before.is_some_and(is_split) && !is_split(goal);
@@ -65,6 +66,11 @@ impl Book {
                         entry.at_window = false;
                         return;
                     }
+                    if let (true, true, Some(shadow)) = (entry.is_in_shadow(), is_meant, &mut entry.shadow) {
+                        shadow.promoted = true;
+                        entry.full |= *full;
+                        return;
+                    }
                     if in_steps && *stage == Stage::Shift {
                         entry.promote_step(*full, at);
                     }
@@ -83,6 +89,9 @@ impl Book {
             let was_held = entry.paused.then_some(entry.held_since);
             if let Some((taken, since)) = entry.steps.last_mut().zip(was_held) {
                 taken.held += taken.in_force_at.map_or(0, |in_force_at| at.saturating_sub(since.max(in_force_at)));
+            }
+            if let Some((shadow, since)) = entry.shadow.as_mut().filter(|shadow| !shadow.is_over).zip(was_held) {
+                shadow.held += shadow.in_force_at.map_or(0, |in_force_at| at.saturating_sub(since.max(in_force_at)));
             }
             entry.held_since = at;
             entry.paused = paused;

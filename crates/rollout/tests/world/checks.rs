@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use switchover_model::config::{Bound, Check, CheckSource, During, EvidencePolicy, Measure, NoEvidence};
-use switchover_model::evidence::{CheckVerdict, ChecksSeen, Verdict, Watch};
+use switchover_model::evidence::{CheckVerdict, ChecksSeen, SHADOW_CHECK, SPLIT_CHECK, Verdict, Watch};
 use switchover_model::record::Event;
 use switchover_model::release::ReleaseKind;
 use switchover_model::seam::Seen;
@@ -60,6 +60,7 @@ fn says(watch: &Watch, check: usize, name: &str, now: u64) -> CheckVerdict {
         name: name.to_owned(),
         verdict: if is_reached { verdict } else { Verdict::Inconclusive },
         why: String::new(),
+        detail: Vec::new(),
         evidence: serde_json::Value::Null,
     }
 }
@@ -79,8 +80,13 @@ impl World {
         let seen = watch(app).and_then(|watch| {
             let checks = app.config_of(watch.release)?.release.evidence.checks.iter().enumerate();
             let looked_at = checks.filter(|(_, check)| check.during.contains(&watch.during));
-            let verdicts: Vec<CheckVerdict> =
-                looked_at.map(|(place, check)| says(&watch, place, &check.name, self.now)).collect();
+            let of_the_file = looked_at.map(|(place, check)| says(&watch, place, &check.name, self.now));
+            let built_in = match watch.during {
+                During::Shift => Some(says(&watch, SPLIT_CHECK, "sample ratio", self.now)),
+                During::Shadow => Some(says(&watch, SHADOW_CHECK, "shadow", self.now)),
+                During::Bake | During::Warm => None,
+            };
+            let verdicts: Vec<CheckVerdict> = of_the_file.chain(built_in).collect();
             let places: Vec<usize> = verdicts.iter().map(|said| said.check).collect();
             let answered = places.into_iter().map(|place| (place, heard(&watch, place, self.now))).collect();
             Some(ChecksSeen { watch, at: Timestamp::from_micros(self.now), verdicts, answered })
@@ -93,7 +99,13 @@ impl World {
     }
 
     /// What is seen of the checks of a part of a release: of this very part, or nothing.
-    fn said_of(&self, release: ReleaseId, during: During, step: Option<u32>, since: u64) -> Option<&ChecksSeen> {
+    pub(crate) fn said_of(
+        &self,
+        release: ReleaseId,
+        during: During,
+        step: Option<u32>,
+        since: u64,
+    ) -> Option<&ChecksSeen> {
         let seen = self.watch.seen.checks.as_ref()?;
         let is_of = (seen.watch.release, seen.watch.during, seen.watch.step) == (release, during, step);
         (is_of && seen.watch.since.as_micros() == since).then_some(seen)
@@ -110,6 +122,11 @@ impl World {
     pub(crate) fn broken_by_missing_evidence(&self, entry: &Entry) -> Option<(&'static str, String)> {
         let last = entry.steps.last().filter(|last| !last.promoted)?;
         let said = self.said_of(entry.release, During::Shift, Some(last.step), last.in_force_at?);
+        let split = said.and_then(|seen| seen.verdicts.iter().find(|said| said.check == SPLIT_CHECK));
+        let is_asked = entry.kind == ReleaseKind::Deploy && !entry.full;
+        if let Some(off) = split.filter(|said| said.verdict == Verdict::Fail && is_asked) {
+            return Some(("a step is not left while its split is off", format!("{off:?}")));
+        }
         let without = Self::looked_at(entry, During::Shift).into_iter().find(|place| !self.has_passed(said, *place));
         without.map(|place| ("a step is left when all its checks have passed", format!("check {place}: {said:?}")))
     }
@@ -125,7 +142,8 @@ impl World {
     pub(crate) fn watch_checks(&mut self, seen: &Rc<Seen>, decision: &Decision) {
         let Some(memory) = &self.memory else { return };
         let Some(said) = seen.checks.as_ref().filter(|said| watch(&memory.app) == Some(said.watch)) else { return };
-        let failed = said.verdicts.iter().any(|said| said.verdict == Verdict::Fail);
+        let speaks = |said: &&CheckVerdict| said.check != SPLIT_CHECK;
+        let failed = said.verdicts.iter().filter(speaks).any(|said| said.verdict == Verdict::Fail);
         let Some(entry) = self.book.releases.get(&said.watch.release).filter(|_| failed) else { return };
         let Some((old, from)) = entry.slot.map(Slot::other).zip(entry.from) else { return };
         let is_there = self.book.occupant(old) == Some(from)

@@ -32,4 +32,5 @@ mod watch_hooks;
 pub(crate) mod watch_outcomes;
 pub(crate) mod watch_records;
 pub(crate) mod watch_schema;
+pub(crate) mod watch_shadow;
 pub(crate) mod watch_steps;

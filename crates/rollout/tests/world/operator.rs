@@ -79,7 +79,8 @@ impl World {
             return;
         };
         let at_window = self.book.moving().is_some_and(|entry| entry.at_window);
-        if stage == Stage::Approve || step.is_some() || at_window {
+        let in_shadow = self.book.moving().is_some_and(Entry::is_in_shadow);
+        if stage == Stage::Approve || step.is_some() || at_window || in_shadow {
             self.submit_new(&Command::Promote { release, stage, step, full: false });
         }
     }

@@ -60,6 +60,7 @@ pub(crate) fn first(dice: &mut Dice, focus: &Focus) -> AppConfig {
             keep_revisions: u32::try_from(dice.between(1, 4)).unwrap_or(1),
             hooks: Vec::new(),
             evidence: super::checks::policy(dice),
+            shadow: super::watch_shadow::rules(dice),
         },
         database: database_for(focus, dice),
         drift: if dice.chance(850) { Drift::Correct } else { Drift::Report },

@@ -290,6 +290,7 @@ impl World {
             self.watch_breach(seen, decision);
         }
         self.watch_split(seen, decision);
+        self.watch_mirror(decision);
         if fresh {
             self.watch_checks(seen, decision);
         }

@@ -81,6 +81,9 @@ impl World {
         if (entry.hook_failed || entry.build_failed) && !cut_short {
             return Some(("a failed attempt ends the way forward", String::new()));
         }
+        if let Some(broken) = self.broken_by_missing_shadow(entry, stage) {
+            return Some(broken);
+        }
         if let Some(broken) = self.broken_by_beginning(entry, stage) {
             return Some(broken);
         }
@@ -199,6 +202,9 @@ impl World {
     ) -> Option<(&'static str, String)> {
         if self.book.routed.as_ref().is_some_and(|(before, _)| version <= *before) {
             return Some(("a change of the routes has a new number", format!("{version}")));
+        }
+        if let Some(broken) = self.broken_by_mirror(release, goal) {
+            return Some(broken);
         }
         let before = self.book.heading();
         let after = whole_arm(goal);

@@ -6,7 +6,7 @@ use crate::cli::Shared;
 use crate::exit::Exit;
 use crate::failure::{Done, Failure};
 
-/// Open the gate that a release waits at, or end the wait of the step that it is at
+/// Open the gate that a release waits at, or end the wait of the step or the shadow comparison that it is at
 #[derive(Debug, clap::Args)]
 pub(crate) struct Promote {
     /// The release that is meant [default: the newest one without an outcome]
@@ -51,6 +51,9 @@ impl Promote {
         let said = match step {
             _ if self.full => format!("release {} of {app} goes on to all traffic", meant.release),
             Some(step) => format!("release {} of {app} goes on from step {step}", meant.release),
+            None if stage == Stage::Verify => {
+                format!("release {} of {app} goes on without waiting for its comparison", meant.release)
+            }
             None => format!("the gate of {stage} is open for release {} of {app}", meant.release),
         };
         steer::give(shared, &daemon, &app, &command, &said).await

@@ -134,6 +134,7 @@ mod tests {
             hooks: Vec::new(),
             checks: None,
             judged: Vec::new(),
+            shadow: None,
         };
         assert_eq!(meant_by(&release(None)), Until::Switched);
         assert_eq!(meant_by(&release(Some(Outcome::RolledBack { cause: None }))), Until::Undone);

@@ -234,6 +234,7 @@ mod tests {
             restore_point: None,
             hooks: Vec::new(),
             judged: Vec::new(),
+            shadow: None,
         }
     }
 

@@ -28,6 +28,7 @@ pub(crate) fn table(releases: &[ReleaseView], now: Timestamp, zone: &TimeZone) -
                 (Some(stage), Some(step)) if step.left_at.is_none() => {
                     format!("in {}, step {} of {} at {}", stage.stage, step.step, release.steps.len(), step.share)
                 }
+                (Some(stage), _) if super::shadow::is_on(release) => format!("in {}, answers compared", stage.stage),
                 (Some(stage), _) => format!("in {}", stage.stage),
                 (None, _) => "waiting".to_owned(),
             },

@@ -8,7 +8,7 @@ pub(crate) mod moment;
 pub(crate) mod receipt;
 pub(crate) mod release;
 mod schema;
-mod shadow;
+pub(crate) mod shadow;
 pub(crate) mod status;
 pub(crate) mod steps;
 #[cfg(test)]

@@ -6,7 +6,7 @@ use switchover_model::seam::{InstanceSeen, Phase};
 use switchover_model::view::{ReleaseView, SlotView, StageState, StageView, StatusView};
 use switchover_model::{Problem, Span, Timestamp};
 
-use super::steps;
+use super::{shadow, steps};
 
 /// The frames of the sign before a running stage.
 const SPIN: [&str; 8] = ["⠋", "⠙", "⠸", "⠴", "⠦", "⠧", "⠇", "⠏"];
@@ -38,7 +38,8 @@ pub(crate) fn tree(release: &ReleaseView, has_schema: bool, now: Timestamp, pace
         let to_come = to_come.filter(|stage| has_schema || !stage.is_of_the_schema());
         lines.extend(to_come.map(|stage| format!("  {} {stage}", style("·").dim())));
     }
-    lines.extend(steps::line(release, now).map(|line| format!("  {line}")));
+    let comparison = shadow::line(release, now);
+    lines.extend(comparison.into_iter().chain(steps::line(release, now)).map(|line| format!("  {line}")));
     if let Some(waiting) = &release.waiting
         && release.settled_at.is_none()
     {

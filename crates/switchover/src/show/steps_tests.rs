@@ -43,6 +43,7 @@ fn in_the_second_step() -> ReleaseView {
         hooks: Vec::new(),
         checks: None,
         judged: Vec::new(),
+        shadow: None,
         steps: vec![first, second, step(3, "50%")],
         waiting: Some("the end of its time at this share".into()),
         at_gate: false,

@@ -56,6 +56,7 @@ fn under_way() -> ReleaseView {
         hooks: Vec::new(),
         checks: None,
         judged: Vec::new(),
+        shadow: None,
     }
 }
 
@@ -289,6 +290,7 @@ fn a_receipt_writes_its_sum_out() {
         steps: Vec::new(),
         hooks: Vec::new(),
         judged: Vec::new(),
+        shadow: None,
         switches: vec![SwitchReceipt {
             version: 9,
             from: Some(RevisionId(4)),

@@ -9,7 +9,7 @@ use switchover_model::{AppName, InstanceId, ReleaseId};
 
 use crate::say;
 use crate::show::release::{gate, is_empty, nothing_to, outcome_word, stage_time};
-use crate::show::{moment, steps};
+use crate::show::{moment, shadow, steps};
 
 /// What was said already.
 #[derive(Debug)]
@@ -80,7 +80,7 @@ impl Plain {
             self.waiting.clone_from(&release.waiting);
             if let (Some(waiting), None) = (&self.waiting, &release.settled_at) {
                 let opens = release.opens_at.map(|at| format!("in {}", at.since(moment::now()).rounded()));
-                let more = opens.or_else(|| steps::waited_for(release));
+                let more = opens.or_else(|| steps::waited_for(release)).or_else(|| shadow::waited_for(release));
                 let more = more.map(|more| format!(" ({more})")).unwrap_or_default();
                 lines.push(format!("{}: waits: {}{more}", self.begin, say::printable(waiting)));
                 lines.extend(gate.iter().map(|line| format!("{}: {line}", self.begin)));
@@ -211,6 +211,7 @@ mod tests {
             hooks: Vec::new(),
             checks: None,
             judged: Vec::new(),
+            shadow: None,
         };
         let mut plain = Plain::new(&"shop".parse().unwrap(), ReleaseId(2));
         let mut said = plain.changes(&release, &[]);

@@ -90,6 +90,7 @@ mod tests {
             hooks: Vec::new(),
             checks: None,
             judged: Vec::new(),
+            shadow: None,
         }
     }
 

@@ -8,7 +8,7 @@ use crate::time::Span;
 
 pub(super) fn put_evidence(all: &mut Settings, evidence: &EvidencePolicy) {
     let EvidencePolicy { checks, false_alarms, timeout, no_evidence } = evidence;
-    if checks.is_empty() {
+    if *evidence == EvidencePolicy::default() {
         return;
     }
     // A basis point is a hundredth of a percent.

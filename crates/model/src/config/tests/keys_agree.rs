@@ -7,6 +7,7 @@ use crate::config::*;
 
 use super::accepted::{COMMANDS, FRAMEWORK, FULL};
 use super::checks::CHECKS;
+use super::shadow::SHADOW;
 use super::steps::{LINEAR, PRESET};
 use super::{bad, good};
 
@@ -167,6 +168,7 @@ fn release_example(table: &str, path: &str, example: &str) -> Option<String> {
             format!("{}[[release.step]]\n{others}{example}", strategy("canary"))
         }
         ("release.hook", _) => hook_with(path, example),
+        ("release.shadow" | "release.shadow.compare", _) => format!("[{table}]\n{example}"),
         ("release", _) if example.starts_with("[[") => example.to_owned(),
         (_, _) => format!("[release]\n{example}"),
     })
@@ -180,7 +182,7 @@ fn unnumbered(key: &str) -> String {
 
 #[test]
 fn the_full_example_writes_every_key_and_the_diff_shows_each() {
-    let all = [FULL, FRAMEWORK, COMMANDS, CHECKS, PRESET, LINEAR];
+    let all = [FULL, FRAMEWORK, COMMANDS, CHECKS, PRESET, LINEAR, SHADOW];
     let shown: BTreeSet<String> = all
         .into_iter()
         .flat_map(|text| diff(None, &good(text)))

@@ -8,6 +8,7 @@ mod notify;
 mod refused;
 mod refused_values;
 mod schema_agrees;
+mod shadow;
 mod steps;
 mod sticky;
 

@@ -231,7 +231,7 @@ command = "true"
                |          ^^^^^^^^^^^^^^^
                = write a host name, such as: hosts = ["shop.example.com"]
 
-            switchover.toml:16:12: release.strategy = "shadow" is not carried out yet
+            switchover.toml:16:12: "shadow" is none of the words for "release.strategy": blue-green, canary, linear
                |
             16 | strategy = "shadow"
                |            ^^^^^^^^
