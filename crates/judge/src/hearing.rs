@@ -1,4 +1,4 @@
-//! One look after another, until there is a verdict.
+//! One look after another from one moment on, until there is a verdict.
 
 use switchover_model::Timestamp;
 
@@ -14,20 +14,10 @@ use crate::verdict::{Course, Evidence, Outcome, Point, Unused, Verdict};
 /// So many looks that were not used are told one by one; of the rest only the number.
 const UNUSED_TOLD: usize = 16;
 
-/// The verdict of `rule` on `looks`, in the order in which they were made.
-///
-/// Guarantees: the same as a [`Judge`] that was given them one by one; no looks are never a pass.
-/// Assumes: the split does not depend on how a request will end.
-#[must_use]
-pub fn judge(rule: &Rule, looks: &[Look]) -> Verdict {
-    let mut judge = Judge::new(rule);
-    looks.iter().for_each(|look| judge.take(look));
-    judge.verdict()
-}
-
 /// A question under way. What it takes does not grow with the number of looks.
 #[derive(Debug, Clone)]
-pub struct Judge {
+pub(crate) struct Hearing {
+    /// With the part of alpha that this one has.
     rule: Rule,
     gathered: Gathered,
     /// What the looks so far say.
@@ -53,20 +43,42 @@ enum Gathered {
     Each(Each),
 }
 
-impl Judge {
+impl Hearing {
     /// A question of which nothing is known yet.
-    #[must_use]
-    pub fn new(rule: &Rule) -> Self {
+    pub(crate) fn new(rule: &Rule) -> Self {
         let gathered = match rule.question {
             Question::ErrorsWorse { .. } => Gathered::ErrorsWorse(Box::default()),
             Question::ErrorsAbove { .. } => Gathered::ErrorsAbove(ErrorsAbove::default()),
             Question::LatencyLonger { .. } => Gathered::LatencyLonger(Box::default()),
             Question::LatencyAbove { .. } => Gathered::LatencyAbove(LatencyAbove::default()),
             Question::SplitOff { .. } => Gathered::SplitOff(SplitOff::default()),
-            Question::Mean { worse: _, than, range } => Gathered::Mean(Box::new(Mean::new(rule, than, range))),
+            Question::Mean { .. } => Gathered::Mean(Box::new(Mean::new(rule))),
             Question::Each { .. } => Gathered::Each(Each::default()),
         };
-        let mut judge = Self {
+        Self::of(rule, gathered)
+    }
+
+    /// Begun anew, by a rule of its own: nothing is known but what was before it, where that is what is compared with.
+    pub(crate) fn anew(&self, rule: &Rule) -> Self {
+        match &self.gathered {
+            Gathered::ErrorsWorse(errors) if rule.past => {
+                Self::of(rule, Gathered::ErrorsWorse(Box::new(errors.anew())))
+            }
+            Gathered::LatencyLonger(latency) if rule.past => {
+                Self::of(rule, Gathered::LatencyLonger(Box::new(latency.anew())))
+            }
+            Gathered::ErrorsWorse(_)
+            | Gathered::ErrorsAbove(_)
+            | Gathered::LatencyLonger(_)
+            | Gathered::LatencyAbove(_)
+            | Gathered::SplitOff(_)
+            | Gathered::Mean(_)
+            | Gathered::Each(_) => Self::new(rule),
+        }
+    }
+
+    fn of(rule: &Rule, gathered: Gathered) -> Self {
+        let mut hearing = Self {
             rule: *rule,
             gathered,
             reading: Reading::default(),
@@ -78,13 +90,13 @@ impl Judge {
             course: Course::default(),
             decided: None,
         };
-        judge.reading = judge.read();
-        judge
+        hearing.reading = hearing.read();
+        hearing
     }
 
     /// Takes the next look. One that cannot be used is told in the verdict and changes nothing but the time.
-    pub fn take(&mut self, look: &Look) {
-        let is_after = self.ended.is_none_or(|ended| ended <= look.from) && look.from <= look.until;
+    pub(crate) fn take(&mut self, look: &Look) {
+        let is_after = self.is_after(look);
         let taken = if is_after { self.gather(look) } else { Err(Unfit::Overlaps) };
         if is_after {
             self.began = self.began.or(Some(look.from));
@@ -108,18 +120,28 @@ impl Judge {
         self.decide(&reading, look.until);
     }
 
+    /// Whether a look follows those that were taken.
+    pub(crate) fn is_after(&self, look: &Look) -> bool {
+        self.ended.is_none_or(|ended| ended <= look.from) && look.from <= look.until
+    }
+
+    /// When its first look began.
+    pub(crate) fn began(&self) -> Option<Timestamp> {
+        self.began
+    }
+
     fn gather(&mut self, look: &Look) -> Result<(), Unfit> {
         match (&mut self.gathered, self.rule.question) {
             (Gathered::LatencyLonger(latency), Question::LatencyLonger { quantile, .. }) => {
-                latency.take(look, quantile)
+                latency.take(look, &self.rule, quantile)
             }
             (Gathered::SplitOff(split), Question::SplitOff { by, .. }) => split.take(look, by),
-            (Gathered::Mean(mean), Question::Mean { than, range, .. }) => mean.take(look, than, range),
+            (Gathered::Mean(mean), _) => mean.take(look),
             (Gathered::Each(each), Question::Each { worse, limit, .. }) => each.take(look, worse, limit),
-            (Gathered::ErrorsWorse(errors), _) => errors.take(look),
+            (Gathered::ErrorsWorse(errors), _) => errors.take(look, &self.rule),
             (Gathered::ErrorsAbove(errors), _) => errors.take(look),
             (Gathered::LatencyAbove(latency), _) => latency.take(look),
-            (Gathered::LatencyLonger(_) | Gathered::SplitOff(_) | Gathered::Mean(_) | Gathered::Each(_), _) => {
+            (Gathered::LatencyLonger(_) | Gathered::SplitOff(_) | Gathered::Each(_), _) => {
                 unreachable!("what is gathered is of the question that it was made for")
             }
         }
@@ -139,7 +161,7 @@ impl Judge {
             (Gathered::SplitOff(split), Question::SplitOff { share, tolerance, .. }) => {
                 split.reading(rule, share, tolerance)
             }
-            (Gathered::Mean(mean), Question::Mean { worse, than, .. }) => mean.reading(worse, than),
+            (Gathered::Mean(mean), Question::Mean { worse, limit }) => mean.reading(worse, limit),
             (Gathered::Each(each), Question::Each { allowed, enough, .. }) => each.reading(allowed, enough),
             (
                 Gathered::ErrorsWorse(_)
@@ -161,7 +183,7 @@ impl Judge {
         }
         let decided = if reading.seen == (0, 0) {
             None
-        } else if reading.is_proven_worse && reading.is_measured_bad {
+        } else if reading.is_proven_worse && reading.is_measured_bad && !reading.are_clients_too_few {
             Some((Outcome::Fail, "it is proven to be worse, and what was measured matters"))
         } else if before.is_some() {
             None
@@ -193,25 +215,35 @@ impl Judge {
     }
 
     /// The answer so far, without its numbers.
-    #[must_use]
-    pub fn outcome(&self) -> Outcome {
+    pub(crate) fn outcome(&self) -> Outcome {
         self.decided.as_ref().map_or(Outcome::Inconclusive, |(outcome, ..)| *outcome)
     }
 
+    /// When it was decided.
+    pub(crate) fn decided(&self) -> Option<Timestamp> {
+        self.decided.as_ref().map(|(_, at, _)| *at)
+    }
+
     /// The verdict so far.
-    #[must_use]
-    pub fn verdict(&self) -> Verdict {
+    pub(crate) fn verdict(&self) -> Verdict {
         let reading = self.reading;
         let (outcome, decided, why) = match &self.decided {
             Some((outcome, at, why)) => (*outcome, Some(*at), why.clone()),
             None => (Outcome::Inconclusive, None, self.why_not(&reading)),
         };
+        let past = if reading.is_past_used_up {
+            "; the past is used up, so the upper end of its interval is held against"
+        } else {
+            ""
+        };
         let ten = std::f64::consts::LN_10;
         Verdict {
             outcome,
-            why,
+            why: format!("{why}{past}"),
             rule: self.rule.words(),
             decided,
+            since: None,
+            past_used_up: reading.is_past_used_up,
             is_over: self.is_over(),
             seen: reading.seen.0,
             reference_seen: reading.has_reference.then_some(reading.seen.1),
@@ -223,7 +255,7 @@ impl Judge {
                 .evidence
                 // No data can make it infinite, and JSON has no word for that.
                 .filter(|reached| reached.is_finite())
-                .map(|reached| Evidence { reached: reached / ten, needed: -self.rule.alpha.get().log10() }),
+                .map(|reached| Evidence { reached: reached / ten, needed: -self.rule.alpha_of_bets().get().log10() }),
             looks: self.looks,
             not_used: self.not_used,
             unused: self.unused.clone(),
@@ -236,10 +268,14 @@ impl Judge {
         let nothing = if self.looks == 0 && self.not_used > 0 {
             let last = self.unused.last().map(|unused| unused.why.words()).unwrap_or_default();
             format!("nothing could be used: {last}")
+        } else if reading.is_past_used_up && reading.seen.1 == 0 {
+            "nothing is known of the past".to_owned()
         } else if reading.fewest() == 0 && reading.has_reference && reading.seen.0 > 0 {
             "the reference was not seen yet".to_owned()
         } else if reading.seen.0 == 0 {
             "nothing was seen of the new slot".to_owned()
+        } else if reading.is_proven_worse && reading.is_measured_bad && reading.are_clients_too_few {
+            format!("it is proven to be worse, and its errors are of fewer than {} clients", self.rule.clients)
         } else if reading.is_proven_worse {
             "it is proven to be worse, and by less than what matters".to_owned()
         } else {

@@ -116,7 +116,15 @@ impl Watcher {
             .checks()
             .any(|check| matches!(check.source, CheckSource::Traffic { measure: Measure::Requests, .. }));
         let (from, sides) = (said.at, judging.sides);
-        let mut look = Look { from, until: now, arms: Vec::new(), blind: None, numbers: Vec::new() };
+        let mut look = Look {
+            from,
+            until: now,
+            arms: Vec::new(),
+            blind: None,
+            past_used_up: false,
+            numbers: Vec::new(),
+            rules: judging.rules(),
+        };
         let was_blind = self.was_blind;
         if wants_traffic {
             (look.arms, look.blind) = self.since_last(measured);
@@ -128,6 +136,7 @@ impl Watcher {
                 look.arms.retain(|arm| arm.revision == sides.new);
                 let requests = look.arms.iter().map(ArmMeasured::requests).fold(0, u64::saturating_add);
                 look.arms.extend(sides.old.map(|old| self.past.give(old, requests)).unwrap_or_default());
+                look.past_used_up = self.past.is_used_up();
             }
             self.was_blind = look.blind.is_some();
         }
