@@ -35,7 +35,7 @@ pub(crate) struct Hearing {
 #[derive(Debug, Clone)]
 enum Gathered {
     ErrorsWorse(Box<ErrorsWorse>),
-    ErrorsAbove(ErrorsAbove),
+    ErrorsAbove(Box<ErrorsAbove>),
     LatencyLonger(Box<LatencyLonger>),
     LatencyAbove(LatencyAbove),
     SplitOff(SplitOff),
@@ -48,7 +48,7 @@ impl Hearing {
     pub(crate) fn new(rule: &Rule) -> Self {
         let gathered = match rule.question {
             Question::ErrorsWorse { .. } => Gathered::ErrorsWorse(Box::default()),
-            Question::ErrorsAbove { .. } => Gathered::ErrorsAbove(ErrorsAbove::default()),
+            Question::ErrorsAbove { .. } => Gathered::ErrorsAbove(Box::default()),
             Question::LatencyLonger { .. } => Gathered::LatencyLonger(Box::default()),
             Question::LatencyAbove { .. } => Gathered::LatencyAbove(LatencyAbove::default()),
             Question::SplitOff { .. } => Gathered::SplitOff(SplitOff::default()),

@@ -19,6 +19,7 @@ pub struct Look {
 /// What was seen in an interval.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[expect(clippy::large_enum_variant, reason = "a look is made, taken and gone, and nearly all hold counts")]
 pub enum Seen {
     /// Requests of the new slot's arm, and of the arm that it is compared with.
     Counts {
