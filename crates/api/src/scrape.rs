@@ -238,7 +238,7 @@ fn answers(encoder: &mut DescriptorEncoder<'_>, arms: &[ArmScraped<'_>]) -> Resu
 fn durations(encoder: &mut DescriptorEncoder<'_>, arms: &[ArmScraped<'_>]) -> Result<(), Error> {
     let mut family = encoder.encode_descriptor(
         "switchover_request_duration_seconds",
-        "From the whole request head to the end of the answer, of those answered and failed",
+        "From the whole request head to the end of the answer, or until its client gave up on it",
         None,
         MetricType::Histogram,
     )?;

@@ -18,6 +18,9 @@ use crate::verdict::Interval;
 /// Slow is what lies beyond the quantile of both arms together, this interval's included: that line does not know which
 /// request was whose, so where the arms are alike the slow ones fall to them by chance. It is drawn twice, above its bucket and
 /// below it: where many latencies share a bucket, only one of the lines may have something on both sides.
+///
+/// A reference that is a past ends. Then slow is what lies beyond the upper end of its quantile, of which there may be no more
+/// than the quantile leaves; what of the reference should come later is not taken any more.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct LatencyLonger {
     above: TwoArms,
@@ -26,17 +29,39 @@ pub(crate) struct LatencyLonger {
     reference: Histogram,
     both: Histogram,
     waiting: (Histogram, Histogram),
+    /// What a past had been before this was begun.
+    earlier: Histogram,
+    has_ended: bool,
+    /// Since then: the upper end of its quantile, in microseconds; open where too little was seen.
+    limit_micros: Option<f64>,
 }
 
 impl LatencyLonger {
-    pub(crate) fn take(&mut self, look: &Look, quantile: Probability) -> Result<(), Unfit> {
-        let (new, reference) = look.pair()?;
+    /// The same begun anew: nothing is known but what the past was.
+    pub(crate) fn anew(&self) -> Self {
+        let mut earlier = self.earlier.clone();
+        earlier.merge(&self.reference);
+        Self { earlier, ..Self::default() }
+    }
+
+    pub(crate) fn take(&mut self, look: &Look, rule: &Rule, quantile: Probability) -> Result<(), Unfit> {
+        let (new, reference) = look.pair_or_end(rule.past)?;
         self.new.merge(&new.latency);
-        self.reference.merge(&reference.latency);
-        self.both.merge(&new.latency);
-        self.both.merge(&reference.latency);
         self.waiting.0.merge(&new.latency);
-        self.waiting.1.merge(&reference.latency);
+        match reference.filter(|_| !self.has_ended) {
+            Some(reference) => {
+                self.reference.merge(&reference.latency);
+                self.both.merge(&new.latency);
+                self.both.merge(&reference.latency);
+                self.waiting.1.merge(&reference.latency);
+                self.bet(quantile);
+            }
+            None => self.bet_alone(rule, quantile),
+        }
+        Ok(())
+    }
+
+    fn bet(&mut self, quantile: Probability) {
         let are_both_there = self.waiting.0.total() > 0 && self.waiting.1.total() > 0;
         if are_both_there && let Some(line) = self.both.quantile_bucket(quantile.get()) {
             let (new, reference) = std::mem::take(&mut self.waiting);
@@ -50,7 +75,20 @@ impl LatencyLonger {
                 None => latency.total(),
             }));
         }
-        Ok(())
+    }
+
+    fn bet_alone(&mut self, rule: &Rule, quantile: Probability) {
+        if !self.has_ended {
+            self.has_ended = true;
+            self.reference.merge(&std::mem::take(&mut self.earlier));
+            (_, self.limit_micros) = quantile::interval(&self.reference, quantile, rule.alpha_of_the_past());
+        }
+        let (new, _) = std::mem::take(&mut self.waiting);
+        if let (Some(limit), Ok(allowed)) = (self.limit_micros, Probability::new(1.0 - quantile.get())) {
+            let slow = Rate { requests: new.total(), bad: new.above(limit as u64) };
+            self.above.add_alone(slow, allowed);
+            self.from.add_alone(slow, allowed);
+        }
     }
 
     pub(crate) fn reading(&self, rule: &Rule, quantile: Probability, margin: LatencyMargin) -> Reading {
@@ -76,8 +114,10 @@ impl LatencyLonger {
             interval,
             evidence: Some(evidence),
             is_measured_bad: effect.is_some_and(|effect| effect >= margin.get()),
-            is_proven_worse: evidence >= -rule.alpha.get().ln(),
+            is_proven_worse: evidence >= -rule.alpha_of_bets().get().ln(),
             is_ruled_out: interval.high.is_some_and(|high| high < margin.get()),
+            is_past_used_up: self.has_ended,
+            ..Reading::default()
         }
     }
 }

@@ -5,11 +5,13 @@
 //! Promises: the same looks give the same verdict, taken one by one or all at once; a verdict may be asked for after every
 //! look and a release that is no worse still fails at most at the rule's rate; no data is never a pass.
 //! Must never: read a clock, do I/O, use randomness, or know where a number came from.
-//! Begin reading at `judge` (one look after another), then `two_arms` (is it worse?), `rate` and `quantile` (by how much?).
+//! Begin reading at `judge` (begun anew each hour), `hearing` (one look after another), then `two_arms` (is it worse?), `rate` and `quantile` (by how much?).
 
 pub mod budget;
+mod clients;
 mod errors;
 pub mod fixed;
+mod hearing;
 mod judge;
 mod latency;
 mod look;
@@ -29,7 +31,8 @@ mod verdict;
 
 pub use judge::{Judge, judge};
 pub use look::{Counts, Look, MOST_COUNTED, Seen, Unfit};
-pub use number::{Finite, LatencyMargin, Margin, NumberError, Probability, Range};
-pub use rule::{Against, Question, Rule, SplitBy, Then, Wait, Worse};
+pub use mean::LEAST_VALUES;
+pub use number::{Finite, LatencyMargin, NumberError, Probability};
+pub use rule::{LEAST_CLIENTS, Question, RENEWED_AFTER, Rule, SplitBy, Then, Wait, Worse};
 pub use shadow::{FieldVerdict, ShadowRule, ShadowVerdict, shadow};
 pub use verdict::{Evidence, Interval, Outcome, Point, Unused, Verdict};

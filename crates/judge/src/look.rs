@@ -1,8 +1,9 @@
 //! What was seen in one interval: what a journal keeps, so that a verdict can be reached again.
 
 use serde::{Deserialize, Serialize};
-use switchover_model::Timestamp;
 use switchover_model::histogram::Histogram;
+use switchover_model::seam::ClientGroups;
+use switchover_model::{Span, Timestamp};
 
 /// One interval, or one value at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -18,23 +19,18 @@ pub struct Look {
 /// What was seen in an interval.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[expect(clippy::large_enum_variant, reason = "a look is made, taken and gone, and nearly all hold counts")]
 pub enum Seen {
     /// Requests of the new slot's arm, and of the arm that it is compared with.
     Counts {
         /// The new slot's.
         new: Counts,
-        /// The arm that it is compared with; nothing where there is none.
+        /// The arm that it is compared with; nothing where there is none, or where a past is used up.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reference: Option<Counts>,
     },
-    /// A value of the new slot, and the same of the reference.
-    Value {
-        /// The new slot's; finite.
-        new: f64,
-        /// The reference's at the same moment; finite.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        reference: Option<f64>,
-    },
+    /// A value; finite.
+    Value(f64),
     /// Nothing that can be used.
     Unfit(Unfit),
 }
@@ -47,8 +43,10 @@ pub enum Unfit {
     AnotherEpoch,
     /// More errors than requests, or more than [`MOST_COUNTED`] of anything.
     Contradiction,
-    /// A value that is not finite, or outside of the range that was said.
+    /// A value that is not finite.
     NoNumber,
+    /// It describes a time before the question was asked: this much of what a value covers was not over yet.
+    ReachesBack(Span),
     /// Nothing came: an empty answer, or an error; the text is the provider's.
     NoAnswer(String),
     /// It overlaps one that was taken already, or ends before it begins.
@@ -64,7 +62,10 @@ impl Unfit {
         match self {
             Self::AnotherEpoch => "the counts began anew".to_owned(),
             Self::Contradiction => "its counts contradict each other".to_owned(),
-            Self::NoNumber => "a value is no finite number, or out of its range".to_owned(),
+            Self::NoNumber => "a value is no finite number".to_owned(),
+            Self::ReachesBack(reach) => {
+                format!("it describes the {} before it, of which a part was before this began", reach.rounded())
+            }
             Self::NoAnswer(text) => format!("no answer: {text}"),
             Self::Overlaps => "it overlaps an interval that was taken already".to_owned(),
             Self::OtherKind => "it does not hold what is asked about".to_owned(),
@@ -88,6 +89,12 @@ pub struct Counts {
     /// Latencies of the requests.
     #[serde(default, skip_serializing_if = "is_empty")]
     pub latency: Histogram,
+    /// The requests by groups of clients; none where clients are not told apart.
+    #[serde(default, skip_serializing_if = "ClientGroups::is_empty")]
+    pub requests_by: ClientGroups,
+    /// The errors by groups of clients.
+    #[serde(default, skip_serializing_if = "ClientGroups::is_empty")]
+    pub errors_by: ClientGroups,
 }
 
 fn is_empty(latency: &Histogram) -> bool {
@@ -110,9 +117,8 @@ impl Counts {
 impl Look {
     /// A value of a moment; one that is no finite number is unfit.
     #[must_use]
-    pub fn value(at: Timestamp, new: f64, reference: Option<f64>) -> Self {
-        let is_number = new.is_finite() && reference.is_none_or(f64::is_finite);
-        let seen = if is_number { Seen::Value { new, reference } } else { Seen::Unfit(Unfit::NoNumber) };
+    pub fn value(at: Timestamp, value: f64) -> Self {
+        let seen = if value.is_finite() { Seen::Value(value) } else { Seen::Unfit(Unfit::NoNumber) };
         Self { from: at, until: at, seen }
     }
 
@@ -124,7 +130,19 @@ impl Look {
             }
             Seen::Counts { reference: Some(_), .. } => Err(Unfit::Contradiction),
             Seen::Unfit(why) => Err(why.clone()),
-            Seen::Counts { reference: None, .. } | Seen::Value { .. } => Err(Unfit::OtherKind),
+            Seen::Counts { reference: None, .. } | Seen::Value(_) => Err(Unfit::OtherKind),
+        }
+    }
+
+    /// Counts of the new arm, and of the reference for as long as there is one; or why they cannot be used. Where the reference is no
+    /// `past` it never ends.
+    pub(crate) fn pair_or_end(&self, past: bool) -> Result<(&Counts, Option<&Counts>), Unfit> {
+        match &self.seen {
+            Seen::Counts { new, reference: None } if past && new.is_right() => Ok((new, None)),
+            Seen::Counts { reference: None, .. } if past => Err(Unfit::Contradiction),
+            Seen::Counts { .. } | Seen::Value(_) | Seen::Unfit(_) => {
+                self.pair().map(|(new, reference)| (new, Some(reference)))
+            }
         }
     }
 
@@ -134,17 +152,15 @@ impl Look {
             Seen::Counts { new, .. } if new.is_right() => Ok(new),
             Seen::Counts { .. } => Err(Unfit::Contradiction),
             Seen::Unfit(why) => Err(why.clone()),
-            Seen::Value { .. } => Err(Unfit::OtherKind),
+            Seen::Value(_) => Err(Unfit::OtherKind),
         }
     }
 
-    /// The value of the new slot and of the reference, or why they cannot be used.
-    pub(crate) fn values(&self) -> Result<(f64, Option<f64>), Unfit> {
+    /// The value, or why it cannot be used.
+    pub(crate) fn value_seen(&self) -> Result<f64, Unfit> {
         match &self.seen {
-            Seen::Value { new, reference } if new.is_finite() && reference.is_none_or(f64::is_finite) => {
-                Ok((*new, *reference))
-            }
-            Seen::Value { .. } => Err(Unfit::NoNumber),
+            Seen::Value(value) if value.is_finite() => Ok(*value),
+            Seen::Value(_) => Err(Unfit::NoNumber),
             Seen::Unfit(why) => Err(why.clone()),
             Seen::Counts { .. } => Err(Unfit::OtherKind),
         }

@@ -11,20 +11,9 @@ pub enum NumberError {
     /// A value is infinite or not a number.
     #[error("{0} is no finite number")]
     Finite(f64),
-    /// A margin that nothing fits into.
-    #[error("{0} is no margin: it is above 0 and finite")]
-    Margin(f64),
     /// A margin of latencies is finer than what they are counted in.
     #[error("{0} is no margin of latencies: it is at least {least} (2 %), the width of their buckets", least = LatencyMargin::LEAST)]
     LatencyMargin(f64),
-    /// A range is empty or has an end that is no number.
-    #[error("{low} to {high} is no range: the lower end is below the upper one, and both are finite")]
-    Range {
-        /// The lower end.
-        low: f64,
-        /// The upper end.
-        high: f64,
-    },
 }
 
 /// A share or a rate: above 0 and below 1.
@@ -96,39 +85,6 @@ impl From<Finite> for f64 {
     }
 }
 
-/// By how much a value must be worse to matter, in its own unit: above 0.
-#[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize, Deserialize)]
-#[serde(try_from = "f64", into = "f64")]
-pub struct Margin(f64);
-
-impl Margin {
-    /// Checks it.
-    pub fn new(value: f64) -> Result<Self, NumberError> {
-        let is_margin = value.is_finite() && value > 0.0;
-        if is_margin { Ok(Self(value)) } else { Err(NumberError::Margin(value)) }
-    }
-
-    /// The number.
-    #[must_use]
-    pub const fn get(self) -> f64 {
-        self.0
-    }
-}
-
-impl TryFrom<f64> for Margin {
-    type Error = NumberError;
-
-    fn try_from(value: f64) -> Result<Self, NumberError> {
-        Self::new(value)
-    }
-}
-
-impl From<Margin> for f64 {
-    fn from(value: Margin) -> Self {
-        value.0
-    }
-}
-
 /// By how much a latency must be longer to matter, as a part of it: 0.2 is 20 %.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(try_from = "f64", into = "f64")]
@@ -165,52 +121,6 @@ impl From<LatencyMargin> for f64 {
     }
 }
 
-/// Where every value of a metric lies, ends included.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "(f64, f64)", into = "(f64, f64)")]
-pub struct Range {
-    low: f64,
-    high: f64,
-}
-
-impl Range {
-    /// Checks it.
-    pub fn new(low: f64, high: f64) -> Result<Self, NumberError> {
-        let is_range = low.is_finite() && high.is_finite() && low < high && (high - low).is_finite();
-        if is_range { Ok(Self { low, high }) } else { Err(NumberError::Range { low, high }) }
-    }
-
-    /// The lower end.
-    #[must_use]
-    pub const fn low(self) -> f64 {
-        self.low
-    }
-
-    /// The upper end.
-    #[must_use]
-    pub const fn high(self) -> f64 {
-        self.high
-    }
-
-    pub(crate) fn holds(self, value: f64) -> bool {
-        self.low <= value && value <= self.high
-    }
-}
-
-impl TryFrom<(f64, f64)> for Range {
-    type Error = NumberError;
-
-    fn try_from((low, high): (f64, f64)) -> Result<Self, NumberError> {
-        Self::new(low, high)
-    }
-}
-
-impl From<Range> for (f64, f64) {
-    fn from(range: Range) -> Self {
-        (range.low, range.high)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -221,11 +131,7 @@ mod tests {
             assert!(Probability::new(wrong).is_err(), "{wrong}");
         }
         assert!(Finite::new(f64::NAN).is_err() && Finite::new(f64::NEG_INFINITY).is_err());
-        assert!(Margin::new(0.0).is_err() && Margin::new(f64::NAN).is_err());
         assert!(LatencyMargin::new(0.01).is_err() && LatencyMargin::new(f64::NAN).is_err());
-        assert!(Range::new(1.0, 1.0).is_err() && Range::new(0.0, f64::INFINITY).is_err());
-        assert!(Range::new(f64::MIN, f64::MAX).is_err(), "its width is no number");
         assert!(serde_json::from_str::<Probability>("1.5").is_err());
-        assert!(serde_json::from_str::<Range>("[3, 2]").is_err());
     }
 }

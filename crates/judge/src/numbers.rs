@@ -2,64 +2,39 @@
 
 use crate::look::{Look, Unfit};
 use crate::mean::MeanSequence;
-use crate::number::{Finite, Range};
+use crate::number::Finite;
 use crate::reading::Reading;
-use crate::rule::{Against, Rule, Worse};
+use crate::rule::{Rule, Worse};
 use crate::verdict::Interval;
 
 /// The mean of values.
-///
-/// Of values with a reference it is the mean of the differences of each moment: what moves both at once is no evidence.
 #[derive(Debug, Clone)]
 pub(crate) struct Mean {
     /// At the rule's alpha, for a fail; at its miss, for a pass.
     for_fail: MeanSequence,
     for_pass: MeanSequence,
     count: u64,
-    new: f64,
-    reference: f64,
+    mean: f64,
 }
 
 impl Mean {
-    pub(crate) fn new(rule: &Rule, than: Against, range: Option<Range>) -> Self {
-        // A difference of two values in a range lies in one that is twice as wide.
-        let range = range.map(|range| match than {
-            Against::Limit(_) => range,
-            Against::Reference(_) => {
-                let width = range.high() - range.low();
-                Range::new(-width, width).unwrap_or(range)
-            }
-        });
-        let sequence = |alpha| MeanSequence::new(range, alpha);
-        Self { for_fail: sequence(rule.alpha), for_pass: sequence(rule.miss), count: 0, new: 0.0, reference: 0.0 }
+    pub(crate) fn new(rule: &Rule) -> Self {
+        let (for_fail, for_pass) = (MeanSequence::new(rule.alpha), MeanSequence::new(rule.miss));
+        Self { for_fail, for_pass, count: 0, mean: 0.0 }
     }
 
-    pub(crate) fn take(&mut self, look: &Look, than: Against, range: Option<Range>) -> Result<(), Unfit> {
-        let (new, reference) = look.values()?;
-        let is_out = |value: f64| range.is_some_and(|range| !range.holds(value));
-        let value = match (than, reference) {
-            (Against::Limit(_), _) if !is_out(new) => new,
-            (Against::Reference(_), Some(reference)) if !is_out(new) && !is_out(reference) => new - reference,
-            (Against::Reference(_), None) => return Err(Unfit::OtherKind),
-            (Against::Limit(_) | Against::Reference(_), _) => return Err(Unfit::NoNumber),
-        };
-        if !value.is_finite() {
-            return Err(Unfit::NoNumber);
-        }
+    pub(crate) fn take(&mut self, look: &Look) -> Result<(), Unfit> {
+        let value = look.value_seen()?;
         self.for_fail.add(value);
         self.for_pass.add(value);
         self.count += 1;
-        self.new += (new - self.new) / self.count as f64;
-        self.reference += (reference.unwrap_or(0.0) - self.reference) / self.count as f64;
+        self.mean += (value - self.mean) / self.count as f64;
         Ok(())
     }
 
-    pub(crate) fn reading(&self, worse: Worse, than: Against) -> Reading {
+    pub(crate) fn reading(&self, worse: Worse, limit: Finite) -> Reading {
         let has_any = self.count > 0;
-        let (is_compared, proven_beyond, matters_from) = match than {
-            Against::Limit(limit) => (false, worse.signed(limit.get()), worse.signed(limit.get())),
-            Against::Reference(margin) => (true, 0.0, margin.get()),
-        };
+        let limit = worse.signed(limit.get());
         // Both so that higher is worse.
         let turned = |(low, high): (f64, f64)| match worse {
             Worse::Higher => (low, high),
@@ -67,21 +42,18 @@ impl Mean {
         };
         let (low, _) = turned(self.for_fail.interval());
         let (_, high) = turned(self.for_pass.interval());
-        let effect = if is_compared { self.new - self.reference } else { self.new };
         let seen = self.for_pass.interval();
         let open = |end: f64| end.is_finite().then_some(end);
-        let measured = worse.signed(effect);
+        let mean = has_any.then_some(self.mean);
         Reading {
-            seen: (self.count, if is_compared { self.count } else { 0 }),
-            has_reference: is_compared,
-            new: has_any.then_some(self.new),
-            reference: (has_any && is_compared).then_some(self.reference),
-            effect: has_any.then_some(effect),
+            seen: (self.count, 0),
+            new: mean,
+            effect: mean,
             interval: Interval { low: open(seen.0), high: open(seen.1) },
-            evidence: None,
-            is_measured_bad: has_any && if is_compared { measured >= matters_from } else { measured > matters_from },
-            is_proven_worse: has_any && low > proven_beyond,
-            is_ruled_out: has_any && high < matters_from,
+            is_measured_bad: has_any && worse.signed(self.mean) > limit,
+            is_proven_worse: has_any && low > limit,
+            is_ruled_out: has_any && high < limit,
+            ..Reading::default()
         }
     }
 }
@@ -96,7 +68,7 @@ pub(crate) struct Each {
 
 impl Each {
     pub(crate) fn take(&mut self, look: &Look, worse: Worse, limit: Finite) -> Result<(), Unfit> {
-        let (value, _) = look.values()?;
+        let value = look.value_seen()?;
         self.count += 1;
         self.beyond += u64::from(worse.signed(value) > worse.signed(limit.get()));
         self.last = Some(value);

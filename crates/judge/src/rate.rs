@@ -68,12 +68,14 @@ impl Rate {
 
     /// The evidence that the rate is above `limit`, from the same bets as with two arms.
     pub(crate) fn evidence_above(self, limit: Probability) -> f64 {
-        let limit = limit.get();
-        evidence(WORSE.iter().map(|(ratio, _)| {
-            // ln of (higher / limit) and of (1 - higher) / (1 - limit), with higher = ratio * limit / (1 - limit + ratio * limit)
-            let shrink = -((ratio - 1.0) * limit).ln_1p();
-            self.bad as f64 * (ratio.ln() + shrink) + (self.requests - self.bad) as f64 * shrink
-        }))
+        evidence(WORSE.iter().map(|(ratio, _)| self.ln_ratio_above(limit, *ratio)))
+    }
+
+    /// The logarithm of the likelihood at odds that are `ratio` times those of `limit`, over the one at `limit`.
+    pub(crate) fn ln_ratio_above(self, limit: Probability, ratio: f64) -> f64 {
+        // ln of (higher / limit) and of (1 - higher) / (1 - limit), with higher = ratio * limit / (1 - limit + ratio * limit)
+        let shrink = -((ratio - 1.0) * limit.get()).ln_1p();
+        self.bad as f64 * (ratio.ln() + shrink) + (self.requests - self.bad) as f64 * shrink
     }
 }
 

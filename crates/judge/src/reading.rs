@@ -25,6 +25,10 @@ pub(crate) struct Reading {
     pub(crate) is_proven_worse: bool,
     /// An effect that matters is ruled out.
     pub(crate) is_ruled_out: bool,
+    /// Its errors are of fewer clients than it takes.
+    pub(crate) are_clients_too_few: bool,
+    /// The reference was a past, and has ended.
+    pub(crate) is_past_used_up: bool,
 }
 
 impl Reading {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use switchover_model::Span;
 
-use crate::number::{Finite, LatencyMargin, Margin, Probability, Range};
+use crate::number::{Finite, LatencyMargin, Probability};
 
 /// A question and the rule that decides it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -19,7 +19,31 @@ pub struct Rule {
     /// How long an answer is waited for; without it for as long as looks come.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait: Option<Wait>,
+    /// It is begun anew each time that so much has gone by, beside what goes on from the beginning: so a change is found soon
+    /// after it, however long all was well. Without it, it is begun once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renewed: Option<Span>,
+    /// The reference is what was before, and ends: from there on, the upper end of its interval is what is held against.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub past: bool,
+    /// Errors must be of so many different clients to fail, or of all that came where those are fewer; none where clients are not
+    /// told apart.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub clients: u32,
 }
+
+fn is_none(clients: &u32) -> bool {
+    *clients == 0
+}
+
+/// Usual for [`Rule::renewed`].
+pub const RENEWED_AFTER: Span = Span::from_secs(3_600);
+
+/// Usual for [`Rule::clients`]: one client that repeats a failing request, or a few, are no evidence against a revision.
+pub const LEAST_CLIENTS: u32 = 5;
+
+/// The part of a rule's alpha that is kept for the interval of a past: one in so many.
+const PART_OF_THE_PAST: f64 = 10.0;
 
 /// One in twenty, as is the custom.
 fn usual_miss() -> Probability {
@@ -30,7 +54,17 @@ impl Rule {
     /// A rule with the usual miss and no end of waiting.
     #[must_use]
     pub fn new(question: Question, alpha: Probability) -> Self {
-        Self { question, alpha, miss: usual_miss(), wait: None }
+        Self { question, alpha, miss: usual_miss(), wait: None, renewed: None, past: false, clients: 0 }
+    }
+
+    /// The part of alpha that the bets have: all but what the interval of a past takes.
+    pub(crate) fn alpha_of_bets(&self) -> Probability {
+        if self.past { self.alpha.divided(PART_OF_THE_PAST / (PART_OF_THE_PAST - 1.0)) } else { self.alpha }
+    }
+
+    /// The chance that a past is not where its interval says.
+    pub(crate) fn alpha_of_the_past(&self) -> Probability {
+        self.alpha.divided(PART_OF_THE_PAST)
     }
 }
 
@@ -93,15 +127,12 @@ pub enum Question {
         /// What is counted.
         by: SplitBy,
     },
-    /// Is the mean of its values worse than something?
+    /// Is the mean of its values beyond a limit? Of values that describe a difference, the limit is the largest one that is allowed.
     Mean {
         /// Which side is worse.
         worse: Worse,
-        /// Than what.
-        than: Against,
-        /// Where every value lies, when that is known: then nothing else is assumed of them, but it takes longer.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        range: Option<Range>,
+        /// The limit.
+        limit: Finite,
     },
     /// Are more than `allowed` of its values beyond a limit? Counts, and no statistics.
     Each {
@@ -114,16 +145,6 @@ pub enum Question {
         /// So many values pass, when no more than `allowed` of them are beyond the limit.
         enough: u32,
     },
-}
-
-/// What values are compared with.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Against {
-    /// A limit.
-    Limit(Finite),
-    /// The reference's value of the same moment; only a difference of so much matters, in the metric's own unit.
-    Reference(Margin),
 }
 
 /// Which side is worse.
@@ -186,7 +207,35 @@ impl Rule {
                 percent(self.miss.get())
             ),
         };
-        format!("Fails when {fails}. Passes when {passes}.{chances}{end}")
+        let others = self.other_words();
+        format!("Fails when {fails}. Passes when {passes}.{others}{chances}{end}")
+    }
+
+    /// What else it goes by.
+    fn other_words(&self) -> String {
+        let mut words = String::new();
+        if self.clients > 0 {
+            words += &format!(
+                " Errors of fewer than {} clients do not fail it, unless fewer came and all had some.",
+                self.clients
+            );
+        }
+        if self.past {
+            words += " Once the past is used up, it is held against the upper end of its interval.";
+        }
+        if let Some(period) = self.renewed_after() {
+            words += &format!(
+                " What the last {} to {} say alone fails it too.",
+                period.rounded(),
+                Span::from_micros(period.as_micros().saturating_mul(2)).rounded()
+            );
+        }
+        words
+    }
+
+    /// How often it is begun anew; a question without chances has nothing to gain from it.
+    pub(crate) fn renewed_after(&self) -> Option<Span> {
+        self.renewed.filter(|_| !matches!(self.question, Question::Each { .. }))
     }
 }
 
@@ -227,23 +276,8 @@ impl Question {
                     format!("a deviation of {tolerance} is ruled out"),
                 )
             }
-            Self::Mean { worse, than, range: _ } => {
-                let side = side(worse);
-                match than {
-                    Against::Limit(limit) => {
-                        let limit = limit.get();
-                        (format!("a mean {side} {limit} is proven"), "it is ruled out".to_owned())
-                    }
-                    Against::Reference(margin) => {
-                        let margin = margin.get();
-                        (
-                            format!(
-                                "a mean {side} the reference's is proven and a difference of {margin} or more is measured"
-                            ),
-                            format!("a difference of {margin} is ruled out"),
-                        )
-                    }
-                }
+            Self::Mean { worse, limit } => {
+                (format!("a mean {} {} is proven", side(worse), limit.get()), "it is ruled out".to_owned())
             }
             Self::Each { worse, limit, allowed, enough } => {
                 let (side, limit) = (side(worse), limit.get());

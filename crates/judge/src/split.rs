@@ -41,6 +41,7 @@ impl SplitOff {
             is_measured_bad: effect.is_some_and(|effect| effect.abs() >= tolerance.get()),
             is_proven_worse: evidence >= -rule.alpha.get().ln(),
             is_ruled_out: low - share.get() > -tolerance.get() && high - share.get() < tolerance.get(),
+            ..Reading::default()
         }
     }
 }

@@ -7,6 +7,8 @@
 
 use crate::look::MOST_COUNTED;
 use crate::mixture::{WORSE, evidence, ln_choose};
+use crate::number::Probability;
+use crate::rate::Rate;
 
 /// Terms of a sum that are smaller than this part of the largest one do not change it.
 const NEGLIGIBLE: f64 = 1e-18;
@@ -40,6 +42,16 @@ impl TwoArms {
         }
         for (sum, (ratio, _)) in self.ratios.iter_mut().zip(WORSE) {
             *sum += ln_ratio(pair, ratio);
+        }
+    }
+
+    /// Takes requests of the new arm that nobody stands beside: the bets go on, on its rate being above `limit`.
+    ///
+    /// Assumes: `limit` is no less than the rate of the arm that it was compared with so far, but for a chance that is paid for
+    /// elsewhere; and none of the other arm's requests is taken any more.
+    pub(crate) fn add_alone(&mut self, new: Rate, limit: Probability) {
+        for (sum, (ratio, _)) in self.ratios.iter_mut().zip(WORSE) {
+            *sum += new.ln_ratio_above(limit, ratio);
         }
     }
 

@@ -29,6 +29,12 @@ pub struct Verdict {
     /// When it was decided: the end of that look. A fail stays a fail; a pass stays one unless it is followed by a fail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decided: Option<Timestamp>,
+    /// Since when that was seen on which it failed, where that is not all from the beginning on but what came after it was begun anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// The reference was a past, and nothing is left of it: the upper end of its interval is held against.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub past_used_up: bool,
     /// The longest wait is over: more looks will not be waited for.
     pub is_over: bool,
     /// Requests, clients or values that were seen of the new slot.

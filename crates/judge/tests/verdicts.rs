@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 use switchover_judge::{
-    Against, Counts, Finite, Judge, LatencyMargin, Look, Margin, Outcome, Probability, Question, Range, Rule, Seen,
-    SplitBy, Then, Unfit, Verdict, Wait, Worse, judge,
+    Counts, Finite, Judge, LatencyMargin, Look, Outcome, Probability, Question, Rule, Seen, SplitBy, Then, Unfit,
+    Verdict, Wait, Worse, judge,
 };
 use switchover_model::histogram::Histogram;
 use switchover_model::{Span, Timestamp};
@@ -47,8 +47,7 @@ fn every_second(rule: &Rule, seconds: u64, new: &Counts, reference: &Counts) -> 
 #[test]
 fn no_data_is_never_a_pass() {
     let wait = Some(Wait { longest: Span::from_secs(3), enough: 0, then: Then::Pass });
-    let mean =
-        Question::Mean { worse: Worse::Higher, than: Against::Limit(Finite::new(1.0).expect("finite")), range: None };
+    let mean = Question::Mean { worse: Worse::Higher, limit: Finite::new(1.0).expect("finite") };
     let each = Question::Each { worse: Worse::Higher, limit: Finite::new(1.0).expect("finite"), allowed: 0, enough: 0 };
     let split = Question::SplitOff { share: chance(0.5), tolerance: chance(0.1), by: SplitBy::Clients };
     let limit = Question::ErrorsAbove { limit: chance(0.1) };
@@ -58,7 +57,7 @@ fn no_data_is_never_a_pass() {
         assert_eq!(judge(&rule, &[]).outcome, Outcome::Inconclusive);
         let nothing = every_second(&rule, 9, &Counts::default(), &Counts::default());
         assert_eq!(nothing.outcome, Outcome::Inconclusive, "{nothing:?}");
-        let unfit: Vec<Look> = (0..9).map(|second| Look::value(at(second), f64::NAN, None)).collect();
+        let unfit: Vec<Look> = (0..9).map(|second| Look::value(at(second), f64::NAN)).collect();
         let verdict = judge(&rule, &unfit);
         assert_eq!((verdict.outcome, verdict.not_used), (Outcome::Inconclusive, 9), "{verdict:?}");
         assert!(verdict.is_over && verdict.why.contains("nothing could be used"), "{verdict:?}");
@@ -156,32 +155,19 @@ fn a_split_that_is_off_is_found_and_one_that_is_right_passes() {
 }
 
 #[test]
-fn values_are_held_against_a_limit_and_against_the_reference() {
-    let values = |question: Question, new: f64, old: f64| {
+fn values_are_held_against_a_limit_one_by_one_or_by_their_mean() {
+    let values = |question: Question, mean: f64| {
         let wobble = |second: u64| if second.is_multiple_of(2) { 0.5 } else { -0.5 };
-        let value = |second: u64| Look::value(at(second), new + wobble(second), Some(old - wobble(second)));
+        let value = |second: u64| Look::value(at(second), mean + wobble(second));
         judge(&rule(question), &(0..400).map(value).collect::<Vec<_>>()).outcome
     };
-    for range in [None, Some(Range::new(0.0, 20.0).expect("a range"))] {
-        let than = Against::Limit(Finite::new(10.0).expect("finite"));
-        let question = Question::Mean { worse: Worse::Higher, than, range };
-        assert_eq!((values(question, 5.0, 0.5), values(question, 15.0, 0.5)), (Outcome::Pass, Outcome::Fail));
-        let than = Against::Reference(Margin::new(3.0).expect("a margin"));
-        let question = Question::Mean { worse: Worse::Lower, than, range };
-        assert_eq!((values(question, 10.0, 10.0), values(question, 10.0, 16.0)), (Outcome::Pass, Outcome::Fail));
-    }
+    let limit = Finite::new(10.0).expect("finite");
+    let question = Question::Mean { worse: Worse::Higher, limit };
+    assert_eq!((values(question, 5.0), values(question, 15.0)), (Outcome::Pass, Outcome::Fail));
+    let question = Question::Mean { worse: Worse::Lower, limit };
+    assert_eq!((values(question, 15.0), values(question, 5.0)), (Outcome::Pass, Outcome::Fail));
     let each = Question::Each { worse: Worse::Lower, limit: Finite::new(4.0).expect("finite"), allowed: 3, enough: 50 };
-    assert_eq!((values(each, 5.0, 0.5), values(each, 4.2, 0.5)), (Outcome::Pass, Outcome::Fail));
-}
-
-#[test]
-fn a_value_out_of_its_range_is_not_used_and_told() {
-    let range = Some(Range::new(0.0, 1.0).expect("a range"));
-    let than = Against::Limit(Finite::new(0.5).expect("finite"));
-    let rule = rule(Question::Mean { worse: Worse::Higher, than, range });
-    let verdict = judge(&rule, &[Look::value(at(0), 7.0, None), Look::value(at(1), f64::INFINITY, None)]);
-    assert_eq!((verdict.looks, verdict.not_used), (0, 2));
-    assert!(verdict.unused.iter().all(|unused| unused.why == Unfit::NoNumber), "{verdict:?}");
+    assert_eq!((values(each, 5.0), values(each, 4.2)), (Outcome::Pass, Outcome::Fail));
 }
 
 #[test]
@@ -236,7 +222,7 @@ fn any_counts() -> impl Strategy<Value = Counts> {
     (0_u64..60, 0_u64..10, 0_u64..9, prop::collection::vec((1_u64..500, 1_u64..20), 0..4)).prop_map(
         |(good, errors, clients, micros)| {
             let latency = of_latency(&micros).latency;
-            Counts { requests: good + errors, errors, clients, latency }
+            Counts { requests: good + errors, errors, clients, latency, ..Counts::default() }
         },
     )
 }
@@ -244,20 +230,23 @@ fn any_counts() -> impl Strategy<Value = Counts> {
 fn any_look() -> impl Strategy<Value = (u64, Seen)> {
     let counts =
         (any_counts(), prop::option::of(any_counts())).prop_map(|(new, reference)| Seen::Counts { new, reference });
-    let value = (-5.0..5.0, prop::option::of(-5.0..5.0)).prop_map(|(new, reference)| Seen::Value { new, reference });
+    let value = (-5.0..5.0).prop_map(Seen::Value);
     let seen = prop_oneof![6 => counts, 3 => value, 1 => Just(Seen::Unfit(Unfit::AnotherEpoch))];
     (0_u64..4, seen)
 }
 
 fn any_rule() -> impl Strategy<Value = Rule> {
-    let limit = Against::Limit(Finite::new(0.5).expect("finite"));
+    let limit = Finite::new(0.5).expect("finite");
+    let renewed = Some(Span::from_secs(20));
     prop_oneof![
         Just(errors()),
+        Just(Rule { renewed, past: true, clients: 3, ..errors() }),
         Just(p99()),
+        Just(Rule { renewed, past: true, ..p99() }),
         Just(rule(Question::ErrorsAbove { limit: chance(0.05) })),
         Just(rule(Question::LatencyAbove { quantile: chance(0.9), limit_micros: 300 })),
         Just(rule(Question::SplitOff { share: chance(0.5), tolerance: chance(0.1), by: SplitBy::Clients })),
-        Just(rule(Question::Mean { worse: Worse::Lower, than: limit, range: None })),
+        Just(Rule { renewed, ..rule(Question::Mean { worse: Worse::Lower, limit }) }),
     ]
 }
 

@@ -42,9 +42,38 @@ pub struct Look {
     /// [`ShadowSeen::for_the_record`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shadow: Option<Box<ShadowSeen>>,
+    /// Nothing is left of the old slot's past to hold the new one against: it was used up, or never known.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub past_used_up: bool,
     /// The numbers that were asked for in it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub numbers: Vec<NumberSeen>,
+    /// What its watch is judged by.
+    #[serde(default, skip_serializing_if = "Rules::are_first")]
+    pub rules: Rules,
+}
+
+/// What a watch is judged by, from its first look on: so what a journal holds is reached again as it was, though a later version of
+/// the program judges by more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rules {
+    /// Begun once; a past that is used up says nothing; every value of a query counts, from the first on; a look in which the baseline
+    /// was silent takes all of the live slot.
+    #[default]
+    First,
+    /// Begun anew each hour beside that; held against the interval of a past that is used up; errors are of several clients; values
+    /// of a query describe no time twice, and none from before the watch; in steps the baseline alone is compared with.
+    Second,
+}
+
+impl Rules {
+    /// What is judged by now.
+    pub const NEWEST: Self = Self::Second;
+
+    fn are_first(&self) -> bool {
+        *self == Self::First
+    }
 }
 
 /// Why the traffic's measures say nothing of an interval.

@@ -20,6 +20,7 @@ use crate::schema::{MigrationFile, SchemaGoal};
 use crate::time::{Span, Timestamp};
 
 mod abilities;
+mod client_groups;
 mod measured;
 mod routes;
 mod seen;
@@ -27,6 +28,7 @@ mod shadow;
 mod split;
 
 pub use abilities::{Abilities, Ability, lacks, lacks_for};
+pub use client_groups::{CLIENT_GROUPS, ClientGroups};
 pub use measured::{ArmMeasured, Measured, Part};
 pub use routes::{Arm, ArmGoal, Endpoint, Preview, RoutedProcess, Routes, RoutesGoal};
 pub use seen::{Evidence, InstanceSeen, Phase, PlatformSeen, Seen, TrafficSeen};

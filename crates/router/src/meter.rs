@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use switchover_model::histogram::{self, BUCKETS, Histogram};
-use switchover_model::seam::{ArmMeasured, Part};
+use switchover_model::seam::{ArmMeasured, CLIENT_GROUPS, ClientGroups, Part};
 use switchover_model::{ProcessName, RevisionId, Share};
 
 use crate::split::Bucket;
@@ -20,7 +20,7 @@ use crate::split::Bucket;
 const CLIENT_WORDS: usize = (Share::ALL.basis_points() as usize).div_ceil(64);
 /// What the counters of one arm take in a lane.
 #[cfg(test)]
-const METER_BYTES: usize = 8 * (BUCKETS + VERSIONS_MAX * CLIENT_WORDS);
+const METER_BYTES: usize = 8 * (BUCKETS + VERSIONS_MAX * CLIENT_WORDS + 2 * CLIENT_GROUPS);
 /// Versions of the routes that an arm's clients are told apart for: the one in force and one that is being made ready.
 const VERSIONS_MAX: usize = 2;
 /// Most arms of one app that are measured apart, parts of the split and draining revisions included: bounds memory and a
@@ -34,8 +34,11 @@ pub(crate) struct Meter {
     failed: Cell<u64>,
     aborted: Cell<u64>,
     upgrades_opened: Cell<u64>,
+    upgrades_ended: Cell<u64>,
     upgrades_cut: Cell<u64>,
     latency: Box<[Cell<u64>]>,
+    requests_by: [Cell<u64>; CLIENT_GROUPS],
+    errors_by: [Cell<u64>; CLIENT_GROUPS],
 }
 
 /// A bit for each bucket of clients of one arm in one lane, since one version of the routes.
@@ -68,8 +71,11 @@ impl Meter {
             failed: none(),
             aborted: none(),
             upgrades_opened: none(),
+            upgrades_ended: none(),
             upgrades_cut: none(),
             latency: vec![none(); BUCKETS].into(),
+            requests_by: std::array::from_fn(|_| none()),
+            errors_by: std::array::from_fn(|_| none()),
         }
     }
 
@@ -78,9 +84,22 @@ impl Meter {
         count(&self.upgrades_opened);
     }
 
-    /// A tunnel was cut by the router.
-    pub(crate) fn upgrade_cut(&self) {
-        count(&self.upgrades_cut);
+    /// A tunnel is over; `is_cut`: by the router.
+    pub(crate) fn upgrade_ended(&self, is_cut: bool) {
+        count(&self.upgrades_ended);
+        if is_cut {
+            count(&self.upgrades_cut);
+        }
+    }
+
+    /// A request of `client` has ended, and not because its client left.
+    fn ended(&self, client: Bucket, is_error: bool, took: Duration) {
+        let group = ClientGroups::group(client.0);
+        count(&self.requests_by[group]);
+        if is_error {
+            count(&self.errors_by[group]);
+        }
+        self.time(took);
     }
 
     fn time(&self, took: Duration) {
@@ -99,9 +118,12 @@ impl Meter {
             failed: self.failed.get(),
             aborted: self.aborted.get(),
             upgrades_opened: self.upgrades_opened.get(),
+            upgrades_ended: Some(self.upgrades_ended.get()),
             upgrades_cut: self.upgrades_cut.get(),
             clients: 0,
             latency: Histogram::from(latency.collect::<Vec<_>>()),
+            requests_by: ClientGroups::from(std::array::from_fn(|group| self.requests_by[group].get())),
+            errors_by: ClientGroups::from(std::array::from_fn(|group| self.errors_by[group].get())),
         };
         MeterReading { measured, clients: clients.map_or_else(|| vec![0; CLIENT_WORDS], Clients::read) }
     }
@@ -127,21 +149,26 @@ impl Clients {
 impl Measure {
     /// A whole answer of the app with this status was passed on.
     pub(crate) fn answered(&self, status: u16, client: Bucket, took: Duration) {
-        count(&self.meter.answered[usize::from(status / 100).clamp(1, 5) - 1]);
-        self.meter.time(took);
+        let class = usize::from(status / 100).clamp(1, 5);
+        count(&self.meter.answered[class - 1]);
+        self.meter.ended(client, class == 5, took);
         self.clients.saw(client);
     }
 
     /// It ended without one, by the app's fault.
     pub(crate) fn failed(&self, client: Bucket, took: Duration) {
         count(&self.meter.failed);
-        self.meter.time(took);
+        self.meter.ended(client, true, took);
         self.clients.saw(client);
     }
 
-    /// Its client went away, or broke off its own request.
-    pub(crate) fn aborted(&self, client: Bucket) {
+    /// Its client went away, or broke off its own request. `waited`: so long for an answer that it gave up on, which would have taken
+    /// at least that.
+    pub(crate) fn aborted(&self, client: Bucket, waited: Option<Duration>) {
         count(&self.meter.aborted);
+        if let Some(waited) = waited {
+            self.meter.time(waited);
+        }
         self.clients.saw(client);
     }
 }
@@ -257,8 +284,12 @@ impl Sum {
         sum.failed = sum.failed.saturating_add(part.failed);
         sum.aborted = sum.aborted.saturating_add(part.aborted);
         sum.upgrades_opened = sum.upgrades_opened.saturating_add(part.upgrades_opened);
+        sum.upgrades_ended =
+            part.upgrades_ended.map(|ended| ended.saturating_add(sum.upgrades_ended.unwrap_or_default()));
         sum.upgrades_cut = sum.upgrades_cut.saturating_add(part.upgrades_cut);
         sum.latency.merge(&part.latency);
+        sum.requests_by.merge(&part.requests_by);
+        sum.errors_by.merge(&part.errors_by);
         // A client that came through two lanes is one client.
         for (sum, part) in known.clients.iter_mut().zip(clients) {
             *sum |= part;

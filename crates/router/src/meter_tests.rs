@@ -2,6 +2,12 @@
 
 use super::*;
 
+fn groups(counts: &[(u16, u64)]) -> ClientGroups {
+    let mut groups = ClientGroups::default();
+    counts.iter().for_each(|(client, count)| groups.count(*client, *count));
+    groups
+}
+
 #[test]
 fn a_client_that_came_through_two_lanes_is_one_client_and_counts_add_up() {
     let web: ProcessName = "web".parse().unwrap();
@@ -13,20 +19,31 @@ fn a_client_that_came_through_two_lanes_is_one_client_and_counts_add_up() {
             meter.answered(204, Bucket(client), Duration::from_micros(250));
         }
         meter.failed(Bucket(1), Duration::from_millis(30));
-        meter.aborted(Bucket(1));
+        meter.aborted(Bucket(1), None);
+        meter.aborted(Bucket(2), Some(Duration::from_secs(9)));
         meter.meter.upgrade_opened();
-        meter.meter.upgrade_cut();
+        meter.meter.upgrade_ended(true);
+        meter.meter.upgrade_opened();
+        meter.meter.upgrade_ended(false);
     }
     let mut sum = Sum::default();
     lanes.iter().flat_map(|lane| lane.read(RevisionId(7), Some(1))).for_each(|reading| sum.add(reading));
     let expected = ArmMeasured {
         answered: [0, 6, 0, 0, 0],
         failed: 2,
-        aborted: 2,
-        upgrades_opened: 2,
+        aborted: 4,
+        upgrades_opened: 4,
+        upgrades_ended: Some(4),
         upgrades_cut: 2,
-        clients: 4,
-        latency: Histogram::from(vec![(histogram::bucket(250), 6), (histogram::bucket(30_000), 2)]),
+        clients: 5,
+        latency: Histogram::from(vec![
+            (histogram::bucket(250), 6),
+            (histogram::bucket(30_000), 2),
+            (histogram::bucket(9_000_000), 2),
+        ]),
+        // Clients 0 and 64 share a group.
+        requests_by: groups(&[(0, 2), (1, 4), (9_999, 2)]),
+        errors_by: groups(&[(1, 2)]),
         ..ArmMeasured::none(RevisionId(7), web, Part::Share)
     };
     assert_eq!(sum.arms(), [expected]);
@@ -90,5 +107,5 @@ fn latencies_beyond_every_measure_fall_into_the_last_bucket_and_no_count_wraps()
 
 #[test]
 fn the_memory_of_an_arm_is_what_is_said_of_it() {
-    assert_eq!(METER_BYTES, 20_944);
+    assert_eq!(METER_BYTES, 21_456);
 }

@@ -26,8 +26,8 @@ pub(crate) enum Outcome {
     },
     /// The router answered.
     Own(OwnCause),
-    /// The client went away.
-    ClientAborted,
+    /// The client went away. `gave_up`: it had sent all that it had to and waited for the answer or its end.
+    ClientAborted { gave_up: bool },
     /// The instance broke off after its head had been passed on: the client saw a part of the answer.
     Broken {
         /// The status that was passed on.
@@ -184,7 +184,7 @@ impl Ticket {
         match outcome {
             Outcome::Answered { status } => revision.counters.answered(status),
             Outcome::Own(cause) => self.counters().own(cause, cause.is_failure() && self.has_healthy()),
-            Outcome::ClientAborted => self.counters().aborted(),
+            Outcome::ClientAborted { .. } => self.counters().aborted(),
             Outcome::Broken { status } => {
                 tracing::debug!(status, "an instance broke off in the middle of its answer");
                 self.counters().own(OwnCause::AnswerBroken, true);
@@ -199,13 +199,14 @@ impl Ticket {
         let fault = match outcome {
             Outcome::Answered { status } => return meter.answered(status, client, took()),
             Outcome::Own(cause) => cause.fault(),
-            Outcome::ClientAborted => Fault::Client,
+            // How long it waited is the least that the answer would have taken: left out, an instance that hangs would look fast.
+            Outcome::ClientAborted { gave_up } => return meter.aborted(client, gave_up.then(took)),
             Outcome::Broken { .. } => OwnCause::AnswerBroken.fault(),
             Outcome::Panicked => OwnCause::RouterPanicked.fault(),
         };
         match fault {
             Fault::App => meter.failed(client, took()),
-            Fault::Client => meter.aborted(client),
+            Fault::Client => meter.aborted(client, None),
             Fault::Router => {}
         }
     }
@@ -238,7 +239,8 @@ impl Drop for Ticket {
     fn drop(&mut self) {
         if !self.lane.has_given_up() {
             let lane = Rc::clone(&self.lane);
-            let outcome = if std::thread::panicking() { Outcome::Panicked } else { Outcome::ClientAborted };
+            let outcome =
+                if std::thread::panicking() { Outcome::Panicked } else { Outcome::ClientAborted { gave_up: false } };
             self.end(outcome, || lane.io().exact_now());
         }
     }
@@ -283,8 +285,8 @@ impl TunnelTicket {
         }
         self.revision.tunnel_ended();
         self.revision.counters.upgrade_closed(end == TunnelEnd::Cut);
-        if let (TunnelEnd::Cut, Some(meter)) = (end, &self.meter) {
-            meter.upgrade_cut();
+        if let Some(meter) = &self.meter {
+            meter.upgrade_ended(end == TunnelEnd::Cut);
         }
     }
 }

@@ -3,20 +3,23 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use switchover_judge::{Judge, Outcome};
-use switchover_model::Timestamp;
-use switchover_model::config::{Check, During};
-use switchover_model::evidence::{CheckVerdict, ChecksSeen, Look, Verdict, Watch};
+use switchover_judge::{Judge, Look as Evidence, Outcome, Probability, Seen, Unfit};
+use switchover_model::config::{Bound, Check, CheckSource, During};
+use switchover_model::evidence::{CheckVerdict, ChecksSeen, Look, Rules, Verdict, Watch};
+use switchover_model::{Span, Timestamp};
 use switchover_rollout::App;
 
 use super::built_in::{self, Compared, Split};
-use super::rules::{self, Sides};
+use super::rules::{self, By, Sides};
 
 /// Every check that a watch looks at, and what it has seen so far.
 pub(super) struct Judging {
     pub(super) watch: Watch,
     pub(super) sides: Sides,
+    rules: Rules,
+    alpha: Probability,
     at: Timestamp,
+    has_looked: bool,
     checks: Vec<UnderWay>,
     split: Option<Split>,
     compared: Option<Compared>,
@@ -27,6 +30,10 @@ struct UnderWay {
     check: Check,
     /// Nothing where the file holds a number that makes no rule: it stays inconclusive.
     judge: Option<Judge>,
+    /// How far back what one value describes reaches.
+    reach: Span,
+    /// From when on the next value describes no time that one which was taken has described.
+    next: Timestamp,
 }
 
 impl Judging {
@@ -38,23 +45,34 @@ impl Judging {
         let to_come = if watch.during == During::Shadow { planned() } else { 0 };
         let steps = release.steps.last().map_or(to_come, |step| step.of);
         let alpha = rules::alpha(&config.release.evidence, steps, built_in::tests(app, release, config, steps));
-        let checks = rules::looked_at(config, watch).map(|(place, check)| {
-            let judge = rules::rule(check, alpha, watch.length).ok().map(|rule| Judge::new(&rule));
-            UnderWay { place, check: check.clone(), judge }
-        });
+        let rules = Rules::NEWEST;
+        let checks = rules::looked_at(config, watch)
+            .map(|(place, check)| UnderWay::new(place, check.clone(), (alpha, watch, rules)))
+            .collect();
         let sides = Sides { new: release.revision, old: release.from };
         let (split, compared) = (Split::new(app, watch, alpha), Compared::new(app, watch, alpha));
-        Some(Self { watch, sides, at: watch.since, checks: checks.collect(), split, compared })
+        Some(Self { watch, sides, rules, alpha, at: watch.since, has_looked: false, checks, split, compared })
+    }
+
+    /// What the watch is judged by: what its first look says, and the newest before it.
+    pub(super) fn rules(&self) -> Rules {
+        self.rules
     }
 
     pub(super) fn take(&mut self, look: &Look) {
-        self.at = look.until;
-        for UnderWay { place, check, judge } in &mut self.checks {
-            let Some(judge) = judge else { continue };
-            rules::evidence(check, *place, self.sides, look).iter().for_each(|evidence| judge.take(evidence));
+        if !self.has_looked && look.rules != self.rules {
+            self.rules = look.rules;
+            let by = (self.alpha, self.watch, self.rules);
+            for under_way in &mut self.checks {
+                *under_way = UnderWay::new(under_way.place, under_way.check.clone(), by);
+            }
         }
         self.split.iter_mut().for_each(|split| split.take(self.sides, look));
         self.compared.iter_mut().for_each(|compared| compared.take(look));
+        self.has_looked = true;
+        self.at = look.until;
+        let by = By { sides: self.sides, during: self.watch.during, rules: self.rules };
+        self.checks.iter_mut().for_each(|under_way| under_way.take(look, by, self.watch.since));
     }
 
     pub(super) fn checks(&self) -> impl Iterator<Item = &Check> {
@@ -101,6 +119,42 @@ impl Judging {
 }
 
 impl UnderWay {
+    fn new(place: usize, check: Check, (alpha, watch, rules): (Probability, Watch, Rules)) -> Self {
+        let judge = rules::rule(&check, alpha, watch, rules).ok().map(|rule| Judge::new(&rule));
+        let reach = match (rules, &check.source) {
+            (Rules::Second, CheckSource::Number { from, .. }) => from.reach(),
+            (Rules::First, _) | (Rules::Second, CheckSource::Traffic { .. }) => Span::ZERO,
+        };
+        Self { place, check, judge, reach, next: watch.since }
+    }
+
+    fn take(&mut self, look: &Look, by: By, since: Timestamp) {
+        for evidence in rules::evidence(&self.check, self.place, by, look) {
+            let evidence = self.fitting(evidence, since);
+            if let (Some(judge), Some(evidence)) = (&mut self.judge, evidence) {
+                judge.take(&evidence);
+            }
+        }
+    }
+
+    /// What of it is evidence: no value that describes a time before `since`; and of those whose mean is judged, which have to be
+    /// independent, none that describes a time twice.
+    fn fitting(&mut self, evidence: Evidence, since: Timestamp) -> Option<Evidence> {
+        if self.reach == Span::ZERO || !matches!(evidence.seen, Seen::Value(_)) {
+            return Some(evidence);
+        }
+        if evidence.from < since + self.reach {
+            return Some(Evidence { seen: Seen::Unfit(Unfit::ReachesBack(self.reach)), ..evidence });
+        }
+        if let Bound::WorseBy { .. } = self.check.bound {
+            if evidence.from < self.next {
+                return None;
+            }
+            self.next = evidence.from + self.reach;
+        }
+        Some(evidence)
+    }
+
     fn verdict(&self, in_full: bool) -> CheckVerdict {
         let (check, name) = (self.place, self.check.name.clone());
         let Some(judge) = &self.judge else {
@@ -159,3 +213,7 @@ mod words {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "judging_tests.rs"]
+mod tests;

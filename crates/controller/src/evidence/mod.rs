@@ -150,7 +150,7 @@ impl Watcher {
             .checks()
             .any(|check| matches!(check.source, CheckSource::Traffic { measure: Measure::Requests, .. }));
         let (from, sides) = (said.at, judging.sides);
-        let mut look = Look { from, until: now, ..Look::default() };
+        let mut look = Look { from, until: now, rules: judging.rules(), ..Look::default() };
         look.shadow = news.map(|(seen, _)| Box::new(seen));
         let was_blind = self.was_blind;
         if wants_traffic {
@@ -174,6 +174,7 @@ impl Watcher {
                 look.arms.retain(|arm| arm.revision == sides.new);
                 let requests = look.arms.iter().map(ArmMeasured::requests).fold(0, u64::saturating_add);
                 look.arms.extend(sides.old.map(|old| self.past.give(old, requests)).unwrap_or_default());
+                look.past_used_up = self.past.is_used_up();
             }
             self.was_blind = look.blind.is_some();
         }

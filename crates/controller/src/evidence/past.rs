@@ -81,6 +81,11 @@ impl Past {
         }
         given
     }
+
+    /// Whether the other side has had more requests than could be given pieces for.
+    pub(super) fn is_used_up(&self) -> bool {
+        self.matched.1 < self.matched.0
+    }
 }
 
 /// What each arm did between two readings of one epoch, with the clients that came first in it; one whose count fell is left
@@ -94,7 +99,7 @@ pub(super) fn between(earlier: &Measured, later: &Measured) -> Vec<ArmMeasured> 
         }
         None => Some(arm.clone()),
     });
-    done.filter(|arm| arm.requests() > 0 || arm.aborted > 0 || arm.upgrades_opened > 0 || arm.upgrades_cut > 0)
+    done.filter(|arm| arm.requests() > 0 || arm.aborted > 0 || arm.upgrades_opened > 0 || arm.upgrades_ended > Some(0))
         .collect()
 }
 
@@ -133,7 +138,9 @@ mod tests {
         }
         assert_eq!(requests(&past.give(RevisionId(1), 150)), 200);
         assert_eq!(requests(&past.give(RevisionId(1), 40)), 0, "what was given reaches that far");
+        assert!(!past.is_used_up());
         assert_eq!(requests(&past.give(RevisionId(1), 2_000)), 800, "all that is left");
+        assert!(past.is_used_up());
         assert_eq!(requests(&past.give(RevisionId(1), 10)), 0);
     }
 

@@ -3,13 +3,13 @@
 use std::num::NonZeroU32;
 
 use switchover_judge::{
-    Against, Counts, Finite, LatencyMargin, Look as Evidence, NumberError, Probability, Question, Rule, Seen, Then,
-    Unfit, Wait, Worse as Side, budget,
+    Counts, Finite, LEAST_CLIENTS, LatencyMargin, Look as Evidence, NumberError, Probability, Question, RENEWED_AFTER,
+    Rule, Seen, Then, Unfit, Wait, Worse as Side, budget,
 };
 use switchover_model::config::{AppConfig, Bound, Check, CheckSource, During, EvidencePolicy, Measure, Worse};
-use switchover_model::evidence::{Blind, Look, NumberSeen, Side as Slot, Watch};
+use switchover_model::evidence::{Blind, Look, NumberSeen, Rules, Side as Slot, Watch};
 use switchover_model::seam::{ArmMeasured, Part};
-use switchover_model::{RevisionId, Share, Span};
+use switchover_model::{RevisionId, Share};
 
 /// The smallest rate that is told from none: `max = "0%"` fails when more than this is proven.
 const LEAST_RATE: f64 = 1e-6;
@@ -45,13 +45,25 @@ fn is_counted_out(check: &Check) -> bool {
     matches!((&check.source, check.bound), (CheckSource::Number { .. }, Bound::Most { .. } | Bound::Least { .. }))
 }
 
-/// The rule of a check. `length` is how long its watch lasts by itself.
+/// The rule of a check in a watch.
 ///
 /// Errors: a number that the file should have refused.
-pub(super) fn rule(check: &Check, alpha: Probability, length: Option<Span>) -> Result<Rule, NumberError> {
+pub(super) fn rule(check: &Check, alpha: Probability, watch: Watch, rules: Rules) -> Result<Rule, NumberError> {
     let mut rule = Rule::new(question(check)?, alpha);
-    if let (CheckSource::Traffic { .. }, Some(enough), Some(longest)) = (&check.source, check.enough, length) {
+    if let (CheckSource::Traffic { .. }, Some(enough), Some(longest)) = (&check.source, check.enough, watch.length) {
         rule.wait = Some(Wait { longest, enough: u64::from(enough), then: Then::Pass });
+    }
+    match rules {
+        Rules::First => {}
+        Rules::Second => {
+            rule.renewed = Some(RENEWED_AFTER);
+            let is_compared =
+                matches!((&check.source, check.bound), (CheckSource::Traffic { .. }, Bound::WorseBy { .. }));
+            rule.past = is_compared && watch.during != During::Shift;
+            if let CheckSource::Traffic { measure: Measure::Errors, .. } = check.source {
+                rule.clients = LEAST_CLIENTS;
+            }
+        }
     }
     Ok(rule)
 }
@@ -95,7 +107,7 @@ fn mean(worse: Side, bound: Bound) -> Result<Question, NumberError> {
         Bound::Most { limit } | Bound::Least { limit } => limit.to_f64(),
         Bound::WorseBy { .. } => 0.0,
     };
-    Ok(Question::Mean { worse, than: Against::Limit(Finite::new(limit)?), range: None })
+    Ok(Question::Mean { worse, limit: Finite::new(limit)? })
 }
 
 fn side_of(bound: Bound, worse: Worse) -> Side {
@@ -107,13 +119,21 @@ fn side_of(bound: Bound, worse: Worse) -> Side {
 
 // === What was seen, as the judge takes it ===
 
+/// By what a watch's looks are read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct By {
+    pub(super) sides: Sides,
+    pub(super) during: During,
+    pub(super) rules: Rules,
+}
+
 /// What a look says of one check: at most one piece of evidence from the traffic, or one from each number that came.
-pub(super) fn evidence(check: &Check, place: usize, sides: Sides, look: &Look) -> Vec<Evidence> {
+pub(super) fn evidence(check: &Check, place: usize, by: By, look: &Look) -> Vec<Evidence> {
     match &check.source {
         CheckSource::Traffic { process, measure } => {
             let is_of = |arm: &&ArmMeasured| process.as_ref().is_none_or(|process| *process == arm.process);
             let arms: Vec<&ArmMeasured> = look.arms.iter().filter(is_of).collect();
-            vec![of_traffic(check, *measure, sides, look, &arms)]
+            vec![of_traffic(check, *measure, by, look, &arms)]
         }
         CheckSource::Number { .. } => {
             let numbers: Vec<&NumberSeen> = look.numbers.iter().filter(|number| number.check == place).collect();
@@ -127,29 +147,43 @@ pub(super) fn evidence(check: &Check, place: usize, sides: Sides, look: &Look) -
     }
 }
 
-fn of_traffic(check: &Check, measure: Measure, sides: Sides, look: &Look, arms: &[&ArmMeasured]) -> Evidence {
+fn of_traffic(check: &Check, measure: Measure, by: By, look: &Look, arms: &[&ArmMeasured]) -> Evidence {
+    let sides = by.sides;
     let seen = match (look.blind, measure) {
         (Some(Blind::BeganAnew), _) => Seen::Unfit(Unfit::AnotherEpoch),
         (Some(Blind::NotMeasured), _) => Seen::Unfit(Unfit::NoAnswer("the traffic could not be read".to_owned())),
         (None, Measure::Requests) => {
             let requests = counts(arms, measure, |arm| arm.revision == sides.new).requests;
             let seconds = look.until.since(look.from).to_std().as_secs_f64();
-            return Evidence::value(look.until, requests as f64 / seconds, None);
+            return Evidence::value(look.until, requests as f64 / seconds);
         }
         (None, Measure::Errors | Measure::Latency { .. } | Measure::UpgradesCut) => {
             let new = counts(arms, measure, |arm| arm.revision == sides.new);
             let is_compared = matches!(check.bound, Bound::WorseBy { .. });
-            let reference = sides.old.filter(|_| is_compared).map(|old| reference(arms, measure, old));
+            let old = sides.old.filter(|old| is_compared && !has_ended(look, *old, by.rules));
+            let reference = old.map(|old| reference(arms, measure, old, by));
             Seen::Counts { new, reference }
         }
     };
     Evidence { from: look.from, until: look.until, seen }
 }
 
-/// The live slot's requests: those of its baseline where one is set aside, all of them otherwise.
-fn reference(arms: &[&ArmMeasured], measure: Measure, old: RevisionId) -> Counts {
-    let has_baseline = arms.iter().any(|arm| arm.revision == old && arm.part == Part::Baseline);
-    let part = if has_baseline { Part::Baseline } else { Part::Share };
+/// Whether nothing is left of the past: what was given out last still stands beside what came meanwhile.
+fn has_ended(look: &Look, old: RevisionId, rules: Rules) -> bool {
+    match rules {
+        Rules::First => false,
+        Rules::Second => look.past_used_up && look.arms.iter().all(|arm| arm.revision != old),
+    }
+}
+
+/// The live slot's requests. In steps a group as large as the new slot's is set aside: that one alone, so that both sides are of a
+/// size and of the same kind, also when it had nothing to do. A past was never set aside.
+fn reference(arms: &[&ArmMeasured], measure: Measure, old: RevisionId, by: By) -> Counts {
+    let is_set_aside = match by.rules {
+        Rules::First => arms.iter().any(|arm| arm.revision == old && arm.part == Part::Baseline),
+        Rules::Second => by.during == During::Shift,
+    };
+    let part = if is_set_aside { Part::Baseline } else { Part::Share };
     counts(arms, measure, |arm| arm.revision == old && arm.part == part)
 }
 
@@ -157,8 +191,13 @@ fn counts(arms: &[&ArmMeasured], measure: Measure, is_meant: impl Fn(&ArmMeasure
     let mut sum = Counts::default();
     for arm in arms.iter().filter(|arm| is_meant(arm)) {
         let (requests, errors) = match measure {
-            Measure::Errors | Measure::Requests => (arm.requests(), arm.errors()),
-            Measure::UpgradesCut => (arm.upgrades_opened, arm.upgrades_cut),
+            Measure::Errors | Measure::Requests => {
+                sum.requests_by.merge(&arm.requests_by);
+                sum.errors_by.merge(&arm.errors_by);
+                (arm.requests(), arm.errors())
+            }
+            // A router of an earlier version does not tell which ended.
+            Measure::UpgradesCut => (arm.upgrades_ended.unwrap_or(arm.upgrades_opened), arm.upgrades_cut),
             Measure::Latency { .. } => {
                 sum.latency.merge(&arm.latency);
                 (arm.requests(), 0)
@@ -177,7 +216,7 @@ fn of_number(check: &Check, new: &NumberSeen, old: Option<&NumberSeen>) -> Evide
     let no_answer = |of: &NumberSeen| unfit(format!("{}: {}", of.asked, of.answer));
     let Some(value) = new.value else { return no_answer(new) };
     let (Bound::WorseBy { effect }, CheckSource::Number { worse, .. }) = (check.bound, &check.source) else {
-        return Evidence::value(new.at, value, None);
+        return Evidence::value(new.at, value);
     };
     match old.map(|old| (old, old.value)) {
         Some((_, Some(reference))) => {
@@ -186,7 +225,7 @@ fn of_number(check: &Check, new: &NumberSeen, old: Option<&NumberSeen>) -> Evide
                 Worse::Higher => reference + allowed,
                 Worse::Lower => reference - allowed,
             };
-            Evidence::value(new.at, value - limit, None)
+            Evidence::value(new.at, value - limit)
         }
         Some((old, None)) => no_answer(old),
         None => unfit("the live slot was not asked".to_owned()),

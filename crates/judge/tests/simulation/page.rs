@@ -10,7 +10,7 @@ const END: &str = "<!-- simulated: end -->";
 
 fn table() -> String {
     let mut table = format!(
-        "| {RUNS} releases each | alpha | requests per arm, at most | failed | with 95 % between | half of them failed by |\n\
+        "| {RUNS} releases each | alpha | requests per arm (or values), at most | failed | with 95 % between | half of them failed by |\n\
          |---|---:|---:|---:|---:|---:|\n"
     );
     for series in all() {

@@ -4,6 +4,7 @@ use crate::time::Span;
 
 use super::hook_keys::{SECRET, URL};
 use super::key::{Key, Kind, key, required};
+use super::reach::reach;
 use super::text_rule::{COMMAND, TextRule};
 use super::{Part, names};
 
@@ -69,7 +70,7 @@ pub(super) static CHECK_KEYS: &[Key] = &[
         Part::Policy,
         None,
         "query = \"sum(rate(http_errors_total{slot=\\\"$SLOT\\\"}[1m]))\"",
-        "The instant query; it gives one number. `$SLOT`, `$REVISION`, `$APP` and `$RELEASE` stand for what is looked at, and one of the first two must stand in it: a number of both slots together says nothing of the new one.",
+        "The instant query; it gives one number. `$SLOT`, `$REVISION`, `$APP` and `$RELEASE` stand for what is looked at, and one of the first two must stand in it: a number of both slots together says nothing of the new one. Values are used from one range (`[1m]`) after a step or the bake began; with `worse_by` one for each range.",
     ),
     key(
         "command",
@@ -189,6 +190,11 @@ fn breaks_query(text: &str) -> Option<String> {
     }
     if text.contains('\0') {
         return Some("a query contains a zero byte".to_owned());
+    }
+    if reach(text).is_none() {
+        return Some(
+            "a range of the query is no duration such as [5m], so how far back it looks is not known".to_owned(),
+        );
     }
     let names_it = text.contains("$SLOT") || text.contains("$REVISION");
     (!names_it).then(|| "the query names no slot: it would give the number of both slots together".to_owned())

@@ -19,6 +19,7 @@ mod nearest;
 mod notify;
 mod notify_keys;
 mod parse;
+mod reach;
 mod reference;
 mod release_keys;
 mod route_keys;

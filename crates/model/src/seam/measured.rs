@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::ClientGroups;
 use crate::histogram::Histogram;
 use crate::name::{ProcessName, RevisionId};
 use crate::time::Timestamp;
@@ -48,14 +49,24 @@ pub struct ArmMeasured {
     pub aborted: u64,
     /// Upgraded connections opened.
     pub upgrades_opened: u64,
-    /// Upgraded connections that were cut by the router, after a switch.
+    /// Upgraded connections that ended, by whomever. Nothing where a router of an earlier version tells, which does not count them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upgrades_ended: Option<u64>,
+    /// Upgraded connections that were cut by the router, after a switch: a part of those that ended.
     pub upgrades_cut: u64,
     /// Different clients, as the split tells them apart, of 10,000 buckets, since this version of the routes
     /// ([`Measured::version`]) came into force: what a sample-ratio check compares with the shares. Requests that began by an
     /// older version are not among them.
     pub clients: u64,
-    /// Time from the whole request head to the end of the answer, of those answered and failed, in microseconds.
+    /// Time from the whole request head to the end of the answer, of those answered and failed, in microseconds. Of those whose
+    /// client gave up on an answer, the time until then: it would have taken at least as long.
     pub latency: Histogram,
+    /// Requests that ended, by groups of clients as the split tells them apart; but for those that their client left.
+    #[serde(default, skip_serializing_if = "ClientGroups::is_empty")]
+    pub requests_by: ClientGroups,
+    /// Of them the errors, by groups of clients.
+    #[serde(default, skip_serializing_if = "ClientGroups::is_empty")]
+    pub errors_by: ClientGroups,
 }
 
 /// Why a request was led to a slot.
@@ -97,9 +108,12 @@ impl ArmMeasured {
             failed: 0,
             aborted: 0,
             upgrades_opened: 0,
+            upgrades_ended: None,
             upgrades_cut: 0,
             clients: 0,
             latency: Histogram::default(),
+            requests_by: ClientGroups::default(),
+            errors_by: ClientGroups::default(),
         }
     }
 
@@ -116,8 +130,14 @@ impl ArmMeasured {
             failed: self.failed.checked_sub(earlier.failed)?,
             aborted: self.aborted.checked_sub(earlier.aborted)?,
             upgrades_opened: self.upgrades_opened.checked_sub(earlier.upgrades_opened)?,
+            upgrades_ended: match (self.upgrades_ended, earlier.upgrades_ended) {
+                (Some(now), Some(before)) => Some(now.checked_sub(before)?),
+                (_, _) => None,
+            },
             upgrades_cut: self.upgrades_cut.checked_sub(earlier.upgrades_cut)?,
             latency: self.latency.since(&earlier.latency)?,
+            requests_by: self.requests_by.since(&earlier.requests_by)?,
+            errors_by: self.errors_by.since(&earlier.errors_by)?,
             ..self.clone()
         })
     }

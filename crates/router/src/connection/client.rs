@@ -25,7 +25,7 @@ use super::response_head;
 use super::roster::Seat;
 use super::tunnel::Tunnel;
 use super::workbench::{Bench, Workbench};
-use crate::causes::{OwnAnswer, OwnCause};
+use crate::causes::{Fault, OwnAnswer, OwnCause};
 use crate::lane::{Lane, Outcome, Routed, Ticket};
 use crate::listener::Listener;
 
@@ -302,8 +302,8 @@ impl<'a> Client<'a> {
                     self.tunnel(seat, bench, ticket, reached.stream, is_websocket).await;
                     return Next::Close;
                 }
-                Ended::ClientGone => {
-                    ticket.finish(Outcome::ClientAborted);
+                Ended::ClientGone { gave_up } => {
+                    ticket.finish(Outcome::ClientAborted { gave_up });
                     return Next::Close;
                 }
                 Ended::Broken { status } => {
@@ -344,7 +344,9 @@ impl<'a> Client<'a> {
         // When nothing of the request is left on its way, the next one can follow.
         let stays = facts.is_persistent && bench.upload.is_read();
         let said = self.say(seat, bench, answer, facts.method, facts.version, stays).await;
-        ticket.finish(if said { Outcome::Own(cause) } else { Outcome::ClientAborted });
+        // A client that left just before it was told of an instance's failure had waited for that instance.
+        let gave_up = cause.fault() == Fault::App;
+        ticket.finish(if said { Outcome::Own(cause) } else { Outcome::ClientAborted { gave_up } });
         after_own(said, stays)
     }
 

@@ -5,7 +5,7 @@ use std::io;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use switchover_http1::{Framing, Method, Progress, Refusal, Version};
+use switchover_http1::{Framing, Method, Progress, Refusal, ResponseHead, Version};
 use tokio::io::ReadBuf;
 use tokio::net::TcpStream;
 
@@ -38,8 +38,8 @@ pub(super) enum Ended {
     Answered { status: u16, client_stays: bool, upstream_stays: bool },
     /// The instance answered 101; its head is read and not yet passed on.
     Switched,
-    /// The client is gone, or stands still.
-    ClientGone,
+    /// The client is gone, or stands still. `gave_up`: all of its request had been sent on, and it left an answer that has an end.
+    ClientGone { gave_up: bool },
     /// The client broke the framing of its own request body.
     BodyRefused(Refusal),
     /// The client's body did not come in time.
@@ -88,6 +88,8 @@ pub(super) struct Exchange<'a> {
     answer_began: bool,
     informational: u32,
     client_side: ClientSide,
+    /// The answer is a stream of events, which ends when its client has enough of it.
+    is_endless: bool,
 }
 
 impl<'a> Exchange<'a> {
@@ -113,6 +115,7 @@ impl<'a> Exchange<'a> {
             answer_began: false,
             informational: 0,
             client_side: ClientSide::Open,
+            is_endless: false,
         }
     }
 
@@ -162,8 +165,8 @@ impl<'a> Exchange<'a> {
             // It waits for the client's body, not for the instance.
             Phase::Head if !self.request_is_sent() && self.bench.upload.out.is_flushed() => Ended::BodyTimedOut,
             Phase::Head => Ended::NoAnswer { cause: OwnCause::UpstreamTimeout, untouched: false },
-            Phase::Informational => Ended::ClientGone,
-            Phase::Body { .. } if !self.bench.download.out.is_flushed() => Ended::ClientGone,
+            Phase::Informational => self.client_gone(),
+            Phase::Body { .. } if !self.bench.download.out.is_flushed() => self.client_gone(),
             // The instance stood still, whether its client has ended its own side or not.
             Phase::Body { status, .. } => Ended::Broken { status },
         }
@@ -193,10 +196,10 @@ impl<'a> Exchange<'a> {
                 self.upload_failed = true;
                 Poll::Pending
             }
-            Poll::Ready(Err(FlowError::Source(_))) => Poll::Ready(Ended::ClientGone),
+            Poll::Ready(Err(FlowError::Source(_))) => Poll::Ready(self.client_gone()),
             Poll::Ready(Err(FlowError::Refused(refusal))) => Poll::Ready(match self.phase {
                 Phase::Head => Ended::BodyRefused(refusal),
-                Phase::Informational | Phase::Body { .. } => Ended::ClientGone,
+                Phase::Informational | Phase::Body { .. } => self.client_gone(),
             }),
         }
     }
@@ -235,6 +238,10 @@ impl<'a> Exchange<'a> {
                 Poll::Pending => return Poll::Pending,
             }
         }
+    }
+
+    fn client_gone(&self) -> Ended {
+        Ended::ClientGone { gave_up: self.request_is_sent() && !self.is_endless }
     }
 
     fn no_answer(&self, cause: OwnCause) -> Ended {
@@ -279,6 +286,7 @@ impl<'a> Exchange<'a> {
         let client_stays =
             self.facts.is_persistent && request_is_sent && !ends_with_connection && !self.io.is_closing();
         let upstream_stays = head.is_persistent() && framing != Framing::UntilClose;
+        self.is_endless = is_event_stream(framing, &head);
         download.tee = sample.as_mut().and_then(|sample| sample.is_answered(&head));
         let new_client = self.facts.new_client;
         response_head::write(&mut download.out.lead, &head, self.facts.version, body, client_stays, new_client);
@@ -293,7 +301,7 @@ impl<'a> Exchange<'a> {
         match self.bench.download.out.poll_flush(cx, self.client, &self.bench.answered) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Ok(())) => Poll::Ready(Ok(Phase::Head)),
-            Poll::Ready(Err(_)) => Poll::Ready(Err(Ended::ClientGone)),
+            Poll::Ready(Err(_)) => Poll::Ready(Err(self.client_gone())),
         }
     }
 
@@ -316,7 +324,7 @@ impl<'a> Exchange<'a> {
                     upstream_stays && !self.upload_failed && upload.is_over() && answered.held().is_empty();
                 Poll::Ready(Ended::Answered { status, client_stays, upstream_stays })
             }
-            Poll::Ready(Err(FlowError::Sink(_))) => Poll::Ready(Ended::ClientGone),
+            Poll::Ready(Err(FlowError::Sink(_))) => Poll::Ready(self.client_gone()),
             Poll::Ready(Err(FlowError::Source(_) | FlowError::Refused(_))) => Poll::Ready(Ended::Broken { status }),
         }
     }
@@ -326,7 +334,7 @@ impl<'a> Exchange<'a> {
         match self.client.poll_read_ready(cx) {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(Ok(())) => {}
-            Poll::Ready(Err(_)) => return Poll::Ready(Ended::ClientGone),
+            Poll::Ready(Err(_)) => return Poll::Ready(self.client_gone()),
         }
         let mut byte = [0];
         let peeked: Poll<io::Result<usize>> = self.client.poll_peek(cx, &mut ReadBuf::new(&mut byte));
@@ -334,8 +342,19 @@ impl<'a> Exchange<'a> {
             Poll::Pending => {}
             Poll::Ready(Ok(0)) => self.client_side = ClientSide::HalfClosed,
             Poll::Ready(Ok(_)) => self.client_side = ClientSide::Busy,
-            Poll::Ready(Err(_)) => return Poll::Ready(Ended::ClientGone),
+            Poll::Ready(Err(_)) => return Poll::Ready(self.client_gone()),
         }
         Poll::Pending
     }
+}
+
+/// Whether an answer is a stream of events (WHATWG HTML 9.2.5): its length is its client's choice.
+fn is_event_stream(framing: Framing, head: &ResponseHead<'_>) -> bool {
+    const EVENT_STREAM: &[u8] = b"text/event-stream";
+    let is_open = match framing {
+        Framing::Chunked | Framing::UntilClose => true,
+        Framing::Empty | Framing::Length(_) | Framing::Tunnel => false,
+    };
+    let media = head.fields().first("content-type").filter(|_| is_open);
+    media.and_then(|value| value.get(..EVENT_STREAM.len())).is_some_and(|of| of.eq_ignore_ascii_case(EVENT_STREAM))
 }

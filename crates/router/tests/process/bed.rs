@@ -146,8 +146,8 @@ pub(crate) fn spawn(directory: &Path, http: &str, lanes: usize) -> Child {
 }
 
 /// An instance that answers each request with its name; `/slow` only when it is told to, `/never` never; `/cached/X` with that
-/// `Cache-Control`. On `/broken` it ends
-/// in the middle of its answer, on `/closed` before it.
+/// `Cache-Control`; `/events` with one event of a stream that goes on. On `/broken` it ends in the middle of its answer, on `/closed`
+/// before it.
 pub(crate) struct Upstream {
     pub(crate) address: SocketAddr,
     pub(crate) name: &'static str,
@@ -240,7 +240,13 @@ impl Connection {
                 }
                 return;
             }
-            let waits = head.starts_with("GET /slow") || head.starts_with("GET /never");
+            let is_endless = head.starts_with("GET /events");
+            if is_endless {
+                let begin = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n\
+                             Transfer-Encoding: chunked\r\n\r\n9\r\ndata: 1\n\n\r\n";
+                let _ = stream.write_all(begin.as_bytes());
+            }
+            let waits = is_endless || head.starts_with("GET /slow") || head.contains(" /never ");
             while waits && !self.over.load(Ordering::SeqCst) {
                 if self.gate.load(Ordering::SeqCst) && head.starts_with("GET /slow") {
                     break;

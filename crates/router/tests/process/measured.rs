@@ -58,7 +58,10 @@ fn what_the_lanes_measure_sums_up_to_what_the_ledger_counted() {
         assert_eq!(arm.answered, seen.ledger.by_revision[&arm.revision].answered);
         // Clients are those of the version of the routes that is in force.
         let clients = u64::from(arm.revision == RevisionId(2));
-        assert_eq!((arm.latency.total(), arm.requests(), arm.errors(), arm.clients), (27, 27, 2, clients));
+        // The one that its client gave up on has a latency too.
+        assert_eq!((arm.latency.total(), arm.requests(), arm.errors(), arm.clients), (28, 27, 2, clients));
+        // All came from one address.
+        assert_eq!((arm.requests_by.different(), arm.errors_by.different()), (1, 1));
     }
     let failed: u64 = ["answer-broken", "upstream-closed"].iter().map(|cause| seen.ledger.own[*cause].count).sum();
     let sum: u64 = arms.iter().map(|arm| arm.requests() + arm.aborted).sum();
@@ -91,6 +94,45 @@ fn a_slow_answer_is_measured_from_the_whole_head_to_its_end() {
     let count_lag = Duration::from_millis(50);
     let within = bucket(micros(held))..=bucket(micros(took + count_lag));
     assert!(within.contains(at), "{} us, held {held:?}, took {took:?}", lower_edge(*at));
+}
+
+#[test]
+fn what_a_client_gave_up_on_is_measured_with_the_time_until_then() {
+    let blue = Upstream::start("blue");
+    let router = Router::start(1);
+    router.ensure(&routes(1, &[(1, true, &[&blue])]));
+    // A reset: whoever merely ends its side waits for the answer.
+    let leave = |client: std::net::TcpStream, aborted: u64| {
+        SockRef::from(&client).set_linger(Some(Duration::ZERO)).unwrap();
+        drop(client);
+        wait_for("the router noticed", || arm(&router, 1).is_some_and(|arm| arm.aborted == aborted));
+        arm(&router, 1).unwrap().latency
+    };
+    // Its own request was not whole yet: that says nothing of the instance.
+    let mut client = router.connect();
+    client.write_all(b"POST /never HTTP/1.1\r\nHost: shop\r\nContent-Length: 9\r\n\r\nhalf").unwrap();
+    wait_for("the instance has its head", || blue.asked() == 1);
+    assert_eq!(leave(client, 1).total(), 0);
+    // A stream of events ends when its client has enough of it.
+    let mut client = router.connect();
+    client.write_all(close("/events").as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"data: 1\n\n\r\n") {
+        let mut byte = [0];
+        client.read_exact(&mut byte).unwrap();
+        answer.push(byte[0]);
+    }
+    assert_eq!(leave(client, 2).total(), 0);
+    let mut client = router.connect();
+    client.write_all(close("/never").as_bytes()).unwrap();
+    wait_for("the instance has it", || blue.asked() == 3);
+    let held = Instant::now();
+    std::thread::sleep(Duration::from_millis(40));
+    let held = held.elapsed();
+    let latency = leave(client, 3);
+    let [(at, 1)] = latency.counts() else { panic!("{latency:?}") };
+    assert!(*at >= bucket(u64::try_from(held.as_micros()).unwrap()), "{} us of {held:?}", lower_edge(*at));
+    assert_eq!(arm(&router, 1).unwrap().requests(), 0, "it is no request that ended");
 }
 
 #[test]
@@ -208,7 +250,8 @@ fn upgrades_are_told_by_arm_opened_and_cut() {
     router.ensure(&next);
     wait_for("the other one is cut", || arm(&router, 1).is_some_and(|arm| arm.upgrades_cut == 1));
     let arm = arm(&router, 1).unwrap();
-    assert_eq!((arm.upgrades_opened, arm.upgrades_cut, arm.answered), (2, 1, [2, 0, 0, 0, 0]));
+    assert_eq!((arm.upgrades_opened, arm.upgrades_ended, arm.upgrades_cut), (2, Some(2), 1));
+    assert_eq!(arm.answered, [2, 0, 0, 0, 0]);
     drop(second);
 }
 

@@ -196,6 +196,22 @@ fn a_bound_is_written_in_the_unit_of_what_is_measured() {
 }
 
 #[test]
+fn a_range_of_a_query_is_a_duration() {
+    check(
+        &with(
+            "[[release.check]]\nname = \"a\"\nprometheus = \"http://127.0.0.1:9090\"\nquery = \"rate(up{slot='$SLOT'}[5x])\"\nmax = \"1\"",
+        ),
+        expect![[r#"
+            switchover.toml:7:9: a range of the query is no duration such as [5m], so how far back it looks is not known
+              |
+            7 | query = "rate(up{slot='$SLOT'}[5x])"
+              |         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+              = write a query, such as: query = "sum(rate(http_errors_total{slot=\"$SLOT\"}[1m]))"
+        "#]],
+    );
+}
+
+#[test]
 fn a_query_names_the_slot_and_a_url_holds_no_password() {
     check(
         &with(
