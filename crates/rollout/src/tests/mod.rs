@@ -8,6 +8,7 @@ mod framework;
 mod hooks;
 mod lasting;
 mod notices;
+mod policies;
 mod rollbacks;
 mod schema;
 mod schema_back;

@@ -5,8 +5,8 @@ use std::rc::Rc;
 use switchover_model::config::Step;
 use switchover_model::record::Event;
 use switchover_model::release::{ReleaseKind, Stage};
-use switchover_model::seam::{RoutesGoal, Seen};
-use switchover_model::{ReleaseId, Share, Slot};
+use switchover_model::seam::{Routes, RoutesGoal, Seen};
+use switchover_model::{ReleaseId, RevisionId, Share, Slot};
 use switchover_rollout::Decision;
 
 use super::book::{Entry, is_split, share_of, whole_arm};
@@ -71,7 +71,23 @@ impl Entry {
     }
 }
 
+/// Who shares the traffic, where more than one does.
+fn sharers(routes: &Routes) -> Option<Vec<(Slot, RevisionId)>> {
+    let with_share = routes.arms.iter().filter(|arm| arm.share > Share::NONE);
+    let sharers: Vec<_> = with_share.map(|arm| (arm.slot, arm.revision)).collect();
+    (sharers.len() > 1).then_some(sharers)
+}
+
 impl World {
+    /// While the same ones share the traffic, what tells a client apart stays as it is, whatever files come.
+    pub(crate) fn watch_dealing(&mut self, after: &Routes) {
+        let Some(before) = self.router.table.as_ref().filter(|before| sharers(before).is_some()) else { return };
+        if sharers(before) == sharers(after) && before.sticky != after.sticky {
+            let what = format!("{:?}, then {:?}", before.sticky, after.sticky);
+            self.violate("nobody is dealt anew while the traffic is split", || what);
+        }
+    }
+
     pub(crate) fn broken_by_stepping(
         &self,
         release: ReleaseId,

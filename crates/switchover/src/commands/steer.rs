@@ -2,7 +2,7 @@
 
 use switchover_model::answer::CommandAnswer;
 use switchover_model::release::{Command, Stage};
-use switchover_model::view::StatusView;
+use switchover_model::view::{ReleaseView, StatusView};
 use switchover_model::{AppName, Problem, ReleaseId};
 
 use crate::cli::Shared;
@@ -27,9 +27,26 @@ pub(crate) fn release(text: &str) -> Result<u32, String> {
 /// The release that is said, or the newest one without an outcome.
 pub(crate) async fn meant(daemon: &Daemon, app: &AppName, said: Option<u32>) -> Result<Meant, Failure> {
     let status: StatusView = daemon.get(&format!("/v1/apps/{app}/status")).await?;
+    find(&status, app, said, |release| release.outcome.is_none())
+}
+
+/// The release that is said, or the newest one without an outcome, or else that waits at a gate with one.
+pub(crate) async fn meant_at_gate(daemon: &Daemon, app: &AppName, said: Option<u32>) -> Result<Meant, Failure> {
+    let status: StatusView = daemon.get(&format!("/v1/apps/{app}/status")).await?;
+    let is_open = |release: &ReleaseView| release.outcome.is_none();
+    let moves = status.releases.iter().any(is_open);
+    find(&status, app, said, |release| is_open(release) || (!moves && release.at_gate))
+}
+
+fn find(
+    status: &StatusView,
+    app: &AppName,
+    said: Option<u32>,
+    is_meant: impl Fn(&ReleaseView) -> bool,
+) -> Result<Meant, Failure> {
     let moving = status.releases.iter().rev().find(|release| match said {
         Some(said) => release.release == ReleaseId(said),
-        None => release.outcome.is_none(),
+        None => is_meant(release),
     });
     match (moving, said) {
         (Some(release), _) => {
