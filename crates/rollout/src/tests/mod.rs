@@ -18,5 +18,6 @@ mod stages;
 mod steps;
 mod story;
 mod trouble;
+mod way_back_in_steps;
 mod windows;
 mod workers;

@@ -178,21 +178,27 @@ impl World {
         self.broken_by_leaving(entry)
     }
 
-    /// A split whose release is undone goes back with the first decision that sees somebody there.
+    /// A split whose release is undone goes back with the first decision that sees all of the old slot answer.
     pub(crate) fn watch_split(&mut self, seen: &Rc<Seen>, decision: &Decision) {
         let Some((_, goal)) = self.book.routed.clone().filter(|(_, goal)| is_split(goal)) else { return };
         let Some((old, revision)) = whole_arm(&goal) else { return };
         let has_schema = self.book.sealed.get(&revision).is_some_and(|sealed| sealed.schema.is_some());
         let is_undone = |entry: &&Entry| entry.undoing && entry.outcome.is_none() && !entry.steps.is_empty();
         let undone = self.book.releases.values().find(is_undone);
-        let Some(release) = undone.filter(|_| !has_schema).map(|entry| entry.release) else { return };
-        let health = self.book.health(seen.platform.as_ref(), old, revision);
+        let Some((release, since)) = undone.filter(|_| !has_schema).map(|entry| (entry.release, entry.undone_at))
+        else {
+            return;
+        };
+        let is_whole = self.is_surely_whole(seen.platform.as_ref(), old, revision);
+        let has_answered = self.has_answered(seen.platform.as_ref(), old, since.unwrap_or_default());
         let goes = decision.drafts.iter().any(|draft| match &draft.event {
             Event::Routed { goal, .. } => !is_split(goal),
             _ => false,
         });
-        if matches!(health, Health::Whole | Health::Some) && !goes {
-            self.violate("a split goes back at once", || format!("release {release}, {old} is {health:?}"));
+        if is_whole && has_answered && !goes {
+            self.violate("a split goes back with the decision that sees its answer", || {
+                format!("release {release}, {old}")
+            });
         }
     }
 

@@ -53,6 +53,7 @@ impl Promote {
             Some(step) => format!("release {} of {app} goes on from step {step}", meant.release),
             None => format!("the gate of {stage} is open for release {} of {app}", meant.release),
         };
+        let said = if meant.is_held { format!("{said}, once `switchover resume` lets it go on") } else { said };
         steer::give(shared, &daemon, &app, &command, &said).await
     }
 }

@@ -11,11 +11,12 @@ use crate::exit::Exit;
 use crate::failure::{Done, Failure};
 use crate::say;
 
-/// The release that is meant, the stage it is in, and the step of its shift.
+/// The release that is meant, the stage it is in, the step of its shift, and whether somebody holds it.
 pub(crate) struct Meant {
     pub(crate) release: ReleaseId,
     pub(crate) stage: Option<Stage>,
     pub(crate) step: Option<u32>,
+    pub(crate) is_held: bool,
 }
 
 /// A release of the command line.
@@ -52,9 +53,9 @@ fn find(
         (Some(release), _) => {
             let current = release.steps.iter().find(|step| step.decided_at.is_some() && step.left_at.is_none());
             let stage = release.stages.last().map(|stage| stage.stage);
-            Ok(Meant { release: release.release, stage, step: current.map(|step| step.step) })
+            Ok(Meant { release: release.release, stage, step: current.map(|step| step.step), is_held: release.paused })
         }
-        (None, Some(said)) => Ok(Meant { release: ReleaseId(said), stage: None, step: None }),
+        (None, Some(said)) => Ok(Meant { release: ReleaseId(said), stage: None, step: None, is_held: false }),
         (None, None) => Err(Failure::Problem(
             Exit::Refused,
             Problem::new(
