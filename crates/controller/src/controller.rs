@@ -318,6 +318,7 @@ impl Supervisor {
             parts: Arc::clone(&self.inner.parts),
             shown: shown.clone(),
             stop: self.inner.stop.subscribe(),
+            unkept: None,
             troubles: Arc::clone(&troubles),
         };
         self.tasks.spawn(begin_after(after, self.inner.stop.subscribe(), notifier.run()));

@@ -35,7 +35,7 @@ pub(crate) fn fill(
         version: app.routes_version(),
         hosts: route.map(|route| route.hosts.clone()).unwrap_or_default(),
         arms: goal.arms.iter().map(|arm| fill_arm(app, arm, platform, in_force)).collect(),
-        sticky: route.map(|route| route.sticky.clone()).unwrap_or_default(),
+        sticky: app.sticky(),
         matches: goal.matches.clone(),
         baseline: goal.baseline,
         mirror: goal

@@ -36,12 +36,27 @@ impl Client {
     /// Everything that is no whole answer within the bounds. After any of them but those of connecting, the other side may
     /// have seen the request.
     pub async fn fetch(&self, request: Request, bounds: Bounds) -> Result<Answer, FetchError> {
+        let most = bounds.answer_bytes;
+        self.ask(request, bounds, Some(most)).await
+    }
+
+    /// The head of the answer to `request`, as soon as it is there: an answer without its body.
+    ///
+    /// Guarantees: as [`Client::fetch`], but that nothing is said of a body, which is not read.
+    ///
+    /// # Errors
+    /// Everything that is no whole head within the bounds.
+    pub async fn fetch_head(&self, request: Request, bounds: Bounds) -> Result<Answer, FetchError> {
+        self.ask(request, bounds, None).await
+    }
+
+    async fn ask(&self, request: Request, bounds: Bounds, most: Option<usize>) -> Result<Answer, FetchError> {
         let whole = async {
             let secure = request.url.is_secure();
             let tls = if secure { Some(self.tls.get_or_try_init(system_tls).await?) } else { None };
             match connect(&request.url, tls, bounds.connect).await? {
-                Line::Plain(line) => exchange(line, request, bounds.answer_bytes).await,
-                Line::Tls(line) => exchange(line, request, bounds.answer_bytes).await,
+                Line::Plain(line) => exchange(line, request, most).await,
+                Line::Tls(line) => exchange(line, request, most).await,
             }
         };
         timeout(bounds.whole, whole).await.unwrap_or(Err(FetchError::TimedOut(bounds.whole)))

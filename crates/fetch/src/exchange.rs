@@ -22,8 +22,9 @@ use crate::request::{Method, Request};
 /// How much of a place that is no URL is shown, in characters.
 const SHOWN_PLACE: usize = 200;
 
-/// Sends `request` over `line` and reads the answer, of whose body `most` bytes are taken.
-pub(crate) async fn exchange<L>(line: L, request: Request, most: usize) -> Result<Answer, FetchError>
+/// Sends `request` over `line` and reads the answer, of whose body `most` bytes are taken; nothing of it is waited for without
+/// such a bound.
+pub(crate) async fn exchange<L>(line: L, request: Request, most: Option<usize>) -> Result<Answer, FetchError>
 where
     L: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -66,7 +67,7 @@ fn message(request: Request) -> Result<hyper::Request<Full<Bytes>>, FetchError> 
     Ok(message)
 }
 
-async fn read(answer: Response<Incoming>, most: usize) -> Result<Answer, FetchError> {
+async fn read(answer: Response<Incoming>, most: Option<usize>) -> Result<Answer, FetchError> {
     let (head, mut body) = answer.into_parts();
     // What came in one piece with its end was never held against the bound of the buffer.
     let length: usize = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
@@ -77,6 +78,7 @@ async fn read(answer: Response<Incoming>, most: usize) -> Result<Answer, FetchEr
     if matches!(status, 301 | 302 | 303 | 307 | 308) {
         return Err(FetchError::Redirected { status, to: place(&head.headers) });
     }
+    let Some(most) = most else { return Ok(Answer { status, fields: head.headers, body: Bytes::new() }) };
     let mut whole = BytesMut::new();
     while let Some(frame) = body.frame().await {
         // Trailers are no part of what is asked for.

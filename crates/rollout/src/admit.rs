@@ -140,7 +140,7 @@ impl<'a> Desk<'a> {
             }
             Command::Deploy { config, source, replace, .. } => {
                 refusal::if_of_another_app(self.app, config)?;
-                if let Some(note) = policy::changed_policy(self.app.config.as_ref(), config) {
+                if let Some(note) = policy::deployed(self.app, config) {
                     self.notice(None, note);
                 }
                 Ok(Some(opening::deploy(self, source.clone(), *replace)))
@@ -205,12 +205,15 @@ impl<'a> Desk<'a> {
             return refusal::if_at_another_step(self.app, found, step, full).map(|()| release);
         }
         refusal::unless_at_step(self.app, found, step)?;
+        if stage == Stage::Retire && found.waits_to_retire() {
+            return Ok(release);
+        }
         if !found.is_undoing() && found.stage() == Some(stage) && stage != Stage::Approve {
             let cause = format!("release {release} is in stage {stage} and waits at no gate.");
             let next = "Look with `switchover status`; a gate comes with `approve = true` in [release].";
             return Err(Problem::new("NOT-AT-A-GATE", cause, next));
         }
-        if found.is_undoing() || found.stage() != Some(stage) || stage != Stage::Approve || found.promoted.is_some() {
+        if found.is_undoing() || found.stage() != Some(stage) || stage != Stage::Approve || found.is_promoted() {
             return Err(refusal::stale(self.app, release, &format!("does not wait at a gate of stage {stage}")));
         }
         Ok(release)

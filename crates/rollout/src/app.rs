@@ -61,6 +61,9 @@ pub struct App {
     pub next_attempt: u64,
     /// `--env` of the deploy that was admitted last.
     pub(crate) deploy_env: BTreeMap<String, String>,
+    /// Its file, when it comes into force later: with the release that it opens.
+    #[serde(default)]
+    pub(crate) deploy_file: Option<AppConfig>,
     /// Sequence of the last command's record, with the actor's name: who opened the release that follows.
     pub(crate) commanded_by: Option<String>,
 }
@@ -174,6 +177,7 @@ impl App {
             next_revision: 1,
             next_attempt: 1,
             deploy_env: BTreeMap::new(),
+            deploy_file: None,
             commanded_by: None,
         }
     }
@@ -201,6 +205,7 @@ impl App {
             next_revision: self.next_revision,
             next_attempt: self.next_attempt,
             deploy_env: self.deploy_env.clone(),
+            deploy_file: self.deploy_file.clone(),
             commanded_by: self.commanded_by.clone(),
         }
     }

@@ -3,11 +3,12 @@
 use switchover_model::release::Stage;
 use switchover_model::{Problem, ReleaseId};
 
+use crate::release::Release;
 use crate::turn::Turn;
 use crate::{attempts, shift, wait};
 
 pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId) {
-    let promoted = turn.release(id).is_some_and(|release| release.promoted.is_some());
+    let promoted = turn.release(id).is_some_and(Release::is_promoted);
     let policy = turn.app.config.as_ref().map(|config| (config.release.approve, config.release.approve_timeout));
     if let (Some((true, limit)), false) = (policy, promoted) {
         if turn.waited_out(id, wait::PROMOTE, limit) {

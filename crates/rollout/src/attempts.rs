@@ -183,6 +183,18 @@ pub(crate) fn failed_hook(turn: &Turn<'_>, id: ReleaseId, stage: Stage) -> Optio
     })
 }
 
+/// A hook before the stage that was asked and has not passed. Starts nothing.
+pub(crate) fn unpassed_before<'a>(app: &'a App, release: &Release, stage: Stage) -> Option<&'a Hook> {
+    let hooks = &app.config_of(release.id)?.release.hooks;
+    let due = hooks.iter().enumerate().filter(|(_, hook)| hook.stage == stage && hook.when == When::Before);
+    let mut due = due.map(|(index, hook)| (Attempt::Hook { stage, hook: index }, hook));
+    let is_unpassed = |what: &Attempt| {
+        let last = tries(release, what).next_back();
+        last.is_some_and(|last| !matches!(last.result, Some(AttemptResult::Passed { .. })))
+    };
+    due.find(|(what, _)| is_unpassed(what)).map(|(_, hook)| hook)
+}
+
 /// Runs what is to be asked as the last step of a stage.
 pub(crate) fn run_hooks(turn: &mut Turn<'_>, id: ReleaseId, stage: Stage) -> Progress {
     run(turn, id, stage, When::After)

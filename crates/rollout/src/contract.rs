@@ -13,6 +13,9 @@ use crate::slots::longer;
 use crate::turn::{Turn, planted};
 use crate::{framework, limits, schema, wait};
 
+/// What becomes of a contract that is not carried out.
+pub(crate) const PENDING: &str = "What is left to do stays pending: `switchover db status` shows it, the next release or `switchover db contract` does it.";
+
 /// How a contract stands.
 pub(crate) enum Contract {
     /// It goes on.
@@ -91,8 +94,7 @@ fn leave(release: &Release) -> SchemaGoal {
 }
 
 fn pending(code: &str, cause: String) -> Contract {
-    let next = "What is left to do stays pending: `switchover db status` shows it, the next release or `switchover db contract` does it.";
-    Contract::Pending(Problem::new(code, cause, next))
+    Contract::Pending(Problem::new(code, cause, PENDING))
 }
 
 /// A newer release is on its way and does not wait for this contract: it may still come back, so nothing is taken away.

@@ -97,10 +97,7 @@ fn step(turn: &mut Turn<'_>, id: ReleaseId) {
 
 /// A release that was opened begins as soon as no other one is in its shift or being undone.
 fn begin(turn: &mut Turn<'_>, id: ReleaseId) {
-    let busy =
-        turn.app.releases.iter().any(|other| {
-            other.id < id && other.is_open() && (other.is_undoing() || other.stage() == Some(Stage::Shift))
-        });
+    let busy = turn.app.releases.iter().any(|other| other.id < id && other.keeps_others_waiting());
     if busy {
         // Bounded by the bounds of the other release's own waits.
         turn.waited_out(id, wait::TURN, limits::PAUSE);

@@ -4,7 +4,6 @@
 use std::collections::BTreeSet;
 
 use sha2::{Digest as _, Sha256};
-use switchover_model::config::AppConfig;
 use switchover_model::record::{Actor, AttemptId, AttemptResult, Event, Record};
 use switchover_model::release::{Command, Outcome, Stage};
 use switchover_model::view::StageState;
@@ -16,6 +15,7 @@ use crate::{limits, step_state};
 
 mod evidence;
 mod note;
+mod policy;
 mod traffic;
 
 use note::attempt_note;
@@ -61,6 +61,7 @@ impl App {
                 if let Some(known) = self.keys.back_mut() {
                     known.release = Some(*release);
                 }
+                let file = self.deploy_file.take();
                 self.releases.push(Release {
                     id: *release,
                     kind: kind.clone(),
@@ -70,7 +71,8 @@ impl App {
                     by: self.commanded_by.clone().unwrap_or_else(|| actor_name(&record.actor)),
                     opened_at: at,
                     opened_ledger: ledger.clone(),
-                    config: self.config.clone(),
+                    brings_policy: file.is_some(),
+                    config: file.or_else(|| self.config.clone()),
                     env: std::mem::take(&mut self.deploy_env),
                     slot: None,
                     stages: Vec::new(),
@@ -245,10 +247,10 @@ impl App {
 
     fn apply_command(&mut self, command: &Command, at: Timestamp) {
         match command {
-            Command::Apply { config } => self.set_policy(config),
+            Command::Apply { config } => self.apply_file(config),
             Command::Deploy { config, env, .. } => {
-                self.set_policy(config);
                 self.deploy_env = env.clone();
+                self.deploy_by(config);
             }
             Command::Promote { release: id, stage, full, step: _ } => {
                 let at_gate = self.release(*id).is_some_and(|known| step_state::is_at_gate(self, known, at));
@@ -277,19 +279,10 @@ impl App {
         }
     }
 
-    fn set_policy(&mut self, config: &AppConfig) {
-        let same = self.config.as_ref().is_none_or(|before| before.route == config.route);
-        if let Some(routes) = &mut self.routes
-            && !same
-        {
-            routes.outdated = true;
-        }
-        self.config = Some(config.clone());
-    }
-
     fn enter(&mut self, id: ReleaseId, stage: Stage, slot: Option<Slot>, at: Timestamp) {
         let mut revision = None;
         let mut boot = None;
+        self.bring_policy(id);
         self.with(id, |release| {
             if release.stage() == Some(Stage::Provision) && stage > Stage::Provision {
                 boot = Some(at.since(release.entered_at()));

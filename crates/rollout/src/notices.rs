@@ -46,6 +46,9 @@ pub struct Teller {
     pub targets: Vec<Notify>,
     /// Where the app's secrets are, as of that record.
     pub secrets_file: Option<PathBuf>,
+    /// What the file of a deploy says whose release is not opened yet and will wait.
+    #[serde(default)]
+    deployed: Option<Told>,
     releases: BTreeMap<ReleaseId, Known>,
 }
 
@@ -58,6 +61,33 @@ struct Known {
     /// The gates that people were told of in this stage, or step of it: a release may turn to them more than once.
     #[serde(default)]
     gates: BTreeSet<String>,
+    #[serde(default)]
+    is_undone: bool,
+    #[serde(default)]
+    is_over: bool,
+    /// What its file says of who is told, until it begins.
+    #[serde(default)]
+    brings: Option<Told>,
+}
+
+/// Who is told, by a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Told {
+    targets: Vec<Notify>,
+    secrets_file: Option<PathBuf>,
+}
+
+impl Told {
+    fn of(config: &AppConfig) -> Self {
+        Self { targets: config.notify.clone(), secrets_file: config.secrets_file.clone() }
+    }
+}
+
+impl Known {
+    /// A newer release waits for it, with its file.
+    fn keeps_others_waiting(&self) -> bool {
+        !self.is_over && (self.is_undone || self.stage == Some(Stage::Shift))
+    }
 }
 
 impl Teller {
@@ -70,7 +100,16 @@ impl Teller {
         match &record.event {
             Event::Commanded { command, .. } => self.command(record, command),
             Event::Opened { release, revision, from, .. } => {
-                let known = Known { revision: *revision, from: *from, slot: None, stage: None, gates: BTreeSet::new() };
+                let known = Known {
+                    revision: *revision,
+                    from: *from,
+                    slot: None,
+                    stage: None,
+                    is_undone: false,
+                    is_over: false,
+                    brings: self.deployed.take(),
+                    gates: BTreeSet::new(),
+                };
                 self.releases.insert(*release, known);
                 while self.releases.len() > RELEASES {
                     self.releases.pop_first();
@@ -78,11 +117,14 @@ impl Teller {
                 None
             }
             Event::Entered { release, stage, slot } => {
-                if let Some(known) = self.releases.get_mut(release) {
+                let known = self.releases.get_mut(release);
+                let brings = known.and_then(|known| {
                     known.stage = Some(*stage);
                     known.slot = slot.or(known.slot);
                     known.gates.clear();
-                }
+                    known.brings.take()
+                });
+                brings.into_iter().for_each(|told| self.follow(told));
                 None
             }
             Event::Stepped { release, .. } => {
@@ -91,21 +133,27 @@ impl Teller {
                 }
                 None
             }
-            Event::Waiting { release, reason }
-                if [wait::PROMOTE, wait::PROMOTE_STEP, wait::UNPROVEN].contains(&reason.as_str()) =>
-            {
+            Event::Waiting { release, reason } => {
+                let problem = gate(*release, reason)?;
                 if !self.releases.get_mut(release)?.gates.insert(reason.clone()) {
                     return None;
                 }
-                let cause = format!("release {release} waits for a person to promote it.");
-                let problem = Problem::new("WAITS-AT-GATE", cause, "Look at it, then `switchover promote` or `abort`.");
                 self.notice(record, *release, Happening::Paused, Some(problem))
             }
             Event::Noted { release: Some(release), problem } if problem.code == checks::SPLIT_OFF => {
                 self.notice(record, *release, Happening::Paused, Some(problem.clone()))
             }
             Event::Switched { release, .. } => self.notice(record, *release, Happening::Switched, None),
-            Event::Concluded { release, outcome } => self.outcome(record, *release, outcome),
+            Event::Undoing { release, .. } => {
+                if let Some(known) = self.releases.get_mut(release) {
+                    (known.is_undone, known.is_over) = (true, false);
+                }
+                None
+            }
+            Event::Concluded { release, outcome } => {
+                self.releases.get_mut(release).into_iter().for_each(|known| known.is_over = true);
+                self.outcome(record, *release, outcome)
+            }
             Event::Settled { release, .. } => {
                 self.releases.remove(release);
                 None
@@ -114,8 +162,7 @@ impl Teller {
             Event::Noted { release: Some(release), problem } if problem.code == "CHECK-FAILED" => {
                 self.notice(record, *release, Happening::Failed, Some(problem.clone()))
             }
-            Event::Waiting { .. }
-            | Event::Noted { .. }
+            Event::Noted { .. }
             | Event::AttemptStarted { .. }
             | Event::AttemptEnded { .. }
             | Event::Sealed { .. }
@@ -126,7 +173,6 @@ impl Teller {
             | Event::InForce { .. }
             | Event::HandedOver { .. }
             | Event::Marked { .. }
-            | Event::Undoing { .. }
             | Event::Drained { .. }
             | Event::Stopped { .. }
             | Event::Renewed { .. }
@@ -138,8 +184,18 @@ impl Teller {
 
     fn command(&mut self, record: &Record, command: &Command) -> Option<Notice> {
         match command {
-            Command::Apply { config } | Command::Deploy { config, .. } => {
-                self.follow(config);
+            Command::Apply { config } => {
+                self.releases.values_mut().for_each(|known| known.brings = None);
+                self.follow(Told::of(config));
+                None
+            }
+            Command::Deploy { config, .. } => {
+                self.deployed = None;
+                if self.releases.values().any(Known::keeps_others_waiting) {
+                    self.deployed = Some(Told::of(config));
+                } else {
+                    self.follow(Told::of(config));
+                }
                 None
             }
             Command::Pause { release } => {
@@ -151,9 +207,9 @@ impl Teller {
         }
     }
 
-    fn follow(&mut self, config: &AppConfig) {
-        self.targets.clone_from(&config.notify);
-        self.secrets_file.clone_from(&config.secrets_file);
+    fn follow(&mut self, told: Told) {
+        self.targets = told.targets;
+        self.secrets_file = told.secrets_file;
     }
 
     fn outcome(&self, record: &Record, release: ReleaseId, outcome: &Outcome) -> Option<Notice> {
@@ -184,4 +240,20 @@ impl Teller {
             cause,
         })
     }
+}
+
+/// What is told of a wait for a person; nothing of any other wait.
+fn gate(release: ReleaseId, reason: &str) -> Option<Problem> {
+    let (cause, next) = match reason {
+        wait::PROMOTE | wait::PROMOTE_STEP | wait::UNPROVEN => (
+            format!("release {release} waits for a person to promote it."),
+            "Look at it, then `switchover promote` or `abort`.",
+        ),
+        wait::RETIRE_GATE => (
+            format!("a hook before the retire of release {release} failed: its old slot runs on."),
+            "Look at it, then `switchover promote` to stop the slot; the next release takes it in any case.",
+        ),
+        _ => return None,
+    };
+    Some(Problem::new("WAITS-AT-GATE", cause, next))
 }

@@ -6,10 +6,12 @@ use serde_json::Value;
 use switchover_model::Problem;
 use switchover_model::config::AppConfig;
 
+use crate::app::App;
+
 /// What `apply` of `after` changes, and what it leaves to the next deploy.
 pub(crate) fn changes(before: Option<&AppConfig>, after: &AppConfig) -> Vec<Problem> {
     let Some(before) = before else { return Vec::new() };
-    let mut notes: Vec<Problem> = changed_policy(Some(before), after).into_iter().collect();
+    let mut notes: Vec<Problem> = changed_policy(before, after).into_iter().collect();
     let (_, shape) = differences(before, after);
     if !shape.is_empty() {
         let cause = "settings that shape instances changed too; what runs is not touched by an apply.";
@@ -20,13 +22,24 @@ pub(crate) fn changes(before: Option<&AppConfig>, after: &AppConfig) -> Vec<Prob
 }
 
 /// The policy that `after` changes, with the values before and after.
-pub(crate) fn changed_policy(before: Option<&AppConfig>, after: &AppConfig) -> Option<Problem> {
-    let (policy, _) = differences(before?, after);
+fn changed_policy(before: &AppConfig, after: &AppConfig) -> Option<Problem> {
+    let (policy, _) = differences(before, after);
     if policy.is_empty() {
         return None;
     }
     let next = "A rollback does not take policy back; apply the file before to do so.";
     Some(Problem::new("POLICY-CHANGED", "the app's policy changed, for what runs too.", next).with_detail(policy))
+}
+
+/// The policy that a deploy by `after` changes: at once, or when it begins.
+pub(crate) fn deployed(app: &App, after: &AppConfig) -> Option<Problem> {
+    let note = changed_policy(app.config.as_ref()?, after)?;
+    let Some(busy) = app.busy_with() else { return Some(note) };
+    let cause = format!(
+        "the app's policy changes when this release begins, once release {busy} has ended its shift or its undoing."
+    );
+    let next = "What has to change before that is changed by `switchover apply`.";
+    Some(Problem { cause, next: next.to_owned(), ..note })
 }
 
 /// Lines of what differs: policy, and what shapes instances. Values of the environment are never shown.

@@ -39,6 +39,9 @@ pub struct Release {
     pub opened_ledger: Option<Box<Ledger>>,
     /// The file it was opened with; dropped when it is settled.
     pub config: Option<AppConfig>,
+    /// That file comes into force when it begins: it was deployed while another release moved traffic.
+    #[serde(default)]
+    pub brings_policy: bool,
     /// `--env` of its deploy.
     pub env: BTreeMap<String, String>,
     /// The slot it goes to, from provision on.
@@ -238,6 +241,17 @@ impl Release {
     #[must_use]
     pub fn is_in_steps(&self) -> bool {
         self.is_open() && self.undoing.is_none() && self.at_step().is_some() && !self.has_switched()
+    }
+
+    /// A person opened the gate of the stage it is in.
+    pub(crate) fn is_promoted(&self) -> bool {
+        self.promoted.is_some_and(|at| at >= self.entered_at())
+    }
+
+    /// It waits to stop the slot that it moved from, which a hook would not have stopped.
+    #[must_use]
+    pub fn waits_to_retire(&self) -> bool {
+        self.waiting.as_ref().is_some_and(|waiting| waiting.reason == wait::RETIRE_GATE)
     }
 
     /// Nothing but its backup and its contract was waited for after `at`.

@@ -40,13 +40,16 @@ pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId) {
     let contracts = turn
         .release(id)
         .is_some_and(|release| schema::contracts(release) && schema::needs(&turn.app, release.revision).is_some());
+    if contracts {
+        problem = problem.or_else(|| refused(turn, id)).map(left_pending);
+    }
     if problem.is_none() && contracts {
         if turn.is_held(id) {
             return;
         }
         match attempts::run_hooks_before(turn, id, Stage::Contract) {
             Progress::Running => return,
-            Progress::Failed(failed) => problem = Some(failed),
+            Progress::Failed(failed) => problem = Some(left_pending(failed)),
             Progress::Passed => {
                 if !turn.is_held(id) {
                     turn.record(Event::Entered { release: id, stage: Stage::Contract, slot: None });
@@ -87,6 +90,7 @@ fn retired(turn: &mut Turn<'_>, id: ReleaseId) -> Left {
     let old = slot.other();
     let state = turn.app.slot(old);
     let is_newer = |owner: Option<ReleaseId>| owner.is_some_and(|owner| owner > id);
+    let succeeded = turn.release(id).is_some_and(|release| matches!(release.outcome, Some(Outcome::Succeeded { .. })));
     if state.revision.is_some() && !is_newer(state.release) {
         let warm = turn.app.config.as_ref().map_or(Span::ZERO, |config| config.release.keep_warm);
         let concluded_at = turn.release(id).and_then(|release| release.concluded_at).unwrap_or_default();
@@ -106,11 +110,9 @@ fn retired(turn: &mut Turn<'_>, id: ReleaseId) -> Left {
         if planted!(turn, ForgetToStop) {
             return Left::Nothing;
         }
-        match attempts::run_hooks_before(turn, id, Stage::Retire) {
-            Progress::Passed if turn.is_held(id) => return Left::Work,
-            Progress::Passed => {}
-            Progress::Running => return Left::Work,
-            Progress::Failed(problem) => return Left::Problem(still_warm(problem, old)),
+        // What failed asks nobody: its attempts are given up.
+        if succeeded && !may_be_stopped(turn, id, old, hurried) {
+            return Left::Work;
         }
         turn.record(Event::Stopped { slot: old });
     }
@@ -120,7 +122,6 @@ fn retired(turn: &mut Turn<'_>, id: ReleaseId) -> Left {
             unfinished @ (Left::Work | Left::Problem(_)) => return unfinished,
         }
     }
-    let succeeded = turn.release(id).is_some_and(|release| matches!(release.outcome, Some(Outcome::Succeeded { .. })));
     if !succeeded {
         return Left::Nothing;
     }
@@ -131,11 +132,45 @@ fn retired(turn: &mut Turn<'_>, id: ReleaseId) -> Left {
     }
 }
 
-/// What was to be asked before the old slot is stopped said no: it runs on, and the next release takes it.
-fn still_warm(mut problem: Problem, old: Slot) -> Problem {
-    problem.cause =
-        format!("{} So slot {old} was not stopped: it runs on until the next release takes it.", problem.cause);
-    problem
+/// Whether the hooks before retire let the old slot be stopped. Where one has said no, the release waits for a person as long
+/// as for one who holds it; nobody is waited for where a newer release needs the slot.
+fn may_be_stopped(turn: &mut Turn<'_>, id: ReleaseId, old: Slot, hurried: bool) -> bool {
+    let problem = match attempts::run_hooks_before(turn, id, Stage::Retire) {
+        Progress::Passed => return !turn.is_held(id),
+        Progress::Running => return false,
+        Progress::Failed(problem) => problem,
+    };
+    if hurried || turn.release(id).is_some_and(Release::is_promoted) {
+        return true;
+    }
+    if !turn.release(id).is_some_and(|release| release.noted.contains(&problem.code)) {
+        turn.record(Event::Noted { release: Some(id), problem: runs_on(problem, id, old) });
+    }
+    turn.waited_out(id, wait::RETIRE_GATE, limits::PAUSE)
+}
+
+fn runs_on(problem: Problem, id: ReleaseId, old: Slot) -> Problem {
+    let cause = format!("{} So slot {old} was not stopped.", problem.cause);
+    let next = format!(
+        "Look at what the hook said, then `switchover promote --release {id}` to stop the slot. The next release takes it in \
+         any case, and after {} it is stopped.",
+        limits::PAUSE
+    );
+    Problem { cause, next, ..problem }
+}
+
+/// A hook before retire has not passed and nobody has promoted the release all the same: then nothing is taken away either.
+fn refused(turn: &Turn<'_>, id: ReleaseId) -> Option<Problem> {
+    let release = turn.release(id).filter(|release| !release.is_promoted())?;
+    let hook = attempts::unpassed_before(&turn.app, release, Stage::Retire)?;
+    let cause = format!("the retire hook `{}` of release {id} did not pass.", hook.asks);
+    Some(Problem::new("HOOK-FAILED", cause, "Look at what the hook said."))
+}
+
+/// Why a contract is not begun: what it would take away stays pending.
+fn left_pending(problem: Problem) -> Problem {
+    let cause = format!("{} So the contract was not begun.", problem.cause);
+    Problem { cause, next: format!("{} {}", problem.next, contract::PENDING), ..problem }
 }
 
 fn waits_for_contract(turn: &Turn<'_>, release: &Release) -> bool {

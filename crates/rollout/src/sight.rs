@@ -71,10 +71,12 @@ impl<'a> Sight<'a> {
         self.fitness_of(app, slot, revision, is_healthy)
     }
 
-    /// The same by those alone who have answered since their slot was last asked, and are not silent.
+    /// The same by those alone who have answered since their slot was last asked, are not silent, and do not end again and
+    /// again.
     pub(crate) fn sure_fitness(&self, app: &App, slot: Slot, revision: RevisionId) -> Fitness {
-        let is_sure =
-            |seen: &InstanceSeen| is_healthy(seen) && app.has_answered(seen) && self.silence(app, seen).is_none();
+        let is_sure = |seen: &InstanceSeen| {
+            is_healthy(seen) && app.has_answered(seen) && self.silence(app, seen).is_none() && !self.is_a_flash(seen)
+        };
         self.fitness_of(app, slot, revision, is_sure)
     }
 
@@ -102,6 +104,12 @@ impl<'a> Sight<'a> {
             }
         }
         fitness
+    }
+
+    /// It has ended by itself again and again, and is healthy for no longer than a dip lasts: it may be gone in a moment.
+    fn is_a_flash(&self, seen: &InstanceSeen) -> bool {
+        let is_young = matches!(seen.phase, Phase::Healthy { since } if self.now.since(since) < limits::DIP);
+        is_young && seen.restarts >= limits::CRASHES
     }
 
     /// How long a healthy instance has been silent, when that is longer than a question for its health may take.

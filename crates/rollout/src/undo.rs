@@ -114,9 +114,9 @@ fn can_take_it_back(turn: &mut Turn<'_>, id: ReleaseId, new: (Slot, RevisionId),
     if schema::forbids(turn, old.1).is_some() {
         return false;
     }
-    if routes::are_split(turn) {
-        // It has a part of the traffic as it is.
-        return turn.fitness(old.0, old.1) != Fitness::Down;
+    if routes::are_split(turn) && turn.fitness(old.0, old.1) == Fitness::Unknown {
+        // Nobody can say more of it than that it has a part of the traffic as it is.
+        return true;
     }
     let new_is_down = turn.fitness(new.0, new.1) == Fitness::Down;
     let will_do = match turn.sure_fitness(old.0, old.1) {
@@ -177,7 +177,9 @@ fn gather(turn: &mut Turn<'_>, id: ReleaseId, new: (Slot, RevisionId), old: (Slo
     if !routes::are_split(turn) {
         return new;
     }
-    let to = if turn.fitness(new.0, new.1).can_serve() { new } else { old };
+    // What is undone keeps the traffic only where the old slot answers nothing.
+    let to =
+        if turn.sure_fitness(old.0, old.1).can_serve() || !turn.fitness(new.0, new.1).can_serve() { old } else { new };
     routes::switch_to(turn, id, Some(to));
     to
 }

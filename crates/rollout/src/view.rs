@@ -101,7 +101,7 @@ fn warm_way_back(app: &App, sight: Sight<'_>, release: &Release, old: Slot, to: 
     match sight.sure_fitness(app, old, to) {
         fitness @ (Fitness::Whole | Fitness::Partial) => {
             let warm = app.config.as_ref().map(|config| config.release.keep_warm);
-            let retiring = release.stage() == Some(Stage::Retire);
+            let retiring = release.stage() == Some(Stage::Retire) && !release.waits_to_retire();
             let until = warm.filter(|_| retiring).map(|warm| release.entered_at() + warm);
             // Who asks gets what can serve.
             let ailing = (fitness == Fitness::Partial).then(|| sight.ailments(app, old, to).0);
@@ -205,7 +205,7 @@ fn release_view(app: &App, release: &Release) -> ReleaseView {
         waiting: release.waiting.as_ref().map(|waiting| waiting.reason.clone()),
         at_gate: matches!(
             release.waiting.as_ref().map(|waiting| waiting.reason.as_str()),
-            Some(wait::PROMOTE | wait::PROMOTE_STEP | wait::WINDOW | wait::UNPROVEN)
+            Some(wait::PROMOTE | wait::PROMOTE_STEP | wait::WINDOW | wait::UNPROVEN | wait::RETIRE_GATE)
         ),
         opens_at: None,
         paused: release.paused.is_some(),

@@ -83,3 +83,5 @@ pub(crate) const NEWER: &str = "the end of the release that is on its way";
 pub(crate) const VERDICTS: &str = "the verdicts of its checks";
 /// They have not in their time, and a person has to say whether it goes on.
 pub(crate) const UNPROVEN: &str = "a person, because its checks have no verdict";
+/// What was to be asked before the old slot is stopped said no.
+pub(crate) const RETIRE_GATE: &str = "a person, because a hook before its retire failed";

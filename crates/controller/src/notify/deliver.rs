@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use switchover_fetch::{Bounds, Client, Method, Request};
 use switchover_model::config::Tells;
 use switchover_model::seam::Builder;
@@ -11,23 +10,22 @@ use switchover_model::{AppName, Url};
 
 use crate::clock;
 
-use super::queue::{Due, Outcome};
+use super::queue::{Due, Key, Outcome};
 use super::sign::signature;
 
 /// How long connecting may take, within a try's own time-out.
 const CONNECT: Duration = Duration::from_secs(5);
-/// The longest answer that is read, in bytes: only its status counts.
-const ANSWER_BYTES: usize = 64 << 10;
 /// The status that says: never again (Standard Webhooks, "Status codes").
 const GONE: u16 = 410;
 
-/// Tries each of `due` once, all at once.
-pub(super) async fn all(due: &[Due], builder: &Arc<dyn Builder>, client: &Client, app: &AppName) -> Vec<Outcome> {
-    join_all(due.iter().map(|one| one.try_once(builder, client, app))).await
-}
-
 impl Due {
-    async fn try_once(&self, builder: &Arc<dyn Builder>, client: &Client, app: &AppName) -> Outcome {
+    /// One try.
+    pub(super) async fn try_once(self, builder: Arc<dyn Builder>, client: Client, app: AppName) -> (Key, Outcome) {
+        let outcome = self.outcome(&builder, &client, &app).await;
+        (self.key, outcome)
+    }
+
+    async fn outcome(&self, builder: &Arc<dyn Builder>, client: &Client, app: &AppName) -> Outcome {
         let timeout = self.to.timeout;
         match &self.to.tells {
             Tells::Command { command } => match builder.tell(app, command, &self.body, timeout).await {
@@ -39,7 +37,7 @@ impl Due {
                     Ok(secret) => secret,
                     Err(problem) => return Outcome::Refused(problem.cause.trim_end_matches('.').to_owned()),
                 };
-                let bounds = Bounds { whole: timeout.to_std(), connect: CONNECT, answer_bytes: ANSWER_BYTES };
+                let bounds = Bounds { whole: timeout.to_std(), connect: CONNECT, answer_bytes: 0 };
                 self.post(client, url, &secret, bounds).await
             }
         }
@@ -61,7 +59,8 @@ impl Due {
             Ok(request) => request,
             Err(error) => return Outcome::Refused(error.to_string()),
         };
-        match client.fetch(request, bounds).await {
+        // Its body says nothing more, however long it is or takes.
+        match client.fetch_head(request, bounds).await {
             Ok(answer) if answer.is_success() => Outcome::Taken,
             Ok(answer) if answer.status == GONE => Outcome::Gone("it answered 410, which says never again".to_owned()),
             Ok(answer) => Outcome::Refused(format!("it answered with status {}", answer.status)),

@@ -12,6 +12,7 @@ mod sign;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use switchover_fetch::Client;
 use switchover_model::{AppName, Problem};
 use tokio::sync::watch;
@@ -36,26 +37,35 @@ pub(crate) struct Notifier {
     pub(crate) shown: watch::Receiver<Shown>,
     pub(crate) stop: watch::Receiver<bool>,
     pub(crate) troubles: Troubles,
+    /// Why what is to be told can not be written down, as long as it can not.
+    pub(crate) unkept: Option<Problem>,
 }
 
 impl Notifier {
-    /// Until the controller shuts down.
+    /// Until the controller shuts down. What is under way then is delivered again.
     pub(crate) async fn run(mut self) {
         let Some(mut queue) = self.open().await else { return };
         let client = Client::new();
+        // One for each who is told, at most: nobody waits for an answer that another one owes.
+        let mut tries = FuturesUnordered::new();
         loop {
             // Before the journal is read: what comes while it is read is read the next time.
             let last = self.shown.borrow_and_update().app.sequence;
             let read = last <= queue.sequence() || self.read_on(&mut queue).await;
-            let told = if read { self.deliver(&mut queue, &client).await } else { false };
-            self.show(&queue);
-            if told {
-                continue;
+            let kept = self.keep(&mut queue).await;
+            for due in queue.due(clock::now()) {
+                queue.begin(&due.key);
+                tries.push(due.try_once(Arc::clone(&self.parts.builder), client.clone(), self.name.clone()));
             }
-            let pause = if read { queue.pause(clock::now()).unwrap_or(NOTIFY_IDLE) } else { RELOAD };
+            self.show(&queue);
+            let pause = queue.pause(clock::now()).unwrap_or(NOTIFY_IDLE);
+            let pause = if read && kept { pause } else { pause.min(RELOAD) };
             tokio::select! {
                 biased;
                 () = stopped(&mut self.stop) => return,
+                Some((key, outcome)) = tries.next() => {
+                    queue.end(&key, outcome, clock::now());
+                }
                 changed = self.shown.changed() => if changed.is_err() { return },
                 () = sleep(pause) => {}
             }
@@ -68,6 +78,7 @@ impl Notifier {
                 Ok(queue) => return Some(queue),
                 Err(error) => self.cannot_keep(&error.to_string()),
             }
+            *self.troubles.lock().unwrap_or_else(PoisonError::into_inner) = self.unkept.iter().cloned().collect();
             tokio::select! {
                 () = stopped(&mut self.stop) => return None,
                 () = sleep(RELOAD) => {}
@@ -75,8 +86,8 @@ impl Notifier {
         }
     }
 
-    /// Reads the journal to its end and puts down what is to be told; false when that can not be done now.
-    async fn read_on(&self, queue: &mut Queue) -> bool {
+    /// Reads the journal to its end and puts down what is to be told; false when it can not be read now.
+    async fn read_on(&mut self, queue: &mut Queue) -> bool {
         loop {
             let read = self.parts.journal.read(&self.name, queue.sequence(), NOTIFY_PAGE).await;
             let records = match read {
@@ -92,48 +103,30 @@ impl Notifier {
             for record in &records {
                 queue.take(&self.name, record);
             }
-            if let Err(error) = queue.save().await {
-                self.cannot_keep(&error.to_string());
-                return false;
-            }
+            self.keep(queue).await;
         }
     }
 
-    /// Tries everything that is due once; whether something was taken or given up.
-    async fn deliver(&mut self, queue: &mut Queue, client: &Client) -> bool {
-        let due = queue.due(clock::now());
-        if due.is_empty() {
-            return false;
+    /// Writes the queue down. People are told even where that fails: after a crash what they were told is read again from the
+    /// journal and goes out once more, under the same id.
+    async fn keep(&mut self, queue: &mut Queue) -> bool {
+        match queue.save().await {
+            Ok(()) => self.unkept = None,
+            Err(error) => self.cannot_keep(&error.to_string()),
         }
-        let tried = deliver::all(&due, &self.parts.builder, client, &self.name);
-        let outcomes = tokio::select! {
-            biased;
-            // What was under way is delivered again.
-            () = stopped(&mut self.stop) => return false,
-            outcomes = tried => outcomes,
-        };
-        let now = clock::now();
-        let mut told = false;
-        for (delivery, outcome) in due.iter().zip(outcomes) {
-            told |= queue.end(&delivery.key, outcome, now);
-        }
-        if let Err(error) = queue.save().await {
-            // It goes out again, under the same id.
-            self.cannot_keep(&error.to_string());
-        }
-        told
+        self.unkept.is_none()
     }
 
     fn show(&self, queue: &Queue) {
-        *self.troubles.lock().unwrap_or_else(PoisonError::into_inner) = queue.troubles();
+        let troubles = self.unkept.iter().cloned().chain(queue.troubles()).collect();
+        *self.troubles.lock().unwrap_or_else(PoisonError::into_inner) = troubles;
     }
 
-    fn cannot_keep(&self, why: &str) {
+    fn cannot_keep(&mut self, why: &str) {
         tracing::warn!(app = %self.name, why, "what is to be told can not be kept");
         let cause = format!("What is to be told of {} can not be kept: {why}.", self.name);
         let next = "Check the disk and the permissions of the state directory; it is tried again.";
-        let problem = Problem::new("NOTIFY-NOT-KEPT", cause, next);
-        *self.troubles.lock().unwrap_or_else(PoisonError::into_inner) = vec![problem];
+        self.unkept = Some(Problem::new("NOTIFY-NOT-KEPT", cause, next));
     }
 }
 

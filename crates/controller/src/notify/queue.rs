@@ -1,13 +1,13 @@
 //! What is still to be told, on disk beside the app, with the place in the journal up to which it was read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use switchover_model::config::{Happening, Notify};
 use switchover_model::record::Record;
 use switchover_model::{AppName, Problem, Span, Timestamp};
@@ -22,8 +22,11 @@ use super::pause_after;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Key {
     pub(super) id: String,
-    /// Place among the `[[notify]]` of the file.
-    pub(super) target: usize,
+    /// Who it is ([`Tells::who`]).
+    ///
+    /// [`Tells::who`]: switchover_model::config::Tells::who
+    #[serde(deserialize_with = "who_or_place")]
+    pub(super) target: String,
 }
 
 /// One message that is due for one who is told.
@@ -59,7 +62,7 @@ struct Waiting {
 }
 
 /// What was given up, by who was to be told.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct GivenUp {
     count: u64,
     last: String,
@@ -71,7 +74,10 @@ struct Kept {
     #[serde(default)]
     waiting: Vec<Waiting>,
     #[serde(default)]
-    given_up: BTreeMap<usize, GivenUp>,
+    given_up: BTreeMap<String, GivenUp>,
+    /// What was dropped because the file names no more who was to be told.
+    #[serde(default)]
+    strangers: Option<GivenUp>,
 }
 
 /// The queue of one app.
@@ -81,6 +87,8 @@ pub(super) struct Queue {
     /// The place in the journal that is on disk: reading on without anything to tell is not written down each time.
     saved: u64,
     is_changed: bool,
+    /// Who is being told now.
+    under_way: BTreeSet<String>,
 }
 
 impl Queue {
@@ -89,13 +97,13 @@ impl Queue {
         let path = state.join("apps").join(app.as_str()).join("notify.json");
         let read = path.clone();
         let kept = blocking(move || match std::fs::read(&read) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map_err(io::Error::other),
+            Ok(bytes) => serde_json::from_slice(&bytes).map(Kept::named).map_err(|error| broken(&read, &error)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Kept::default()),
             Err(error) => Err(error),
         })
         .await?;
         let saved = kept.teller.sequence;
-        Ok(Self { path, kept, saved, is_changed: false })
+        Ok(Self { path, kept, saved, is_changed: false, under_way: BTreeSet::new() })
     }
 
     /// The last record that was read.
@@ -107,11 +115,11 @@ impl Queue {
     pub(super) fn take(&mut self, app: &AppName, record: &Record) {
         let Some(notice) = self.kept.teller.read(record) else { return };
         let (id, body) = (message::id(app, &notice), message::body(app, &notice));
-        for (target, notify) in self.kept.teller.targets.iter().enumerate() {
-            if !notify.events.contains(&notice.what) {
+        for notify in &self.kept.teller.targets {
+            let key = Key { id: id.clone(), target: notify.tells.who() };
+            if !notify.events.contains(&notice.what) || self.kept.waiting.iter().any(|waiting| waiting.key == key) {
                 continue;
             }
-            let key = Key { id: id.clone(), target };
             let (what, body, since) = (notice.what, body.clone(), notice.at);
             self.kept.waiting.push(Waiting { key, what, body, since, tries: 0, next: notice.at, why: None });
             self.is_changed = true;
@@ -119,7 +127,7 @@ impl Queue {
         while self.kept.waiting.len() > NOTIFY_QUEUE {
             let oldest = self.kept.waiting.remove(0);
             let why = oldest.why.unwrap_or_else(|| "it was never tried".to_owned());
-            give_up(&mut self.kept.given_up, oldest.key.target, &format!("more than {NOTIFY_QUEUE} waited: {why}"));
+            give_up(&mut self.kept.given_up, &oldest.key.target, &format!("more than {NOTIFY_QUEUE} waited: {why}"));
         }
     }
 
@@ -127,29 +135,36 @@ impl Queue {
     pub(super) fn due(&self, now: Timestamp) -> Vec<Due> {
         let mut due: Vec<Due> = Vec::new();
         for waiting in self.heads().filter(|waiting| waiting.next <= now) {
-            let Some(to) = self.kept.teller.targets.get(waiting.key.target) else { continue };
+            let Some(to) = self.kept.target(&waiting.key.target) else { continue };
             let secrets_file = self.kept.teller.secrets_file.clone();
             due.push(Due { key: waiting.key.clone(), body: waiting.body.clone(), to: to.clone(), secrets_file });
         }
         due
     }
 
-    /// The oldest message of each target.
+    /// The oldest message of each target that is not being told one.
     fn heads(&self) -> impl Iterator<Item = &Waiting> {
         let all = &self.kept.waiting;
-        all.iter().enumerate().filter_map(|(at, waiting)| {
+        let free = |waiting: &&Waiting| !self.under_way.contains(&waiting.key.target);
+        all.iter().enumerate().filter(move |(_, waiting)| free(waiting)).filter_map(|(at, waiting)| {
             let before = all[..at].iter().any(|other| other.key.target == waiting.key.target);
             (!before).then_some(waiting)
         })
     }
 
-    /// How long nothing is due; nothing when nothing waits.
+    /// A try begins: nothing else is due for the same one until it has ended.
+    pub(super) fn begin(&mut self, key: &Key) {
+        self.under_way.insert(key.target.clone());
+    }
+
+    /// How long nothing is due; nothing when nothing waits but for the end of a try.
     pub(super) fn pause(&self, now: Timestamp) -> Option<Duration> {
         self.heads().map(|waiting| waiting.next.since(now).to_std()).min()
     }
 
     /// How a try ended. Whether the message has left the queue.
     pub(super) fn end(&mut self, key: &Key, outcome: Outcome, now: Timestamp) -> bool {
+        self.under_way.remove(&key.target);
         let Some(at) = self.kept.waiting.iter().position(|waiting| waiting.key == *key) else { return false };
         self.is_changed = true;
         let waiting = &mut self.kept.waiting[at];
@@ -157,11 +172,12 @@ impl Queue {
         match outcome {
             Outcome::Taken => {
                 self.kept.given_up.remove(&key.target);
+                self.kept.strangers = None;
             }
             Outcome::Refused(why) if too_old => {
-                give_up(&mut self.kept.given_up, key.target, &format!("it was not taken for {NOTIFY_AGE}: {why}"));
+                give_up(&mut self.kept.given_up, &key.target, &format!("it was not taken for {NOTIFY_AGE}: {why}"));
             }
-            Outcome::Gone(why) => give_up(&mut self.kept.given_up, key.target, &why),
+            Outcome::Gone(why) => give_up(&mut self.kept.given_up, &key.target, &why),
             Outcome::Refused(why) => {
                 waiting.tries += 1;
                 let pause = pause_after(waiting.tries, NOTIFY_FIRST, NOTIFY_LONGEST);
@@ -174,13 +190,20 @@ impl Queue {
         true
     }
 
-    /// What the file names no more is told to nobody.
+    /// What the file names no more is told to nobody, and that is counted.
     fn drop_strangers(&mut self) {
-        let known = self.kept.teller.targets.len();
-        let before = self.kept.waiting.len();
-        self.kept.waiting.retain(|waiting| waiting.key.target < known);
-        self.kept.given_up.retain(|target, _| *target < known);
-        self.is_changed |= self.kept.waiting.len() != before;
+        let targets = &self.kept.teller.targets;
+        let is_known = |who: &str| targets.iter().any(|notify| notify.tells.who() == who);
+        let (waiting, strange) =
+            std::mem::take(&mut self.kept.waiting).into_iter().partition(|one| is_known(&one.key.target));
+        self.kept.waiting = waiting;
+        let strange: Vec<Waiting> = strange;
+        self.kept.given_up.retain(|who, _| is_known(who));
+        for one in strange {
+            let dropped = self.kept.strangers.get_or_insert_with(GivenUp::default);
+            dropped.add(one.what.as_str());
+            self.is_changed = true;
+        }
     }
 
     /// Writes it down, when there is something to write: whole or not at all, and over a power cut.
@@ -203,7 +226,8 @@ impl Queue {
     /// What a person should know: who can not be told, and what was given up.
     pub(super) fn troubles(&self) -> Vec<Problem> {
         let mut troubles = Vec::new();
-        for (target, notify) in self.kept.teller.targets.iter().enumerate() {
+        for notify in &self.kept.teller.targets {
+            let target = notify.tells.who();
             let waiting = self.kept.waiting.iter().filter(|waiting| waiting.key.target == target);
             if let Some(failing) = waiting.clone().find(|waiting| waiting.tries > 0) {
                 let why = failing.why.clone().unwrap_or_default();
@@ -226,14 +250,64 @@ impl Queue {
                 troubles.push(Problem::new("NOTIFY-GIVEN-UP", cause, next));
             }
         }
+        if let Some(dropped) = &self.kept.strangers {
+            let cause = format!(
+                "{} messages were dropped, because the file names no more who was to be told; the last one told of `{}`.",
+                dropped.count, dropped.last
+            );
+            let next = "`switchover history` shows what happened. This note goes when a message is taken.";
+            troubles.push(Problem::new("NOTIFY-GIVEN-UP", cause, next));
+        }
         troubles
     }
 }
 
-fn give_up(all: &mut BTreeMap<usize, GivenUp>, target: usize, why: &str) {
-    let given_up = all.entry(target).or_insert_with(|| GivenUp { count: 0, last: String::new() });
-    given_up.count += 1;
-    why.clone_into(&mut given_up.last);
+impl Kept {
+    fn target(&self, who: &str) -> Option<&Notify> {
+        self.teller.targets.iter().find(|notify| notify.tells.who() == who)
+    }
+
+    /// A file of an earlier version says the place among the targets in the place of who it is.
+    fn named(mut self) -> Self {
+        let who = |place: &str| {
+            let place: usize = place.parse().ok()?;
+            self.teller.targets.get(place).map(|notify| notify.tells.who())
+        };
+        for waiting in &mut self.waiting {
+            waiting.key.target = who(&waiting.key.target).unwrap_or_else(|| std::mem::take(&mut waiting.key.target));
+        }
+        let given_up = std::mem::take(&mut self.given_up);
+        self.given_up = given_up.into_iter().map(|(target, count)| (who(&target).unwrap_or(target), count)).collect();
+        self
+    }
+}
+
+fn broken(path: &Path, error: &serde_json::Error) -> io::Error {
+    io::Error::other(format!("{} is broken ({error}); it may be removed while the daemon is stopped", path.display()))
+}
+
+fn who_or_place<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Target {
+        Who(String),
+        Place(usize),
+    }
+    Ok(match Target::deserialize(from)? {
+        Target::Who(who) => who,
+        Target::Place(place) => place.to_string(),
+    })
+}
+
+fn give_up(all: &mut BTreeMap<String, GivenUp>, target: &str, why: &str) {
+    all.entry(target.to_owned()).or_default().add(why);
+}
+
+impl GivenUp {
+    fn add(&mut self, why: &str) {
+        self.count += 1;
+        why.clone_into(&mut self.last);
+    }
 }
 
 fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {

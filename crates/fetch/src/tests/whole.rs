@@ -1,10 +1,10 @@
 //! Answers that are whole, those that are not, and what is no answer.
 
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::other_side::{WIDE, answered, other_side, request, url};
-use crate::{Client, FetchError, Method, Request};
+use crate::{Bounds, Client, FetchError, Method, Request};
 
 #[tokio::test]
 async fn a_request_goes_out_as_it_was_meant_and_its_answer_comes_back_whole() {
@@ -121,4 +121,21 @@ async fn a_connection_reset_in_the_answer_breaks_it_off() {
     let error = Client::new().fetch(Request::new(Method::Get, url(address, "/")), WIDE).await.unwrap_err();
     side.await.unwrap();
     assert!(matches!(error, FetchError::BrokenOff(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_head_is_taken_without_waiting_for_its_body() {
+    for body in ["Content-Length: 9000000\r\n\r\nbegun", "Transfer-Encoding: chunked\r\n\r\n5\r\nbegun\r\n"] {
+        let (address, side) = other_side(move |mut stream: TcpStream| async move {
+            request(&mut stream).await;
+            stream.write_all(format!("HTTP/1.1 200 OK\r\n{body}").as_bytes()).await.unwrap();
+            // Open until the client has had enough.
+            stream.read(&mut [0; 1]).await
+        })
+        .await;
+        let asked = Request::new(Method::Get, url(address, "/"));
+        let answer = Client::new().fetch_head(asked, Bounds { answer_bytes: 0, ..WIDE }).await.unwrap();
+        assert!(answer.is_success() && answer.body.is_empty(), "{answer:?}");
+        let _ = side.await.unwrap();
+    }
 }

@@ -25,7 +25,7 @@ pub(super) static HOOK_KEYS: &[Key] = &[
         Part::Policy,
         None,
         "stage = \"verify\"",
-        "The stage it belongs to. A failed hook undoes the release; where nothing is left to undo (`retire`, `contract`) it is told. See docs/hooks.md.",
+        "The stage it belongs to. A failed hook undoes the release; where nothing is left to undo (`retire`, `contract`) what it was asked for is not done and somebody is told. See docs/hooks.md.",
     )),
     key(
         "when",

@@ -83,6 +83,18 @@ impl fmt::Display for Happening {
     }
 }
 
+impl Tells {
+    /// Who it is, wherever it stands in the file: the URL's host, port, path and query, or the command. What is left out can be
+    /// mended without its being somebody else: the scheme, the secret, what it is told of. The query may be a secret.
+    #[must_use]
+    pub fn who(&self) -> String {
+        match self {
+            Self::Webhook { url, .. } => format!("{}:{}{}", url.name(), url.port(), url.target()),
+            Self::Command { command } => format!("command {command}"),
+        }
+    }
+}
+
 /// How people know it: its URL without what may be secret, or its command.
 impl fmt::Display for Tells {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -96,6 +108,19 @@ impl fmt::Display for Tells {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_is_told_is_the_same_wherever_it_stands_and_whatever_signs() {
+        let who = |text: &str| serde_json::from_str::<Notify>(text).unwrap().tells.who();
+        let written = r#"{"url":"https://a.example:8443/x?y=1","secret":"S","events":["paused"],"timeout":"15s"}"#;
+        assert_eq!(who(written), who(&written.replace("\"S\"", "\"T\"").replace("https", "http").replace("15s", "1s")));
+        for other in ["b.example", "a.example:1", "a.example/y", "a.example/x?y=2"] {
+            let other = written.replace("a.example:8443/x?y=1", other);
+            assert_ne!(who(written), who(&other));
+        }
+        let command = r#"{"command":"a.example:8443/x?y=1","events":["failed"],"timeout":"1s"}"#;
+        assert_ne!(who(written), who(command));
+    }
 
     #[test]
     fn both_kinds_come_back_whole() {

@@ -1,6 +1,6 @@
 //! Where an app's traffic goes and shall go.
 
-use switchover_model::seam::{ArmGoal, RoutesGoal};
+use switchover_model::seam::{ArmGoal, RoutesGoal, Sticky};
 use switchover_model::{Share, Slot, Span};
 
 use super::App;
@@ -36,6 +36,16 @@ impl App {
     #[must_use]
     pub fn routes(&self) -> Option<(u64, &RoutesGoal)> {
         self.routes.as_ref().map(|routes| (routes.version, &routes.goal))
+    }
+
+    /// What keeps a client on its side: by the file in force, and while the traffic is split by the one of the release that
+    /// has split it, so that nobody is dealt anew.
+    #[must_use]
+    pub fn sticky(&self) -> Sticky {
+        let is_split = self.routes.as_ref().is_some_and(|routes| routes::is_split(&routes.goal));
+        let splits = self.releases.iter().rev().find(|release| is_split && release.at_step().is_some());
+        let file = splits.and_then(|release| release.config.as_ref()).or(self.config.as_ref());
+        file.map(|config| config.route.sticky.clone()).unwrap_or_default()
     }
 
     /// How long requests on the slot that lost the traffic may go on.

@@ -1,13 +1,14 @@
 //! Hooks: what comes before a stage keeps it from beginning, what says not yet is asked again, what fails is tried again.
 
-use switchover_model::config::{AppConfig, OnCrash, When};
+use switchover_model::config::{AppConfig, Happening, OnCrash, When};
 use switchover_model::record::{Attempt, AttemptResult, Event};
-use switchover_model::release::{Outcome, Stage};
+use switchover_model::release::{Command, Outcome, Stage};
 use switchover_model::seam::Phase;
+use switchover_model::view::WayBack;
 use switchover_model::{Problem, ReleaseId, RevisionId, Slot, Span};
 
-use super::bed::{Bed, file, hook};
-use crate::limits;
+use super::bed::{Bed, file, hook, ill_since};
+use crate::{Teller, limits};
 
 fn before(stage: Stage) -> AppConfig {
     let mut file = file();
@@ -151,9 +152,8 @@ fn a_hook_that_fails_is_tried_again_as_often_as_the_file_says() {
     }
 }
 
-#[test]
-fn a_hook_before_retire_that_fails_leaves_the_old_slot_as_it_is_and_says_so() {
-    let mut file = before(Stage::Retire);
+/// Live with v2, whose hook before retire is being asked.
+fn asked_before_retire(mut file: AppConfig) -> Bed {
     file.release.keep_warm = Span::from_secs(10);
     let mut bed = Bed::with_v1_live(file);
     bed.deploy("v2");
@@ -161,14 +161,115 @@ fn a_hook_before_retire_that_fails_leaves_the_old_slot_as_it_is_and_says_so() {
     bed.hooks_hang = true;
     bed.pass(Span::from_secs(20));
     assert!(runs_in_blue(&bed), "asked, not stopped");
+    bed
+}
+
+fn let_go(bed: &mut Bed) -> Result<Option<ReleaseId>, Problem> {
+    bed.command(Command::Promote { release: ReleaseId(2), stage: Stage::Retire, step: None, full: false })
+}
+
+fn settled(bed: &Bed) -> bool {
+    bed.app.release(ReleaseId(2)).is_none()
+}
+
+fn paused(bed: &Bed) -> usize {
+    let mut teller = Teller::default();
+    let told = bed.records.iter().filter_map(|record| teller.read(record));
+    told.filter(|notice| notice.what == Happening::Paused).count()
+}
+
+#[test]
+fn a_hook_before_retire_that_fails_keeps_the_old_slot_warm_until_a_person_lets_it_go() {
+    let mut bed = asked_before_retire(before(Stage::Retire));
+    assert_eq!(let_go(&mut bed).map_err(|problem| problem.code), Err("NOT-AT-A-GATE".to_owned()));
     answer(&mut bed, failed());
+    for _ in 0..10 {
+        bed.pass(Span::from_secs(600));
+    }
+    assert!(runs_in_blue(&bed) && !settled(&bed));
+    assert_eq!(paused(&bed), 1);
+    let noted = bed.records.iter().filter(|record| matches!(&record.event,
+        Event::Noted { problem, .. } if problem.code == "HOOK-FAILED" && problem.cause.contains("slot blue was not stopped")));
+    assert_eq!(noted.count(), 1);
+    let status = crate::view::status(&bed.app, &bed.seen, bed.now);
+    assert!(status.releases.iter().any(|release| release.release == ReleaseId(2) && release.at_gate));
+    assert!(
+        matches!(status.way_back, WayBack::Instant { to: RevisionId(1), until: None, .. }),
+        "{:?}",
+        status.way_back
+    );
+    let_go(&mut bed).expect("it waits for that");
     bed.pass(Span::from_secs(60));
-    assert!(runs_in_blue(&bed));
-    assert!(bed.records.iter().any(|record| matches!(&record.event,
-        Event::Noted { problem, .. } if problem.code == "HOOK-FAILED" && problem.cause.contains("slot blue was not stopped"))));
-    // The next release takes it all the same.
+    assert!(!runs_in_blue(&bed) && settled(&bed));
+}
+
+#[test]
+fn an_ill_instance_of_a_slot_that_waits_to_be_stopped_is_replaced() {
+    let mut bed = asked_before_retire(before(Stage::Retire));
+    answer(&mut bed, failed());
+    let since = bed.now;
+    bed.make(Slot::Blue, &ill_since(since));
+    for _ in 0..10 {
+        bed.pass(Span::from_secs(600));
+    }
+    assert!(bed.records.iter().any(|record| matches!(&record.event, Event::Renewed { slot: Slot::Blue, .. })));
+}
+
+#[test]
+fn a_slot_that_nobody_lets_go_is_stopped_in_the_end() {
+    let mut bed = asked_before_retire(before(Stage::Retire));
+    answer(&mut bed, failed());
+    bed.pass(limits::PAUSE);
+    bed.pass(Span::from_secs(60));
+    assert!(!runs_in_blue(&bed) && settled(&bed));
+}
+
+#[test]
+fn a_slot_that_waits_to_be_stopped_is_taken_by_the_next_release_and_gone_back_to_by_a_rollback() {
+    let mut bed = asked_before_retire(before(Stage::Retire));
+    answer(&mut bed, failed());
     bed.hooks_hang = false;
     bed.deploy("v3");
     bed.pass(Span::from_secs(200));
     assert_eq!(bed.served(), Some((Slot::Blue, RevisionId(3))));
+    assert!(settled(&bed));
+
+    let mut bed = asked_before_retire(before(Stage::Retire));
+    answer(&mut bed, failed());
+    bed.pass(Span::from_secs(600));
+    bed.command(Command::Rollback { to: None, release: None, detach: false }).expect("the old slot is warm");
+    bed.pass(Span::from_secs(5));
+    assert_eq!(bed.served(), Some((Slot::Blue, RevisionId(1))));
+}
+
+#[test]
+fn a_hook_after_retire_that_fails_is_told_and_the_release_settles() {
+    let mut file = file();
+    file.release.keep_warm = Span::from_secs(10);
+    file.release.hooks.push(hook(Stage::Retire, OnCrash::Fail));
+    let mut bed = Bed::with_v1_live(file);
+    bed.deploy("v2");
+    bed.pass(Span::from_secs(65));
+    bed.hooks_hang = true;
+    bed.pass(Span::from_secs(60));
+    answer(&mut bed, failed());
+    bed.pass(Span::from_secs(60));
+    assert!(settled(&bed) && !runs_in_blue(&bed));
+    assert!(bed.app.notes.iter().any(|note| note.problem.code == "HOOK-FAILED"));
+}
+
+#[test]
+fn what_failed_asks_no_hook_before_its_old_slot_is_stopped() {
+    let mut bed = Bed::with_v2_baking(before(Stage::Retire));
+    let asked_before = asked(&bed);
+    bed.boots_forever = true;
+    bed.make(Slot::Blue, &ill_since(bed.now));
+    bed.make(Slot::Green, &ill_since(bed.now));
+    bed.pass(Span::from_secs(300));
+    assert!(matches!(bed.outcome(ReleaseId(2)), Some(Outcome::Failed { .. })));
+    bed.pass(Span::from_secs(4 * 3_600));
+    assert_eq!(asked(&bed), asked_before);
+    let left = bed.seen.platform.iter().flat_map(|seen| &seen.instances).filter(|seen| seen.slot == Slot::Blue);
+    assert_eq!(left.count(), 0);
+    assert!(settled(&bed));
 }

@@ -43,6 +43,10 @@ pub(crate) struct Entry {
     pub(crate) held_since: u64,
     /// It waits for a time window.
     pub(crate) at_window: bool,
+    /// It waits for a person because a hook would not have its old slot stopped.
+    pub(crate) at_retire_gate: bool,
+    /// A person had it stopped all the same.
+    pub(crate) let_go: bool,
     /// A person let it pass outside of the windows.
     pub(crate) waived: bool,
     pub(crate) switched_at: Option<u64>,
@@ -67,8 +71,10 @@ pub(crate) struct Entry {
     pub(crate) renewed: BTreeSet<InstanceId>,
     /// A newer release was opened while it had no outcome.
     pub(crate) cut_short: bool,
-    /// The file in force when it was opened.
+    /// The file it is carried out by.
     pub(crate) config: Option<AppConfig>,
+    /// That file comes into force when it begins.
+    pub(crate) brings_policy: bool,
 }
 
 /// How the backup stands that a contract rests on; whatever else the release waits for makes it one of before.
@@ -81,6 +87,7 @@ pub(crate) enum Backup {
 
 /// What a release waits for, in the words of its records.
 pub(crate) const FOR_WINDOW: &str = "its time window to open";
+pub(crate) const FOR_RETIRE: &str = "a person, because a hook before its retire failed";
 pub(crate) const FOR_BACKUP: &str = "a fresh backup";
 pub(crate) const FOR_CONTRACT: &str = "the schema to be left to the new revision";
 pub(crate) const FOR_INVARIANTS: &str = "the database's invariants to be seen to hold";
@@ -90,6 +97,8 @@ pub(crate) const FOR_INVARIANTS: &str = "the database's invariants to be seen to
 pub(crate) struct Book {
     pub(crate) releases: BTreeMap<ReleaseId, Entry>,
     pub(crate) config: Option<AppConfig>,
+    /// The file of a deploy whose release will wait.
+    pub(crate) deployed: Option<AppConfig>,
     pub(crate) open_attempts: BTreeMap<AttemptId, (ReleaseId, Attempt)>,
     pub(crate) known_attempts: BTreeSet<AttemptId>,
     pub(crate) routed: Option<(u64, RoutesGoal)>,
@@ -141,6 +150,8 @@ impl Book {
                         full: false,
                         held_since: 0,
                         at_window: false,
+                        at_retire_gate: false,
+                        let_go: false,
                         waived: false,
                         switched_at: None,
                         answered_at_switch: None,
@@ -157,11 +168,16 @@ impl Book {
                         in_force: false,
                         renewed: BTreeSet::new(),
                         cut_short: false,
-                        config: self.config.clone(),
+                        brings_policy: self.deployed.is_some(),
+                        config: self.deployed.take().or_else(|| self.config.clone()),
                     },
                 );
             }
             Event::Entered { release, stage, slot } => {
+                if let Some(entry) = self.releases.get_mut(release).filter(|entry| entry.brings_policy) {
+                    entry.brings_policy = false;
+                    self.config = entry.config.clone();
+                }
                 self.releases.get_mut(release).into_iter().for_each(|entry| entry.enter(*stage, *slot, at));
                 if let (Stage::Provision, Some(slot)) = (stage, slot) {
                     self.emptying.remove(slot);
@@ -258,6 +274,7 @@ impl Book {
     fn waiting(&mut self, release: ReleaseId, reason: &str) {
         let Some(entry) = self.releases.get_mut(&release) else { return };
         entry.at_window = reason == FOR_WINDOW;
+        entry.at_retire_gate = reason == FOR_RETIRE;
         entry.backup = match (reason, entry.backup) {
             (FOR_BACKUP, Backup::None) => Backup::Awaited,
             (FOR_BACKUP | FOR_CONTRACT, backup) => backup,

@@ -55,7 +55,16 @@ impl Book {
     pub(super) fn commanded(&mut self, key: &IdempotencyKey, command: &Command, at: u64) {
         self.keys.insert(key.clone(), command.clone());
         match command {
-            Command::Apply { config } | Command::Deploy { config, .. } => self.config = Some((**config).clone()),
+            Command::Apply { config } => {
+                self.config = Some((**config).clone());
+                self.releases.values_mut().for_each(|entry| entry.brings_policy = false);
+            }
+            Command::Deploy { config, .. } => {
+                let shifts = |entry: &Entry| entry.undoing || entry.stages.last() == Some(&Stage::Shift);
+                let waits = self.releases.values().any(|entry| entry.outcome.is_none() && shifts(entry));
+                let file = Some((**config).clone());
+                if waits { self.deployed = file } else { self.config = file }
+            }
             Command::Promote { release, stage, full, step: _ } => {
                 if let Some(entry) = self.releases.get_mut(release) {
                     let in_steps = entry.is_in_steps() && !entry.at_window;
@@ -75,6 +84,8 @@ impl Book {
                         entry.promote_step(*full, at);
                     }
                     entry.full |= *full;
+                    entry.let_go |= entry.at_retire_gate && *stage == Stage::Retire;
+                    entry.at_retire_gate &= !entry.let_go;
                     entry.promoted |= entry.stage == *stage && !entry.undoing && entry.outcome.is_none();
                 }
             }

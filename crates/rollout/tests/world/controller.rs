@@ -287,6 +287,7 @@ impl World {
             return false;
         }
         let before = self.router.table.as_ref().map(|table| table.version);
+        self.watch_dealing(&routes);
         let taken = self.router.ensure(&routes, self.now);
         if before != Some(routes.version) {
             self.tell(|| {
@@ -334,6 +335,7 @@ impl World {
             preview,
             preview_host: config.route.preview.as_ref().map(|rule| rule.host.clone()),
             drain_ms: config.route.drain.as_micros() / MILLIS,
+            sticky: memory.app.sticky(),
             ..Routes::nowhere(config.name.clone(), *version)
         })
     }

@@ -4,7 +4,6 @@ use switchover_model::config::Drift;
 use switchover_model::release::{Outcome, Stage};
 use switchover_model::seam::Evidence;
 use switchover_model::{RevisionId, Share, Slot};
-use switchover_rollout::limits;
 use switchover_rollout::receipt::receipt;
 
 use super::platform::{Instance, Nature, State};
@@ -66,28 +65,11 @@ impl World {
         let heading = self.book.heading();
         let reported = self.book.config.as_ref().is_some_and(|config| config.drift == Drift::Report);
         let strays_may_stay = reported && self.watch.stray_seen;
-        let last_good =
-            self.book.releases.values().rev().find(|entry| matches!(entry.outcome, Some(Outcome::Succeeded { .. })));
-        let last_good = last_good.map(|entry| entry.release);
-        let asked = self.book.releases.values().filter(|entry| Some(entry.release) > last_good).filter(|entry| {
-            // A person is asked what becomes of the slot that could not take the traffic back.
-            matches!(entry.outcome, Some(Outcome::Failed { .. }))
-        });
-        // A hook that would not have the old slot stopped: it runs on, which is told, until the next release takes it.
-        let kept = self
-            .book
-            .releases
-            .values()
-            .filter(|entry| matches!(entry.outcome, Some(Outcome::Succeeded { .. })) && entry.keeps_its_old_slot());
-        let kept = kept.filter_map(|entry| entry.from);
-        let asked = asked.flat_map(|entry| [Some(entry.revision), entry.from]).flatten();
-        let asked: Vec<RevisionId> = asked.chain(kept).collect();
         let left: Vec<String> = self
             .platform
             .instances
             .iter()
             .filter(|instance| heading != Some((instance.slot, instance.revision)))
-            .filter(|instance| !asked.contains(&instance.revision))
             .map(|instance| instance.id.to_string())
             .collect();
         if !left.is_empty() && !strays_may_stay {
@@ -161,9 +143,9 @@ impl World {
                 })
                 .map(|one| one.id.clone())
                 .collect();
-            // Who has come to be healthy since the last look, which may be so old, can not be there yet.
-            let now = self.now;
-            let unseen = |one: &&Instance| matches!(one.state, State::Healthy { since, .. } if since + limits::SEEN_MAX_AGE.as_micros() > now);
+            // Who has come to be healthy since the last look can not be there yet.
+            let looked_at = self.watch.seen.platform.as_ref().map_or(0, |platform| platform.at.as_micros());
+            let unseen = |one: &&Instance| matches!(one.state, State::Healthy { since, .. } if since > looked_at);
             let unseen: Vec<_> = self.platform.instances.iter().filter(unseen).map(|one| one.id.clone()).collect();
             served.retain(|id| !unseen.contains(id));
             healthy.retain(|id| !unseen.contains(id));

@@ -83,6 +83,15 @@ impl World {
         if stage == Stage::Approve || step.is_some() || at_window || in_shadow {
             self.submit_new(&Command::Promote { release, stage, step, full: false });
         }
+        self.let_go();
+    }
+
+    /// Has an old slot stopped that a hook would not have stopped.
+    pub(crate) fn let_go(&mut self) {
+        let waits = self.book.releases.values().find(|entry| entry.at_retire_gate && !entry.settled && !entry.undoing);
+        if let Some(release) = waits.map(|entry| entry.release) {
+            self.submit_new(&Command::Promote { release, stage: Stage::Retire, step: None, full: false });
+        }
     }
 
     /// Sends again what was sent before, with the same key.

@@ -263,7 +263,7 @@ impl World {
         self.memory.is_some() && self.is_settled()
     }
 
-    /// The hold that a person forgot is let go.
+    /// The hold that a person forgot is let go, and so is an old slot.
     fn resume_paused(&mut self) {
         if self.memory.is_none() {
             return;
@@ -273,5 +273,6 @@ impl World {
         if let Some(release) = paused {
             self.submit_new(&Command::Resume { release });
         }
+        self.let_go();
     }
 }

@@ -8,6 +8,7 @@ use switchover_model::config::{
     StopSignal, Strategy, When, Windows,
 };
 use switchover_model::release::Stage;
+use switchover_model::seam::Sticky;
 use switchover_model::{ProcessName, Share, Span};
 
 use super::coverage::Place;
@@ -220,6 +221,10 @@ pub(crate) fn changed(dice: &mut Dice, config: &AppConfig) -> AppConfig {
     }
     if dice.chance(200) {
         config.route.hosts = hosts(dice);
+    }
+    if dice.chance(200) {
+        let name = format!("X-User-{}", dice.below(1_000)).parse().expect("a field name");
+        config.route.sticky = Sticky::Header { name };
     }
     if dice.chance(100) {
         config.release.approve = dice.chance(500);

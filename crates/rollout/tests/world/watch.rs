@@ -6,7 +6,7 @@ use switchover_model::record::{Event, IdempotencyKey};
 use switchover_model::release::{Command, Outcome, ReleaseKind, Stage};
 use switchover_model::seam::{Phase, PlatformSeen, Seen};
 use switchover_model::{Problem, ReleaseId, RevisionId, Slot, Timestamp};
-use switchover_rollout::{Admission, App, Decision};
+use switchover_rollout::{Admission, App, Decision, limits};
 
 use super::book::{Book, Entry, whole_arm};
 use super::platform::State;
@@ -87,7 +87,10 @@ impl Book {
             sure.instances.retain(|instance| {
                 let health = sealed.processes.get(&instance.process).and_then(|process| process.health.as_ref());
                 let timeout = health.map_or(u64::MAX, |health| health.timeout.as_micros());
-                instance.unanswered_since.is_none_or(|since| since.as_micros().saturating_add(timeout) >= now)
+                let is_flash = instance.restarts >= limits::CRASHES
+                    && matches!(instance.phase, Phase::Healthy { since } if now < since.as_micros() + limits::DIP.as_micros());
+                let answers = instance.unanswered_since.is_none_or(|since| since.as_micros().saturating_add(timeout) >= now);
+                answers && !is_flash
             });
         }
         self.health(sure.as_ref(), slot, revision)
@@ -238,13 +241,13 @@ impl World {
         (switched && succeeded && heading && whole && kept).then_some((entry.release, from))
     }
 
-    fn is_surely_whole(&self, platform: Option<&PlatformSeen>, slot: Slot, revision: RevisionId) -> bool {
+    pub(super) fn is_surely_whole(&self, platform: Option<&PlatformSeen>, slot: Slot, revision: RevisionId) -> bool {
         self.book.sure_health(platform, slot, revision, self.now) == Health::Whole
     }
 
     /// Everybody in the slot has answered after the way back to it was asked for.
-    fn has_answered(&self, platform: Option<&PlatformSeen>, slot: Slot) -> bool {
-        let asked = Some(Timestamp::from_micros(self.watch.asked_back_at));
+    pub(super) fn has_answered(&self, platform: Option<&PlatformSeen>, slot: Slot, asked_at: u64) -> bool {
+        let asked = Some(Timestamp::from_micros(asked_at));
         let seen = platform.iter().flat_map(|platform| &platform.instances);
         let mut here = seen.filter(|seen| seen.slot == slot && seen.address.is_some());
         here.all(|seen| seen.answered_since >= asked)
@@ -272,7 +275,8 @@ impl World {
         if let Some((release, from)) = self.watch.expected_flip {
             let slot = self.book.releases.get(&release).and_then(|entry| entry.slot).map(Slot::other);
             let whole = slot.is_some_and(|slot| self.is_surely_whole(seen.platform.as_ref(), slot, from));
-            let answered = slot.is_some_and(|slot| self.has_answered(seen.platform.as_ref(), slot));
+            let answered =
+                slot.is_some_and(|slot| self.has_answered(seen.platform.as_ref(), slot, self.watch.asked_back_at));
             let flips = decision.drafts.iter().any(|draft| match &draft.event {
                 Event::Routed { goal, .. } => whole_arm(goal) == slot.map(|slot| (slot, from)),
                 _ => false,

@@ -33,18 +33,6 @@ impl Entry {
         };
         hooks.iter().enumerate().find(due).map(|(index, _)| index)
     }
-
-    /// What was to be asked before the old slot is stopped has said no.
-    pub(crate) fn keeps_its_old_slot(&self) -> bool {
-        let Some(hook) = self.unasked(Stage::Retire) else { return false };
-        let what = Attempt::Hook { stage: Stage::Retire, hook };
-        let last = self.attempts.iter().rfind(|(tried, _)| *tried == what).map(|(_, result)| result);
-        match last {
-            Some(AttemptResult::Failed { .. }) => !self.may_try_again(&what),
-            Some(AttemptResult::Lost | AttemptResult::NotYet { .. }) => true,
-            Some(AttemptResult::Passed { .. } | AttemptResult::Cancelled) | None => false,
-        }
-    }
 }
 
 impl World {
@@ -75,7 +63,7 @@ impl World {
         let old = entry.slot.map(Slot::other) == Some(slot) && entry.outcome.as_ref().is_some_and(is_success);
         // Who is there that nobody put there goes at once.
         let theirs = self.platform.instances.iter().any(|one| one.slot == slot && Some(one.revision) == entry.from);
-        let unasked = entry.unasked(Stage::Retire).filter(|_| old && theirs)?;
+        let unasked = entry.unasked(Stage::Retire).filter(|_| old && theirs && !entry.let_go)?;
         Some(("the old slot is stopped when the hooks before that have passed", format!("hook {unasked}")))
     }
 }

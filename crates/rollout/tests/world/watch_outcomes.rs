@@ -107,7 +107,7 @@ impl World {
                         && !other.settled
                         && (other.revision == revision || other.from == Some(revision))
             });
-        if taken || entry.keeps_its_old_slot() {
+        if taken {
             return None;
         }
         let platform = self.watch.seen.platform.as_ref();

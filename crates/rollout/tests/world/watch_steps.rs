@@ -5,8 +5,8 @@ use std::rc::Rc;
 use switchover_model::config::Step;
 use switchover_model::record::Event;
 use switchover_model::release::{ReleaseKind, Stage};
-use switchover_model::seam::{RoutesGoal, Seen};
-use switchover_model::{ReleaseId, Share, Slot};
+use switchover_model::seam::{Routes, RoutesGoal, Seen};
+use switchover_model::{ReleaseId, RevisionId, Share, Slot};
 use switchover_rollout::Decision;
 
 use super::book::{Entry, is_split, share_of, whole_arm};
@@ -71,7 +71,23 @@ impl Entry {
     }
 }
 
+/// Who shares the traffic, where more than one does.
+fn sharers(routes: &Routes) -> Option<Vec<(Slot, RevisionId)>> {
+    let with_share = routes.arms.iter().filter(|arm| arm.share > Share::NONE);
+    let sharers: Vec<_> = with_share.map(|arm| (arm.slot, arm.revision)).collect();
+    (sharers.len() > 1).then_some(sharers)
+}
+
 impl World {
+    /// While the same ones share the traffic, what tells a client apart stays as it is, whatever files come.
+    pub(crate) fn watch_dealing(&mut self, after: &Routes) {
+        let Some(before) = self.router.table.as_ref().filter(|before| sharers(before).is_some()) else { return };
+        if sharers(before) == sharers(after) && before.sticky != after.sticky {
+            let what = format!("{:?}, then {:?}", before.sticky, after.sticky);
+            self.violate("nobody is dealt anew while the traffic is split", || what);
+        }
+    }
+
     pub(crate) fn broken_by_stepping(
         &self,
         release: ReleaseId,
@@ -162,21 +178,27 @@ impl World {
         self.broken_by_leaving(entry)
     }
 
-    /// A split whose release is undone goes back with the first decision that sees somebody there.
+    /// A split whose release is undone goes back with the first decision that sees all of the old slot answer.
     pub(crate) fn watch_split(&mut self, seen: &Rc<Seen>, decision: &Decision) {
         let Some((_, goal)) = self.book.routed.clone().filter(|(_, goal)| is_split(goal)) else { return };
         let Some((old, revision)) = whole_arm(&goal) else { return };
         let has_schema = self.book.sealed.get(&revision).is_some_and(|sealed| sealed.schema.is_some());
         let is_undone = |entry: &&Entry| entry.undoing && entry.outcome.is_none() && !entry.steps.is_empty();
         let undone = self.book.releases.values().find(is_undone);
-        let Some(release) = undone.filter(|_| !has_schema).map(|entry| entry.release) else { return };
-        let health = self.book.health(seen.platform.as_ref(), old, revision);
+        let Some((release, since)) = undone.filter(|_| !has_schema).map(|entry| (entry.release, entry.undone_at))
+        else {
+            return;
+        };
+        let is_whole = self.is_surely_whole(seen.platform.as_ref(), old, revision);
+        let has_answered = self.has_answered(seen.platform.as_ref(), old, since.unwrap_or_default());
         let goes = decision.drafts.iter().any(|draft| match &draft.event {
             Event::Routed { goal, .. } => !is_split(goal),
             _ => false,
         });
-        if matches!(health, Health::Whole | Health::Some) && !goes {
-            self.violate("a split goes back at once", || format!("release {release}, {old} is {health:?}"));
+        if is_whole && has_answered && !goes {
+            self.violate("a split goes back with the decision that sees its answer", || {
+                format!("release {release}, {old}")
+            });
         }
     }
 

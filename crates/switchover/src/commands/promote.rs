@@ -9,7 +9,7 @@ use crate::failure::{Done, Failure};
 /// Open the gate that a release waits at, or end the wait of the step or the shadow comparison that it is at
 #[derive(Debug, clap::Args)]
 pub(crate) struct Promote {
-    /// The release that is meant [default: the newest one without an outcome]
+    /// The release that is meant [default: the newest one without an outcome, else one that waits to stop its old slot]
     #[arg(long, value_name = "NUMBER", value_parser = steer::release)]
     release: Option<u32>,
     /// The stage whose gate is meant [default: the one the release is in]
@@ -34,7 +34,7 @@ impl Promote {
     pub(crate) async fn run(self, shared: &Shared) -> Done {
         let daemon = shared.daemon()?;
         let app = shared.app(&daemon).await?;
-        let meant = steer::meant(&daemon, &app, self.release).await?;
+        let meant = steer::meant_at_gate(&daemon, &app, self.release).await?;
         let Some(stage) = self.stage.or(meant.stage) else {
             return Err(Failure::Problem(
                 Exit::Refused,
@@ -56,6 +56,7 @@ impl Promote {
             }
             None => format!("the gate of {stage} is open for release {} of {app}", meant.release),
         };
+        let said = if meant.is_held { format!("{said}, once `switchover resume` lets it go on") } else { said };
         steer::give(shared, &daemon, &app, &command, &said).await
     }
 }

@@ -2,7 +2,7 @@
 
 use switchover_model::answer::CommandAnswer;
 use switchover_model::release::{Command, Stage};
-use switchover_model::view::StatusView;
+use switchover_model::view::{ReleaseView, StatusView};
 use switchover_model::{AppName, Problem, ReleaseId};
 
 use crate::cli::Shared;
@@ -11,11 +11,12 @@ use crate::exit::Exit;
 use crate::failure::{Done, Failure};
 use crate::say;
 
-/// The release that is meant, the stage it is in, and the step of its shift.
+/// The release that is meant, the stage it is in, the step of its shift, and whether somebody holds it.
 pub(crate) struct Meant {
     pub(crate) release: ReleaseId,
     pub(crate) stage: Option<Stage>,
     pub(crate) step: Option<u32>,
+    pub(crate) is_held: bool,
 }
 
 /// A release of the command line.
@@ -27,17 +28,34 @@ pub(crate) fn release(text: &str) -> Result<u32, String> {
 /// The release that is said, or the newest one without an outcome.
 pub(crate) async fn meant(daemon: &Daemon, app: &AppName, said: Option<u32>) -> Result<Meant, Failure> {
     let status: StatusView = daemon.get(&format!("/v1/apps/{app}/status")).await?;
+    find(&status, app, said, |release| release.outcome.is_none())
+}
+
+/// The release that is said, or the newest one without an outcome, or else that waits at a gate with one.
+pub(crate) async fn meant_at_gate(daemon: &Daemon, app: &AppName, said: Option<u32>) -> Result<Meant, Failure> {
+    let status: StatusView = daemon.get(&format!("/v1/apps/{app}/status")).await?;
+    let is_open = |release: &ReleaseView| release.outcome.is_none();
+    let moves = status.releases.iter().any(is_open);
+    find(&status, app, said, |release| is_open(release) || (!moves && release.at_gate))
+}
+
+fn find(
+    status: &StatusView,
+    app: &AppName,
+    said: Option<u32>,
+    is_meant: impl Fn(&ReleaseView) -> bool,
+) -> Result<Meant, Failure> {
     let moving = status.releases.iter().rev().find(|release| match said {
         Some(said) => release.release == ReleaseId(said),
-        None => release.outcome.is_none(),
+        None => is_meant(release),
     });
     match (moving, said) {
         (Some(release), _) => {
             let current = release.steps.iter().find(|step| step.decided_at.is_some() && step.left_at.is_none());
             let stage = release.stages.last().map(|stage| stage.stage);
-            Ok(Meant { release: release.release, stage, step: current.map(|step| step.step) })
+            Ok(Meant { release: release.release, stage, step: current.map(|step| step.step), is_held: release.paused })
         }
-        (None, Some(said)) => Ok(Meant { release: ReleaseId(said), stage: None, step: None }),
+        (None, Some(said)) => Ok(Meant { release: ReleaseId(said), stage: None, step: None, is_held: false }),
         (None, None) => Err(Failure::Problem(
             Exit::Refused,
             Problem::new(

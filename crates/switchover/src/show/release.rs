@@ -58,6 +58,10 @@ pub(crate) fn gate(status: &StatusView, release: &ReleaseView) -> Vec<String> {
     if !release.at_gate {
         return Vec::new();
     }
+    if release.outcome.is_some() {
+        // Its switch is long over: what waits is the end of the old slot.
+        return vec!["`switchover promote` stops the old slot, `switchover rollback` goes back to it".to_owned()];
+    }
     let mut lines = vec!["`switchover promote` lets it through, `switchover abort` takes it back".to_owned()];
     if let (Some(preview), Some(url)) = (&status.preview, &status.url)
         && preview.slot.is_some()

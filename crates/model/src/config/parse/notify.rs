@@ -14,7 +14,16 @@ impl File<'_> {
         if let Some(over) = nodes.get(MOST) {
             mistakes.add(over.at.clone(), format!("more than {MOST} are to be told"), "tell one who tells the others");
         }
-        nodes.iter().filter_map(|node| self.one(node, mistakes)).collect()
+        let mut known: Vec<Notify> = Vec::new();
+        for node in nodes {
+            let Some(one) = self.one(node, mistakes) else { continue };
+            if known.iter().any(|before| before.tells.who() == one.tells.who()) {
+                let cause = format!("{} is told twice", one.tells);
+                mistakes.add(node.at.clone(), cause, "write all its events into one [[notify]]");
+            }
+            known.push(one);
+        }
+        known
     }
 
     fn one(&self, node: &Node, mistakes: &mut Mistakes<'_>) -> Option<Notify> {
