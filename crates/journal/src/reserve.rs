@@ -104,6 +104,7 @@ pub(crate) fn begins_something(drafts: &[Draft]) -> bool {
             | Event::Sealed { .. }
             | Event::Routed { .. }
             | Event::Stepped { .. }
+            | Event::Sized { .. }
             | Event::InForce { .. }
             | Event::Marked { .. }
             | Event::Looked { .. }

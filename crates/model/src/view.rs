@@ -12,6 +12,7 @@ use crate::release::{Outcome, ReleaseKind, Stage};
 use crate::revision::Digest;
 use crate::schema::SchemaSeen;
 use crate::seam::InstanceSeen;
+use crate::sizes::Batch;
 use crate::time::{Span, Timestamp};
 
 /// Version of the field names in every `--json` output and API answer.
@@ -153,6 +154,9 @@ pub struct StepView {
     pub approve: bool,
     /// When the next share, or all traffic, was decided.
     pub left_at: Option<Timestamp>,
+    /// Of a rolling release: the instances of both slots once the batch is whole; nothing for one to come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<Batch>,
 }
 
 /// How a stage stands.

@@ -101,6 +101,7 @@ impl Teller {
             | Event::Migrated { .. }
             | Event::Routed { .. }
             | Event::Stepped { .. }
+            | Event::Sized { .. }
             | Event::Looked { .. }
             | Event::Judged { .. }
             | Event::InForce { .. }

@@ -102,11 +102,21 @@ pub enum Bug {
     NoDataPasses,
     /// What was said of another step counts for this one.
     OldEvidenceCounts,
+    /// A batch starts before those who leave are gone.
+    GrowsWithoutRoom,
+    /// The share of a batch is raised before all of it is healthy.
+    BatchNotAwaited,
+    /// The old slot shrinks before the share that it has left is in force.
+    ShrinksUnseen,
+    /// A batch goes back to instances of the old slot that are not healthy yet.
+    GivesBackUnseen,
+    /// A rolling release is rolled back with an old slot that is not whole.
+    OldSlotStaysSmall,
 }
 
 impl Bug {
     /// Every planted mistake.
-    pub const ALL: [Self; 49] = [
+    pub const ALL: [Self; 54] = [
         Self::RouteBeforeHealthy,
         Self::HalfScale,
         Self::UnknownIsHealthy,
@@ -156,5 +166,10 @@ impl Bug {
         Self::BreachIgnored,
         Self::NoDataPasses,
         Self::OldEvidenceCounts,
+        Self::GrowsWithoutRoom,
+        Self::BatchNotAwaited,
+        Self::ShrinksUnseen,
+        Self::GivesBackUnseen,
+        Self::OldSlotStaysSmall,
     ];
 }

@@ -12,7 +12,7 @@ use crate::admit::{goes_back, gone_back, is_live};
 use crate::app::{App, KnownDrift};
 use crate::release::Release;
 use crate::sight::{Fitness, Sight};
-use crate::{framework, limits, provision, step_state, wait, windows};
+use crate::{framework, limits, provision, rolling, step_state, wait, windows};
 
 /// The status of `app`. `url` and `preview` are the controller's to fill in.
 #[must_use]
@@ -98,6 +98,9 @@ fn is_behind_a_shift(app: &App, moving: &Release) -> bool {
 }
 
 fn warm_way_back(app: &App, sight: Sight<'_>, release: &Release, old: Slot, to: RevisionId) -> WayBack {
+    if let Some(why) = rolling::told_way_back(app, release, to) {
+        return WayBack::Start { to, estimate: boot(app, to), why };
+    }
     match sight.sure_fitness(app, old, to) {
         fitness @ (Fitness::Whole | Fitness::Partial) => {
             let warm = app.config.as_ref().map(|config| config.release.keep_warm);
@@ -161,10 +164,10 @@ fn live_view(app: &App, sight: Sight<'_>, release: &Release, now: Timestamp) -> 
     }
     if let (Some(step), Some(stage)) = (release.at_step(), view.stages.last_mut().filter(|stage| stage.note.is_none()))
     {
-        stage.note = Some(format!("step {} of {}, {} of the requests", step.step, step.of, step.share));
+        stage.note = Some(step_state::told(step));
     }
     let Some(slot) = release.slot.filter(|_| release.stage() == Some(Stage::Provision)) else { return view };
-    let waited_for = provision::waited_for(app, release.revision);
+    let waited_for = provision::waited_for(app, slot, release.revision);
     let wanted: u32 = waited_for.values().sum();
     let healthy = sight
         .in_slot(slot)

@@ -8,6 +8,7 @@ mod hooks;
 mod lasting;
 mod notices;
 mod rollbacks;
+mod rolling;
 mod schema;
 mod schema_back;
 mod schema_bed;

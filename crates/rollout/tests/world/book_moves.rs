@@ -54,7 +54,10 @@ impl Book {
     pub(super) fn commanded(&mut self, key: &IdempotencyKey, command: &Command, at: u64) {
         self.keys.insert(key.clone(), command.clone());
         match command {
-            Command::Apply { config } | Command::Deploy { config, .. } => self.config = Some((**config).clone()),
+            Command::Apply { config } | Command::Deploy { config, .. } => {
+                self.rescaled = true;
+                self.config = Some((**config).clone());
+            }
             Command::Promote { release, stage, full, step: _ } => {
                 if let Some(entry) = self.releases.get_mut(release) {
                     let in_steps = entry.is_in_steps() && !entry.at_window;
