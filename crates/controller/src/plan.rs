@@ -8,13 +8,13 @@ use switchover_model::record::{Actor, Event, IdempotencyKey};
 use switchover_model::release::{Command, ReleaseKind, Stage};
 use switchover_model::seam::Seen;
 use switchover_model::view::{SCHEMA_VERSION, WayBack};
-use switchover_model::{AppName, Problem, Slot, Timestamp};
+use switchover_model::{AppName, Problem, Slot, Span, Timestamp};
 use switchover_rollout::{Admission, App, admit, view};
 
 use crate::clock;
 use crate::controller::Controller;
 use crate::refusals;
-use crate::timeline::{Old, timeline};
+use crate::timeline::{Old, rolling, timeline};
 use crate::values::Vault;
 
 impl Controller {
@@ -117,10 +117,11 @@ fn plan(app: &App, seen: &Seen, command: &Command, actor: &Actor) -> PlanView {
                 let is_built = app.revisions.contains_key(revision);
                 let Some(config) = config else { continue };
                 plan.notes.extend(closed_window(config, kind, clock::now()));
-                // Without a live revision, and on a way back, all traffic moves at once.
-                let is_way_back = matches!(kind, ReleaseKind::Return { .. });
-                let steps = if is_way_back || live.is_none() { Vec::new() } else { config.release.strategy.steps() };
+                let steps = if live.is_none() { Vec::new() } else { steps_of(config, kind) };
                 plan.stages = stages(config, idle, is_built, live.map(|arm| arm.revision.to_string()), &steps);
+                if let (Some(rolling), Some(arm)) = (rolling::of(config), live) {
+                    rolling::tell_stages(&mut plan.stages, config, rolling, idle, &arm.revision.to_string());
+                }
                 plan.timeline = live.map(|arm| {
                     let boot = app.revisions.get(&arm.revision).and_then(|state| state.boot);
                     timeline(config, Old { revision: arm.revision, boot }, &steps)
@@ -138,6 +139,18 @@ fn plan(app: &App, seen: &Seen, command: &Command, actor: &Actor) -> PlanView {
         }
     }
     plan
+}
+
+/// The steps before all traffic. On a way back all of it moves at once, or by batches that are not held.
+fn steps_of(config: &AppConfig, kind: &ReleaseKind) -> Vec<Step> {
+    let steps = config.release.strategy.steps(&config.routed_scale());
+    match (kind, rolling::of(config)) {
+        (ReleaseKind::Deploy, _) => steps,
+        (ReleaseKind::Return { .. }, Some(_)) => {
+            steps.into_iter().map(|step| Step { stays: Span::ZERO, ..step }).collect()
+        }
+        (ReleaseKind::Return { .. }, None) => Vec::new(),
+    }
 }
 
 fn stages(config: &AppConfig, slot: Slot, is_built: bool, live: Option<String>, steps: &[Step]) -> Vec<PlanStage> {

@@ -72,7 +72,7 @@ pub(crate) fn too_many_apps() -> Problem {
 /// Refuses a strategy, or a comparison with the live slot, that the app's traffic can not carry out.
 pub(crate) fn if_the_traffic_lacks(config: &AppConfig, abilities: &Abilities) -> Result<(), Problem> {
     let policy = &config.release;
-    if policy.strategy.steps().is_empty() {
+    if policy.strategy.steps(&config.routed_scale()).is_empty() {
         return Ok(());
     }
     let compares = policy.evidence.compares_in_steps().then_some(Ability::Baseline);

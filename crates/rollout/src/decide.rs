@@ -8,8 +8,8 @@ use switchover_model::{ReleaseId, Timestamp};
 use crate::app::App;
 use crate::turn::Turn;
 use crate::{
-    actions, approve, attempts, bake, build, drift, expand, limits, provision, retire, rolling, routes, schema, shift, slots,
-    undo, verify, wait,
+    actions, approve, attempts, bake, build, drift, expand, limits, provision, retire, rolling, routes, schema, shift,
+    slots, undo, verify, wait,
 };
 
 /// What to append, what shall be true, and when to look again.

@@ -90,11 +90,11 @@ pub(crate) fn fitness(turn: &Turn<'_>, id: ReleaseId, slot: Slot, revision: Revi
 
 /// Goes on from the batch that the release is at, which has had its time.
 pub(crate) fn go_on(turn: &mut Turn<'_>, id: ReleaseId, (slot, revision): (Slot, RevisionId), sizes: Sizes) {
-    if !windows::let_pass(turn, id) || !old_is_well(turn, id, slot) {
-        return;
-    }
     let mut sizes = sizes;
     if is_raised(&turn.app, &sizes) {
+        if !may_go_on(turn, id, slot) {
+            return;
+        }
         sizes = Sizes { held: target(&turn.app, &sizes), grows: false, ..sizes };
         size(turn, id, sizes);
     }
@@ -112,23 +112,37 @@ pub(crate) fn go_on(turn: &mut Turn<'_>, id: ReleaseId, (slot, revision): (Slot,
     if turn.sure_fitness(slot, revision) != Fitness::Whole && !planted!(turn, BatchNotAwaited) {
         return await_batch(turn, id, slot, revision);
     }
+    if !may_go_on(turn, id, slot) {
+        return;
+    }
     steps::take_batch(turn, id, (slot, revision), target(&turn.app, &sizes));
 }
 
 /// Where the traffic is on one slot for good, the other one has nobody any more and that one is whole.
 pub(crate) fn finish(turn: &mut Turn<'_>) {
     let Some(sized) = turn.app.sized.filter(|sized| !sized.sizes.held.is_all()) else { return };
-    let Some(live) = turn.app.heading().filter(|_| !routes::are_split(turn) && routes::are_in_force(turn)) else { return };
-    let is_over = match turn.release(sized.release).filter(|release| release.is_open()) {
-        Some(release) => {
-            release.undoing.is_none() && release.switched_at.is_some() && release.slot == Some(live.slot)
-        }
-        None => true,
+    let Some(live) = turn.app.heading().filter(|_| !routes::are_split(turn) && routes::are_in_force(turn)) else {
+        return;
     };
-    if is_over && !slots::is_draining(turn, live.slot.other()) {
-        let sizes = Sizes { to: live.slot, held: Fraction::ALL, grows: false, alone: false, ..sized.sizes };
-        size(turn, sized.release, sizes);
+    let open = turn.release(sized.release).filter(|release| release.is_open());
+    let is_over = open.is_none_or(|release| {
+        release.undoing.is_none() && release.switched_at.is_some() && release.slot == Some(live.slot)
+    });
+    if !is_over || slots::is_draining(turn, live.slot.other()) {
+        return;
     }
+    let is_watched = open.is_some();
+    let sizes = sized.sizes;
+    let is_whole = sizes.to == live.slot && target(&turn.app, &sizes).is_all();
+    // The scale has grown since its last batch: what it lacks comes when the others are gone.
+    if is_watched && !is_whole && !has_room(turn, live.slot, live.revision, Fraction::ALL, sizes) {
+        if !sizes.alone {
+            size(turn, sized.release, Sizes { alone: true, ..sizes });
+        }
+        return;
+    }
+    let sizes = Sizes { to: live.slot, held: Fraction::ALL, grows: false, alone: false, ..sizes };
+    size(turn, sized.release, sizes);
 }
 
 /// A slot that a rolling release has emptied is there to be started again.
@@ -183,6 +197,12 @@ pub(crate) fn leaving_limit(turn: &Turn<'_>, slot: Slot) -> Span {
 /// Records the sizes of both slots.
 pub(crate) fn size(turn: &mut Turn<'_>, id: ReleaseId, sizes: Sizes) {
     turn.record(Event::Sized { release: id, sizes });
+}
+
+/// Whether users may be led away from the old slot now: it is well, or was waited for, and then a time window is open.
+fn may_go_on(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot) -> bool {
+    // Who waits for a window has waited for the old slot before, and does not from window to window.
+    (turn.waits_for(id, wait::WINDOW) || old_is_well(turn, id, slot)) && windows::let_pass(turn, id)
 }
 
 /// Whether the old slot is wholly healthy, or what ails it is no reason any more to leave users on it.

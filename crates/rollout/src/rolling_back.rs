@@ -44,7 +44,12 @@ pub(crate) fn traffic_is_back(turn: &mut Turn<'_>, id: ReleaseId, new: Place, ol
 fn turn_round(turn: &mut Turn<'_>, id: ReleaseId, new: Place, old: Place, sizes: Sizes) {
     let kept = sizes.held.rest();
     if share_of_new(turn, new) > sizes.held.share() {
-        if turn.fitness(old.0, old.1).can_serve() || await_old(turn, id, new, old) {
+        let is_fit = if routes::are_split(turn) {
+            turn.fitness(old.0, old.1).can_serve()
+        } else {
+            undo::can_take_it_back(turn, id, new, old)
+        };
+        if is_fit || await_old(turn, id, new, old) {
             lead_back(turn, id, new, old, kept);
         }
         return;
@@ -107,7 +112,8 @@ fn is_whole(turn: &mut Turn<'_>, id: ReleaseId, new: Place, old: Place, mut size
         }
         size(turn, id, Sizes { held: Fraction::ALL, grows: false, alone: false, ..sizes });
     }
-    if turn.fitness(old.0, old.1) == Fitness::Whole {
+    // Where its workers are waited for, this wait is over.
+    if turn.fitness(old.0, old.1) == Fitness::Whole || turn.waits_for(id, wait::HANDOVER_BACK) {
         return true;
     }
     let ill = turn.sight.ill(&turn.app, old.0, old.1);
@@ -133,7 +139,9 @@ fn await_old(turn: &mut Turn<'_>, id: ReleaseId, new: Place, old: Place) -> bool
     if !turn.waited_out(id, wait::OLD_SLOT, limit) {
         return false;
     }
-    if !is_forbidden && turn.fitness(old.0, old.1).can_serve() {
+    let new_is_down = turn.fitness(new.0, new.1) == Fitness::Down;
+    let serves = turn.sure_fitness(old.0, old.1).can_serve() || (new_is_down && turn.fitness(old.0, old.1).can_serve());
+    if !is_forbidden && serves {
         return true;
     }
     undo::fail_without_old_slot(turn, id, new, old, limit);

@@ -103,10 +103,7 @@ pub(crate) fn await_switch(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revis
 /// Undoes the release when its slot can answer nothing while the old one can.
 pub(crate) fn breaks_down(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revision: RevisionId) -> bool {
     let down = turn.fitness(slot, revision) == Fitness::Down;
-    if planted!(turn, BakeLooksAway)
-        || !(down && bake::old_can_serve(turn, slot))
-        || comes_back(turn, slot, revision)
-    {
+    if planted!(turn, BakeLooksAway) || !(down && bake::old_can_serve(turn, slot)) || comes_back(turn, slot, revision) {
         return false;
     }
     let (why, lines) = turn.sight.ailments(&turn.app, slot, revision);

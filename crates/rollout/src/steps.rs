@@ -60,7 +60,8 @@ pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revision: Rev
         return;
     }
     let number = state.step as usize;
-    let current = number.checked_sub(1).and_then(|place| planned.get(place)).filter(|_| state.promoted.is_none() && !is_sent);
+    let current =
+        number.checked_sub(1).and_then(|place| planned.get(place)).filter(|_| state.promoted.is_none() && !is_sent);
     if let Some(current) = current
         && !(has_had_its_time(turn, id, current, (in_force_at, state.held)) && checks::let_step_on(turn, id))
     {

@@ -124,7 +124,12 @@ pub(crate) fn may_answer_yet(turn: &mut Turn<'_>, old: (Slot, RevisionId)) -> bo
 
 /// The old slot takes the traffic when it is whole; or when it can serve, and the new one can not or an operator asked:
 /// who asks for a way back has seen more than the health of instances. The others of it are given a moment to answer too.
-fn can_take_it_back(turn: &mut Turn<'_>, id: ReleaseId, new: (Slot, RevisionId), old: (Slot, RevisionId)) -> bool {
+pub(crate) fn can_take_it_back(
+    turn: &mut Turn<'_>,
+    id: ReleaseId,
+    new: (Slot, RevisionId),
+    old: (Slot, RevisionId),
+) -> bool {
     if planted!(turn, RollbackToDeadSlot) {
         return true;
     }

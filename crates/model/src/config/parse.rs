@@ -224,13 +224,8 @@ impl File<'_> {
         let hooks = self.hooks(&release, mistakes);
         rolling::refuse_contradictions(&release, processes, &strategy, mistakes);
         let has_steps = !strategy.steps(&routed_scale(processes)).is_empty();
-        let evidence = checks::evidence(
-            &release,
-            processes,
-            self.root.table("secrets").was_tried("file"),
-            has_steps,
-            mistakes,
-        );
+        let evidence =
+            checks::evidence(&release, processes, self.root.table("secrets").was_tried("file"), has_steps, mistakes);
         rolling::refuse_warm_checks(&release, &strategy, &evidence, mistakes);
         ReleasePolicy {
             windows: windows::windows(&release, mistakes),

@@ -229,7 +229,8 @@ mod tests {
 
     #[test]
     fn no_batch_goes_beyond_the_surge_and_each_slot_carries_its_part() {
-        let surges = [Surge::Instances(1), Surge::Instances(2), Surge::Percent(10), Surge::Percent(25), Surge::Percent(60)];
+        let surges =
+            [Surge::Instances(1), Surge::Instances(2), Surge::Percent(10), Surge::Percent(25), Surge::Percent(60)];
         let scales = (1..=12).flat_map(|web| (0..=7).map(move |api| [web, api, 5]));
         for (scale, surge) in scales.flat_map(|scale| surges.map(|surge| (scale, surge))) {
             let mut held = Fraction::NONE;
@@ -240,7 +241,9 @@ mod tests {
                     assert!(scale == 0 || both <= scale + surge.of(scale), "{scale} {surge}: {held} to {next}");
                     let needs = |share: Share| u64::from(scale) * u64::from(share.basis_points());
                     assert!(u64::from(next.count(scale)) * 10_000 >= needs(next.share()));
-                    assert!(u64::from(held.rest().count(scale)) * 10_000 + u64::from(scale) >= needs(held.share().rest()));
+                    assert!(
+                        u64::from(held.rest().count(scale)) * 10_000 + u64::from(scale) >= needs(held.share().rest())
+                    );
                 }
                 held = next;
             }

@@ -9,7 +9,13 @@ use crate::release::Switch;
 use crate::routes;
 
 impl App {
-    pub(super) fn take_step(&mut self, id: ReleaseId, (step, of): (u32, u32), to: (Share, Option<Batch>), at: Timestamp) {
+    pub(super) fn take_step(
+        &mut self,
+        id: ReleaseId,
+        (step, of): (u32, u32),
+        to: (Share, Option<Batch>),
+        at: Timestamp,
+    ) {
         let from = self.heading().map(|arm| arm.revision);
         self.with(id, |release| {
             release.from = from;

@@ -48,7 +48,9 @@ impl World {
 
     /// Each slot of a split has as many instances as its share needs.
     pub(crate) fn watch_sizes(&mut self, _seen: &Seen) {
-        let (Some(_), false, Some((_, goal))) = (self.book.sized, self.book.rescaled, &self.book.routed) else { return };
+        let (Some(_), false, Some((_, goal))) = (self.book.sized, self.book.rescaled, &self.book.routed) else {
+            return;
+        };
         if !is_split(goal) {
             return;
         }
@@ -198,7 +200,8 @@ impl World {
         let short = self.routed_of(from).into_iter().find_map(|name| {
             let scale = self.book.scale(from, &name);
             let healthy = self.seen(slot.other(), &name, |phase| matches!(phase, Phase::Healthy { .. }));
-            (!carries(healthy, scale, after.rest())).then(|| format!("{healthy} of {scale} {name} for {}", after.rest()))
+            (!carries(healthy, scale, after.rest()))
+                .then(|| format!("{healthy} of {scale} {name} for {}", after.rest()))
         });
         short.map(|short| ("a share goes back to what is healthy", short))
     }

@@ -37,7 +37,8 @@ pub(super) fn refuse_contradictions(
     }
     let batches = Fraction::NONE.batches(&routed, surge).len();
     if batches > MAX_STEPS {
-        let cause = format!("a surge of {surge} makes {batches} batches of these processes; a release has at most {MAX_STEPS}");
+        let cause =
+            format!("a surge of {surge} makes {batches} batches of these processes; a release has at most {MAX_STEPS}");
         mistakes.add(release.table("rolling").place("surge"), cause, "write a larger surge, such as: surge = \"25%\"");
     }
     for (name, Process { instances, kind, .. }) in processes {
@@ -69,7 +70,12 @@ pub(super) fn keep_warm(release: &Node, strategy: &Strategy) -> Span {
 }
 
 /// A check that is looked at while the old slot is warm alone never is.
-pub(super) fn refuse_warm_checks(release: &Node, strategy: &Strategy, evidence: &EvidencePolicy, mistakes: &mut Mistakes<'_>) {
+pub(super) fn refuse_warm_checks(
+    release: &Node,
+    strategy: &Strategy,
+    evidence: &EvidencePolicy,
+    mistakes: &mut Mistakes<'_>,
+) {
     if !matches!(strategy, Strategy::Rolling(_)) {
         return;
     }

@@ -13,7 +13,9 @@ pub(super) const ROLLING: &str = "name = \"shop\"\n[process.web]\ncommand = \"a\
                                   rolling = { surge = 1, every = \"30s\" }\n";
 
 fn with_release(more: &str) -> String {
-    format!("name = \"shop\"\n[process.web]\ncommand = \"a\"\ninstances = 4\n[release]\nstrategy = \"rolling\"\n{more}\n")
+    format!(
+        "name = \"shop\"\n[process.web]\ncommand = \"a\"\ninstances = 4\n[release]\nstrategy = \"rolling\"\n{more}\n"
+    )
 }
 
 fn told(text: &str) -> String {
@@ -151,6 +153,7 @@ fn what_does_not_go_with_rolling_is_refused() {
     let many: String = [97, 98, 99]
         .map(|count| format!("[process.p{count}]\ncommand = \"a\"\ninstances = {count}\nroute = \"/{count}\"\n"))
         .concat();
-    let refused = bad(&format!("name = \"shop\"\n{many}[release]\nstrategy = \"rolling\"\nrolling = {{ surge = 1 }}\n"));
+    let refused =
+        bad(&format!("name = \"shop\"\n{many}[release]\nstrategy = \"rolling\"\nrolling = {{ surge = 1 }}\n"));
     assert!(refused.contains("a surge of 1 makes ") && refused.contains("a release has at most 100"), "{refused}");
 }
