@@ -274,10 +274,13 @@ fn parts(config: &AppConfig) -> (Vec<String>, Vec<String>) {
 fn way_back_now(way: &WayBack) -> String {
     match way {
         WayBack::Instant { to, .. } => format!("{to} is warm: it has the traffic again at once."),
-        WayBack::Start { to, estimate: Some(estimate), why } => {
+        WayBack::Start { to, why, batches: Some(batches), .. } => {
+            format!("{to} is started again, in {batches} batches: {why}.")
+        }
+        WayBack::Start { to, estimate: Some(estimate), why, batches: None } => {
             format!("{to} has to be started first, which took {estimate} last time: {why}.")
         }
-        WayBack::Start { to, estimate: None, why } => format!("{to} has to be started first: {why}."),
+        WayBack::Start { to, estimate: None, why, batches: None } => format!("{to} has to be started first: {why}."),
         WayBack::Abort { release } => format!("Release {release}, which moved no traffic yet, is taken back."),
         WayBack::None { why } => format!("There is no way back: {why}."),
     }

@@ -195,6 +195,9 @@ pub enum WayBack {
         estimate: Option<Span>,
         /// Why it is not instant.
         why: String,
+        /// In how many batches a rolling release goes back; nothing: in one switch.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        batches: Option<u32>,
     },
     /// A release is on its way and no traffic has moved: a rollback takes it back, and the live revision stays.
     Abort {

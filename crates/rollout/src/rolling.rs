@@ -150,8 +150,8 @@ pub(crate) fn can_start_again(turn: &Turn<'_>, old: Slot) -> bool {
     turn.occupant(old).is_some() && turn.app.has_nobody(old)
 }
 
-/// How `release` would go back to `to`, whose slot it has made smaller; nothing where it has not.
-pub(crate) fn told_way_back(app: &App, release: &Release, to: RevisionId) -> Option<String> {
+/// In how many batches `release` would go back, and why not at once; nothing where its old slot is whole.
+pub(crate) fn told_way_back(app: &App, release: &Release) -> Option<(u32, String)> {
     let sizes = app.sizes_of(release.id).filter(|sizes| release.slot == Some(sizes.to) && !sizes.held.is_none())?;
     let batches = sizes.held.rest().batches(&app.routed_scale(None), sizes.surge).len();
     let left = if sizes.held.is_all() {
@@ -159,10 +159,8 @@ pub(crate) fn told_way_back(app: &App, release: &Release, to: RevisionId) -> Opt
     } else {
         format!("a rolling release has left it {} of its instances", sizes.held.rest())
     };
-    let each = if batches == 1 { "one batch, which takes" } else { "batches, each of which takes" };
-    let count = if batches == 1 { String::new() } else { format!("{batches} ") };
-    let drain = app.drain_limit();
-    Some(format!("{left}; {to} takes the traffic back in {count}{each} a boot and a drain of at most {drain}"))
+    let why = format!("{left}; each batch takes a boot and a drain of at most {}", app.drain_limit());
+    Some((u32::try_from(batches).unwrap_or(u32::MAX), why))
 }
 
 /// What the slot that grows has after its next batch.

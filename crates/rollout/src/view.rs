@@ -84,7 +84,7 @@ pub fn way_back(app: &App, seen: &Seen, now: Timestamp) -> WayBack {
             } else {
                 "the old slot was stopped".to_owned()
             };
-            WayBack::Start { to, estimate: boot(app, to), why }
+            WayBack::Start { to, estimate: boot(app, to), why, batches: None }
         }
         Some(to) => WayBack::None { why: format!("{to} is no longer on disk") },
         None => WayBack::None { why: format!("{} is the first revision", live.revision) },
@@ -98,8 +98,8 @@ fn is_behind_a_shift(app: &App, moving: &Release) -> bool {
 }
 
 fn warm_way_back(app: &App, sight: Sight<'_>, release: &Release, old: Slot, to: RevisionId) -> WayBack {
-    if let Some(why) = rolling::told_way_back(app, release, to) {
-        return WayBack::Start { to, estimate: boot(app, to), why };
+    if let Some((batches, why)) = rolling::told_way_back(app, release) {
+        return WayBack::Start { to, estimate: boot(app, to), why, batches: Some(batches) };
     }
     match sight.sure_fitness(app, old, to) {
         fitness @ (Fitness::Whole | Fitness::Partial) => {
@@ -112,11 +112,16 @@ fn warm_way_back(app: &App, sight: Sight<'_>, release: &Release, old: Slot, to: 
         }
         Fitness::Down => {
             let (why, _) = sight.ailments(app, old, to);
-            WayBack::Start { to, estimate: boot(app, to), why: format!("{to} in {old} is not healthy: {why}") }
+            WayBack::Start {
+                to,
+                estimate: boot(app, to),
+                why: format!("{to} in {old} is not healthy: {why}"),
+                batches: None,
+            }
         }
         Fitness::Unknown => {
             let why = format!("whether {to} in {old} is healthy can not be seen now");
-            WayBack::Start { to, estimate: boot(app, to), why }
+            WayBack::Start { to, estimate: boot(app, to), why, batches: None }
         }
     }
 }

@@ -297,7 +297,7 @@ impl World {
             self.watch_breach(seen, decision);
         }
         self.watch_split(seen, decision);
-        self.watch_sizes(seen);
+        self.watch_sizes();
         if fresh {
             self.watch_checks(seen, decision);
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use switchover_model::config::{Fraction, Surge};
 use switchover_model::release::Stage;
-use switchover_model::seam::{Action, Phase, RoutesGoal, Seen};
+use switchover_model::seam::{Action, Phase, RoutesGoal};
 use switchover_model::sizes::Sizes;
 use switchover_model::{ProcessName, ReleaseId, RevisionId, Share, Slot};
 
@@ -47,7 +47,7 @@ impl World {
     }
 
     /// Each slot of a split has as many instances as its share needs.
-    pub(crate) fn watch_sizes(&mut self, _seen: &Seen) {
+    pub(crate) fn watch_sizes(&mut self) {
         let (Some(_), false, Some((_, goal))) = (self.book.sized, self.book.rescaled, &self.book.routed) else {
             return;
         };
