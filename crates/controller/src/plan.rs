@@ -8,13 +8,13 @@ use switchover_model::record::{Actor, Event, IdempotencyKey};
 use switchover_model::release::{Command, ReleaseKind, Stage};
 use switchover_model::seam::Seen;
 use switchover_model::view::{SCHEMA_VERSION, WayBack};
-use switchover_model::{AppName, Problem, Slot, Timestamp};
+use switchover_model::{AppName, Problem, Slot, Span, Timestamp};
 use switchover_rollout::{Admission, App, admit, view};
 
 use crate::clock;
 use crate::controller::Controller;
 use crate::refusals;
-use crate::timeline::{Old, timeline};
+use crate::timeline::{Old, rolling, timeline};
 use crate::values::Vault;
 
 impl Controller {
@@ -116,14 +116,17 @@ fn plan(app: &App, seen: &Seen, command: &Command, actor: &Actor) -> PlanView {
                 };
                 let is_built = app.revisions.contains_key(revision);
                 let Some(config) = config else { continue };
-                // Without a live revision, and on a way back, all traffic moves at once.
-                let at_once = matches!(kind, ReleaseKind::Return { .. }) || live.is_none();
-                let steps = if at_once { Vec::new() } else { config.release.strategy.steps() };
-                let shadow = config.release.shadow.as_ref().filter(|_| !at_once);
+                let steps = if live.is_none() { Vec::new() } else { steps_of(config, kind) };
+                // Without a live revision, and on a way back, nothing is compared.
+                let is_compared = matches!(kind, ReleaseKind::Deploy) && live.is_some();
+                let shadow = config.release.shadow.as_ref().filter(|_| is_compared);
                 plan.notes.extend(closed_window(config, kind, clock::now()));
                 plan.notes.extend(shadow.and_then(done_twice));
                 let from = live.map(|arm| arm.revision.to_string());
                 plan.stages = stages(config, idle, is_built, from, (shadow, &steps));
+                if let (Some(rolling), Some(arm)) = (rolling::of(config), live) {
+                    rolling::tell_stages(&mut plan.stages, config, rolling, idle, &arm.revision.to_string());
+                }
                 plan.timeline = live.map(|arm| {
                     let boot = app.revisions.get(&arm.revision).and_then(|state| state.boot);
                     timeline(config, Old { revision: arm.revision, boot }, shadow, &steps)
@@ -141,6 +144,18 @@ fn plan(app: &App, seen: &Seen, command: &Command, actor: &Actor) -> PlanView {
         }
     }
     plan
+}
+
+/// The steps before all traffic. On a way back all of it moves at once, or by batches that are not held.
+fn steps_of(config: &AppConfig, kind: &ReleaseKind) -> Vec<Step> {
+    let steps = config.release.strategy.steps(&config.routed_scale());
+    match (kind, rolling::of(config)) {
+        (ReleaseKind::Deploy, _) => steps,
+        (ReleaseKind::Return { .. }, Some(_)) => {
+            steps.into_iter().map(|step| Step { stays: Span::ZERO, ..step }).collect()
+        }
+        (ReleaseKind::Return { .. }, None) => Vec::new(),
+    }
 }
 
 fn stages(
@@ -295,10 +310,13 @@ fn parts(config: &AppConfig) -> (Vec<String>, Vec<String>) {
 fn way_back_now(way: &WayBack) -> String {
     match way {
         WayBack::Instant { to, .. } => format!("{to} is warm: it has the traffic again at once."),
-        WayBack::Start { to, estimate: Some(estimate), why } => {
+        WayBack::Start { to, why, batches: Some(batches), .. } => {
+            format!("{to} is started again, in {batches} batches: {why}.")
+        }
+        WayBack::Start { to, estimate: Some(estimate), why, batches: None } => {
             format!("{to} has to be started first, which took {estimate} last time: {why}.")
         }
-        WayBack::Start { to, estimate: None, why } => format!("{to} has to be started first: {why}."),
+        WayBack::Start { to, estimate: None, why, batches: None } => format!("{to} has to be started first: {why}."),
         WayBack::Abort { release } => format!("Release {release}, which moved no traffic yet, is taken back."),
         WayBack::None { why } => format!("There is no way back: {why}."),
     }

@@ -76,7 +76,7 @@ pub(crate) fn if_the_traffic_lacks(config: &AppConfig, abilities: &Abilities) ->
     if let Some(problem) = lacks_for("[release.shadow]", copies, abilities) {
         return Err(problem);
     }
-    if policy.strategy.steps().is_empty() {
+    if policy.strategy.steps(&config.routed_scale()).is_empty() {
         return Ok(());
     }
     let compares = policy.evidence.compares_in_steps().then_some(Ability::Baseline);

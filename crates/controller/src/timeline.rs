@@ -1,5 +1,7 @@
 //! The timeline of a plan: each step with its share, what it waits for, what runs, and the way back from it.
 
+pub(crate) mod rolling;
+
 use switchover_model::config::{AppConfig, Handover, ProcessKind, Shadow, Step};
 use switchover_model::timeline::{Timeline, TimelinePoint};
 use switchover_model::{RevisionId, Share, Span};
@@ -14,6 +16,10 @@ pub(crate) struct Old {
 
 /// The timeline of a release by `config` from `old`, through `shadow` and `steps` before all traffic.
 pub(crate) fn timeline(config: &AppConfig, old: Old, shadow: Option<&Shadow>, steps: &[Step]) -> Timeline {
+    if let Some(rolling) = rolling::of(config) {
+        let stays = steps.first().map_or(Span::ZERO, |step| step.stays);
+        return rolling::timeline(config, old, rolling, stays);
+    }
     let release = &config.release;
     let (twice, once) = instances(config);
     let both = twice * 2 + once;
@@ -38,7 +44,15 @@ pub(crate) fn timeline(config: &AppConfig, old: Old, shadow: Option<&Shadow>, st
             waits_for.push(format!("`switchover promote`, at most {}", release.approve_timeout));
         }
         let (what, way_back) = (format!("step {number}"), back.clone());
-        points.push(TimelinePoint { what, after, share: step.share, instances: both, waits_for, way_back });
+        points.push(TimelinePoint {
+            what,
+            after,
+            share: step.share,
+            instances: both,
+            slots: None,
+            waits_for,
+            way_back,
+        });
         after = longer(after, step.stays);
     }
     let until_all = after;
@@ -52,7 +66,8 @@ pub(crate) fn timeline(config: &AppConfig, old: Old, shadow: Option<&Shadow>, st
         ("retired", Span::ZERO, String::new(), twice + once, started),
     ] {
         let waits_for = if told.is_empty() { Vec::new() } else { vec![told] };
-        points.push(TimelinePoint { what: what.to_owned(), after, share: Share::ALL, instances, waits_for, way_back });
+        let (what, slots) = (what.to_owned(), None);
+        points.push(TimelinePoint { what, after, share: Share::ALL, instances, slots, waits_for, way_back });
         after = longer(after, stays);
     }
     let at_once = longer(release.bake, release.keep_warm);
@@ -100,12 +115,12 @@ mod tests {
                     [[release.step]]\nshare = \"5%\"\nfor = \"10m\"\n[[release.step]]\nshare = \"50%\"\napprove = true\n";
         let config = parse(file, "switchover.toml", Path::new("/app")).expect("the file is right");
         let old = Old { revision: RevisionId(4), boot: Some(Span::from_secs(3)) };
-        let told = timeline(&config, old, config.release.shadow.as_ref(), &config.release.strategy.steps());
+        let told = timeline(&config, old, config.release.shadow.as_ref(), &config.release.strategy.steps(&[]));
         let lines: Vec<String> = told
             .points
             .iter()
             .map(|point| {
-                let TimelinePoint { what, after, share, instances, waits_for, way_back } = point;
+                let TimelinePoint { what, after, share, instances, waits_for, way_back, slots: _ } = point;
                 format!("{what} | {after} | {share} | {instances} | {} | {way_back}", waits_for.join(", "))
             })
             .collect();

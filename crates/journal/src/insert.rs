@@ -86,6 +86,7 @@ fn release_of(event: &Event) -> Option<ReleaseId> {
         | Event::Waiting { release, .. }
         | Event::AttemptStarted { release, .. }
         | Event::Stepped { release, .. }
+        | Event::Sized { release, .. }
         | Event::Marked { release, .. }
         | Event::Looked { watch: Watch { release, .. }, .. }
         | Event::Judged { watch: Watch { release, .. }, .. }

@@ -105,6 +105,7 @@ pub(crate) fn begins_something(drafts: &[Draft]) -> bool {
             | Event::AttemptEnded { .. }
             | Event::Sealed { .. }
             | Event::Routed { .. }
+            | Event::Sized { .. }
             | Event::InForce { .. }
             | Event::Marked { .. }
             | Event::Looked { .. }

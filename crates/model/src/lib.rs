@@ -23,6 +23,7 @@ pub mod revision;
 pub mod schema;
 pub mod seam;
 mod share;
+pub mod sizes;
 pub mod time;
 pub mod timeline;
 pub mod url;

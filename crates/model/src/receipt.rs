@@ -9,6 +9,7 @@ use crate::hook_view::HookView;
 use crate::name::{ReleaseId, RevisionId, Share, Slot};
 use crate::schema::RestorePoint;
 use crate::seam::Evidence;
+use crate::sizes::Batch;
 use crate::time::{Span, Timestamp};
 
 /// Counters of one app in the router, rising since the app was first routed; they outlive the router's process.
@@ -178,6 +179,9 @@ pub struct StepReceipt {
     pub left_at: Option<Timestamp>,
     /// Whether a person ended it before its time.
     pub promoted: bool,
+    /// Of a rolling release: the instances of both slots once the batch was whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<Batch>,
 }
 
 #[cfg(test)]

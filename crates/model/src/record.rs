@@ -16,6 +16,7 @@ use crate::release::{Command, Outcome, ReleaseKind, Stage};
 use crate::revision::{Revision, Source};
 use crate::schema::RestorePoint;
 use crate::seam::RoutesGoal;
+use crate::sizes::{Batch, Sizes};
 use crate::time::{Span, Timestamp};
 
 /// One attempt at something that is not repeatable by nature; unique in an app.
@@ -160,6 +161,16 @@ pub enum Event {
         of: u32,
         /// The share of its slot.
         share: Share,
+        /// Of a rolling release: the instances that take requests once its batch is whole.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        batch: Option<Batch>,
+    },
+    /// A rolling release says how many instances each slot shall have from now on.
+    Sized {
+        /// The release.
+        release: ReleaseId,
+        /// How many.
+        sizes: Sizes,
     },
     /// The routes of this version were seen in force. Written once each.
     InForce {

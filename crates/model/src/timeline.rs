@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::name::Share;
+use crate::sizes::Batch;
 use crate::time::Span;
 
 /// How the traffic would move, what runs meanwhile, and the way back at each point.
@@ -19,7 +20,7 @@ pub struct Timeline {
 /// One point in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TimelinePoint {
-    /// What begins then: `shadow`, `step 1`, `all traffic`, `warm`, `retired`.
+    /// What begins then: `shadow`, `step 1` or `batch 1`, `all traffic`, `warm`, `retired` or `old slot empty`.
     pub what: String,
     /// How long after the first of them began at the earliest: people, boots and the seeing of each share come on top.
     pub after: Span,
@@ -27,6 +28,9 @@ pub struct TimelinePoint {
     pub share: Share,
     /// Instances of both slots from then on.
     pub instances: u32,
+    /// Of a rolling release: those that take requests, in the new slot and in the old one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slots: Option<Batch>,
     /// What ends it.
     pub waits_for: Vec<String>,
     /// How a rollback would go from then on.

@@ -12,6 +12,7 @@ use crate::release::{Outcome, ReleaseKind, Stage};
 use crate::revision::Digest;
 use crate::schema::SchemaSeen;
 use crate::seam::InstanceSeen;
+use crate::sizes::Batch;
 use crate::time::{Span, Timestamp};
 
 /// Version of the field names in every `--json` output and API answer.
@@ -156,6 +157,9 @@ pub struct StepView {
     pub approve: bool,
     /// When the next share, or all traffic, was decided.
     pub left_at: Option<Timestamp>,
+    /// Of a rolling release: the instances of both slots once the batch is whole; nothing for one to come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<Batch>,
 }
 
 /// The comparison of answers to copies of live requests, in stage verify. What it says is in [`ReleaseView::checks`] meanwhile and
@@ -210,6 +214,9 @@ pub enum WayBack {
         estimate: Option<Span>,
         /// Why it is not instant.
         why: String,
+        /// In how many batches a rolling release goes back; nothing: in one switch.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        batches: Option<u32>,
     },
     /// A release is on its way and no traffic has moved: a rollback takes it back, and the live revision stays.
     Abort {

@@ -60,7 +60,9 @@ fn slot_action(turn: &Turn<'_>, slot: Slot) -> Option<Action> {
         if planted!(turn, WarmSlotShrinks) && slots::is_warm(turn, slot) {
             processes.values_mut().for_each(|goal: &mut ProcessGoal| goal.count = goal.count.min(1));
         }
-        let drain = turn.app.config.as_ref().map_or(Span::ZERO, |config| config.route.drain);
+        // Of a slot that a rolling release leaves nobody in, the requests were waited for before.
+        let drains = !turn.app.has_nobody(slot);
+        let drain = turn.app.config.as_ref().filter(|_| drains).map_or(Span::ZERO, |config| config.route.drain);
         let without = state.renewal.map(|renewal| renewal.instances).unwrap_or_default();
         let (app, revision) = (turn.app.name.clone(), sealed.revision.clone());
         let asked_since = state.asked_since;

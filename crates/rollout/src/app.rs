@@ -13,9 +13,11 @@ use switchover_model::{AppName, Problem, ProcessName, ReleaseId, RevisionId, Slo
 use crate::limits;
 use crate::release::Release;
 
+mod sizes;
 mod slot_state;
 mod traffic;
 
+pub use sizes::Sized;
 pub use slot_state::{Draining, Renewal, SlotState, Stopping, Working};
 
 /// One app as its journal tells it.
@@ -39,6 +41,9 @@ pub struct App {
     pub working: Option<Working>,
     /// A slot that lost the traffic and still has requests.
     pub draining: Option<Draining>,
+    /// How many instances each slot has, where a rolling release has said so; else both are whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sized: Option<Sized>,
     /// Releases that are not settled, oldest first.
     pub releases: Vec<Release>,
     /// The last [`limits::ARCHIVED_RELEASES`] settled releases, oldest first.
@@ -166,6 +171,7 @@ impl App {
             in_force: None,
             working: None,
             draining: None,
+            sized: None,
             releases: Vec::new(),
             archive: Vec::new(),
             keys: VecDeque::new(),
@@ -194,6 +200,7 @@ impl App {
             in_force: self.in_force.clone(),
             working: self.working,
             draining: self.draining,
+            sized: self.sized,
             releases: self.releases.clone(),
             archive: Vec::new(),
             keys: VecDeque::new(),
@@ -271,9 +278,9 @@ impl App {
         self.release(release).and_then(|release| release.config.as_ref()).or(self.config.as_ref())
     }
 
-    /// How many instances of each process type `revision` shall have: the policy in force, else its own file.
+    /// The scale of each process type of `revision`: the policy in force, else its own file.
     #[must_use]
-    pub fn scale(&self, revision: RevisionId) -> BTreeMap<ProcessName, u32> {
+    pub fn full_scale(&self, revision: RevisionId) -> BTreeMap<ProcessName, u32> {
         let Some(state) = self.revisions.get(&revision) else { return BTreeMap::new() };
         let instances = |config: &AppConfig, name| config.processes.get(name).map(|process| process.instances);
         let counts = state.revision.processes.keys().map(|name| {

@@ -6,7 +6,7 @@ use switchover_model::{Problem, ReleaseId, RevisionId, Slot, Span};
 
 use crate::sight::Fitness;
 use crate::turn::{Turn, planted};
-use crate::{ailment, attempts, checks, limits, schema, shift, slots, wait};
+use crate::{ailment, attempts, checks, limits, rolling, schema, shift, slots, wait};
 
 pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId) {
     let Some((slot, revision)) = turn.place(id) else { return };
@@ -104,8 +104,10 @@ fn fail(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revision: RevisionId) {
     turn.conclude(id, Outcome::Failed { cause });
 }
 
+/// Whether the old slot can take the traffic back: as it is, or started again where a rolling release has emptied it.
 pub(crate) fn old_can_serve(turn: &Turn<'_>, slot: Slot) -> bool {
-    turn.old_place(slot).is_some_and(|(slot, revision)| turn.fitness(slot, revision).can_serve())
+    let serves = turn.old_place(slot).is_some_and(|(slot, revision)| turn.fitness(slot, revision).can_serve());
+    serves || rolling::can_start_again(turn, slot.other())
 }
 
 /// Whether the bake was watched and the new revision was seen to answer.

@@ -235,10 +235,14 @@ fn record_once(turn: &mut Turn<'_>, id: ReleaseId, watch: Watch, verdicts: Vec<C
     }
 }
 
-/// Records what the checks say where a person does not wait for it.
+/// Records what the checks say where a person does not wait for it: once, as long as they say the same.
 pub(crate) fn record_verdicts(turn: &mut Turn<'_>, id: ReleaseId) {
-    if let Some(watch) = turn.release(id).and_then(|release| watch_of(&turn.app, release)) {
-        let verdicts = verdicts(turn, id, &watch);
+    let Some(release) = turn.release(id) else { return };
+    let Some(watch) = watch_of(&turn.app, release) else { return };
+    let verdicts = verdicts(turn, id, &watch);
+    let words = |said: &[CheckVerdict]| said.iter().map(|said| (said.check, said.verdict)).collect::<Vec<_>>();
+    let is_told = |judged: &Judged| judged.watch == watch && words(&judged.verdicts) == words(&verdicts);
+    if !verdicts.is_empty() && !release.judged.iter().any(is_told) {
         turn.record(Event::Judged { watch, verdicts });
     }
 }

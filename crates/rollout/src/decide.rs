@@ -8,8 +8,8 @@ use switchover_model::{ReleaseId, Timestamp};
 use crate::app::App;
 use crate::turn::Turn;
 use crate::{
-    actions, approve, attempts, bake, build, drift, expand, limits, provision, retire, routes, schema, shadow, shift,
-    slots, undo, verify, wait,
+    actions, approve, attempts, bake, build, drift, expand, limits, provision, retire, rolling, routes, schema, shadow,
+    shift, slots, undo, verify, wait,
 };
 
 /// What to append, what shall be true, and when to look again.
@@ -65,6 +65,7 @@ fn one_pass(turn: &mut Turn<'_>) {
     slots::confirm_empty(turn);
     drift::look(turn);
     drift::replace_ill(turn);
+    rolling::finish(turn);
     let ids: Vec<ReleaseId> = turn.app.releases.iter().map(|release| release.id).collect();
     for id in ids {
         step(turn, id);

@@ -9,7 +9,7 @@ use switchover_model::release::{Command, Outcome, Stage};
 use switchover_model::view::StageState;
 use switchover_model::{AppName, Problem, ReleaseId, RevisionId, Slot, Span, Timestamp};
 
-use crate::app::{App, KnownDrift, KnownKey, Note, RevisionState, SlotState, Stopping, Working};
+use crate::app::{App, KnownDrift, KnownKey, Note, RevisionState, Sized, SlotState, Stopping, Working};
 use crate::release::{AttemptState, Release, StageRecord, Undoing};
 use crate::{limits, step_state};
 
@@ -142,8 +142,12 @@ impl App {
                 }
             }
             Event::Routed { release, version, goal } => self.route(*release, *version, goal, at),
-            Event::Stepped { release, step, of, share } => {
-                self.take_step(*release, (*step, *of), *share, at);
+            Event::Stepped { release, step, of, share, batch } => {
+                self.take_step(*release, (*step, *of), (*share, *batch), at);
+            }
+            Event::Sized { release, sizes } => {
+                self.sized = Some(Sized { release: *release, sizes: *sizes });
+                self.with(*release, |release| release.wait_for(None, at));
             }
             Event::InForce { version, flipped_at } => self.come_into_force(*version, *flipped_at, at),
             Event::HandedOver { release, to } => {
@@ -194,6 +198,7 @@ impl App {
                 let state = self.slot(*slot);
                 let stopping = Stopping { since: at, revision: state.revision, release: state.release };
                 self.slots.insert(*slot, SlotState { stopping: Some(stopping), ..SlotState::default() });
+                self.sized = None;
             }
             Event::Renewed { release, slot, instances, still } => {
                 self.slots.entry(*slot).or_default().renew(*release, instances, still, at);
@@ -306,6 +311,7 @@ impl App {
             let renewal = before.renewal.filter(|_| before.revision == revision);
             let asked_since = Some(at);
             self.slots.insert(slot, SlotState { revision, release: Some(id), stopping: None, renewal, asked_since });
+            self.sized = None;
         }
         if let (Some(boot), Some(state)) = (boot, revision.and_then(|revision| self.revisions.get_mut(&revision))) {
             state.boot = Some(boot);

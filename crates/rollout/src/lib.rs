@@ -6,7 +6,7 @@
 //! was not seen healthy while a healthy one is there; every wait has a bound and ends in an outcome.
 //! Must never: do I/O, read a clock, use randomness or an async runtime, or know how a platform or a router does its work.
 //! Begin reading at `decide` (the order of the rules), then the stages (`build`, `expand`, `provision`, `verify`,
-//! `approve`, `shift` with its `steps`, `bake`, `retire`, `contract`), `undo` (the way back), and `admit` (commands, also at the wrong moment).
+//! `approve`, `shift` with its `steps` and `rolling`, `bake`, `retire`, `contract`), `undo` (the way back, `rolling_back` by batches), and `admit` (commands, also at the wrong moment).
 
 mod actions;
 mod admit;
@@ -35,6 +35,8 @@ pub mod receipt;
 mod refusal;
 mod release;
 mod retire;
+mod rolling;
+mod rolling_back;
 mod routes;
 mod schema;
 mod shadow;
@@ -56,7 +58,7 @@ mod workers;
 pub use admit::admit_with;
 pub use admit::{Admission, admit};
 pub use app::{
-    App, Draining, KnownDrift, KnownKey, Note, Renewal, RevisionState, RoutesState, SlotState, Stopping, Working,
+    App, Draining, KnownDrift, KnownKey, Note, Renewal, RevisionState, RoutesState, Sized, SlotState, Stopping, Working,
 };
 pub use attempts::{Try, current_try};
 pub use checks::watch;

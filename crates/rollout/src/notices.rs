@@ -168,6 +168,7 @@ impl Teller {
             | Event::Sealed { .. }
             | Event::Migrated { .. }
             | Event::Routed { .. }
+            | Event::Sized { .. }
             | Event::Looked { .. }
             | Event::Judged { .. }
             | Event::InForce { .. }

@@ -114,11 +114,21 @@ pub enum Bug {
     ShadowNeedsNoVerdict,
     /// A step is left though its split is off.
     SplitIsTrusted,
+    /// A batch starts before those who leave are gone.
+    GrowsWithoutRoom,
+    /// The share of a batch is raised before all of it is healthy.
+    BatchNotAwaited,
+    /// The old slot shrinks before the share that it has left is in force.
+    ShrinksUnseen,
+    /// A batch goes back to instances of the old slot that are not healthy yet.
+    GivesBackUnseen,
+    /// A rolling release is rolled back with an old slot that is not whole.
+    OldSlotStaysSmall,
 }
 
 impl Bug {
     /// Every planted mistake.
-    pub const ALL: [Self; 55] = [
+    pub const ALL: [Self; 60] = [
         Self::RouteBeforeHealthy,
         Self::HalfScale,
         Self::UnknownIsHealthy,
@@ -174,5 +184,10 @@ impl Bug {
         Self::ShadowCutShort,
         Self::ShadowNeedsNoVerdict,
         Self::SplitIsTrusted,
+        Self::GrowsWithoutRoom,
+        Self::BatchNotAwaited,
+        Self::ShrinksUnseen,
+        Self::GivesBackUnseen,
+        Self::OldSlotStaysSmall,
     ];
 }

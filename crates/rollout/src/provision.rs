@@ -1,4 +1,4 @@
-//! Stage provision: the idle slot runs the new revision at the scale the live one has now, healthy; workers stand by.
+//! Stage provision: the idle slot runs the new revision at the scale the live one has now (a rolling release: its first batch), healthy; workers stand by.
 
 use std::collections::BTreeMap;
 
@@ -38,7 +38,7 @@ pub(crate) fn is_ready(turn: &Turn<'_>, slot: Slot, revision: RevisionId) -> boo
     if fitness == Fitness::Partial && planted!(turn, HalfScale) {
         return true;
     }
-    let leased = leased_workers(&turn.app, revision);
+    let leased = leased_workers(&turn.app, slot, revision);
     fitness == Fitness::Whole
         && (turn.sight.has_healthy(slot, revision, Role::Standby, &leased)
             || turn.sight.has_healthy(slot, revision, Role::Active, &leased))
@@ -118,9 +118,9 @@ pub(crate) fn question(app: &App, revision: RevisionId) -> Span {
 
 /// How many instances of each process type it starts and waits for: what takes requests, and what stands by running. The
 /// other workers start at the shift.
-pub(crate) fn waited_for(app: &App, revision: RevisionId) -> BTreeMap<ProcessName, u32> {
+pub(crate) fn waited_for(app: &App, slot: Slot, revision: RevisionId) -> BTreeMap<ProcessName, u32> {
     let Some(state) = app.revisions.get(&revision) else { return BTreeMap::new() };
-    let mut scale = app.scale(revision);
+    let mut scale = app.scale(slot, revision);
     scale.retain(|name, _| match state.revision.processes.get(name).map(|process| process.handover) {
         Some(None | Some(Handover::Lease)) => true,
         Some(Some(Handover::StopFirst | Handover::StartFirst | Handover::Drain)) | None => false,
@@ -128,9 +128,9 @@ pub(crate) fn waited_for(app: &App, revision: RevisionId) -> BTreeMap<ProcessNam
     scale
 }
 
-fn leased_workers(app: &App, revision: RevisionId) -> BTreeMap<ProcessName, u32> {
+fn leased_workers(app: &App, slot: Slot, revision: RevisionId) -> BTreeMap<ProcessName, u32> {
     let Some(state) = app.revisions.get(&revision) else { return BTreeMap::new() };
-    let mut scale = app.scale(revision);
+    let mut scale = app.scale(slot, revision);
     scale.retain(|name, _| {
         state.revision.processes.get(name).is_some_and(|process| process.handover == Some(Handover::Lease))
     });

@@ -197,6 +197,7 @@ fn step_receipt(step: &StepState) -> StepReceipt {
         in_force_at: step.in_force_at,
         left_at: step.left_at,
         promoted: step.promoted.is_some(),
+        batch: step.batch,
     }
 }
 

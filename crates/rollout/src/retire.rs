@@ -3,7 +3,7 @@
 
 use switchover_model::record::Event;
 use switchover_model::release::{Outcome, Stage};
-use switchover_model::{Problem, ReleaseId, Slot, Span};
+use switchover_model::{Problem, ReleaseId, Slot};
 
 use crate::attempts::{self, Progress};
 use crate::contract::{self, Contract};
@@ -92,7 +92,10 @@ fn retired(turn: &mut Turn<'_>, id: ReleaseId) -> Left {
     let is_newer = |owner: Option<ReleaseId>| owner.is_some_and(|owner| owner > id);
     let succeeded = turn.release(id).is_some_and(|release| matches!(release.outcome, Some(Outcome::Succeeded { .. })));
     if state.revision.is_some() && !is_newer(state.release) {
-        let warm = turn.app.config.as_ref().map_or(Span::ZERO, |config| config.release.keep_warm);
+        // What a rolling release has emptied is not warm.
+        let is_kept = !turn.app.has_nobody(old);
+        let keep_warm = turn.app.config.as_ref().map(|config| config.release.keep_warm);
+        let warm = keep_warm.filter(|_| is_kept).unwrap_or_default();
         let concluded_at = turn.release(id).and_then(|release| release.concluded_at).unwrap_or_default();
         // A newer release needs the contract of this one first.
         let hurried = turn.app.releases.iter().any(|other| other.id > id && waits_for_contract(turn, other));

@@ -31,7 +31,8 @@ pub(crate) fn split(turn: &mut Turn<'_>, id: ReleaseId, (slot, revision): (Slot,
         arms.push(ArmGoal { slot, revision, share: share.rest() });
     }
     let version = next_version(turn);
-    let baseline = checks::compare(turn, id).then(|| slot.other());
+    let back = turn.release(id).is_some_and(|release| release.undoing.is_some());
+    let baseline = (!back && checks::compare(turn, id)).then(|| slot.other());
     let goal = RoutesGoal { arms, baseline, ..RoutesGoal::default() };
     turn.record(Event::Routed { release: Some(id), version, goal });
 }

@@ -10,7 +10,9 @@ use crate::release::Release;
 use crate::sight::Fitness;
 use crate::slots::longer;
 use crate::turn::{Turn, planted};
-use crate::{ailment, attempts, checks, limits, provision, routes, schema, steps, wait, windows, workers};
+use crate::{
+    ailment, attempts, bake, checks, limits, provision, rolling, routes, schema, steps, wait, windows, workers,
+};
 
 /// Enters the shift, when the new slot is seen healthy at this very moment.
 pub(crate) fn enter(turn: &mut Turn<'_>, id: ReleaseId) {
@@ -22,6 +24,7 @@ pub(crate) fn enter(turn: &mut Turn<'_>, id: ReleaseId) {
     if !attempts::may_begin(turn, id, Stage::Shift) {
         return;
     }
+    rolling::grow_alone(turn, id, slot);
     let is_sure = turn.sure_fitness(slot, revision) == turn.fitness(slot, revision);
     if !is_sure || !provision::is_ready(turn, slot, revision) {
         if turn.waited_out(id, wait::READY, limits::READY) {
@@ -106,11 +109,7 @@ pub(crate) fn await_switch(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revis
 /// Undoes the release when its slot can answer nothing while the old one can.
 pub(crate) fn breaks_down(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revision: RevisionId) -> bool {
     let down = turn.fitness(slot, revision) == Fitness::Down;
-    let old = turn.old_place(slot).map(|(slot, revision)| turn.fitness(slot, revision));
-    if planted!(turn, BakeLooksAway)
-        || !(down && old.is_some_and(Fitness::can_serve))
-        || comes_back(turn, slot, revision)
-    {
+    if planted!(turn, BakeLooksAway) || !(down && bake::old_can_serve(turn, slot)) || comes_back(turn, slot, revision) {
         return false;
     }
     let (why, lines) = turn.sight.ailments(&turn.app, slot, revision);

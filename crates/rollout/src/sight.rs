@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use switchover_model::config::Fraction;
 use switchover_model::evidence::ChecksSeen;
 use switchover_model::schema::SchemaSeen;
 use switchover_model::seam::{InstanceSeen, Phase, PlatformSeen, Role, Seen, TrafficSeen};
@@ -68,7 +69,12 @@ impl<'a> Sight<'a> {
     }
 
     pub(crate) fn fitness(&self, app: &App, slot: Slot, revision: RevisionId) -> Fitness {
-        self.fitness_of(app, slot, revision, is_healthy)
+        self.fitness_of(app, slot, revision, None, is_healthy)
+    }
+
+    /// The same, were this part of its scale all that is wanted of it.
+    pub(crate) fn fitness_of_part(&self, app: &App, slot: Slot, revision: RevisionId, part: Fraction) -> Fitness {
+        self.fitness_of(app, slot, revision, Some(part), is_healthy)
     }
 
     /// The same by those alone who have answered since their slot was last asked, are not silent, and do not end again and
@@ -77,7 +83,7 @@ impl<'a> Sight<'a> {
         let is_sure = |seen: &InstanceSeen| {
             is_healthy(seen) && app.has_answered(seen) && self.silence(app, seen).is_none() && !self.is_a_flash(seen)
         };
-        self.fitness_of(app, slot, revision, is_sure)
+        self.fitness_of(app, slot, revision, None, is_sure)
     }
 
     fn fitness_of(
@@ -85,13 +91,22 @@ impl<'a> Sight<'a> {
         app: &App,
         slot: Slot,
         revision: RevisionId,
+        part: Option<Fraction>,
         serves: impl Fn(&InstanceSeen) -> bool,
     ) -> Fitness {
         if !app.revisions.contains_key(&revision) || self.platform.is_none() {
             return Fitness::Unknown;
         }
+        let (scale, has_nobody) = match part {
+            Some(part) => (app.full_scale(revision), part.is_none()),
+            None => (app.scale(slot, revision), app.has_nobody(slot)),
+        };
+        if has_nobody {
+            return Fitness::Down;
+        }
         let mut fitness = Fitness::Whole;
-        for (name, wanted) in app.scale(revision) {
+        for (name, wanted) in scale {
+            let wanted = part.map_or(wanted, |part| part.count(wanted));
             if !app.is_routed(revision, &name) || wanted == 0 {
                 continue;
             }

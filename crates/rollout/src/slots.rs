@@ -8,7 +8,7 @@ use switchover_model::{InstanceId, Problem, ReleaseId, RevisionId, Slot, Span};
 
 use crate::app::{App, Renewal};
 use crate::turn::{Turn, planted};
-use crate::{attempts, limits, routes, wait};
+use crate::{attempts, limits, rolling, routes, wait};
 
 /// Records what was told to stop and is seen empty by a look that is younger than the order.
 pub(crate) fn confirm_empty(turn: &mut Turn<'_>) {
@@ -60,6 +60,7 @@ pub(crate) fn claim(turn: &mut Turn<'_>, id: ReleaseId) {
         if state.revision == own {
             // A way back to what is still there: it is not started anew.
             turn.record(Event::Entered { release: id, stage: Stage::Provision, slot: Some(slot) });
+            rolling::begin_small(turn, id, slot);
             if let Some(revision) = own {
                 let ill = turn.sight.ill(&turn.app, slot, revision);
                 renew(turn, id, (slot, revision), &ill);
@@ -103,7 +104,7 @@ pub(crate) fn renew(
     (slot, revision): (Slot, RevisionId),
     ailing: &BTreeSet<InstanceId>,
 ) {
-    let scale = turn.app.scale(revision);
+    let scale = turn.app.full_scale(revision);
     let most: u32 = scale.iter().filter(|(name, _)| turn.app.is_routed(revision, name)).map(|(_, count)| count).sum();
     let of_this = Renewal::count_of(turn.app.slot(slot).renewal.as_ref(), Some(id));
     if !planted!(turn, IllStayOnTheWayBack) {
@@ -151,6 +152,7 @@ fn provision(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot) {
         return turn.undo(id, lack);
     }
     turn.record(Event::Entered { release: id, stage: Stage::Provision, slot: Some(slot) });
+    rolling::begin_small(turn, id, slot);
 }
 
 /// Whether requests of before the last switch may still be on this slot.

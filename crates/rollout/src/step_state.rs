@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use switchover_model::config::Step;
+use switchover_model::sizes::Batch;
 use switchover_model::view::StepView;
 use switchover_model::{Share, Span, Timestamp};
 
@@ -32,6 +33,9 @@ pub struct StepState {
     pub approved: Option<Timestamp>,
     /// When the next share, all traffic, or the way back was decided.
     pub left_at: Option<Timestamp>,
+    /// Of a rolling release: the instances of both slots once the batch is whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<Batch>,
 }
 
 impl Release {
@@ -41,7 +45,7 @@ impl Release {
         self.steps.last().filter(|step| step.left_at.is_none())
     }
 
-    pub(crate) fn take_step(&mut self, step: u32, of: u32, share: Share, at: Timestamp) {
+    pub(crate) fn take_step(&mut self, step: u32, of: u32, (share, batch): (Share, Option<Batch>), at: Timestamp) {
         self.leave_step(at);
         self.waived = None;
         let (in_force_at, promoted, approved, left_at) = (None, None, None, None);
@@ -55,6 +59,7 @@ impl Release {
             promoted,
             approved,
             left_at,
+            batch,
         });
         self.wait_for(None, at);
     }
@@ -105,6 +110,17 @@ pub(crate) fn is_at_gate(app: &App, release: &Release, at: Timestamp) -> bool {
     end.is_some_and(|end| at >= end)
 }
 
+/// The step that a release is at, as a line.
+pub(crate) fn told(step: &StepState) -> String {
+    let StepState { step: number, of, share, .. } = step;
+    match step.batch {
+        Some(Batch { new, old }) => {
+            format!("batch {number} of {}, {share} of the requests, {new} new and {old} old instances", of + 1)
+        }
+        None => format!("step {number} of {of}, {share} of the requests"),
+    }
+}
+
 /// The steps of a release as they are shown: those taken, and while it goes on those to come.
 pub(crate) fn shown(app: &App, release: &Release) -> Vec<StepView> {
     // A first release has nobody to share the traffic with.
@@ -122,6 +138,7 @@ pub(crate) fn shown(app: &App, release: &Release) -> Vec<StepView> {
             until: end.filter(|_| step.left_at.is_none() && step.promoted.is_none() && release.paused.is_none()),
             approve: rule.is_some_and(|rule| rule.approve),
             left_at: step.left_at,
+            batch: step.batch,
         }
     });
     let to_come = (1..).zip(&planned).skip(release.steps.len()).filter(|_| goes_on).map(|(number, rule)| StepView {
@@ -132,6 +149,7 @@ pub(crate) fn shown(app: &App, release: &Release) -> Vec<StepView> {
         until: None,
         approve: rule.approve,
         left_at: None,
+        batch: None,
     });
     taken.chain(to_come).collect()
 }

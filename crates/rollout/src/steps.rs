@@ -1,7 +1,7 @@
 //! The steps of a shift: a growing share of the traffic on the new slot before all of it. Canary and linear are both a list
-//! of steps; each is taken once the one before was seen in force and has had its time with the new slot well.
+//! of steps, rolling makes them of its batches; each is taken once the one before was seen in force and has had its time with the new slot well.
 
-use switchover_model::config::Step;
+use switchover_model::config::{Fraction, Step, Strategy};
 use switchover_model::record::Event;
 use switchover_model::release::ReleaseKind;
 use switchover_model::{Problem, ReleaseId, RevisionId, Share, Slot, Timestamp};
@@ -12,21 +12,32 @@ use crate::sight::Fitness;
 use crate::slots::longer;
 use crate::step_state::StepState;
 use crate::turn::{Turn, planted};
-use crate::{ailment, bake, checks, limits, routes, shift, wait, windows};
+use crate::{ailment, bake, checks, limits, rolling, routes, shift, wait, windows};
 
 /// The steps that `release` goes through before all traffic: those of the file it was opened with. A way back has none, and
 /// neither has a release that a person has sent to all traffic.
 pub(crate) fn planned(app: &App, release: &Release) -> Vec<Step> {
     let is_way_back = matches!(release.kind, ReleaseKind::Return { .. });
-    match app.config_of(release.id) {
-        Some(config) if !is_way_back && release.full.is_none() => config.release.strategy.steps(),
-        Some(_) | None => Vec::new(),
+    let Some(config) = app.config_of(release.id) else { return Vec::new() };
+    match &config.release.strategy {
+        Strategy::Rolling(rolling) => rolling::planned(app, release, *rolling),
+        Strategy::BlueGreen | Strategy::Canary(_) | Strategy::Linear { .. }
+            if is_way_back || release.full.is_some() =>
+        {
+            Vec::new()
+        }
+        strategy @ (Strategy::BlueGreen | Strategy::Canary(_) | Strategy::Linear { .. }) => strategy.steps(&[]),
     }
+}
+
+/// Whether the slot beside `slot` has the traffic and would share it.
+pub(crate) fn shares(turn: &Turn<'_>, slot: Slot) -> bool {
+    turn.app.heading().is_some_and(|live| turn.old_place(slot) == Some((live.slot, live.revision)))
 }
 
 /// Begins to move the traffic: by the first step, or all of it where there is none, or nobody to share it with.
 pub(crate) fn begin(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revision: RevisionId) {
-    let shares = turn.app.heading().is_some_and(|live| turn.old_place(slot) == Some((live.slot, live.revision)));
+    let shares = shares(turn, slot);
     let planned = turn.release(id).map(|release| planned(&turn.app, release)).unwrap_or_default();
     match planned.first() {
         Some(first) if shares => take(turn, id, (slot, revision), 1, planned.len(), first.share),
@@ -42,6 +53,7 @@ pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revision: Rev
     checks::tell_split_off(turn, id);
     let Some(release) = turn.release(id) else { return };
     let Some(state) = release.steps.last().cloned() else { return };
+    let is_sent = release.full.is_some();
     let planned = planned(&turn.app, release);
     let Some(in_force_at) = state.in_force_at.filter(|_| routes::are_in_force(turn)) else {
         return shift::await_switch(turn, id, slot, revision);
@@ -51,21 +63,25 @@ pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revision: Rev
     }
     let in_force_at = watched_since(turn, in_force_at);
     let number = state.step as usize;
-    let current = number.checked_sub(1).and_then(|place| planned.get(place)).filter(|_| state.promoted.is_none());
+    let current =
+        number.checked_sub(1).and_then(|place| planned.get(place)).filter(|_| state.promoted.is_none() && !is_sent);
     if let Some(current) = current
         && !(has_had_its_time(turn, id, current, (in_force_at, &state))
             && checks::let_go_on(turn, id, verdicts_due_since(current, in_force_at, &state)))
     {
         return;
     }
+    if current.is_none() {
+        checks::record_verdicts(turn, id);
+    }
+    if let Some(sizes) = turn.app.sizes_of(id) {
+        return rolling::go_on(turn, id, (slot, revision), sizes);
+    }
     if turn.sure_fitness(slot, revision) != Fitness::Whole {
         return await_health(turn, id, slot, revision);
     }
     if !windows::let_pass(turn, id) {
         return;
-    }
-    if current.is_none() {
-        checks::record_verdicts(turn, id);
     }
     let jump = usize::from(planted!(turn, ShareJumps));
     match planned.get(number + jump) {
@@ -111,7 +127,7 @@ fn verdicts_due_since(step: &Step, in_force_at: Timestamp, state: &StepState) ->
 
 /// Whether the new slot is wholly healthy. It is judged as in a bake: ill for a while, or again and again, it is undone.
 fn is_well(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revision: RevisionId) -> bool {
-    match turn.fitness(slot, revision) {
+    match rolling::fitness(turn, id, slot, revision) {
         Fitness::Whole => !bake::crashes(turn, id, slot, revision),
         Fitness::Unknown => {
             if turn.waited_out(id, wait::PLATFORM, limits::UNKNOWN) {
@@ -146,9 +162,25 @@ fn health_lost(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revision: Revisio
     turn.undo(id, Problem::new("HEALTH-LOST", cause, next).with_detail(lines));
 }
 
+/// Gives the new slot the share of its next batch, all traffic with the last one.
+pub(crate) fn take_batch(turn: &mut Turn<'_>, id: ReleaseId, to: (Slot, RevisionId), part: Fraction) {
+    if part.is_all() {
+        return routes::switch_to(turn, id, Some(to));
+    }
+    let Some(release) = turn.release(id) else { return };
+    let (number, of) = (release.steps.len() + 1, planned(&turn.app, release).len());
+    take(turn, id, to, number, of, part.share());
+    if planted!(turn, ShrinksUnseen)
+        && let Some(sizes) = turn.app.sizes_of(id)
+    {
+        rolling::size(turn, id, switchover_model::sizes::Sizes { held: part, grows: false, ..sizes });
+    }
+}
+
 /// Gives the new slot the share of a step.
 fn take(turn: &mut Turn<'_>, id: ReleaseId, to: (Slot, RevisionId), number: usize, of: usize, share: Share) {
     let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-    turn.record(Event::Stepped { release: id, step: count(number), of: count(of), share });
+    let batch = turn.app.batch_of(id);
+    turn.record(Event::Stepped { release: id, step: count(number), of: count(of), share, batch });
     routes::split(turn, id, to, share);
 }

@@ -1,6 +1,7 @@
 //! One decision being made: a working copy of the app to which each draft is applied as it is written, so that the next
 //! rule sees it, and several stages are gone through in one turn when there is nothing to wait for.
 
+use switchover_model::config::Fraction;
 use switchover_model::receipt::Ledger;
 use switchover_model::record::{Actor, Draft, Event, IdempotencyKey, Record};
 use switchover_model::release::{Command, Outcome};
@@ -95,6 +96,11 @@ impl<'a> Turn<'a> {
     /// How the slot is, as far as its routed processes go.
     pub(crate) fn fitness(&self, slot: Slot, revision: RevisionId) -> Fitness {
         self.believed(self.sight.fitness(&self.app, slot, revision))
+    }
+
+    /// The same, were this part of its scale all that is wanted of it.
+    pub(crate) fn fitness_of_part(&self, slot: Slot, revision: RevisionId, part: Fraction) -> Fitness {
+        self.believed(self.sight.fitness_of_part(&self.app, slot, revision, part))
     }
 
     /// The same by those alone who have answered since their slot was last asked, and are not silent.

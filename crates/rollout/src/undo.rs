@@ -7,7 +7,7 @@ use switchover_model::{Problem, ReleaseId, RevisionId, Slot};
 
 use crate::sight::Fitness;
 use crate::turn::{Turn, planted};
-use crate::{limits, provision, routes, schema, slots, wait, workers};
+use crate::{limits, provision, rolling_back, routes, schema, slots, wait, workers};
 
 pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId) {
     let Some(release) = turn.release(id) else { return };
@@ -32,7 +32,11 @@ pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId) {
         );
         return stay(turn, id, slot, cause, Vec::new());
     }
-    if !traffic_is_back(turn, id, (slot, revision), old) {
+    let is_back = match (old, turn.app.sizes_of(id)) {
+        (Some(old), Some(sizes)) => rolling_back::traffic_is_back(turn, id, (slot, revision), old, sizes),
+        (Some(_) | None, _) => traffic_is_back(turn, id, (slot, revision), old),
+    };
+    if !is_back {
         return;
     }
     if let Some((old_slot, old_revision)) = old
@@ -77,10 +81,23 @@ fn traffic_is_back(
             slots::renew(turn, id, old, &ill);
         }
     }
+    is_in_force_back(turn, id, new, old)
+}
+
+/// Whether what was led back is seen in force; gives up after a bounded time.
+pub(crate) fn is_in_force_back(
+    turn: &mut Turn<'_>,
+    id: ReleaseId,
+    new: (Slot, RevisionId),
+    old: Option<(Slot, RevisionId)>,
+) -> bool {
     if routes::are_in_force(turn) {
         return true;
     }
     if turn.waited_out(id, wait::ROUTE_BACK, limits::ROUTE) {
+        if old.is_some() && routes::are_split(turn) && turn.app.sizes_of(id).is_some() {
+            routes::switch_to(turn, id, old);
+        }
         if let Some((old, _)) = old.filter(|(old, _)| !workers::are_told(turn, *old)) {
             turn.record(Event::HandedOver { release: id, to: old });
         }
@@ -96,7 +113,7 @@ fn traffic_is_back(
 }
 
 /// Somebody in the old slot counts as healthy, and may still answer the question of the way back.
-fn may_answer_yet(turn: &mut Turn<'_>, old: (Slot, RevisionId)) -> bool {
+pub(crate) fn may_answer_yet(turn: &mut Turn<'_>, old: (Slot, RevisionId)) -> bool {
     let asked = turn.app.slot(old.0).asked_since;
     let looks_since = turn.sight.platform.map(|platform| platform.since);
     // Whoever looks anew has asked nobody yet.
@@ -107,7 +124,12 @@ fn may_answer_yet(turn: &mut Turn<'_>, old: (Slot, RevisionId)) -> bool {
 
 /// The old slot takes the traffic when it is whole; or when it can serve, and the new one can not or an operator asked:
 /// who asks for a way back has seen more than the health of instances. The others of it are given a moment to answer too.
-fn can_take_it_back(turn: &mut Turn<'_>, id: ReleaseId, new: (Slot, RevisionId), old: (Slot, RevisionId)) -> bool {
+pub(crate) fn can_take_it_back(
+    turn: &mut Turn<'_>,
+    id: ReleaseId,
+    new: (Slot, RevisionId),
+    old: (Slot, RevisionId),
+) -> bool {
     if planted!(turn, RollbackToDeadSlot) {
         return true;
     }
@@ -153,7 +175,7 @@ fn workers_are_back(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revision: Re
     false
 }
 
-fn fail_without_old_slot(
+pub(crate) fn fail_without_old_slot(
     turn: &mut Turn<'_>,
     id: ReleaseId,
     new: (Slot, RevisionId),

@@ -12,7 +12,7 @@ use crate::admit::{goes_back, gone_back, is_live};
 use crate::app::{App, KnownDrift};
 use crate::release::Release;
 use crate::sight::{Fitness, Sight};
-use crate::{framework, limits, provision, shadow, step_state, wait, windows};
+use crate::{framework, limits, provision, rolling, shadow, step_state, wait, windows};
 
 /// The status of `app`. `url` and `preview` are the controller's to fill in.
 #[must_use]
@@ -84,7 +84,7 @@ pub fn way_back(app: &App, seen: &Seen, now: Timestamp) -> WayBack {
             } else {
                 "the old slot was stopped".to_owned()
             };
-            WayBack::Start { to, estimate: boot(app, to), why }
+            WayBack::Start { to, estimate: boot(app, to), why, batches: None }
         }
         Some(to) => WayBack::None { why: format!("{to} is no longer on disk") },
         None => WayBack::None { why: format!("{} is the first revision", live.revision) },
@@ -98,6 +98,9 @@ fn is_behind_a_shift(app: &App, moving: &Release) -> bool {
 }
 
 fn warm_way_back(app: &App, sight: Sight<'_>, release: &Release, old: Slot, to: RevisionId) -> WayBack {
+    if let Some((batches, why)) = rolling::told_way_back(app, release) {
+        return WayBack::Start { to, estimate: boot(app, to), why, batches: Some(batches) };
+    }
     match sight.sure_fitness(app, old, to) {
         fitness @ (Fitness::Whole | Fitness::Partial) => {
             let warm = app.config.as_ref().map(|config| config.release.keep_warm);
@@ -109,11 +112,16 @@ fn warm_way_back(app: &App, sight: Sight<'_>, release: &Release, old: Slot, to: 
         }
         Fitness::Down => {
             let (why, _) = sight.ailments(app, old, to);
-            WayBack::Start { to, estimate: boot(app, to), why: format!("{to} in {old} is not healthy: {why}") }
+            WayBack::Start {
+                to,
+                estimate: boot(app, to),
+                why: format!("{to} in {old} is not healthy: {why}"),
+                batches: None,
+            }
         }
         Fitness::Unknown => {
             let why = format!("whether {to} in {old} is healthy can not be seen now");
-            WayBack::Start { to, estimate: boot(app, to), why }
+            WayBack::Start { to, estimate: boot(app, to), why, batches: None }
         }
     }
 }
@@ -161,7 +169,7 @@ fn live_view(app: &App, sight: Sight<'_>, release: &Release, now: Timestamp) -> 
     }
     if let (Some(step), Some(stage)) = (release.at_step(), view.stages.last_mut().filter(|stage| stage.note.is_none()))
     {
-        stage.note = Some(format!("step {} of {}, {} of the requests", step.step, step.of, step.share));
+        stage.note = Some(step_state::told(step));
     }
     if let (true, Some(stage), Some(rule)) =
         (release.is_in_shadow(), view.stages.last_mut(), shadow::planned(app, release))
@@ -169,7 +177,7 @@ fn live_view(app: &App, sight: Sight<'_>, release: &Release, now: Timestamp) -> 
         stage.note = Some(format!("answers to copies of {} of the requests are compared", rule.rules.share));
     }
     let Some(slot) = release.slot.filter(|_| release.stage() == Some(Stage::Provision)) else { return view };
-    let waited_for = provision::waited_for(app, release.revision);
+    let waited_for = provision::waited_for(app, slot, release.revision);
     let wanted: u32 = waited_for.values().sum();
     let healthy = sight
         .in_slot(slot)

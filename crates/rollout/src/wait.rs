@@ -29,6 +29,14 @@ pub(crate) const STEP: &str = "the end of its time at this share";
 pub(crate) const PROMOTE_STEP: &str = "a person to promote it from this step";
 /// A step's time is over; its slot is not seen well.
 pub(crate) const STEP_READY: &str = "the new slot to be seen healthy before its next step";
+/// A rolling release: who leaves makes room.
+pub(crate) const ROOM: &str = "the instances that leave to be gone, to have room for its next batch";
+/// A rolling release: its next batch boots.
+pub(crate) const BATCH: &str = "every instance of its next batch to be healthy";
+/// A rolling release: some of the old slot are ill.
+pub(crate) const OLD_WHOLE: &str = "every instance of the old slot to be healthy again";
+/// A rolling release that went back: the old slot has the traffic and is not whole yet.
+pub(crate) const OLD_SLOT_WHOLE: &str = "every instance of the old slot to be healthy, which has the traffic again";
 /// Outside of the app's windows, or in a freeze.
 pub(crate) const WINDOW: &str = "its time window to open";
 /// It was ready and is not any more.

@@ -22,7 +22,7 @@ pub(crate) fn goals(turn: &Turn<'_>, slot: Slot, revision: RevisionId) -> BTreeM
     let app = &turn.app;
     let told = are_told(turn, slot);
     let moving = is_moving(app);
-    let goals = app.scale(revision).into_iter().map(|(name, count)| {
+    let goals = app.scale(slot, revision).into_iter().map(|(name, count)| {
         let role = match handover_of(app, &name, revision) {
             None => Role::Active,
             Some(_) => worker_role(turn, slot, revision, &name, told, moving),
@@ -87,13 +87,13 @@ pub(crate) fn limit(turn: &Turn<'_>, slot: Slot, revision: RevisionId) -> Span {
 }
 
 /// A handover is under way: told, and not yet seen done.
-fn is_moving(app: &App) -> bool {
+pub(crate) fn is_moving(app: &App) -> bool {
     let release = app.working.and_then(|working| app.release(working.release));
     release.is_some_and(|release| release.is_open() && (release.switched_at.is_none() || release.is_undoing()))
 }
 
 fn has_taken_up(turn: &Turn<'_>, slot: Slot, revision: RevisionId, name: &ProcessName) -> bool {
-    let wanted = turn.app.scale(revision).get(name).copied().unwrap_or(0);
+    let wanted = turn.app.scale(slot, revision).get(name).copied().unwrap_or(0);
     let works = |seen: &&InstanceSeen| {
         seen.revision == revision && seen.process == *name && seen.role == Role::Active && is_healthy(seen)
     };
@@ -138,5 +138,5 @@ fn handover_of(app: &App, name: &ProcessName, revision: RevisionId) -> Option<Ha
 }
 
 fn workers(app: &App, revision: RevisionId) -> impl Iterator<Item = (ProcessName, u32)> {
-    app.scale(revision).into_iter().filter(move |(name, _)| handover_of(app, name, revision).is_some())
+    app.full_scale(revision).into_iter().filter(move |(name, _)| handover_of(app, name, revision).is_some())
 }

@@ -5,22 +5,13 @@
 mod house;
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use house::House;
 use house::crowd::Crowd;
+use house::many::{CLIENTS, is_within_the_band, led_to};
 use serde_json::Value;
 use switchover_testkit::load::Plan;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpSocket;
-
-/// Clients with an address of their own each; the router tells them apart by it.
-const CLIENTS: u32 = 2_000;
-/// Connections that are open at once.
-const AT_ONCE: u32 = 50;
-/// Standard deviations within which 99.9 % of a binomial distribution lie.
-const BAND: f64 = 3.29;
 
 /// Three shares: the first and the last wait for a person, the one between for two seconds.
 const STEPS: &str = "[route]\ndrain = \"4s\"\nsticky = \"address\"\n\n[release]\nstrategy = \"canary\"\nbake = \"0s\"\nkeep_warm = \"1h\"\n\
@@ -63,49 +54,6 @@ fn waits_at(house: &House, number: usize) {
 /// The clients that are led to `version` now; every one of them has to be answered.
 fn on(house: &House, version: &str) -> BTreeSet<u32> {
     led_to(house, "/version", version)
-}
-
-/// The clients that are answered by `version` at `path`.
-fn led_to(house: &House, path: &'static str, version: &str) -> BTreeSet<u32> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let address = house.address;
-    runtime.block_on(async {
-        let mut led = BTreeSet::new();
-        for begin in (0..CLIENTS).step_by(AT_ONCE as usize) {
-            let asked: Vec<_> = (begin..begin + AT_ONCE)
-                .map(|client| tokio::spawn(async move { (client, version_for(address, client, path).await) }))
-                .collect();
-            for asked in asked {
-                let (client, answer) = asked.await.unwrap();
-                let answer = answer.unwrap_or_else(|error| panic!("client {client}: {error}"));
-                assert!(answer.starts_with("HTTP/1.1 200 "), "client {client}: {answer}");
-                if answer.contains(version) {
-                    led.insert(client);
-                }
-            }
-        }
-        led
-    })
-}
-
-/// What a client of its own address in 127.0.0.0/8 is answered.
-async fn version_for(address: SocketAddr, client: u32, path: &str) -> std::io::Result<String> {
-    let own = Ipv4Addr::from(u32::from(Ipv4Addr::new(127, 20, 0, 0)) + client * 7 + 1);
-    let socket = TcpSocket::new_v4()?;
-    socket.bind(SocketAddr::new(IpAddr::V4(own), 0))?;
-    let mut stream = socket.connect(address).await?;
-    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await?;
-    Ok(answer)
-}
-
-#[track_caller]
-fn is_within_the_band(led: &BTreeSet<u32>, share: f64) {
-    let (all, led) = (f64::from(CLIENTS), led.len() as f64);
-    let band = BAND * (all * share * (1.0 - share)).sqrt();
-    assert!((led - all * share).abs() <= band, "{led} of {all} clients for a share of {share}, band {band}");
 }
 
 #[test]

@@ -41,7 +41,7 @@ impl Judging {
     pub(super) fn new(app: &App, watch: Watch) -> Option<Self> {
         let release = app.release(watch.release)?;
         let config = app.config_of(watch.release)?;
-        let planned = || u32::try_from(config.release.strategy.steps().len()).unwrap_or(u32::MAX);
+        let planned = || u32::try_from(config.release.strategy.steps(&config.routed_scale()).len()).unwrap_or(u32::MAX);
         let to_come = if watch.during == During::Shadow { planned() } else { 0 };
         let steps = release.steps.last().map_or(to_come, |step| step.of);
         let alpha = rules::alpha(&config.release.evidence, steps, built_in::tests(app, release, config, steps));

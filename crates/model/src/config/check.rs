@@ -151,6 +151,14 @@ impl Node {
         }
     }
 
+    /// The number of a key that may be a text as well, where it was written as a number.
+    pub(super) fn count(&self, name: &str) -> Option<u32> {
+        match self.value(name) {
+            Some(Value::Whole(number)) => Some(*number),
+            _ => None,
+        }
+    }
+
     /// The flag of the key, or its default.
     pub(super) fn flag(&self, name: &str) -> bool {
         match self.value(name) {

@@ -13,7 +13,7 @@ use crate::seam::Sticky;
 use super::names::{FrameworkKind, Word};
 use super::{
     AppConfig, Asks, Backup, Canary, Commands, Database, Framework, Hook, Invariant, Level, Notify, Part, Process,
-    ProcessKind, Step, Strategy, Tells,
+    ProcessKind, Rolling, Step, Strategy, Tells,
 };
 
 /// One setting that differs. Values of environment variables are never in it, only their names.
@@ -134,7 +134,9 @@ fn settings(config: &AppConfig) -> BTreeMap<String, Setting> {
         all.put("release.approve_timeout", Part::Policy, release.approve_timeout);
     }
     all.put("release.bake", Part::Policy, release.bake);
-    all.put("release.keep_warm", Part::Policy, release.keep_warm);
+    if !matches!(release.strategy, Strategy::Rolling(_)) {
+        all.put("release.keep_warm", Part::Policy, release.keep_warm);
+    }
     all.put("release.keep_revisions", Part::Policy, release.keep_revisions);
     for (at, hook) in release.hooks.iter().enumerate() {
         put_hook(&mut all, &format!("release.hook.{}", at + 1), hook);
@@ -168,6 +170,10 @@ fn put_strategy(all: &mut Settings, strategy: &Strategy) {
         Strategy::Linear { by, every } => {
             all.put("release.linear.by", Part::Policy, by);
             all.put("release.linear.every", Part::Policy, every);
+        }
+        Strategy::Rolling(Rolling { surge, every }) => {
+            all.put("release.rolling.surge", Part::Policy, surge);
+            all.put("release.rolling.every", Part::Policy, every);
         }
     }
 }

@@ -42,6 +42,8 @@ pub(super) enum Kind {
     Flag,
     /// A whole number within bounds.
     Whole { least: u32, most: u32 },
+    /// A whole number from 1 on, or a text that keeps a rule.
+    CountOrText { most: u32, rule: TextRule },
     /// A duration with its unit.
     Duration { least: Span },
     /// One of these words; those of `later` are of the design but not carried out yet.

@@ -22,6 +22,8 @@ mod parse;
 mod reach;
 mod reference;
 mod release_keys;
+mod rolling;
+mod rolling_keys;
 mod route_keys;
 mod schema;
 mod shadow;
@@ -52,6 +54,7 @@ pub use nearest::nearest;
 pub use notify::{Happening, Notify, Tells};
 pub use parse::{LONGEST_FILE, app_name, parse};
 pub use reference::reference;
+pub use rolling::{Fraction, Rolling, Surge, SurgeError};
 pub use schema::schema;
 pub use shadow::Shadow;
 pub use strategy::{Canary, MAX_STEPS, Preset, Step, Strategy};
@@ -95,6 +98,20 @@ pub struct AppConfig {
     /// `[[notify]]`: who is told of what happens.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notify: Vec<Notify>,
+}
+
+impl AppConfig {
+    /// The scale of each process that takes requests.
+    #[must_use]
+    pub fn routed_scale(&self) -> Vec<u32> {
+        routed_scale(&self.processes)
+    }
+}
+
+/// The scale of each process that takes requests.
+fn routed_scale(processes: &BTreeMap<ProcessName, Process>) -> Vec<u32> {
+    let routed = processes.values().filter(|process| matches!(process.kind, ProcessKind::Routed { .. }));
+    routed.map(|process| process.instances).collect()
 }
 
 /// `[build]`: how a source becomes an artifact.

@@ -45,6 +45,7 @@ pub(super) enum StrategyKind {
     BlueGreen,
     Canary,
     Linear,
+    Rolling,
 }
 
 macro_rules! words {
@@ -89,6 +90,7 @@ words!(STRATEGY: StrategyKind {
     "blue-green" => StrategyKind::BlueGreen,
     "canary" => StrategyKind::Canary,
     "linear" => StrategyKind::Linear,
+    "rolling" => StrategyKind::Rolling,
 });
 words!(CANARY: Preset { "quick" => Preset::Quick, "careful" => Preset::Careful, "by-hand" => Preset::ByHand });
 words!(HOOK_STAGE: Stage {
@@ -127,4 +129,4 @@ pub(super) fn sticky_of(word: &str) -> Option<Sticky> {
 }
 
 /// Strategies of the design that are not carried out yet.
-pub(super) const LATER_STRATEGIES: &[&str] = &["rolling", "ab"];
+pub(super) const LATER_STRATEGIES: &[&str] = &["ab"];

@@ -4,6 +4,7 @@ mod checks;
 mod database;
 mod hooks;
 mod notify;
+mod rolling;
 mod shadow;
 mod steps;
 mod sticky;
@@ -24,7 +25,7 @@ use super::mistake::Mistake;
 use super::names::Word;
 use super::{
     AppConfig, Build, Drift, Handover, Health, OnCrash, PreviewRule, Process, ProcessKind, ReleasePolicy, Route, Stop,
-    StopSignal,
+    StopSignal, routed_scale,
 };
 
 /// The longest file that is read, in bytes.
@@ -222,23 +223,21 @@ impl File<'_> {
             );
         }
         let hooks = self.hooks(&release, mistakes);
-        let has_steps = !strategy.steps().is_empty();
+        rolling::refuse_contradictions(&release, processes, &strategy, mistakes);
+        let has_steps = !strategy.steps(&routed_scale(processes)).is_empty();
+        let evidence =
+            checks::evidence(&release, processes, self.root.table("secrets").was_tried("file"), has_steps, mistakes);
+        rolling::refuse_warm_checks(&release, &strategy, &evidence, mistakes);
         ReleasePolicy {
-            strategy,
             windows: windows::windows(&release, mistakes),
             approve,
             approve_timeout: release.duration("approve_timeout"),
             bake: release.duration("bake"),
-            keep_warm: release.duration("keep_warm"),
+            keep_warm: rolling::keep_warm(&release, &strategy),
             keep_revisions: release.whole("keep_revisions"),
             hooks,
-            evidence: checks::evidence(
-                &release,
-                processes,
-                self.root.table("secrets").was_tried("file"),
-                has_steps,
-                mistakes,
-            ),
+            evidence,
+            strategy,
             shadow: shadow::shadow(&release, processes, mistakes),
         }
     }

@@ -42,6 +42,7 @@ fn section(out: &mut String, title: &str, intro: &str, keys: &[Key]) {
             | Kind::List(_)
             | Kind::Flag
             | Kind::Whole { .. }
+            | Kind::CountOrText { .. }
             | Kind::Duration { .. }
             | Kind::Choice { .. }
             | Kind::WordOrTable { .. }
@@ -70,6 +71,7 @@ fn later(out: &mut String, path: &str, keys: &[Key]) {
             | Kind::List(_)
             | Kind::Flag
             | Kind::Whole { .. }
+            | Kind::CountOrText { .. }
             | Kind::Duration { .. }
             | Kind::WordOrTable { .. }
             | Kind::Environment => {}
@@ -84,6 +86,7 @@ fn value(kind: &Kind) -> String {
         Kind::List(rule) => format!("a list, each {}", rule.what),
         Kind::Flag => "`true` or `false`".to_owned(),
         Kind::Whole { least, most } => format!("{least} to {most}"),
+        Kind::CountOrText { rule, .. } => rule.what.to_owned(),
         Kind::Duration { least } => format!("a duration, at least {least}"),
         Kind::Choice { known, .. } => known.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
         Kind::WordOrTable { known, keys } => {

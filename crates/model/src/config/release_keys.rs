@@ -5,6 +5,7 @@ use crate::time::Span;
 use super::check_keys::CHECK_KEYS;
 use super::hook_keys::HOOK_KEYS;
 use super::key::{Key, Kind, MAX_KEPT_REVISIONS, key, later};
+use super::rolling_keys::ROLLING;
 use super::shadow_keys::SHADOW;
 use super::step_keys::{CANARY, LINEAR, STEP};
 use super::text_rule::TextRule;
@@ -20,7 +21,7 @@ pub(super) static RELEASE_KEYS: &[Key] = &[
         Part::Policy,
         Some("blue-green"),
         "strategy = \"blue-green\"",
-        "How traffic moves: `blue-green` is all at once, `canary` by small shares first, `linear` by equal steps (see [strategies](strategies.md)).",
+        "How traffic moves: `blue-green` is all at once, `canary` by small shares first, `linear` by equal steps, `rolling` by batches within the capacity (see [strategies](strategies.md)).",
     ),
     key(
         "approve",
@@ -52,7 +53,7 @@ pub(super) static RELEASE_KEYS: &[Key] = &[
         Part::Policy,
         Some("1h"),
         "keep_warm = \"1h\"",
-        "How long the old slot stays at full scale after the bake, so that going back is one switch.",
+        "How long the old slot stays at full scale after the bake, so that going back is one switch. Not with `strategy = \"rolling\"`, which leaves no old slot to keep.",
     ),
     key(
         "keep_revisions",
@@ -106,6 +107,7 @@ pub(super) static RELEASE_KEYS: &[Key] = &[
     STEP,
     CANARY,
     LINEAR,
+    ROLLING,
     ALLOW,
     FREEZE_KEY,
     later("checks", "checks = []", "write each check as a command in a [[release.hook]]"),

@@ -42,6 +42,9 @@ fn property(key: &Key) -> Map<String, Value> {
         Kind::TextOrList(rule) => object(json!({ "anyOf": [text(rule), list(rule)] })),
         Kind::Flag => object(json!({ "type": "boolean" })),
         Kind::Whole { least, most } => object(json!({ "type": "integer", "minimum": least, "maximum": most })),
+        Kind::CountOrText { most, rule } => {
+            object(json!({ "anyOf": [{ "type": "integer", "minimum": 1, "maximum": most }, text(rule)] }))
+        }
         Kind::Duration { .. } => object(json!({ "type": "string", "pattern": DURATION })),
         Kind::Choice { known, .. } => object(json!({ "enum": known })),
         Kind::WordOrTable { known, keys } => {

@@ -6,6 +6,7 @@ use crate::name::Share;
 use crate::time::Span;
 
 use super::names::{StrategyKind, Word};
+use super::rolling::{Fraction, Rolling};
 
 /// The most steps of one release before all traffic: what needs more is a mistake in the share.
 pub const MAX_STEPS: usize = 100;
@@ -25,6 +26,8 @@ pub enum Strategy {
         /// How long each stays at least.
         every: Span,
     },
+    /// By batches: the new slot grows as the old one shrinks.
+    Rolling(Rolling),
 }
 
 /// Where the steps of a canary are from.
@@ -62,9 +65,10 @@ pub struct Step {
 }
 
 impl Strategy {
-    /// The steps before all traffic, in order; none when it moves at once.
+    /// The steps before all traffic, in order; none when it moves at once. `scale`: of each process that takes requests, on
+    /// which batches depend.
     #[must_use]
-    pub fn steps(&self) -> Vec<Step> {
+    pub fn steps(&self, scale: &[u32]) -> Vec<Step> {
         match self {
             Self::BlueGreen => Vec::new(),
             Self::Canary(Canary::Steps(steps)) => steps.clone(),
@@ -76,13 +80,14 @@ impl Strategy {
                 let before_all = shares.filter(|share| *share != Share::ALL);
                 before_all.map(|share| Step { share, stays: *every, approve: false }).collect()
             }
+            Self::Rolling(rolling) => rolling.steps(Fraction::NONE, scale),
         }
     }
 
     /// Whether any of its steps waits for a person.
     #[must_use]
     pub fn asks_a_person(&self) -> bool {
-        self.steps().iter().any(|step| step.approve)
+        self.steps(&[]).iter().any(|step| step.approve)
     }
 
     /// Its name in the file.
@@ -96,6 +101,7 @@ impl Strategy {
             Self::BlueGreen => StrategyKind::BlueGreen,
             Self::Canary(_) => StrategyKind::Canary,
             Self::Linear { .. } => StrategyKind::Linear,
+            Self::Rolling(_) => StrategyKind::Rolling,
         }
     }
 }
@@ -129,7 +135,7 @@ mod tests {
     fn linear_takes_equal_steps_and_leaves_all_to_the_switch() {
         let shares = |by: &str| {
             let linear = Strategy::Linear { by: by.parse().unwrap(), every: Span::from_secs(60) };
-            linear.steps().iter().map(|step| step.share.to_string()).collect::<Vec<_>>().join(" ")
+            linear.steps(&[]).iter().map(|step| step.share.to_string()).collect::<Vec<_>>().join(" ")
         };
         assert_eq!(shares("20%"), "20% 40% 60% 80%");
         assert_eq!(shares("30%"), "30% 60% 90%");
@@ -140,7 +146,7 @@ mod tests {
     #[test]
     fn presets_keep_the_rules_of_written_steps() {
         for (_, preset) in Preset::ALL {
-            let steps = Strategy::Canary(Canary::Preset(*preset)).steps();
+            let steps = Strategy::Canary(Canary::Preset(*preset)).steps(&[]);
             assert!(!steps.is_empty() && steps.len() <= MAX_STEPS);
             assert!(steps.windows(2).all(|pair| pair[0].share < pair[1].share), "{preset:?}");
             assert!(steps.iter().all(|step| step.share > Share::NONE && step.share < Share::ALL), "{preset:?}");

@@ -32,6 +32,12 @@ pub(super) fn check_value(
         (Kind::List(rule) | Kind::TextOrList(rule), DeValue::Array(items)) => {
             Value::List(check_list(items, at.clone(), rule, key, path, mistakes)?)
         }
+        (Kind::CountOrText { rule, .. }, DeValue::String(text)) => {
+            Value::Text(check_text(text, at.clone(), rule, key, mistakes)?)
+        }
+        (Kind::CountOrText { most, .. }, DeValue::Integer(number)) => {
+            Value::Whole(check_whole(number, at.clone(), (1, *most), key, path, mistakes)?)
+        }
         (Kind::Flag, DeValue::Boolean(flag)) => Value::Flag(*flag),
         (Kind::Whole { least, most }, DeValue::Integer(number)) => {
             Value::Whole(check_whole(number, at.clone(), (*least, *most), key, path, mistakes)?)

@@ -56,6 +56,7 @@ pub(super) fn wanted(kind: &Kind) -> &'static str {
         Kind::List(_) => "a list of texts",
         Kind::Flag => "true or false",
         Kind::Whole { .. } => "a whole number",
+        Kind::CountOrText { .. } => "a whole number or a text",
         Kind::Duration { .. } => "a duration in quotes, with its unit",
         Kind::WordOrTable { .. } => "a text or a table",
         Kind::Table(_) | Kind::Processes(_) | Kind::Environment => "a table",

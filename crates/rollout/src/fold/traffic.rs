@@ -1,6 +1,7 @@
 //! What records of the routes make of an app: switches and steps, and a slot that lost its share.
 
 use switchover_model::seam::{ArmGoal, RoutesGoal};
+use switchover_model::sizes::Batch;
 use switchover_model::{ReleaseId, RevisionId, Share, Slot, Timestamp};
 
 use crate::app::{App, Draining, RoutesState};
@@ -8,11 +9,17 @@ use crate::release::Switch;
 use crate::routes;
 
 impl App {
-    pub(super) fn take_step(&mut self, id: ReleaseId, (step, of): (u32, u32), share: Share, at: Timestamp) {
+    pub(super) fn take_step(
+        &mut self,
+        id: ReleaseId,
+        (step, of): (u32, u32),
+        to: (Share, Option<Batch>),
+        at: Timestamp,
+    ) {
         let from = self.heading().map(|arm| arm.revision);
         self.with(id, |release| {
             release.from = from;
-            release.take_step(step, of, share, at);
+            release.take_step(step, of, to, at);
         });
     }
 
@@ -34,7 +41,8 @@ impl App {
         let after = routes::main_arm(goal);
         let was_split = self.routes.as_ref().is_some_and(|routes| routes::is_split(&routes.goal));
         let is_whole = !routes::is_split(goal);
-        let is_switch = before.map(arm_place) != after.map(arm_place) || (was_split && is_whole);
+        // The first batch of a way back splits what was whole, and is no switch yet.
+        let is_switch = is_whole && (was_split || before.map(arm_place) != after.map(arm_place));
         let lost = self.routes.as_ref().and_then(|routes| routes::loser(&routes.goal, goal));
         let carried = self.routes.as_ref().and_then(|routes| routes.loser);
         self.routes = Some(RoutesState {
@@ -47,6 +55,13 @@ impl App {
             outdated: false,
         });
         self.shadow_routed(id, goal, at);
+        if let Some(id) = id {
+            self.with(id, |release| {
+                if release.undoing.is_some() {
+                    release.leave_step(at);
+                }
+            });
+        }
         if let (Some(id), true) = (id, is_switch) {
             self.with(id, |release| {
                 // What is undone and has no way back may be left with all the traffic.

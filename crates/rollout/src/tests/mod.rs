@@ -10,6 +10,7 @@ mod lasting;
 mod notices;
 mod policies;
 mod rollbacks;
+mod rolling;
 mod schema;
 mod schema_back;
 mod schema_bed;

@@ -29,6 +29,12 @@ pub(super) fn line(event: &Event) -> Option<String> {
             format!("routes {version}: [{}]{preview}", to.join(", "))
         }
         Event::Stepped { release, step, of, .. } => format!("{release}: step {step} of {of}"),
+        Event::Sized { release, sizes } => {
+            let grows = if sizes.grows { " and a batch" } else { "" };
+            let alone = if sizes.alone { ", alone" } else { "" };
+            let held = if sizes.held.is_all() { "all".to_owned() } else { sizes.held.to_string() };
+            format!("{release}: {} has {held}{grows}{alone}", sizes.to)
+        }
         Event::InForce { version, .. } => format!("routes {version} in force"),
         Event::HandedOver { release, to } => format!("{release}: workers to {to}"),
         Event::Switched { release, .. } => format!("{release}: switched"),

@@ -7,6 +7,7 @@ use switchover_model::record::{Attempt, AttemptId, AttemptResult, Event, Idempot
 use switchover_model::release::{Command, Outcome, ReleaseKind, Stage};
 use switchover_model::revision::{Revision, Source};
 use switchover_model::seam::RoutesGoal;
+use switchover_model::sizes::Sizes;
 use switchover_model::{InstanceId, ProcessName, ReleaseId, RevisionId, Share, Slot};
 
 use super::coverage::Place;
@@ -114,6 +115,12 @@ pub(crate) struct Book {
     pub(crate) emptying: BTreeSet<Slot>,
     /// Of these, the ones that were seen empty.
     pub(crate) emptied: BTreeSet<Slot>,
+    /// How many instances each slot has, where a rolling release has said so.
+    pub(crate) sized: Option<(ReleaseId, Sizes)>,
+    /// When that was.
+    pub(crate) sized_at: u64,
+    /// The scale has changed since a share was raised.
+    pub(crate) rescaled: bool,
     /// Releases of which a person was told something.
     pub(crate) noted: BTreeSet<ReleaseId>,
 }
@@ -180,6 +187,7 @@ impl Book {
                 }
                 self.releases.get_mut(release).into_iter().for_each(|entry| entry.enter(*stage, *slot, at));
                 if let (Stage::Provision, Some(slot)) = (stage, slot) {
+                    self.sized = None;
                     self.emptying.remove(slot);
                     self.emptied.remove(slot);
                 }
@@ -198,7 +206,12 @@ impl Book {
                 self.routed_at = at;
             }
             Event::Stepped { release, step, share, .. } => {
+                self.rescaled = false;
                 self.releases.get_mut(release).into_iter().for_each(|entry| entry.take_step(*step, *share));
+            }
+            Event::Sized { release, sizes } => {
+                self.sized = Some((*release, *sizes));
+                self.sized_at = at;
             }
             Event::InForce { version, flipped_at } => {
                 self.come_into_force(*version, at);
@@ -247,6 +260,7 @@ impl Book {
                 }
             }
             Event::Stopped { slot } => {
+                self.sized = None;
                 self.emptying.insert(*slot);
                 self.emptied.remove(slot);
             }

@@ -56,10 +56,12 @@ impl Book {
         self.keys.insert(key.clone(), command.clone());
         match command {
             Command::Apply { config } => {
+                self.rescaled = true;
                 self.config = Some((**config).clone());
                 self.releases.values_mut().for_each(|entry| entry.brings_policy = false);
             }
             Command::Deploy { config, .. } => {
+                self.rescaled = true;
                 let shifts = |entry: &Entry| entry.undoing || entry.stages.last() == Some(&Stage::Shift);
                 let waits = self.releases.values().any(|entry| entry.outcome.is_none() && shifts(entry));
                 let file = Some((**config).clone());

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use switchover_model::config::{
     AppConfig, Asks, BACKFILL_LAG, Backup, Build, Canary, Database, Drift, Framework, Handover, Health, Hook,
-    Invariant, Level, OldRows, OnCrash, PreviewRule, Process, ProcessKind, ReleasePolicy, Route, Step, Stop,
-    StopSignal, Strategy, When, Windows,
+    Invariant, Level, OldRows, OnCrash, PreviewRule, Process, ProcessKind, ReleasePolicy, Rolling, Route, Step, Stop,
+    StopSignal, Strategy, Surge, When, Windows,
 };
 use switchover_model::release::Stage;
 use switchover_model::seam::Sticky;
@@ -81,6 +81,7 @@ pub(crate) fn first(dice: &mut Dice, focus: &Focus) -> AppConfig {
         }
     }
     bend_to(&mut config, focus, dice);
+    fit_to_rolling(&mut config, dice);
     config
 }
 
@@ -89,7 +90,13 @@ fn bend_to(config: &mut AppConfig, focus: &Focus, dice: &mut Dice) {
     match focus.place {
         Place::At(Stage::Approve) => config.release.approve = true,
         Place::At(Stage::Bake) => config.release.bake = Span::from_secs(8),
-        Place::At(Stage::Retire) => config.release.keep_warm = Span::from_secs(8),
+        Place::At(Stage::Retire) => {
+            config.release.keep_warm = Span::from_secs(8);
+            if matches!(config.release.strategy, Strategy::Rolling(_)) {
+                // It keeps nothing warm.
+                config.release.strategy = Strategy::BlueGreen;
+            }
+        }
         Place::At(Stage::Contract) => {
             config.release.bake = Span::from_secs(1);
             config.release.keep_warm = Span::ZERO;
@@ -125,10 +132,14 @@ fn bend_to(config: &mut AppConfig, focus: &Focus, dice: &mut Dice) {
     }
 }
 
-/// How the traffic moves: at once, by steps of the file, or by equal ones.
+/// How the traffic moves: at once, by steps of the file, by equal ones, or by batches.
 fn strategy(dice: &mut Dice) -> Strategy {
-    match dice.below(10) {
+    match dice.below(13) {
         0..=4 => Strategy::BlueGreen,
+        10..=12 => Strategy::Rolling(Rolling {
+            surge: dice.pick(&[Surge::Instances(1), Surge::Instances(2), Surge::Percent(25), Surge::Percent(60)]),
+            every: Span::from_millis(dice.pick(&[0, 500, 2_000])),
+        }),
         5..=7 => {
             let shares = [5, 20, 50, 80];
             let first = dice.index(shares.len());
@@ -239,7 +250,27 @@ pub(crate) fn changed(dice: &mut Dice, config: &AppConfig) -> AppConfig {
             config.processes.insert(name, worker(dice));
         }
     }
+    fit_to_rolling(&mut config, dice);
     config
+}
+
+/// What the file asks of a rolling release: nothing is kept warm, and workers that run in both slots fit into the surge.
+fn fit_to_rolling(config: &mut AppConfig, dice: &mut Dice) {
+    if !matches!(config.release.strategy, Strategy::Rolling(_)) {
+        return;
+    }
+    config.release.keep_warm = Span::ZERO;
+    for process in config.processes.values_mut() {
+        match process.kind {
+            ProcessKind::Routed { .. } if dice.chance(300) => {
+                process.instances = u32::try_from(dice.between(2, 5)).unwrap_or(2);
+            }
+            ProcessKind::Routed { .. } | ProcessKind::Worker { handover: Handover::StopFirst } => {}
+            ProcessKind::Worker { handover: Handover::StartFirst | Handover::Drain | Handover::Lease } => {
+                process.instances = 1;
+            }
+        }
+    }
 }
 
 fn hosts(dice: &mut Dice) -> Vec<switchover_model::Host> {

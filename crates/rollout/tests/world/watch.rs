@@ -51,9 +51,12 @@ pub(crate) enum Health {
 impl Book {
     pub(crate) fn health(&self, platform: Option<&PlatformSeen>, slot: Slot, revision: RevisionId) -> Health {
         let (Some(platform), Some(sealed)) = (platform, self.sealed.get(&revision)) else { return Health::Unknown };
+        if self.has_nobody(slot) {
+            return Health::None;
+        }
         let mut health = Health::Whole;
         for (name, process) in &sealed.processes {
-            let wanted = self.scale(revision, name);
+            let wanted = self.count(slot, revision, name);
             if process.handover.is_some() || wanted == 0 {
                 continue;
             }
@@ -230,6 +233,10 @@ impl World {
         let entry = self.book.releases.values().next_back()?;
         let from = entry.from?;
         let slot = entry.slot?.other();
+        if self.book.sized.is_some_and(|(release, _)| release == entry.release) {
+            // It goes back by batches.
+            return None;
+        }
         let switched = entry.switched_at.is_some() && !entry.undoing && !entry.settled;
         let succeeded = matches!(entry.outcome, None | Some(Outcome::Succeeded { .. }));
         if matches!(entry.kind, ReleaseKind::Return { plain: true, .. }) {
@@ -295,6 +302,7 @@ impl World {
         }
         self.watch_split(seen, decision);
         self.watch_mirror(decision);
+        self.watch_sizes();
         if fresh {
             self.watch_checks(seen, decision);
         }

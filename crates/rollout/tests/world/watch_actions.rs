@@ -47,6 +47,7 @@ impl World {
                 | Action::KeepRevisions { .. } => {}
             }
         }
+        self.watch_capacity(actions);
         let ensured = |slot: Slot| {
             actions.iter().any(|action| match action {
                 Action::Ensure(spec) => spec.slot == slot,
@@ -70,8 +71,9 @@ impl World {
             self.violate("the live slot keeps its revision", || format!("{} instead of {revision}", spec.revision.id));
         }
         for (name, goal) in &spec.processes {
-            let wanted = self.book.scale(spec.revision.id, name);
-            if goal.count != wanted {
+            let wanted = self.book.count(spec.slot, spec.revision.id, name);
+            let is_left = goal.count == 0 && self.book.has_nobody(spec.slot);
+            if goal.count != wanted && !is_left {
                 self.violate("every slot has the live scale", || {
                     format!("{} {name}: {}, not {wanted}", spec.slot, goal.count)
                 });

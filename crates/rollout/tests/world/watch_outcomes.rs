@@ -18,9 +18,10 @@ impl World {
         let entry = self.book.releases.get(&release)?;
         match outcome {
             Outcome::Succeeded { proven } => self.broken_by_success(entry, *proven, at),
-            Outcome::RolledBack { .. } => {
-                (!entry.shifted).then_some(("rolled back is what had been shifted", String::new()))
+            Outcome::RolledBack { .. } if !entry.shifted => {
+                Some(("rolled back is what had been shifted", String::new()))
             }
+            Outcome::RolledBack { .. } => self.broken_by_small_way_back(entry),
             Outcome::Aborted { .. } => entry.in_force.then_some(("aborted is what never had traffic", String::new())),
             Outcome::Superseded { by } => (*by <= release || entry.shifted)
                 .then_some(("superseded is what had no traffic and has a successor", String::new())),

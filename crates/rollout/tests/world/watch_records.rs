@@ -31,7 +31,10 @@ impl World {
             Event::Entered { release, stage, slot } => self.broken_by_entering(*release, *stage, *slot),
             Event::AttemptStarted { release, what, .. } => self.broken_by_attempt(*release, what),
             Event::Routed { release, version, goal } => self.broken_by_routing(*release, *version, goal),
-            Event::Stepped { release, step, of, share } => self.broken_by_stepping(*release, *step, *of, *share),
+            Event::Stepped { release, step, of, share, batch: _ } => {
+                self.broken_by_stepping(*release, *step, *of, *share)
+            }
+            Event::Sized { release, sizes } => self.broken_by_sizing(*release, sizes),
             Event::InForce { version, .. } => self.broken_by_in_force(*version),
             Event::Switched { release, .. } => self.broken_by_switched(*release),
             Event::Drained { slot, .. } => self.broken_by_drained(*slot),

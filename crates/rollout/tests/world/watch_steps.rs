@@ -35,10 +35,10 @@ impl Taken {
 }
 
 impl Entry {
-    /// The steps that its file has before all traffic.
+    /// The steps that its file has before all traffic; of a rolling one none, as they depend on the scale.
     pub(crate) fn planned(&self) -> Vec<Step> {
         let deploys = self.kind == ReleaseKind::Deploy && !self.full;
-        self.config.iter().filter(|_| deploys).flat_map(|config| config.release.strategy.steps()).collect()
+        self.config.iter().filter(|_| deploys).flat_map(|config| config.release.strategy.steps(&[])).collect()
     }
 
     /// It has a part of the traffic, on its way to all of it.
@@ -102,11 +102,14 @@ impl World {
         if entry.paused {
             return Some(("a paused release does not go on", String::new()));
         }
-        let planned = entry.planned();
-        let rule = planned.get(step as usize - 1);
         if step as usize != entry.steps.len() + 1 {
             return Some(("no step is left out", format!("{step} after {}", entry.steps.len())));
         }
+        if self.book.sizes_of(release).is_some() {
+            return self.broken_by_batch(entry, share).or_else(|| self.broken_by_leaving(entry));
+        }
+        let planned = entry.planned();
+        let rule = planned.get(step as usize - 1);
         if rule.map(|rule| rule.share) != Some(share) || of as usize != planned.len() {
             return Some(("a step has the share of the file", format!("{share}, not {rule:?}")));
         }
@@ -126,8 +129,10 @@ impl World {
         if self.book.health(self.watch.seen.platform.as_ref(), slot, entry.revision) != Health::Whole {
             return Some(("a step is taken when all of the new slot is seen healthy", format!("{last:?}")));
         }
-        let planned = entry.planned();
-        let rule = planned.get(last.step as usize - 1).filter(|_| !last.promoted)?;
+        let rule = match entry.batches() {
+            Some(batch) => Some(batch).filter(|_| !last.promoted && !entry.goes_through())?,
+            None => *entry.planned().get(last.step as usize - 1).filter(|_| !last.promoted)?,
+        };
         let watched_since = self.watch.seen.platform.as_ref().map_or(0, |platform| platform.since.as_micros());
         let end = in_force_at.max(watched_since) + rule.stays.as_micros() + last.held;
         if self.now < end {
@@ -151,6 +156,9 @@ impl World {
         let slot = entry.slot?;
         let before = self.book.routed.as_ref().map_or(Share::NONE, |(_, before)| share_of(before, slot));
         let after = share_of(goal, slot);
+        if self.book.sizes_of(entry.release).is_some() {
+            return self.broken_by_batch_share(entry, goal, (before, after));
+        }
         if entry.undoing {
             return is_split(goal).then(|| ("what is undone is split no more", format!("{after}")));
         }
@@ -185,6 +193,7 @@ impl World {
         let has_schema = self.book.sealed.get(&revision).is_some_and(|sealed| sealed.schema.is_some());
         let is_undone = |entry: &&Entry| entry.undoing && entry.outcome.is_none() && !entry.steps.is_empty();
         let undone = self.book.releases.values().find(is_undone);
+        let undone = undone.filter(|entry| self.book.sizes_of(entry.release).is_none());
         let Some((release, since)) = undone.filter(|_| !has_schema).map(|entry| (entry.release, entry.undone_at))
         else {
             return;

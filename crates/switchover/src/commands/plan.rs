@@ -1,7 +1,8 @@
 use switchover_model::RevisionId;
 use switchover_model::answer::PlanView;
 use switchover_model::release::Command;
-use switchover_model::timeline::Timeline;
+use switchover_model::sizes::Batch;
+use switchover_model::timeline::{Timeline, TimelinePoint};
 
 use super::deploy::What;
 use crate::cli::Shared;
@@ -55,7 +56,7 @@ fn over_time(timeline: &Timeline) -> Vec<String> {
             point.after.to_string(),
             point.what.clone(),
             point.share.to_string(),
-            point.instances.to_string(),
+            instances(point),
             point.waits_for.join(", "),
             point.way_back.clone(),
         ]);
@@ -66,6 +67,14 @@ fn over_time(timeline: &Timeline) -> Vec<String> {
         timeline.extra_instance_minutes, timeline.extra_at_once
     ));
     lines
+}
+
+/// Of both slots together, and in a rolling release of each.
+fn instances(point: &TimelinePoint) -> String {
+    match point.slots {
+        Some(Batch { new, old }) => format!("{} ({new} new, {old} old)", point.instances),
+        None => point.instances.to_string(),
+    }
 }
 
 fn lines(plan: &PlanView) -> Vec<String> {

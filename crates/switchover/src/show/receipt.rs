@@ -88,8 +88,10 @@ fn steps(steps: &[StepReceipt], now: Timestamp, zone: &TimeZone) -> Vec<String> 
     for step in steps {
         let in_force = step.in_force_at.map_or_else(|| "never seen".to_owned(), |at| clock(at, now, zone));
         let length = step.in_force_at.map(|at| step.left_at.unwrap_or(now).since(at).rounded()).unwrap_or_default();
-        let how = if step.promoted { "ended by a person" } else { "" };
-        table.row([step.step.to_string(), step.share.to_string(), in_force, length, how.to_owned()]);
+        let batch = step.batch.map(|batch| format!("{} new, {} old", batch.new, batch.old));
+        let promoted = step.promoted.then(|| "ended by a person".to_owned());
+        let how = batch.into_iter().chain(promoted).collect::<Vec<_>>().join("; ");
+        table.row([step.step.to_string(), step.share.to_string(), in_force, length, how]);
     }
     table.lines()
 }

@@ -144,12 +144,16 @@ fn way_back(way: &WayBack, frame: &Frame<'_>) -> String {
             let ailing = ailing.as_ref().map(|why| format!("; some of its instances ail: {why}")).unwrap_or_default();
             format!("a rollback now: one switch to {to}{about}; {until}{ailing}")
         }
-        WayBack::Start { to, estimate, why } => {
+        WayBack::Start { to, estimate, why, batches } => {
             let takes = match estimate {
                 Some(estimate) => format!("its last start took {}", estimate.rounded()),
                 None => "how long its start takes was never measured".to_owned(),
             };
-            format!("a rollback now: {to} is started first, then one switch; {takes} ({why})")
+            match batches {
+                Some(1) => format!("a rollback now: {to} is started again in one batch; {takes} ({why})"),
+                Some(batches) => format!("a rollback now: {to} is started again in {batches} batches; {takes} ({why})"),
+                None => format!("a rollback now: {to} is started first, then one switch; {takes} ({why})"),
+            }
         }
         WayBack::Abort { release } => {
             format!("a rollback now: takes release {release} back; no traffic has moved")

@@ -2,6 +2,7 @@
 
 use console::style;
 use switchover_model::Timestamp;
+use switchover_model::sizes::Batch;
 use switchover_model::view::{ReleaseView, StepView};
 
 /// `steps: 5% done, 20% for 2m 10s, 7m 50s to go, 50%, all`; nothing for a release without steps.
@@ -19,7 +20,7 @@ pub(crate) fn line(release: &ReleaseView, now: Timestamp) -> Option<String> {
 }
 
 fn one(release: &ReleaseView, step: &StepView, now: Timestamp) -> String {
-    let share = step.share;
+    let share = part(step);
     let person = if step.approve { ", then a person" } else { "" };
     match (step.decided_at, step.in_force_at, step.left_at) {
         (None, _, _) => format!("{share}{person}"),
@@ -35,6 +36,14 @@ fn one(release: &ReleaseView, step: &StepView, now: Timestamp) -> String {
             };
             format!("{share} for {}{rest}{person}", now.since(since).rounded())
         }
+    }
+}
+
+/// Its share, and in a rolling release the instances of both slots.
+fn part(step: &StepView) -> String {
+    match step.batch {
+        Some(Batch { new, old }) => format!("{} ({new} new, {old} old)", step.share),
+        None => step.share.to_string(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use expect_test::{Expect, expect};
 use switchover_model::release::{ReleaseKind, Stage};
+use switchover_model::sizes::Batch;
 use switchover_model::view::{ReleaseView, StageState, StageView, StepView};
 use switchover_model::{ReleaseId, RevisionId, Slot, Span, Timestamp};
 
@@ -13,6 +14,7 @@ fn at(seconds: u64) -> Timestamp {
 
 fn in_the_second_step() -> ReleaseView {
     let step = |number: u32, share: &str| StepView {
+        batch: None,
         step: number,
         share: share.parse().unwrap(),
         decided_at: None,
@@ -87,4 +89,18 @@ fn a_release_that_went_back_shows_the_steps_that_it_took() {
     undone.steps[1].until = None;
     undone.steps[1].left_at = Some(at(700));
     check(&undone, at(732), expect!["steps: 5% done in 10m 0s; 20% done in 1m 38s"]);
+}
+
+#[test]
+fn a_batch_shows_the_instances_of_both_slots() {
+    let mut rolling = in_the_second_step();
+    rolling.steps[0].batch = Some(Batch { new: 1, old: 3 });
+    rolling.steps[1].batch = Some(Batch { new: 2, old: 2 });
+    check(
+        &rolling,
+        at(732),
+        expect![
+            "steps: 5% (1 new, 3 old) done in 10m 0s; 20% (2 new, 2 old) for 2m 10s, 7m 50s to go, then a person; 50%; all"
+        ],
+    );
 }

@@ -63,6 +63,7 @@ impl Live {
             | Event::Sealed { .. }
             | Event::Routed { .. }
             | Event::Stepped { .. }
+            | Event::Sized { .. }
             | Event::InForce { .. }
             | Event::Marked { .. }
             | Event::Looked { .. }

@@ -148,6 +148,7 @@ impl Plain {
             | Event::Sealed { .. }
             | Event::Routed { .. }
             | Event::Stepped { .. }
+            | Event::Sized { .. }
             | Event::InForce { .. }
             | Event::Marked { .. }
             | Event::Looked { .. }

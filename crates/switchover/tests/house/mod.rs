@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, reason = "what a failed test prints")]
 
 pub mod crowd;
+pub mod many;
 pub mod server;
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -245,28 +246,32 @@ impl House {
 
     /// The sample app's own processes: those that run in a revision's directory of this house, by pid.
     pub fn processes_of_the_app(&self) -> Vec<u32> {
-        let state = self.state();
-        let mut found: Vec<u32> = std::fs::read_dir("/proc")
-            .into_iter()
-            .flatten()
-            .flatten()
-            .filter(|entry| {
-                std::fs::read_link(entry.path().join("cwd")).is_ok_and(|cwd| cwd.starts_with(state.join("apps")))
-            })
-            .filter(|entry| {
-                let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
-                line.split(|byte| *byte == 0).nth(1) == Some(b"sample-app")
-            })
-            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-            .collect();
-        found.sort_unstable();
-        found
+        processes_of_apps(&self.state())
     }
 
     /// Processes of this house: those with `word` as their first argument and the state directory in their arguments.
     pub fn processes(&self, word: &str) -> Vec<u32> {
         processes(&self.state(), word)
     }
+}
+
+/// The sample app's own processes below `state`: those that run in a revision's directory, by pid.
+pub fn processes_of_apps(state: &Path) -> Vec<u32> {
+    let mut found: Vec<u32> = std::fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|entry| {
+            std::fs::read_link(entry.path().join("cwd")).is_ok_and(|cwd| cwd.starts_with(state.join("apps")))
+        })
+        .filter(|entry| {
+            let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            line.split(|byte| *byte == 0).nth(1) == Some(b"sample-app")
+        })
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .collect();
+    found.sort_unstable();
+    found
 }
 
 /// Copies a directory with all that is in it.

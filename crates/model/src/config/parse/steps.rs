@@ -1,6 +1,6 @@
 //! How the traffic moves, from `[release]`.
 
-use super::word;
+use super::{rolling, word};
 use crate::config::check::{Mistakes, Node};
 use crate::config::names::StrategyKind;
 use crate::config::{Canary, MAX_STEPS, Preset, Step, Strategy};
@@ -8,10 +8,11 @@ use crate::name::Share;
 use crate::time::Span;
 
 /// The keys that say by which steps, each with the strategy that has it.
-const KEYS: [(&str, StrategyKind, &str); 3] = [
+const KEYS: [(&str, StrategyKind, &str); 4] = [
     ("step", StrategyKind::Canary, "canary"),
     ("canary", StrategyKind::Canary, "canary"),
     ("linear", StrategyKind::Linear, "linear"),
+    ("rolling", StrategyKind::Rolling, "rolling"),
 ];
 
 /// The strategy of `[release]`; contradictions are told.
@@ -31,6 +32,7 @@ pub(super) fn strategy(release: &Node, mistakes: &mut Mistakes<'_>) -> Strategy 
         StrategyKind::BlueGreen => Strategy::BlueGreen,
         StrategyKind::Canary => canary(release, mistakes),
         StrategyKind::Linear => linear(&release.table("linear"), mistakes),
+        StrategyKind::Rolling => rolling::rolling(&release.table("rolling")),
     }
 }
 

@@ -7,6 +7,7 @@ use crate::config::*;
 
 use super::accepted::{COMMANDS, FRAMEWORK, FULL};
 use super::checks::CHECKS;
+use super::rolling::ROLLING;
 use super::shadow::SHADOW;
 use super::steps::{LINEAR, PRESET};
 use super::{bad, good};
@@ -33,7 +34,7 @@ fn every_default_keeps_the_rule_of_its_own_key() {
             Kind::Whole { least, most } => (*least..=*most).contains(&default.parse().unwrap()),
             Kind::Duration { least } => default.parse::<Span>().unwrap() >= *least,
             Kind::Choice { known, .. } | Kind::WordOrTable { known, .. } => known.contains(&default),
-            Kind::Text(rule) => (rule.breaks)(default).is_none(),
+            Kind::Text(rule) | Kind::CountOrText { rule, .. } => (rule.breaks)(default).is_none(),
             other => panic!("{path} has a default and is {other:?}"),
         };
         assert!(kept, "{path} = {default}");
@@ -161,7 +162,8 @@ fn release_example(table: &str, path: &str, example: &str) -> Option<String> {
         ("release", "false_alarms" | "evidence_timeout" | "no_evidence") => format!("[release]\n{example}\n{CHECK}"),
         ("release.check", _) => format!("[secrets]\nfile = \"s.env\"\n{}", check_with(path, example)),
         ("release", "approve_timeout") => format!("[release]\napprove = true\n{example}"),
-        ("release", "canary" | "linear") => format!("{}{example}", strategy(own)),
+        ("release", "canary" | "linear" | "rolling") => format!("{}{example}", strategy(own)),
+        ("release.rolling", _) => format!("{}[release.rolling]\n{example}", strategy("rolling")),
         ("release.linear", _) => format!("{}[release.linear]\n{example}", strategy("linear")),
         ("release.step", _) => {
             let others = beside(["share = \"10%\"", "for = \"1m\""]);
@@ -182,7 +184,7 @@ fn unnumbered(key: &str) -> String {
 
 #[test]
 fn the_full_example_writes_every_key_and_the_diff_shows_each() {
-    let all = [FULL, FRAMEWORK, COMMANDS, CHECKS, PRESET, LINEAR, SHADOW];
+    let all = [FULL, FRAMEWORK, COMMANDS, CHECKS, PRESET, LINEAR, ROLLING, SHADOW];
     let shown: BTreeSet<String> = all
         .into_iter()
         .flat_map(|text| diff(None, &good(text)))

@@ -7,6 +7,7 @@ mod keys_agree;
 mod notify;
 mod refused;
 mod refused_values;
+mod rolling;
 mod schema_agrees;
 mod shadow;
 mod steps;

@@ -22,7 +22,7 @@ fn steps_are_written_out_or_named_or_equal() {
         let told: Vec<String> = good(text)
             .release
             .strategy
-            .steps()
+            .steps(&[])
             .iter()
             .map(|step| format!("{} {}{}", step.share, step.stays, if step.approve { " and a person" } else { "" }))
             .collect();
