@@ -137,6 +137,12 @@ impl<'a> Turn<'a> {
         self.over(since, limit)
     }
 
+    /// Whether it is this that the release waits for.
+    pub(crate) fn waits_for(&self, id: ReleaseId, reason: &str) -> bool {
+        let waiting = self.release(id).and_then(|release| release.waiting.as_ref());
+        waiting.is_some_and(|waiting| waiting.reason == reason)
+    }
+
     /// Whether `limit` is over since `since`; looks again when it will be.
     pub(crate) fn over(&mut self, since: Timestamp, limit: Span) -> bool {
         let end = since + limit;
