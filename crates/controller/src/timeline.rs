@@ -3,6 +3,7 @@
 pub(crate) mod rolling;
 
 use switchover_model::config::{AppConfig, Handover, ProcessKind, Shadow, Step};
+use switchover_model::sizes::Batch;
 use switchover_model::timeline::{Timeline, TimelinePoint};
 use switchover_model::{RevisionId, Share, Span};
 
@@ -18,7 +19,7 @@ pub(crate) struct Old {
 pub(crate) fn timeline(config: &AppConfig, old: Old, shadow: Option<&Shadow>, steps: &[Step]) -> Timeline {
     if let Some(rolling) = rolling::of(config) {
         let stays = steps.first().map_or(Span::ZERO, |step| step.stays);
-        return rolling::timeline(config, old, rolling, stays);
+        return rolling::timeline(config, old, (shadow, rolling, stays));
     }
     let release = &config.release;
     let (twice, once) = instances(config);
@@ -27,12 +28,8 @@ pub(crate) fn timeline(config: &AppConfig, old: Old, shadow: Option<&Shadow>, st
     let mut after = Span::ZERO;
     let mut points = Vec::new();
     if let Some(shadow) = shadow {
-        let Shadow { rules, stays, enough, .. } = shadow;
-        let compared = format!("{enough} answers to copies of {} of the requests compared and alike", rules.share);
-        let (what, share, waits_for) = ("shadow".to_owned(), Share::NONE, vec![stays.to_string(), compared]);
-        let way_back = format!("{} has all the traffic as before", old.revision);
-        points.push(TimelinePoint { what, after, share, instances: both, waits_for, way_back });
-        after = *stays;
+        points.push(compared(shadow, old, (both, None)));
+        after = shadow.stays;
     }
     for (number, step) in (1..).zip(steps) {
         let mut waits_for = Vec::new();
@@ -75,6 +72,21 @@ pub(crate) fn timeline(config: &AppConfig, old: Old, shadow: Option<&Shadow>, st
         points,
         extra_instance_minutes: minutes(longer(until_all, at_once), twice),
         extra_at_once: minutes(at_once, twice),
+    }
+}
+
+/// Answers to copies of live requests are compared: nobody is answered by the new slot.
+fn compared(shadow: &Shadow, old: Old, (instances, slots): (u32, Option<Batch>)) -> TimelinePoint {
+    let Shadow { rules, stays, enough, .. } = shadow;
+    let alike = format!("{enough} answers to copies of {} of the requests compared and alike", rules.share);
+    TimelinePoint {
+        what: "shadow".to_owned(),
+        after: Span::ZERO,
+        share: Share::NONE,
+        instances,
+        slots,
+        waits_for: vec![stays.to_string(), alike],
+        way_back: format!("{} has all the traffic as before", old.revision),
     }
 }
 

@@ -51,7 +51,8 @@ impl Bed {
 
     fn look(&mut self, arms: Vec<ArmMeasured>, past_used_up: bool, numbers: Vec<NumberSeen>) {
         let (from, until) = (at(self.second), at(self.second + 1));
-        let look = Look { from, until, arms, blind: None, past_used_up, numbers, rules: self.by.rules };
+        let rules = self.by.rules;
+        let look = Look { from, until, arms, past_used_up, numbers, rules, ..Look::default() };
         self.under_way.take(&look, self.by, at(0));
         self.second += 1;
     }
@@ -177,6 +178,8 @@ fn a_watch_is_judged_by_what_its_first_look_says() {
             at: at(0),
             has_looked: false,
             checks: vec![of(Rules::NEWEST)],
+            split: None,
+            compared: None,
         };
         let arms = vec![arm(2, Part::Share, (10, 0)), arm(1, Part::Share, (10, 0))];
         judging.take(&Look { arms: arms.clone(), rules, ..old.clone() });

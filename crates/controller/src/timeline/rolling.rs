@@ -1,14 +1,14 @@
 //! The timeline of a rolling release: each batch with the instances of both slots, and how long going back would take.
 
 use switchover_model::answer::PlanStage;
-use switchover_model::config::{AppConfig, Fraction, Rolling, Strategy};
+use switchover_model::config::{AppConfig, Fraction, Rolling, Shadow, Strategy};
 use switchover_model::release::Stage;
 use switchover_model::sizes::Batch;
 use switchover_model::timeline::{Timeline, TimelinePoint};
 use switchover_model::{Share, Slot, Span};
 use switchover_rollout::limits;
 
-use super::{Old, instances, longer, minutes};
+use super::{Old, compared, instances, longer, minutes};
 
 /// How long the old slot stays warm where a file of another strategy says nothing.
 const KEEP_WARM: Span = Span::from_secs(3600);
@@ -21,8 +21,12 @@ pub(crate) fn of(config: &AppConfig) -> Option<Rolling> {
     }
 }
 
-/// The timeline of a release by `config` from `old`, by batches. `stays`: how long each of them is held.
-pub(super) fn timeline(config: &AppConfig, old: Old, rolling: Rolling, stays: Span) -> Timeline {
+/// The timeline of a release by `config` from `old`, through `shadow` and by batches. `stays`: how long each of them is held.
+pub(super) fn timeline(
+    config: &AppConfig,
+    old: Old,
+    (shadow, rolling, stays): (Option<&Shadow>, Rolling, Span),
+) -> Timeline {
     let scale = config.routed_scale();
     let both = |new: Fraction, old: Fraction| {
         let sum = |part: Fraction| scale.iter().map(|scale| part.count(*scale)).sum::<u32>();
@@ -35,6 +39,12 @@ pub(super) fn timeline(config: &AppConfig, old: Old, rolling: Rolling, stays: Sp
     let batches = Fraction::NONE.batches(&scale, rolling.surge);
     let (mut points, mut after, mut extra) = (Vec::new(), Span::ZERO, 0);
     let mut held = Fraction::NONE;
+    if let (Some(shadow), Some(first)) = (shadow, batches.first()) {
+        let slots = both(*first, Fraction::ALL);
+        points.push(compared(shadow, old, (slots.new + slots.old + 2 * workers + once, Some(slots))));
+        extra += minutes_of(shadow.stays, slots.new + workers);
+        after = shadow.stays;
+    }
     for (number, part) in (1..).zip(&batches) {
         let slots = both(*part, held.rest());
         let is_last = part.is_all();
@@ -148,7 +158,7 @@ mod tests {
     fn a_timeline_tells_batches_capacity_and_the_way_back_at_each_point() {
         let config = parse(FILE, "switchover.toml", Path::new("/app")).expect("the file is right");
         let old = Old { revision: RevisionId(4), boot: Some(Span::from_secs(3)) };
-        let told = timeline(&config, old, &config.release.strategy.steps(&config.routed_scale()));
+        let told = timeline(&config, old, None, &config.release.strategy.steps(&config.routed_scale()));
         let lines: Vec<String> = told
             .points
             .iter()

@@ -234,7 +234,6 @@ mod tests {
             restore_point: None,
             hooks: Vec::new(),
             judged: Vec::new(),
-            shadow: None,
         }
     }
 

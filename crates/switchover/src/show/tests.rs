@@ -290,7 +290,6 @@ fn a_receipt_writes_its_sum_out() {
         steps: Vec::new(),
         hooks: Vec::new(),
         judged: Vec::new(),
-        shadow: None,
         switches: vec![SwitchReceipt {
             version: 9,
             from: Some(RevisionId(4)),
