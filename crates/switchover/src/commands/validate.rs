@@ -101,8 +101,6 @@ fn missing(file: &AppFile) -> Vec<String> {
 mod tests {
     use std::path::Path;
 
-    use super::*;
-
     #[test]
     fn a_comparing_check_whose_query_looks_back_further_than_it_is_asked_is_warned_of() {
         let late = |query: &str, bound: &str| {
