@@ -12,7 +12,7 @@ use crate::meter::MeterReading;
 /// The version of this language; a router refuses another one, and says which it speaks.
 pub const WIRE_VERSION: u32 = 1;
 /// Longest line, either way (bytes): a reading with as many arms as are measured, each histogram full and each count as long
-/// as can be, is 4.4 MB (`the_fullest_reading_there_can_be_is_well_below_the_longest_line`), and an app's routes come beside it.
+/// as can be, is 4.5 MB (`the_fullest_reading_there_can_be_is_well_below_the_longest_line`), and an app's routes come beside it.
 pub(crate) const LINE_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// A request.
@@ -145,7 +145,7 @@ pub(crate) struct LaneApp {
 #[cfg(test)]
 mod tests {
     use switchover_model::histogram::{BUCKETS, Histogram};
-    use switchover_model::seam::{ArmMeasured, Measured, Part};
+    use switchover_model::seam::{ArmMeasured, CLIENT_GROUPS, ClientGroups, Measured, Part};
 
     use super::*;
     use crate::meter::METERS_MAX;
@@ -162,9 +162,12 @@ mod tests {
                 failed: u64::MAX,
                 aborted: u64::MAX,
                 upgrades_opened: u64::MAX,
+                upgrades_ended: Some(u64::MAX),
                 upgrades_cut: u64::MAX,
                 clients: 10_000,
                 latency: full(),
+                requests_by: ClientGroups::from([u64::MAX; CLIENT_GROUPS]),
+                errors_by: ClientGroups::from([u64::MAX; CLIENT_GROUPS]),
                 ..ArmMeasured::none(RevisionId(u32::MAX), "p".repeat(30).parse().expect("a name"), Part::Baseline)
             };
             let measured = Measured {
