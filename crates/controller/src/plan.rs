@@ -8,7 +8,7 @@ use switchover_model::record::{Actor, Event, IdempotencyKey};
 use switchover_model::release::{Command, ReleaseKind, Stage};
 use switchover_model::seam::Seen;
 use switchover_model::view::{SCHEMA_VERSION, WayBack};
-use switchover_model::{AppName, Problem, Slot, Timestamp};
+use switchover_model::{AppName, Problem, RevisionId, Slot, Timestamp};
 use switchover_rollout::{Admission, App, admit, view};
 
 use crate::clock;
@@ -120,10 +120,9 @@ fn plan(app: &App, seen: &Seen, command: &Command, actor: &Actor) -> PlanView {
                 let at_once = matches!(kind, ReleaseKind::Return { .. }) || live.is_none();
                 let steps = if at_once { Vec::new() } else { config.release.strategy.steps() };
                 let shadow = config.release.shadow.as_ref().filter(|_| !at_once);
-                plan.notes.extend(closed_window(config, kind, clock::now()));
-                plan.notes.extend(shadow.and_then(done_twice));
-                let from = live.map(|arm| arm.revision.to_string());
-                plan.stages = stages(config, idle, is_built, from, (shadow, &steps));
+                let closed = closed_window(config, kind, clock::now());
+                plan.notes.extend(closed.into_iter().chain(shadow.and_then(done_twice)));
+                plan.stages = stages(config, idle, is_built, plan.from, (shadow, &steps));
                 plan.timeline = live.map(|arm| {
                     let boot = app.revisions.get(&arm.revision).and_then(|state| state.boot);
                     timeline(config, Old { revision: arm.revision, boot }, shadow, &steps)
@@ -147,7 +146,7 @@ fn stages(
     config: &AppConfig,
     slot: Slot,
     is_built: bool,
-    live: Option<String>,
+    live: Option<RevisionId>,
     (shadow, steps): (Option<&Shadow>, &[Step]),
 ) -> Vec<PlanStage> {
     let moves = how_it_moves(slot, steps);
@@ -157,7 +156,7 @@ fn stages(
         due.map(|hook| format!("`{}`", hook.asks)).collect::<Vec<_>>().join(", ")
     };
     let is_first = live.is_none();
-    let live = live.unwrap_or_default();
+    let live = live.map(|live| live.to_string()).unwrap_or_default();
     let (at_once, at_the_shift) = parts(config);
     let keep_warm = config.release.keep_warm;
     let (expand, contract) = config.database.as_ref().map(of_the_schema).unwrap_or_default();
@@ -317,7 +316,7 @@ mod tests {
         let told = |database: &str| {
             let file = format!("name = \"shop\"\n[process.web]\ncommand = \"x\"\n[database]\n{database}\n");
             let config = parse(&file, "switchover.toml", Path::new("/app")).expect("the file is right");
-            let told = stages(&config, Slot::Green, false, Some("r1".to_owned()), (None, &[]));
+            let told = stages(&config, Slot::Green, false, Some(RevisionId(1)), (None, &[]));
             let of = |stage| told.iter().find(|told| told.stage == stage).map(|told| told.does.clone());
             of(Stage::Expand).unwrap_or_default()
         };
@@ -335,7 +334,7 @@ mod tests {
         let file = "name = \"shop\"\n[process.web]\ncommand = \"x\"\n[process.mailer]\ncommand = \"y\"\ninstances = 2\n\
                     [process.clock]\ncommand = \"z\"\nhandover = \"lease\"\n";
         let config = parse(file, "switchover.toml", Path::new("/app")).expect("the file is right");
-        let told = stages(&config, Slot::Green, false, Some("r1".to_owned()), (None, &[]));
+        let told = stages(&config, Slot::Green, false, Some(RevisionId(1)), (None, &[]));
         let does = |stage| told.iter().find(|told| told.stage == stage).map(|told| told.does.as_str());
         assert_eq!(does(Stage::Provision), Some("starts 1 clock, 1 web in green and waits until healthy"));
         assert_eq!(
