@@ -8,7 +8,7 @@ use switchover_model::record::{Actor, Event, IdempotencyKey};
 use switchover_model::release::{Command, ReleaseKind, Stage};
 use switchover_model::seam::Seen;
 use switchover_model::view::{SCHEMA_VERSION, WayBack};
-use switchover_model::{AppName, Problem, Slot, Span, Timestamp};
+use switchover_model::{AppName, Problem, RevisionId, Slot, Span, Timestamp};
 use switchover_rollout::{Admission, App, admit, view};
 
 use crate::clock;
@@ -116,14 +116,13 @@ fn plan(app: &App, seen: &Seen, command: &Command, actor: &Actor) -> PlanView {
                 };
                 let is_built = app.revisions.contains_key(revision);
                 let Some(config) = config else { continue };
-                let steps = if live.is_none() { Vec::new() } else { steps_of(config, kind) };
                 // Without a live revision, and on a way back, nothing is compared.
+                let steps = if live.is_none() { Vec::new() } else { steps_of(config, kind) };
                 let is_compared = matches!(kind, ReleaseKind::Deploy) && live.is_some();
                 let shadow = config.release.shadow.as_ref().filter(|_| is_compared);
-                plan.notes.extend(closed_window(config, kind, clock::now()));
-                plan.notes.extend(shadow.and_then(done_twice));
-                let from = live.map(|arm| arm.revision.to_string());
-                plan.stages = stages(config, idle, is_built, from, (shadow, &steps));
+                let closed = closed_window(config, kind, clock::now());
+                plan.notes.extend(closed.into_iter().chain(shadow.and_then(done_twice)));
+                plan.stages = stages(config, idle, is_built, plan.from, (shadow, &steps));
                 if let (Some(rolling), Some(arm)) = (rolling::of(config), live) {
                     rolling::tell_stages(&mut plan.stages, config, rolling, idle, &arm.revision.to_string());
                 }
@@ -162,7 +161,7 @@ fn stages(
     config: &AppConfig,
     slot: Slot,
     is_built: bool,
-    live: Option<String>,
+    live: Option<RevisionId>,
     (shadow, steps): (Option<&Shadow>, &[Step]),
 ) -> Vec<PlanStage> {
     let moves = how_it_moves(slot, steps);
@@ -172,7 +171,7 @@ fn stages(
         due.map(|hook| format!("`{}`", hook.asks)).collect::<Vec<_>>().join(", ")
     };
     let is_first = live.is_none();
-    let live = live.unwrap_or_default();
+    let live = live.map(|live| live.to_string()).unwrap_or_default();
     let (at_once, at_the_shift) = parts(config);
     let keep_warm = config.release.keep_warm;
     let (expand, contract) = config.database.as_ref().map(of_the_schema).unwrap_or_default();
@@ -335,7 +334,7 @@ mod tests {
         let told = |database: &str| {
             let file = format!("name = \"shop\"\n[process.web]\ncommand = \"x\"\n[database]\n{database}\n");
             let config = parse(&file, "switchover.toml", Path::new("/app")).expect("the file is right");
-            let told = stages(&config, Slot::Green, false, Some("r1".to_owned()), (None, &[]));
+            let told = stages(&config, Slot::Green, false, Some(RevisionId(1)), (None, &[]));
             let of = |stage| told.iter().find(|told| told.stage == stage).map(|told| told.does.clone());
             of(Stage::Expand).unwrap_or_default()
         };
@@ -353,7 +352,7 @@ mod tests {
         let file = "name = \"shop\"\n[process.web]\ncommand = \"x\"\n[process.mailer]\ncommand = \"y\"\ninstances = 2\n\
                     [process.clock]\ncommand = \"z\"\nhandover = \"lease\"\n";
         let config = parse(file, "switchover.toml", Path::new("/app")).expect("the file is right");
-        let told = stages(&config, Slot::Green, false, Some("r1".to_owned()), (None, &[]));
+        let told = stages(&config, Slot::Green, false, Some(RevisionId(1)), (None, &[]));
         let does = |stage| told.iter().find(|told| told.stage == stage).map(|told| told.does.as_str());
         assert_eq!(does(Stage::Provision), Some("starts 1 clock, 1 web in green and waits until healthy"));
         assert_eq!(

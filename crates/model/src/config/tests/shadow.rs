@@ -12,7 +12,7 @@ pub(super) const SHADOW: &str = "name = \"shop\"\n[process.web]\ncommand = \"a\"
     methods = [\"GET\", \"POST\"]\nbody = \"128KiB\"\nenough = 50\ntolerate = \"0.1%\"\n\
     [release.shadow.compare]\nheaders = [\"ETag\"]\nignore_headers = [\"cache-control\"]\nignore_fields = [\"/meta\", \"/items/*/at\"]\n";
 
-fn check_bad(lines: &str, expected: Expect) {
+fn check_bad(lines: &str, expected: &Expect) {
     let text = format!("name = \"shop\"\n[process.web]\ncommand = \"a\"\n[release.shadow]\n{lines}");
     expected.assert_eq(&bad(&text));
 }
@@ -44,7 +44,7 @@ fn a_shadow_comparison_is_as_it_is_written() {
 fn what_could_never_be_compared_is_refused() {
     check_bad(
         "share = \"0%\"\n",
-        expect![[r#"
+        &expect![[r#"
             switchover.toml:5:9: a share of 0% copies nothing, so nothing could ever be compared
               |
             5 | share = "0%"
@@ -54,7 +54,7 @@ fn what_could_never_be_compared_is_refused() {
     );
     check_bad(
         "methods = [\"get\"]\n",
-        expect![[r#"
+        &expect![[r#"
             switchover.toml:5:12: "get" is no method in capital letters
               |
             5 | methods = ["get"]
@@ -78,7 +78,7 @@ fn what_could_never_be_compared_is_refused() {
 fn what_would_compare_nothing_or_has_no_effect_is_refused() {
     check_bad(
         "tolerate = \"11%\"\nbody = \"257KiB\"\ncompare = { headers = [\"ETag\"], ignore_headers = [\"etag\", \"Date\"] }\n",
-        expect![[r#"
+        &expect![[r#"
             switchover.toml:5:12: "tolerate" is 11%; with more than 10% hardly any difference would count
               |
             5 | tolerate = "11%"
@@ -106,7 +106,7 @@ fn what_would_compare_nothing_or_has_no_effect_is_refused() {
     );
     check_bad(
         "compare = { ignore_fields = [\"meta\", \"/a\", \"/a\"] }\n",
-        expect![[r#"
+        &expect![[r#"
             switchover.toml:5:30: "meta" is not a valid field of a JSON body: "/" and a name for each step, "*" for any, such as "/items/*/updated_at"; at most 200 characters
               |
             5 | compare = { ignore_fields = ["meta", "/a", "/a"] }
