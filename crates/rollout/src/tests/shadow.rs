@@ -76,6 +76,7 @@ fn copies_begin_after_the_hooks_and_end_with_a_pass_before_any_traffic_moves() {
     bed.it_says(SHADOW_CHECK, Verdict::Pass);
     bed.pass(Span::from_secs(58));
     assert_eq!((bed.stage_of(release), bed.served()), (Some(Stage::Verify), Some((Slot::Blue, RevisionId(1)))));
+    bed.it_says(SHADOW_CHECK, Verdict::Pass);
     bed.pass(Span::from_secs(3));
     assert_eq!((bed.copies_to(), bed.served()), (None, Some((Slot::Green, RevisionId(2)))));
     expect![[r#"
