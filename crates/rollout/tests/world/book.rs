@@ -186,10 +186,7 @@ impl Book {
                 self.rescaled = false;
                 self.releases.get_mut(release).into_iter().for_each(|entry| entry.take_step(*step, *share));
             }
-            Event::Sized { release, sizes } => {
-                self.sized = Some((*release, *sizes));
-                self.sized_at = at;
-            }
+            Event::Sized { release, sizes } => (self.sized, self.sized_at) = (Some((*release, *sizes)), at),
             Event::InForce { version, .. } => {
                 self.in_force = Some(*version);
                 let goal = self.routed.as_ref().map(|(_, goal)| goal.clone());
@@ -232,11 +229,7 @@ impl Book {
                     entry.settled = true;
                 }
             }
-            Event::Stopped { slot } => {
-                self.sized = None;
-                self.emptying.insert(*slot);
-                self.emptied.remove(slot);
-            }
+            Event::Stopped { slot } => self.stopped(*slot),
             Event::Emptied { slot } => {
                 self.emptied.insert(*slot);
             }
@@ -256,6 +249,12 @@ impl Book {
             | Event::Drifted { .. }
             | Event::RouterRestarted { .. } => {}
         }
+    }
+
+    fn stopped(&mut self, slot: Slot) {
+        self.sized = None;
+        self.emptying.insert(slot);
+        self.emptied.remove(&slot);
     }
 
     fn waiting(&mut self, release: ReleaseId, reason: &str) {
