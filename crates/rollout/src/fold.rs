@@ -9,7 +9,7 @@ use switchover_model::release::{Command, Outcome, Stage};
 use switchover_model::view::StageState;
 use switchover_model::{AppName, Problem, ReleaseId, RevisionId, Slot, Span, Timestamp};
 
-use crate::app::{App, KnownDrift, KnownKey, Note, RevisionState, Sized, SlotState, Stopping, Working};
+use crate::app::{App, KnownDrift, KnownKey, Note, RevisionState, SlotState, Working};
 use crate::release::{AttemptState, Release, StageRecord, Undoing};
 use crate::{limits, step_state};
 
@@ -145,10 +145,7 @@ impl App {
             Event::Stepped { release, step, of, share, batch } => {
                 self.take_step(*release, (*step, *of), (*share, *batch), at);
             }
-            Event::Sized { release, sizes } => {
-                self.sized = Some(Sized { release: *release, sizes: *sizes });
-                self.with(*release, |release| release.wait_for(None, at));
-            }
+            Event::Sized { release, sizes } => self.size(*release, *sizes, at),
             Event::InForce { version, flipped_at } => self.come_into_force(*version, *flipped_at, at),
             Event::HandedOver { release, to } => {
                 self.working = Some(Working { slot: *to, since: at, release: *release });
@@ -194,12 +191,7 @@ impl App {
             Event::Drained { release, slot, left, upgrades_cut } => {
                 self.drain(*release, *slot, (*left, *upgrades_cut), at);
             }
-            Event::Stopped { slot } => {
-                let state = self.slot(*slot);
-                let stopping = Stopping { since: at, revision: state.revision, release: state.release };
-                self.slots.insert(*slot, SlotState { stopping: Some(stopping), ..SlotState::default() });
-                self.sized = None;
-            }
+            Event::Stopped { slot } => self.stop(*slot, at),
             Event::Renewed { release, slot, instances, still } => {
                 self.slots.entry(*slot).or_default().renew(*release, instances, still, at);
                 release.iter().for_each(|id| self.with(*id, |release| release.wait_for(None, at)));

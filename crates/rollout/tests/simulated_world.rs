@@ -2,7 +2,8 @@
 //! promises checked in each.
 //!
 //! `WORLD_SEED=N` replays one seed with its trace; `WORLD_RUNS=N` sets how many are run (default [`RUNS`]);
-//! `WORLD_FROM=N` where they begin; `WORLD_SURVEY=1` goes on after a failure and tells how often each rule was broken.
+//! `WORLD_FROM=N` where they begin; `WORLD_SURVEY=1` goes on after a failure and tells how often each rule was broken;
+//! `WORLD_BUG=NAME` plants one mistake alone.
 
 mod world;
 
@@ -141,9 +142,9 @@ fn meet_the_rest(missed: Vec<Focus>) -> Vec<Focus> {
     missed.into_iter().filter(|focus| !meets(focus)).collect()
 }
 
-/// Seeds within which each planted mistake is found.
+/// Seeds within which each planted mistake is found. The rarest go by an instance that hangs right before a way back.
 #[cfg(feature = "planted-bugs")]
-const FOUND_WITHIN: u64 = 3_000;
+const FOUND_WITHIN: u64 = 12_000;
 
 #[cfg(feature = "planted-bugs")]
 #[test]
@@ -151,7 +152,9 @@ fn every_planted_bug_is_found() {
     use switchover_rollout::planted::Bug;
 
     let mut unfound = Vec::new();
-    for bug in Bug::ALL {
+    let wanted = std::env::var("WORLD_BUG").ok();
+    let asked = |bug: &Bug| wanted.as_ref().is_none_or(|wanted| *wanted == format!("{bug:?}"));
+    for bug in Bug::ALL.into_iter().filter(asked) {
         let room = Room { bug: Some(bug) };
         let found = (0..FOUND_WITHIN).find_map(|seed| run(seed, room).err());
         match found {

@@ -1,10 +1,10 @@
-//! What records of the routes make of an app: switches and steps, and a slot that lost its share.
+//! What records of the routes and of sizes make of an app: switches and steps, a slot that lost its share, and one that is emptied.
 
 use switchover_model::seam::{ArmGoal, RoutesGoal};
-use switchover_model::sizes::Batch;
+use switchover_model::sizes::{Batch, Sizes};
 use switchover_model::{ReleaseId, RevisionId, Share, Slot, Timestamp};
 
-use crate::app::{App, Draining, RoutesState};
+use crate::app::{App, Draining, RoutesState, Sized, SlotState, Stopping};
 use crate::release::Switch;
 use crate::routes;
 
@@ -21,6 +21,20 @@ impl App {
             release.from = from;
             release.take_step(step, of, to, at);
         });
+    }
+
+    /// A rolling release has said how many instances each slot has.
+    pub(super) fn size(&mut self, release: ReleaseId, sizes: Sizes, at: Timestamp) {
+        self.sized = Some(Sized { release, sizes });
+        self.with(release, |release| release.wait_for(None, at));
+    }
+
+    /// A slot shall run nothing: the other one is whole.
+    pub(super) fn stop(&mut self, slot: Slot, at: Timestamp) {
+        let state = self.slot(slot);
+        let stopping = Stopping { since: at, revision: state.revision, release: state.release };
+        self.slots.insert(slot, SlotState { stopping: Some(stopping), ..SlotState::default() });
+        self.sized = None;
     }
 
     pub(super) fn drain(&mut self, id: ReleaseId, slot: Slot, (left, upgrades_cut): (u64, Option<u64>), at: Timestamp) {

@@ -209,10 +209,7 @@ impl Book {
                 self.rescaled = false;
                 self.releases.get_mut(release).into_iter().for_each(|entry| entry.take_step(*step, *share));
             }
-            Event::Sized { release, sizes } => {
-                self.sized = Some((*release, *sizes));
-                self.sized_at = at;
-            }
+            Event::Sized { release, sizes } => (self.sized, self.sized_at) = (Some((*release, *sizes)), at),
             Event::InForce { version, flipped_at } => {
                 self.come_into_force(*version, at);
                 let going = self.releases.values_mut().rev().find(|entry| entry.moved_all && !entry.undoing);
@@ -259,11 +256,7 @@ impl Book {
                     entry.settled = true;
                 }
             }
-            Event::Stopped { slot } => {
-                self.sized = None;
-                self.emptying.insert(*slot);
-                self.emptied.remove(slot);
-            }
+            Event::Stopped { slot } => self.stopped(*slot),
             Event::Emptied { slot } => {
                 self.emptied.insert(*slot);
             }
@@ -283,6 +276,12 @@ impl Book {
             | Event::Drifted { .. }
             | Event::RouterRestarted { .. } => {}
         }
+    }
+
+    fn stopped(&mut self, slot: Slot) {
+        self.sized = None;
+        self.emptying.insert(slot);
+        self.emptied.remove(&slot);
     }
 
     fn waiting(&mut self, release: ReleaseId, reason: &str) {

@@ -48,7 +48,7 @@ fn what_a_surge_can_not_be_is_refused() {
               |
             7 | rolling = { surge = "25" }
               |                     ^^^^
-              = write a percentage of at least 1%, or a number of instances, such as: surge = 1
+              = write a number of instances from 1 to 100, or a percentage, such as: surge = 1
         "#]],
     );
     check(
@@ -68,7 +68,7 @@ fn what_a_surge_can_not_be_is_refused() {
               |
             7 | rolling = { surge = "0%", every = "soon" }
               |                     ^^^^
-              = write a percentage of at least 1%, or a number of instances, such as: surge = 1
+              = write a number of instances from 1 to 100, or a percentage, such as: surge = 1
 
             switchover.toml:7:35: "soon" is not a duration: write a whole number and a unit, such as "500ms", "30s", "10m" or "1h"
               |
