@@ -20,6 +20,7 @@ use crate::schema::{MigrationFile, SchemaGoal};
 use crate::time::{Span, Timestamp};
 
 mod abilities;
+mod goals;
 mod measured;
 mod routes;
 mod seen;
@@ -27,6 +28,9 @@ mod shadow;
 mod split;
 
 pub use abilities::{Abilities, Ability, lacks};
+pub use goals::{
+    GOAL_PATH_BYTES_MAX, GOALS_MAX, GoalArm, GoalCount, GoalError, GoalRequest, GoalStatus, Goals, GoalsMeasured,
+};
 pub use measured::{ArmMeasured, Measured, Part};
 pub use routes::{Arm, ArmGoal, Endpoint, Preview, RoutedProcess, Routes, RoutesGoal};
 pub use seen::{Evidence, InstanceSeen, Phase, PlatformSeen, Seen, TrafficSeen};
