@@ -6,6 +6,7 @@ use crate::errors::{ErrorsAbove, ErrorsWorse};
 use crate::latency::{LatencyAbove, LatencyLonger};
 use crate::look::{Look, Unfit};
 use crate::numbers::{Each, Mean};
+use crate::reach::ReachesMore;
 use crate::reading::Reading;
 use crate::rule::{Question, Rule, Then};
 use crate::split::SplitOff;
@@ -48,6 +49,7 @@ enum Gathered {
     ErrorsAbove(ErrorsAbove),
     LatencyLonger(Box<LatencyLonger>),
     LatencyAbove(LatencyAbove),
+    ReachesMore(Box<ReachesMore>),
     SplitOff(SplitOff),
     Mean(Box<Mean>),
     Each(Each),
@@ -62,6 +64,7 @@ impl Judge {
             Question::ErrorsAbove { .. } => Gathered::ErrorsAbove(ErrorsAbove::default()),
             Question::LatencyLonger { .. } => Gathered::LatencyLonger(Box::default()),
             Question::LatencyAbove { .. } => Gathered::LatencyAbove(LatencyAbove::default()),
+            Question::ReachesMore { .. } => Gathered::ReachesMore(Box::default()),
             Question::SplitOff { .. } => Gathered::SplitOff(SplitOff::default()),
             Question::Mean { worse: _, than, range } => Gathered::Mean(Box::new(Mean::new(rule, than, range))),
             Question::Each { .. } => Gathered::Each(Each::default()),
@@ -118,8 +121,16 @@ impl Judge {
             (Gathered::Each(each), Question::Each { worse, limit, .. }) => each.take(look, worse, limit),
             (Gathered::ErrorsWorse(errors), _) => errors.take(look),
             (Gathered::ErrorsAbove(errors), _) => errors.take(look),
+            (Gathered::ReachesMore(clients), Question::ReachesMore { share, .. }) => clients.take(look, share),
             (Gathered::LatencyAbove(latency), _) => latency.take(look),
-            (Gathered::LatencyLonger(_) | Gathered::SplitOff(_) | Gathered::Mean(_) | Gathered::Each(_), _) => {
+            (
+                Gathered::LatencyLonger(_)
+                | Gathered::ReachesMore(_)
+                | Gathered::SplitOff(_)
+                | Gathered::Mean(_)
+                | Gathered::Each(_),
+                _,
+            ) => {
                 unreachable!("what is gathered is of the question that it was made for")
             }
         }
@@ -136,6 +147,7 @@ impl Judge {
             (Gathered::LatencyAbove(latency), Question::LatencyAbove { quantile, limit_micros }) => {
                 latency.reading(rule, quantile, limit_micros)
             }
+            (Gathered::ReachesMore(clients), Question::ReachesMore { margin, .. }) => clients.reading(rule, margin),
             (Gathered::SplitOff(split), Question::SplitOff { share, tolerance, .. }) => {
                 split.reading(rule, share, tolerance)
             }
@@ -146,6 +158,7 @@ impl Judge {
                 | Gathered::ErrorsAbove(_)
                 | Gathered::LatencyLonger(_)
                 | Gathered::LatencyAbove(_)
+                | Gathered::ReachesMore(_)
                 | Gathered::SplitOff(_)
                 | Gathered::Mean(_)
                 | Gathered::Each(_),

@@ -19,6 +19,7 @@ mod number;
 mod numbers;
 mod quantile;
 mod rate;
+mod reach;
 mod reading;
 mod rule;
 pub mod score;
@@ -27,7 +28,7 @@ mod two_arms;
 mod verdict;
 
 pub use judge::{Judge, judge};
-pub use look::{Counts, Look, MOST_COUNTED, Seen, Unfit};
+pub use look::{Counts, Look, MOST_COUNTED, Reached, Seen, Unfit};
 pub use number::{Finite, LatencyMargin, Margin, NumberError, Probability, Range};
 pub use rule::{Against, Question, Rule, SplitBy, Then, Wait, Worse};
 pub use verdict::{Evidence, Interval, Outcome, Point, Unused, Verdict};

@@ -27,6 +27,13 @@ pub enum Seen {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reference: Option<Counts>,
     },
+    /// Clients of the new slot, and of the reference, who came or reached a goal.
+    Goal {
+        /// The new slot's.
+        new: Reached,
+        /// The reference's.
+        reference: Reached,
+    },
     /// A value of the new slot, and the same of the reference.
     Value {
         /// The new slot's; finite.
@@ -74,6 +81,15 @@ impl Unfit {
 
 /// An interval has at most so many requests: a million a second would need twelve days for them.
 pub const MOST_COUNTED: u64 = 1 << 40;
+
+/// Clients of one arm in an interval.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Reached {
+    /// Who came for the first time.
+    pub clients: u64,
+    /// Who reached the goal for the first time, whenever they came.
+    pub reached: u64,
+}
 
 /// What one arm did in an interval.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -124,7 +140,7 @@ impl Look {
             }
             Seen::Counts { reference: Some(_), .. } => Err(Unfit::Contradiction),
             Seen::Unfit(why) => Err(why.clone()),
-            Seen::Counts { reference: None, .. } | Seen::Value { .. } => Err(Unfit::OtherKind),
+            Seen::Counts { reference: None, .. } | Seen::Goal { .. } | Seen::Value { .. } => Err(Unfit::OtherKind),
         }
     }
 
@@ -134,7 +150,19 @@ impl Look {
             Seen::Counts { new, .. } if new.is_right() => Ok(new),
             Seen::Counts { .. } => Err(Unfit::Contradiction),
             Seen::Unfit(why) => Err(why.clone()),
-            Seen::Value { .. } => Err(Unfit::OtherKind),
+            Seen::Goal { .. } | Seen::Value { .. } => Err(Unfit::OtherKind),
+        }
+    }
+
+    /// Clients of both arms, or why they cannot be used.
+    pub(crate) fn reached(&self) -> Result<(Reached, Reached), Unfit> {
+        match &self.seen {
+            Seen::Goal { new, reference } => {
+                let most = new.clients.max(new.reached).max(reference.clients).max(reference.reached);
+                if most <= MOST_COUNTED { Ok((*new, *reference)) } else { Err(Unfit::Contradiction) }
+            }
+            Seen::Unfit(why) => Err(why.clone()),
+            Seen::Counts { .. } | Seen::Value { .. } => Err(Unfit::OtherKind),
         }
     }
 
@@ -146,7 +174,7 @@ impl Look {
             }
             Seen::Value { .. } => Err(Unfit::NoNumber),
             Seen::Unfit(why) => Err(why.clone()),
-            Seen::Counts { .. } => Err(Unfit::OtherKind),
+            Seen::Counts { .. } | Seen::Goal { .. } => Err(Unfit::OtherKind),
         }
     }
 }

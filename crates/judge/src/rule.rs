@@ -84,6 +84,15 @@ pub enum Question {
         /// The longest that is allowed, in microseconds; counted to the end of its bucket, at most 1.6 % further.
         limit_micros: u64,
     },
+    /// Does a larger share of its clients reach a goal than of the reference's, by `margin` of all clients? Asked with the sides
+    /// exchanged, whether a smaller one does.
+    ReachesMore {
+        /// The smallest difference that matters.
+        margin: Probability,
+        /// The part of all clients that it was set to get; nothing where it is not chance that says who.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        share: Option<Probability>,
+    },
     /// Is its part of what it and the reference got together another one than was set?
     SplitOff {
         /// The part that was set.
@@ -179,6 +188,7 @@ impl Rule {
             | Question::ErrorsAbove { .. }
             | Question::LatencyLonger { .. }
             | Question::LatencyAbove { .. }
+            | Question::ReachesMore { .. }
             | Question::SplitOff { .. }
             | Question::Mean { .. } => format!(
                 " Over all looks together, a false alarm has a chance of at most {}, a false pass one of {}.",
@@ -215,6 +225,15 @@ impl Question {
             Self::LatencyAbove { quantile, limit_micros } => {
                 let (name, limit) = (name(quantile), Span::from_micros(limit_micros).rounded());
                 (format!("a {name} above {limit} is proven"), "it is ruled out".to_owned())
+            }
+            Self::ReachesMore { margin, share: _ } => {
+                let margin = percent(margin.get());
+                (
+                    format!(
+                        "more clients that reach the goal are proven and {margin} of all clients or more are measured"
+                    ),
+                    format!("{margin} of all clients more is ruled out"),
+                )
             }
             Self::SplitOff { share, tolerance, by } => {
                 let (share, tolerance) = (percent(share.get()), percent(tolerance.get()));
