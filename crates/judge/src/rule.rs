@@ -226,15 +226,7 @@ impl Question {
                 let (name, limit) = (name(quantile), Span::from_micros(limit_micros).rounded());
                 (format!("a {name} above {limit} is proven"), "it is ruled out".to_owned())
             }
-            Self::ReachesMore { margin, share: _ } => {
-                let margin = percent(margin.get());
-                (
-                    format!(
-                        "more clients that reach the goal are proven and {margin} of all clients or more are measured"
-                    ),
-                    format!("{margin} of all clients more is ruled out"),
-                )
-            }
+            Self::ReachesMore { margin, share: _ } => more_reach(&percent(margin.get())),
             Self::SplitOff { share, tolerance, by } => {
                 let (share, tolerance) = (percent(share.get()), percent(tolerance.get()));
                 let what = match by {
@@ -273,6 +265,14 @@ impl Question {
             }
         }
     }
+}
+
+/// When more clients reach a goal by `margin`, and when not.
+fn more_reach(margin: &str) -> (String, String) {
+    (
+        format!("more clients that reach the goal are proven and {margin} of all clients or more are measured"),
+        format!("{margin} of all clients more is ruled out"),
+    )
 }
 
 fn side(worse: Worse) -> &'static str {

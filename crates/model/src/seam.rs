@@ -28,9 +28,7 @@ mod shadow;
 mod split;
 
 pub use abilities::{Abilities, Ability, lacks};
-pub use goals::{
-    GOAL_PATH_BYTES_MAX, GOALS_MAX, GoalArm, GoalCount, GoalError, GoalRequest, GoalStatus, Goals, GoalsMeasured,
-};
+pub use goals::{GOALS_MAX, GoalArm, GoalCount, GoalError, GoalRequest, GoalStatus, Goals, GoalsMeasured};
 pub use measured::{ArmMeasured, Measured, Part};
 pub use routes::{Arm, ArmGoal, Endpoint, Preview, RoutedProcess, Routes, RoutesGoal};
 pub use seen::{Evidence, InstanceSeen, Phase, PlatformSeen, Seen, TrafficSeen};

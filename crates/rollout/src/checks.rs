@@ -9,6 +9,7 @@ use switchover_model::release::{Outcome, ReleaseKind, Stage};
 use switchover_model::{Problem, ReleaseId, Span, Timestamp};
 
 use crate::app::App;
+use crate::experiment::experiment;
 use crate::release::Release;
 use crate::slots::longer;
 use crate::turn::{Turn, planted};
@@ -21,15 +22,24 @@ const NO_WAY_BACK: &str =
 /// What the checks of the app's releases are looked at for now: of the newest release that has any to be looked at.
 #[must_use]
 pub fn watch(app: &App) -> Option<Watch> {
-    app.releases.iter().rev().find_map(|release| watch_of(app, release))
+    app.releases.iter().rev().find_map(|release| watched(app, release))
+}
+
+/// What the release is watched for now: by its checks, or as an experiment.
+pub(crate) fn watched(app: &App, release: &Release) -> Option<Watch> {
+    let tries = || experiment(app, release).and_then(|_| place(app, release)).filter(|at| at.during == During::Shift);
+    watch_of(app, release).or_else(tries)
 }
 
 fn watch_of(app: &App, release: &Release) -> Option<Watch> {
     let policy = policy(app, release)?;
+    place(app, release).filter(|at| policy.checks.iter().any(|check| check.during.contains(&at.during)))
+}
+
+/// Where a release is that may be watched there.
+fn place(app: &App, release: &Release) -> Option<Watch> {
     let (during, step, since) = phase(app, release)?;
-    let is_looked_at = policy.checks.iter().any(|check| check.during.contains(&during));
-    let (release, length) = (release.id, length(app, release, during));
-    is_looked_at.then_some(Watch { release, during, step, since, length })
+    Some(Watch { release: release.id, during, step, since, length: length(app, release, during) })
 }
 
 /// In which part of a release its checks are looked at now, and since when.
@@ -162,8 +172,7 @@ pub(crate) fn let_step_on(turn: &mut Turn<'_>, id: ReleaseId, since: Timestamp) 
     let missing = missing(turn, id, &watch, &verdicts);
     if missing.is_empty() || planted!(turn, NoDataPasses) {
         // It may pass and still wait for something else: that is told once.
-        let told =
-            |judged: &Judged| judged.watch == watch && judged.verdicts.iter().all(|said| said.verdict == Verdict::Pass);
+        let told = |judged: &Judged| judged.watch == watch && passed(&judged.verdicts);
         if !turn.release(id).is_some_and(|release| release.judged.iter().any(told)) {
             turn.record(Event::Judged { watch, verdicts });
         }
@@ -226,6 +235,11 @@ pub(crate) fn have_proven(turn: &mut Turn<'_>, id: ReleaseId) -> bool {
         return false;
     }
     true
+}
+
+/// All of them have; none say nothing.
+fn passed(verdicts: &[CheckVerdict]) -> bool {
+    !verdicts.is_empty() && verdicts.iter().all(|said| said.verdict == Verdict::Pass)
 }
 
 /// Those that have not passed, or of which nothing was heard lately.

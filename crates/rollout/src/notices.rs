@@ -92,7 +92,8 @@ impl Teller {
                 None
             }
             Event::Waiting { release, reason }
-                if [wait::PROMOTE, wait::PROMOTE_STEP, wait::UNPROVEN].contains(&reason.as_str()) =>
+                if [wait::PROMOTE, wait::PROMOTE_STEP, wait::UNPROVEN, wait::EXPERIMENT_ENDED]
+                    .contains(&reason.as_str()) =>
             {
                 if !self.releases.get_mut(release)?.gates.insert(reason.clone()) {
                     return None;
@@ -100,6 +101,9 @@ impl Teller {
                 let cause = format!("release {release} waits for a person to promote it.");
                 let problem = Problem::new("WAITS-AT-GATE", cause, "Look at it, then `switchover promote` or `abort`.");
                 self.notice(record, *release, Happening::Paused, Some(problem))
+            }
+            Event::Noted { release: Some(release), problem } if problem.code == "SAMPLE-RATIO" => {
+                self.notice(record, *release, Happening::Paused, Some(problem.clone()))
             }
             Event::Switched { release, .. } => self.notice(record, *release, Happening::Switched, None),
             Event::Concluded { release, outcome } => self.outcome(record, *release, outcome),
@@ -120,6 +124,7 @@ impl Teller {
             | Event::Routed { .. }
             | Event::Looked { .. }
             | Event::Judged { .. }
+            | Event::Decided { .. }
             | Event::InForce { .. }
             | Event::HandedOver { .. }
             | Event::Marked { .. }

@@ -106,11 +106,17 @@ pub enum Bug {
     PassNeverAges,
     /// What was said of another step counts for this one.
     OldEvidenceCounts,
+    /// An experiment that is lost goes on.
+    LostGoesOn,
+    /// An experiment is decided though its split is off.
+    SplitOffDecides,
+    /// An experiment that nobody took part in is promoted at its end.
+    NobodyIsEnough,
 }
 
 impl Bug {
     /// Every planted mistake.
-    pub const ALL: [Self; 51] = [
+    pub const ALL: [Self; 54] = [
         Self::RouteBeforeHealthy,
         Self::HalfScale,
         Self::UnknownIsHealthy,
@@ -162,5 +168,8 @@ impl Bug {
         Self::UnwatchedTimeCounts,
         Self::PassNeverAges,
         Self::OldEvidenceCounts,
+        Self::LostGoesOn,
+        Self::SplitOffDecides,
+        Self::NobodyIsEnough,
     ];
 }

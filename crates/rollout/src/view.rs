@@ -199,7 +199,7 @@ fn release_view(app: &App, release: &Release) -> ReleaseView {
         waiting: release.waiting.as_ref().map(|waiting| waiting.reason.clone()),
         at_gate: matches!(
             release.waiting.as_ref().map(|waiting| waiting.reason.as_str()),
-            Some(wait::PROMOTE | wait::PROMOTE_STEP | wait::WINDOW | wait::UNPROVEN)
+            Some(wait::PROMOTE | wait::PROMOTE_STEP | wait::WINDOW | wait::UNPROVEN | wait::EXPERIMENT_ENDED)
         ),
         opens_at: None,
         paused: release.paused.is_some(),

@@ -23,6 +23,10 @@ pub(crate) const STEP: &str = "the end of its time at this share";
 pub(crate) const PROMOTE_STEP: &str = "a person to promote it from this step";
 /// A step's time is over; its slot is not seen well.
 pub(crate) const STEP_READY: &str = "the new slot to be seen healthy before its next step";
+/// An experiment goes on.
+pub(crate) const EXPERIMENT: &str = "its goal to be proven, or the end of its experiment";
+/// An experiment proved nothing in its time, and a person has to say which revision stays.
+pub(crate) const EXPERIMENT_ENDED: &str = "a person, because its experiment proved nothing in its time";
 /// Outside of the app's windows, or in a freeze.
 pub(crate) const WINDOW: &str = "its time window to open";
 /// It was ready and is not any more.

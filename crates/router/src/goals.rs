@@ -131,6 +131,13 @@ struct KeptApp {
 }
 
 impl Kept {
+    /// What is counted from now on, given to the first table.
+    pub(crate) fn of<'a>(table: &mut Table, goals: impl Fn(&AppName) -> Option<&'a Goals>) -> Self {
+        let mut kept = Self::default();
+        kept.give(table, goals);
+        kept
+    }
+
     /// Gives each app of `table` what is counted of its experiment; what is in it no more is forgotten.
     pub(crate) fn give<'a>(&mut self, table: &mut Table, goals: impl Fn(&AppName) -> Option<&'a Goals>) {
         self.0.retain(|app, _| table.apps.iter().any(|known| known.app == *app && goals(app).is_some()));

@@ -149,10 +149,9 @@ pub fn run(options: &RouterOptions) -> Result<(), RouterError> {
         // Written by another version: nothing of it can be served.
         Err(problem) => (Table::unreadable(found.generation), Some(problem.to_string())),
     };
-    let mut goals = crate::goals::Kept::default();
     let is_incomplete = table.is_incomplete;
     let apps = if problem.is_some() { crate::kept::Apps::new() } else { found.apps };
-    goals.give(&mut table, |app| apps.get(app)?.routes.goals.as_ref());
+    let goals = crate::goals::Kept::of(&mut table, |app| apps.get(app)?.routes.goals.as_ref());
     let generation = Generation::default();
     generation.flip(found.generation);
     let claims = Claims::make(directory, count);

@@ -5,11 +5,14 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use switchover_judge::{Judge, Outcome};
 use switchover_model::Timestamp;
-use switchover_model::config::Check;
+use switchover_model::config::{Check, During};
 use switchover_model::evidence::{CheckVerdict, ChecksSeen, Look, Verdict, Watch};
-use switchover_rollout::App;
+use switchover_model::experiment::ExperimentSaid;
+use switchover_model::seam::GoalsMeasured;
+use switchover_rollout::{App, experiment};
 
 use super::rules::{self, Sides};
+use super::trying::{self, Trying};
 
 /// Every check that a watch looks at, and what it has seen so far.
 pub(super) struct Judging {
@@ -17,6 +20,8 @@ pub(super) struct Judging {
     pub(super) sides: Sides,
     at: Timestamp,
     checks: Vec<UnderWay>,
+    /// The experiment that the watch looks at.
+    trial: Option<Trying>,
 }
 
 struct UnderWay {
@@ -32,13 +37,15 @@ impl Judging {
         let release = app.release(watch.release)?;
         let config = app.config_of(watch.release)?;
         let steps = release.steps.last().map_or(0, |step| step.of);
-        let alpha = rules::alpha(&config.release.evidence, steps);
+        let trial = experiment(app, release);
+        let alpha = rules::alpha(&config.release.evidence, steps, trial.map_or(0, |_| trying::TESTS));
         let checks = rules::looked_at(config, watch).map(|(place, check)| {
             let judge = rules::rule(check, alpha, watch.length).ok().map(|rule| Judge::new(&rule));
             UnderWay { place, check: check.clone(), judge }
         });
         let sides = Sides { new: release.revision, old: release.from };
-        Some(Self { watch, sides, at: watch.since, checks: checks.collect() })
+        let trial = trial.filter(|_| watch.during == During::Shift).map(|trial| Trying::new(trial, sides, alpha));
+        Some(Self { watch, sides, at: watch.since, checks: checks.collect(), trial })
     }
 
     pub(super) fn take(&mut self, look: &Look) {
@@ -47,6 +54,24 @@ impl Judging {
             let Some(judge) = judge else { continue };
             rules::evidence(check, *place, self.sides, look).iter().for_each(|evidence| judge.take(evidence));
         }
+        if let Some(trial) = &mut self.trial {
+            trial.take(look);
+        }
+    }
+
+    /// What was counted of the experiment, where it is not what was counted at the look before.
+    pub(super) fn counted_anew(&self, now: Option<&GoalsMeasured>) -> Option<GoalsMeasured> {
+        now.filter(|now| self.trial.as_ref().is_some_and(|trial| !trial.knows(now))).cloned()
+    }
+
+    /// Whether an experiment is looked at.
+    pub(super) fn tries(&self) -> bool {
+        self.trial.is_some()
+    }
+
+    /// What the experiment says, with all that it rests on.
+    pub(super) fn tried(&self) -> Option<ExperimentSaid> {
+        self.trial.as_ref().map(|trial| trial.said(true))
     }
 
     pub(super) fn checks(&self) -> impl Iterator<Item = &Check> {
@@ -61,7 +86,8 @@ impl Judging {
     /// What they say now; when each was answered is added by whoever asks.
     pub(super) fn seen(&self) -> ChecksSeen {
         let verdicts = self.checks.iter().map(|under_way| under_way.verdict(false)).collect();
-        ChecksSeen { watch: self.watch, at: self.at, verdicts, answered: BTreeMap::new() }
+        let experiment = self.trial.as_ref().map(|trial| Box::new(trial.said(false)));
+        ChecksSeen { watch: self.watch, at: self.at, verdicts, answered: BTreeMap::new(), experiment }
     }
 
     /// The same verdicts with all that they rest on, as a record keeps them.

@@ -22,7 +22,9 @@ pub(super) struct Sides {
 }
 
 /// The chance of a false alarm that each check of a release has in each watch: the whole of it shared by all that may raise one.
-pub(super) fn alpha(policy: &EvidencePolicy, steps: u32) -> Probability {
+///
+/// `tried`: so many tests more, of an experiment.
+pub(super) fn alpha(policy: &EvidencePolicy, steps: u32, tried: u32) -> Probability {
     let watches = |check: &Check| {
         let of = |during: &During| match during {
             During::Shift => steps,
@@ -30,7 +32,7 @@ pub(super) fn alpha(policy: &EvidencePolicy, steps: u32) -> Probability {
         };
         if is_counted_out(check) { 0 } else { check.during.iter().map(of).sum() }
     };
-    let tests: u32 = policy.checks.iter().map(watches).fold(0, u32::saturating_add);
+    let tests: u32 = policy.checks.iter().map(watches).fold(tried, u32::saturating_add);
     let release = rate(policy.false_alarms).unwrap_or_else(budget::of_a_release);
     budget::each(release, NonZeroU32::new(tests).unwrap_or(NonZeroU32::MIN))
 }

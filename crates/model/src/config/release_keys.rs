@@ -3,6 +3,7 @@
 use crate::time::Span;
 
 use super::check_keys::CHECK_KEYS;
+use super::experiment_keys::{EXPERIMENT, GOAL};
 use super::hook_keys::HOOK_KEYS;
 use super::key::{Key, Kind, MAX_KEPT_REVISIONS, key, later};
 use super::step_keys::{CANARY, LINEAR, STEP};
@@ -19,7 +20,7 @@ pub(super) static RELEASE_KEYS: &[Key] = &[
         Part::Policy,
         Some("blue-green"),
         "strategy = \"blue-green\"",
-        "How traffic moves: `blue-green` is all at once, `canary` by small shares first, `linear` by equal steps (see [strategies](strategies.md)).",
+        "How traffic moves: `blue-green` is all at once, `canary` by small shares first, `linear` by equal steps, `ab` an experiment on some of the clients (see [strategies](strategies.md)).",
     ),
     key(
         "approve",
@@ -104,6 +105,8 @@ pub(super) static RELEASE_KEYS: &[Key] = &[
     STEP,
     CANARY,
     LINEAR,
+    EXPERIMENT,
+    GOAL,
     ALLOW,
     FREEZE_KEY,
     later("checks", "checks = []", "write each check as a command in a [[release.hook]]"),

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::name::Share;
 use crate::time::Span;
 
+use super::experiment::{Experiment, Undecided};
 use super::names::{StrategyKind, Word};
 
 /// The most steps of one release before all traffic: what needs more is a mistake in the share.
@@ -25,6 +26,8 @@ pub enum Strategy {
         /// How long each stays at least.
         every: Span,
     },
+    /// An experiment: some clients get the new revision, until it is decided for all.
+    Ab(Box<Experiment>),
 }
 
 /// Where the steps of a canary are from.
@@ -69,6 +72,9 @@ impl Strategy {
             Self::BlueGreen => Vec::new(),
             Self::Canary(Canary::Steps(steps)) => steps.clone(),
             Self::Canary(Canary::Preset(preset)) => preset.steps(),
+            Self::Ab(experiment) => {
+                vec![Step { share: experiment.share, stays: experiment.lasts, approve: false }]
+            }
             Self::Linear { by, every } => {
                 let by = usize::from(by.basis_points().max(1));
                 let points = (1..=MAX_STEPS).map(|nth| nth * by);
@@ -82,7 +88,17 @@ impl Strategy {
     /// Whether any of its steps waits for a person.
     #[must_use]
     pub fn asks_a_person(&self) -> bool {
-        self.steps().iter().any(|step| step.approve)
+        let asks = self.experiment().is_some_and(|experiment| experiment.undecided == Undecided::Ask);
+        asks || self.steps().iter().any(|step| step.approve)
+    }
+
+    /// The experiment that its only step is.
+    #[must_use]
+    pub fn experiment(&self) -> Option<&Experiment> {
+        match self {
+            Self::Ab(experiment) => Some(experiment),
+            Self::BlueGreen | Self::Canary(_) | Self::Linear { .. } => None,
+        }
     }
 
     /// Its name in the file.
@@ -96,6 +112,7 @@ impl Strategy {
             Self::BlueGreen => StrategyKind::BlueGreen,
             Self::Canary(_) => StrategyKind::Canary,
             Self::Linear { .. } => StrategyKind::Linear,
+            Self::Ab(_) => StrategyKind::Ab,
         }
     }
 }

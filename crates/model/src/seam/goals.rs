@@ -8,7 +8,7 @@ use crate::name::RevisionId;
 /// Most goals of one app: each is looked at for each request.
 pub const GOALS_MAX: usize = 8;
 /// Longest path that a goal asks for (bytes).
-pub const GOAL_PATH_BYTES_MAX: usize = 256;
+const GOAL_PATH_BYTES_MAX: usize = 256;
 /// Longest method (bytes), as the router's own bound.
 const METHOD_BYTES_MAX: usize = 32;
 /// What an app answers for itself is of one of these classes.

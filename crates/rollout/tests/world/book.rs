@@ -180,6 +180,7 @@ impl Book {
             Event::Stepped { release, step, share, .. } => {
                 self.releases.get_mut(release).into_iter().for_each(|entry| entry.take_step(*step, *share));
             }
+            Event::Decided { watch, decided } => self.decided(watch.release, decided),
             Event::InForce { version, flipped_at } => {
                 self.in_force = Some(*version);
                 let going = self.releases.values_mut().rev().find(|entry| entry.moved_all && !entry.undoing);

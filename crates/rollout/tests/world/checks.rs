@@ -83,7 +83,8 @@ impl World {
                 looked_at.map(|(place, check)| says(&watch, place, &check.name, self.now)).collect();
             let places: Vec<usize> = verdicts.iter().map(|said| said.check).collect();
             let answered = places.into_iter().map(|place| (place, heard(&watch, place, self.now))).collect();
-            Some(ChecksSeen { watch, at: Timestamp::from_micros(self.now), verdicts, answered })
+            let experiment = self.says_of_experiment(&watch);
+            Some(ChecksSeen { watch, at: Timestamp::from_micros(self.now), verdicts, answered, experiment })
         });
         match self.dice.below(20) {
             0 => None,

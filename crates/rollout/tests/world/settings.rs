@@ -12,6 +12,7 @@ use switchover_model::{ProcessName, Share, Span};
 
 use super::coverage::Place;
 use super::dice::Dice;
+use super::experiments;
 use super::fault::Fault;
 use super::focus::Focus;
 use super::state::BEGIN;
@@ -125,7 +126,8 @@ fn bend_to(config: &mut AppConfig, focus: &Focus, dice: &mut Dice) {
 
 /// How the traffic moves: at once, by steps of the file, or by equal ones.
 fn strategy(dice: &mut Dice) -> Strategy {
-    match dice.below(10) {
+    match dice.below(12) {
+        10 | 11 => Strategy::Ab(Box::new(experiments::thrown(dice))),
         0..=4 => Strategy::BlueGreen,
         5..=7 => {
             let shares = [5, 20, 50, 80];

@@ -32,6 +32,7 @@ impl World {
             Event::AttemptStarted { release, what, .. } => self.broken_by_attempt(*release, what),
             Event::Routed { release, version, goal } => self.broken_by_routing(*release, *version, goal),
             Event::Stepped { release, step, of, share } => self.broken_by_stepping(*release, *step, *of, *share),
+            Event::Decided { watch, decided } => self.broken_by_decided(watch.release, decided),
             Event::InForce { version, .. } => self.broken_by_in_force(*version),
             Event::Switched { release, .. } => self.broken_by_switched(*release),
             Event::Drained { slot, .. } => self.broken_by_drained(*slot),

@@ -7,9 +7,8 @@ use crate::bed::{Router, Upstream, routes};
 
 const CLIENTS: u32 = 300;
 
-fn goals(experiment: u64, requests: &[&str]) -> Option<Goals> {
-    let requests = requests.iter().map(|goal| goal.parse().expect("a goal")).collect();
-    Some(Goals { experiment, requests })
+fn goals(experiment: u64, requests: &[&str]) -> Goals {
+    Goals { experiment, requests: requests.iter().map(|goal| goal.parse().expect("a goal")).collect() }
 }
 
 fn split(version: u64, blue: &Upstream, green: &Upstream) -> Routes {
@@ -18,7 +17,7 @@ fn split(version: u64, blue: &Upstream, green: &Upstream) -> Routes {
         arm.share = Share::from_basis_points(5_000).expect("a share");
     }
     routes.sticky = Sticky::Header { name: "X-User".parse().expect("a name") };
-    routes.goals = goals(7, &["GET /buy 2xx", "GET /broken 2xx", "GET /b* 200", "POST /buy 2xx"]);
+    routes.goals = Some(goals(7, &["GET /buy 2xx", "GET /broken 2xx", "GET /b* 200", "POST /buy 2xx"]));
     routes
 }
 
@@ -79,7 +78,7 @@ fn each_client_counts_once_on_its_side_whichever_lane_it_comes_through_and_whate
     assert!([1, 2].iter().all(|revision| told(&counted(&router), *revision).1[1].0 == 0));
     // Another experiment begins at nothing; without one nothing is counted.
     let mut next = split(3, &blue, &green);
-    next.goals = goals(8, &["GET /buy 2xx"]);
+    next.goals = Some(goals(8, &["GET /buy 2xx"]));
     router.ensure(&next);
     let anew = counted(&router);
     assert!(anew.arms.is_empty() && anew.experiment == 8 && anew.since > first.since);
@@ -108,7 +107,7 @@ fn goals_beyond_their_bounds_are_refused() {
     let (blue, green) = (Upstream::start("blue"), Upstream::start("green"));
     let router = Router::start(1);
     let mut many = split(1, &blue, &green);
-    many.goals = goals(1, &["GET / 200"; 9]);
+    many.goals = Some(goals(1, &["GET / 200"; 9]));
     let refused = router.block_on(router.client.ensure(&many)).expect_err("too many");
     assert!(refused.to_string().contains("9 goals"), "{refused}");
 }
