@@ -19,6 +19,7 @@ mod refusal;
 mod request;
 mod routes;
 mod scrape;
+mod scrape_goals;
 mod scrape_shadow;
 mod server;
 

@@ -17,6 +17,7 @@ use switchover_model::answer::{
     AppsView, CommandAnswer, DaemonView, HistoryView, JournalView, PlanView, ReceiptView, ReplayView, TrafficView,
     WaitAnswer, WaitUntil,
 };
+use switchover_model::experiment::ExperimentReport;
 use switchover_model::record::Actor;
 use switchover_model::release::Command;
 use switchover_model::view::{SCHEMA_VERSION, StatusView};
@@ -55,6 +56,11 @@ pub(crate) const ROUTES: &[(&str, &str, &str)] = &[
         "/v1/apps/{app}/replay/{release}",
         "The verdicts of a release's checks, reached again from the journal; `all` for every release",
     ),
+    (
+        "get",
+        "/v1/apps/{app}/experiment/{release}",
+        "The report of an experiment, while it runs and after it; `latest` for the newest",
+    ),
     ("get", "/v1/apps/{app}/traffic", "The traffic as seen now"),
     ("get", "/v1/metrics", "Every app's traffic in the text format of Prometheus"),
     ("get", "/v1/apps/{app}/logs", "The output of the instances, one JSON object a line"),
@@ -77,6 +83,7 @@ pub(crate) fn router(controller: Controller) -> Router {
         .route("/v1/apps/{app}/history/verify", get(verify))
         .route("/v1/apps/{app}/receipt/{release}", get(receipt))
         .route("/v1/apps/{app}/replay/{release}", get(replay))
+        .route("/v1/apps/{app}/experiment/{release}", get(experiment))
         .route("/v1/apps/{app}/traffic", get(traffic))
         .route("/v1/apps/{app}/logs", get(logs::logs))
         .route("/v1/apps/{app}/wait/{release}", get(wait))
@@ -234,6 +241,14 @@ async fn receipt(State(shared): State<Shared>, Path((app, which)): Path<(String,
 async fn replay(State(shared): State<Shared>, Path((app, which)): Path<(String, String)>) -> Answer<ReplayView> {
     let release = if which == "all" { None } else { Some(release(&which)?) };
     Ok(Json(shared.controller.replay(&request::app(&app)?, release).await?))
+}
+
+async fn experiment(
+    State(shared): State<Shared>,
+    Path((app, which)): Path<(String, String)>,
+) -> Answer<ExperimentReport> {
+    let release = if which == "latest" { None } else { Some(release(&which)?) };
+    Ok(Json(shared.controller.experiment(&request::app(&app)?, release).await?))
 }
 
 async fn traffic(State(shared): State<Shared>, Path(app): Path<String>) -> Answer<TrafficView> {

@@ -14,7 +14,7 @@ use switchover_model::seam::{Arm, ArmMeasured, Part, TrafficSeen};
 use switchover_model::view::{ReleaseView, StageState};
 use switchover_model::{AppName, Share};
 
-use crate::scrape_shadow;
+use crate::{scrape_goals, scrape_shadow};
 
 /// Upper bounds of the latency buckets, in seconds: the same for everybody and for ever, so that series can be added up.
 const BOUNDS: [f64; 15] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
@@ -90,6 +90,11 @@ impl Collector for Scrape {
         self.now(&mut encoder)?;
         let shadows = self.seen().filter_map(|(app, seen)| Some((app, seen.shadow.as_ref()?)));
         scrape_shadow::encode(&mut encoder, shadows)?;
+        let tried = self.seen().filter_map(|(app, seen)| {
+            let goals = seen.routes.as_ref()?.goals.as_ref()?;
+            Some((app, goals, seen.measured.as_ref()?.goals.as_ref()?))
+        });
+        scrape_goals::encode(&mut encoder, tried)?;
         self.own_answers(&mut encoder)?;
         self.apps(&mut encoder)
     }
@@ -272,7 +277,7 @@ pub(crate) fn counters(
     Ok(())
 }
 
-fn gauges(
+pub(crate) fn gauges(
     encoder: &mut DescriptorEncoder<'_>,
     name: &str,
     help: &str,

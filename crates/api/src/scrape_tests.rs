@@ -59,6 +59,7 @@ fn shop() -> AppScraped {
             epoch: 1_700_000_000_500_000,
             // One that left the table and is still drained.
             arms: vec![new, measured(0, Part::Share)],
+            goals: None,
         }),
         ..TrafficSeen::default()
     };

@@ -8,6 +8,7 @@ use switchover_journal::{Broken, Verified};
 use switchover_model::answer::{
     HistoryView, JournalView, LogNews, ReceiptView, ReplayView, TrafficView, WaitAnswer, WaitUntil,
 };
+use switchover_model::experiment::ExperimentReport;
 use switchover_model::record::{History, Record};
 use switchover_model::release::Stage;
 use switchover_model::seam::TrafficSeen;
@@ -21,7 +22,7 @@ use tokio::time::timeout;
 use crate::bounds::{OBSERVE_TRAFFIC, WAIT};
 use crate::clock;
 use crate::controller::Controller;
-use crate::evidence::replay;
+use crate::evidence::{replay, report};
 use crate::redact::without_values;
 use crate::refusals;
 use crate::shown::Shown;
@@ -114,6 +115,19 @@ impl Controller {
             Problem::new("REPLAY-BROKEN", cause, "Report it with the daemon's log.")
         })?;
         Ok(ReplayView { schema_version: SCHEMA_VERSION, app: app.clone(), moments })
+    }
+
+    /// The report of the experiment that `release` is; of the newest one, when none is named.
+    pub async fn experiment(&self, app: &AppName, release: Option<ReleaseId>) -> Result<ExperimentReport, Problem> {
+        self.shown(app).await?;
+        let records = self.parts().journal.read(app, 0, usize::MAX).await.map_err(|error| error.problem())?;
+        let history = History { app: app.clone(), records };
+        let reported = tokio::task::spawn_blocking(move || report(&history, release)).await;
+        let found = reported.map_err(|error| {
+            let cause = format!("A part of Switchover itself broke down while it reported on {app}: {error}.");
+            Problem::new("REPLAY-BROKEN", cause, "Report it with the daemon's log.")
+        })?;
+        found.ok_or_else(|| refusals::no_experiment(app, release))
     }
 
     /// The output that `query` asks for. Errors: it names a process type or an instance that there is not.

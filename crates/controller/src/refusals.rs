@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use switchover_model::config::AppConfig;
+use switchover_model::config::{AppConfig, Experiment};
 use switchover_model::seam::{Abilities, Ability, lacks, lacks_for};
 use switchover_model::{AppName, Host, InstanceId, Problem, ProcessName, ReleaseId};
 use switchover_rollout::App;
@@ -47,6 +47,18 @@ pub(crate) fn unknown_release(app: &AppName, release: Option<ReleaseId>) -> Prob
     Problem::new("RELEASE-UNKNOWN", cause, "`switchover history` shows the releases that are known.")
 }
 
+pub(crate) fn no_experiment(app: &AppName, release: Option<ReleaseId>) -> Problem {
+    let cause = release.map_or_else(
+        || format!("{app} has had no experiment yet."),
+        |release| format!("Release {release} of {app} is no experiment, or is not known (any more)."),
+    );
+    Problem::new(
+        "NO-EXPERIMENT",
+        cause,
+        "`switchover history` shows the releases; an experiment is one with strategy = \"ab\".",
+    )
+}
+
 pub(crate) fn no_receipt(app: &AppName, release: ReleaseId) -> Problem {
     let cause = format!("The router's counters could not be read for release {release} of {app}.");
     Problem::new("ROUTER-UNREACHABLE", cause, "Look whether the router runs, then ask again.")
@@ -80,7 +92,9 @@ pub(crate) fn if_the_traffic_lacks(config: &AppConfig, abilities: &Abilities) ->
         return Ok(());
     }
     let compares = policy.evidence.compares_in_steps().then_some(Ability::Baseline);
-    let needs = [Ability::Weights, Ability::Sticky(config.route.sticky.kind())].into_iter().chain(compares);
+    let tries = policy.strategy.experiment().into_iter().flat_map(Experiment::needs);
+    let needs =
+        [Ability::Weights, Ability::Sticky(config.route.sticky.kind())].into_iter().chain(compares).chain(tries);
     lacks(policy.strategy.word(), needs, abilities).map_or(Ok(()), Err)
 }
 

@@ -25,7 +25,7 @@ pub(crate) fn fill(
     let rule = route.and_then(|route| route.preview.as_ref());
     let preview = goal.preview.as_ref().zip(rule).map(|(arm, rule)| Preview {
         host: rule.host.clone(),
-        arm: fill_arm(app, arm, platform, in_force),
+        arm: fill_arm(app, arm, arm.share != Share::NONE, platform, in_force),
         token_digest: token.digest(),
         networks: rule.networks.clone(),
     });
@@ -34,14 +34,15 @@ pub(crate) fn fill(
         app: app.name.clone(),
         version: app.routes_version(),
         hosts: route.map(|route| route.hosts.clone()).unwrap_or_default(),
-        arms: goal.arms.iter().map(|arm| fill_arm(app, arm, platform, in_force)).collect(),
+        arms: goal.arms.iter().map(|arm| fill_arm(app, arm, is_served(goal, arm), platform, in_force)).collect(),
         sticky: app.sticky(),
         matches: goal.matches.clone(),
+        goals: goal.goals.clone(),
         baseline: goal.baseline,
-        mirror: goal
-            .mirror
-            .as_ref()
-            .map(|mirror| Mirror { arm: fill_arm(app, &mirror.arm, platform, in_force), rules: mirror.rules.clone() }),
+        mirror: goal.mirror.as_ref().map(|mirror| Mirror {
+            arm: fill_arm(app, &mirror.arm, mirror.arm.share != Share::NONE, platform, in_force),
+            rules: mirror.rules.clone(),
+        }),
         preview,
         preview_host: rule.map(|rule| rule.host.clone()),
         drain_ms: millis(drain),
@@ -59,10 +60,16 @@ pub(crate) fn before_the_first(app: &App) -> Option<RoutesGoal> {
 
 /// Where the routed processes of a slot listen, directly.
 pub(crate) fn healthy_endpoints(app: &App, arm: &ArmGoal, platform: &PlatformSeen) -> Vec<RoutedProcess> {
-    fill_arm(app, arm, platform, None).processes
+    fill_arm(app, arm, arm.share != Share::NONE, platform, None).processes
 }
 
-fn fill_arm(app: &App, goal: &ArmGoal, platform: &PlatformSeen, in_force: Option<&Routes>) -> Arm {
+/// Whether users' requests are led to the arm: by its share, or by a rule.
+fn is_served(goal: &RoutesGoal, arm: &ArmGoal) -> bool {
+    let is_matched = || goal.matches.iter().any(|rule| (rule.slot, rule.revision) == (arm.slot, arm.revision));
+    arm.share != Share::NONE || is_matched()
+}
+
+fn fill_arm(app: &App, goal: &ArmGoal, is_served: bool, platform: &PlatformSeen, in_force: Option<&Routes>) -> Arm {
     let arm = |processes| Arm { slot: goal.slot, revision: goal.revision, share: goal.share, processes };
     let Some(state) = app.revisions.get(&goal.revision) else {
         return arm(forgotten(app, goal, in_force));
@@ -72,7 +79,7 @@ fn fill_arm(app: &App, goal: &ArmGoal, platform: &PlatformSeen, in_force: Option
         Some(RoutedProcess {
             process: name.clone(),
             paths,
-            endpoints: endpoints_of(app, goal, name, platform, in_force),
+            endpoints: endpoints_of(app, (goal, is_served), name, platform, in_force),
         })
     });
     arm(routed.collect())
@@ -108,7 +115,7 @@ fn paths_of(state: &RevisionState, name: &ProcessName) -> Option<Vec<String>> {
 
 fn endpoints_of(
     app: &App,
-    goal: &ArmGoal,
+    (goal, is_served): (&ArmGoal, bool),
     process: &ProcessName,
     platform: &PlatformSeen,
     in_force: Option<&Routes>,
@@ -122,8 +129,8 @@ fn endpoints_of(
             let endpoint = Endpoint { instance: seen.id.clone(), address: seen.address? };
             let holding = || in_force.iter().flat_map(|routes| &routes.arms).filter(|arm| has(arm, &endpoint));
             let is_known = holding().next().is_some();
-            let works = holding().any(|arm| arm.share != Share::NONE);
-            let is_sure = works || goal.share == Share::NONE || app.has_answered(seen);
+            let works = holding().any(|arm| arm.share != Share::NONE || is_matched(arm, in_force));
+            let is_sure = works || !is_served || app.has_answered(seen);
             takes_requests(seen, is_known).then_some((endpoint, is_sure))
         })
         .collect();
@@ -143,6 +150,11 @@ fn takes_requests(seen: &InstanceSeen, is_known: bool) -> bool {
         Phase::Starting { .. } => is_known,
         Phase::Unhealthy { .. } | Phase::Stopping { .. } | Phase::Crashed { .. } => false,
     }
+}
+
+fn is_matched(arm: &Arm, in_force: Option<&Routes>) -> bool {
+    let mut rules = in_force.iter().flat_map(|routes| &routes.matches);
+    rules.any(|rule| (rule.slot, rule.revision) == (arm.slot, arm.revision))
 }
 
 fn has(arm: &Arm, endpoint: &Endpoint) -> bool {

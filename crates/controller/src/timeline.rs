@@ -2,7 +2,7 @@
 
 pub(crate) mod rolling;
 
-use switchover_model::config::{AppConfig, Handover, ProcessKind, Shadow, Step};
+use switchover_model::config::{AppConfig, Experiment, Handover, ProcessKind, Shadow, Step, Undecided};
 use switchover_model::sizes::Batch;
 use switchover_model::timeline::{Timeline, TimelinePoint};
 use switchover_model::{RevisionId, Share, Span};
@@ -33,14 +33,18 @@ pub(crate) fn timeline(config: &AppConfig, old: Old, shadow: Option<&Shadow>, st
     }
     for (number, step) in (1..).zip(steps) {
         let mut waits_for = Vec::new();
-        if step.stays > Span::ZERO {
-            waits_for.push(step.stays.to_string());
+        let tried = release.strategy.experiment();
+        match tried {
+            Some(experiment) => waits_for.push(proof(experiment)),
+            None if step.stays > Span::ZERO => waits_for.push(step.stays.to_string()),
+            None => {}
         }
         waits_for.push("all of the new slot healthy".to_owned());
         if step.approve {
             waits_for.push(format!("`switchover promote`, at most {}", release.approve_timeout));
         }
-        let (what, way_back) = (format!("step {number}"), back.clone());
+        let what = if tried.is_some() { "experiment".to_owned() } else { format!("step {number}") };
+        let way_back = back.clone();
         points.push(TimelinePoint {
             what,
             after,
@@ -88,6 +92,22 @@ fn compared(shadow: &Shadow, old: Old, (instances, slots): (u32, Option<Batch>))
         waits_for: vec![stays.to_string(), alike],
         way_back: format!("{} has all the traffic as before", old.revision),
     }
+}
+
+/// What ends an experiment.
+fn proof(experiment: &Experiment) -> String {
+    let goal = experiment.goals.get(experiment.primary()).map_or("", |goal| goal.name.as_str());
+    let least = if experiment.at_least > Span::ZERO {
+        format!(" after {} at least", experiment.at_least)
+    } else {
+        String::new()
+    };
+    let ends = match experiment.undecided {
+        Undecided::Drop => "all back",
+        Undecided::Promote => "all traffic",
+        Undecided::Ask => "a person is asked",
+    };
+    format!("proof of \"{goal}\"{least}, at most {}: then {ends}", experiment.lasts)
 }
 
 /// How many instances each slot has while both run, and how many there are once: workers that do not stand by running.
@@ -148,5 +168,22 @@ mod tests {
             ]
         );
         assert_eq!((told.extra_instance_minutes, told.extra_at_once), (255, 210));
+    }
+
+    #[test]
+    fn an_experiment_is_one_point_that_ends_by_its_proof_or_its_time() {
+        let file = "name = \"shop\"\n[process.web]\ncommand = \"x\"\n[release]\nstrategy = \"ab\"\n\
+                    [release.experiment]\nshare = \"20%\"\nfor = \"7d\"\nat_least = \"1d\"\n\
+                    [[release.goal]]\nname = \"buys\"\nrequest = \"POST /buy 2xx\"\n";
+        let config = parse(file, "switchover.toml", Path::new("/app")).expect("the file is right");
+        let old = Old { revision: RevisionId(4), boot: None };
+        let told = timeline(&config, old, None, &config.release.strategy.steps(&[]));
+        let [first, next, ..] = &told.points[..] else { panic!("{told:?}") };
+        assert_eq!(
+            (first.what.as_str(), first.share.to_string(), first.instances),
+            ("experiment", "20%".to_owned(), 2)
+        );
+        assert_eq!(first.waits_for[0], "proof of \"buys\" after 1d at least, at most 7d: then all back");
+        assert_eq!((next.what.as_str(), next.after.to_string()), ("all traffic", "7d".to_owned()));
     }
 }

@@ -29,7 +29,7 @@ mod act;
 mod observe;
 
 /// The program as snapshots name it: another version folds for itself.
-const PROGRAM: &str = concat!(env!("CARGO_PKG_VERSION"), "+fold-9");
+const PROGRAM: &str = concat!(env!("CARGO_PKG_VERSION"), "+fold-10");
 
 /// One app and what is known of it.
 pub(crate) struct Turner {
@@ -272,6 +272,11 @@ impl Turner {
         for draft in &mut decision.drafts {
             if let Event::Judged { watch, verdicts } = &mut draft.event {
                 self.watcher.in_full(*watch, verdicts);
+            }
+            if let Event::Decided { watch, decided } = &mut draft.event
+                && let Some(said) = self.watcher.tried(*watch)
+            {
+                decided.said = said;
             }
         }
         batch.append(&mut decision.drafts);

@@ -90,6 +90,7 @@ fn release_of(event: &Event) -> Option<ReleaseId> {
         | Event::Marked { release, .. }
         | Event::Looked { watch: Watch { release, .. }, .. }
         | Event::Judged { watch: Watch { release, .. }, .. }
+        | Event::Decided { watch: Watch { release, .. }, .. }
         | Event::Migrated { release, .. }
         | Event::HandedOver { release, .. }
         | Event::Switched { release, .. }

@@ -110,6 +110,7 @@ pub(crate) fn begins_something(drafts: &[Draft]) -> bool {
             | Event::Marked { .. }
             | Event::Looked { .. }
             | Event::Judged { .. }
+            | Event::Decided { .. }
             | Event::Migrated { .. }
             | Event::HandedOver { .. }
             | Event::Switched { .. }

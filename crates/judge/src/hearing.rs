@@ -6,6 +6,7 @@ use crate::errors::{ErrorsAbove, ErrorsWorse};
 use crate::latency::{LatencyAbove, LatencyLonger};
 use crate::look::{Look, Unfit};
 use crate::numbers::{Each, Mean};
+use crate::reach::ReachesMore;
 use crate::reading::Reading;
 use crate::rule::{Question, Rule, Then};
 use crate::split::SplitOff;
@@ -38,6 +39,7 @@ enum Gathered {
     ErrorsAbove(Box<ErrorsAbove>),
     LatencyLonger(Box<LatencyLonger>),
     LatencyAbove(LatencyAbove),
+    ReachesMore(Box<ReachesMore>),
     SplitOff(SplitOff),
     Mean(Box<Mean>),
     Each(Each),
@@ -51,6 +53,7 @@ impl Hearing {
             Question::ErrorsAbove { .. } => Gathered::ErrorsAbove(Box::default()),
             Question::LatencyLonger { .. } => Gathered::LatencyLonger(Box::default()),
             Question::LatencyAbove { .. } => Gathered::LatencyAbove(LatencyAbove::default()),
+            Question::ReachesMore { .. } => Gathered::ReachesMore(Box::default()),
             Question::SplitOff { .. } => Gathered::SplitOff(SplitOff::default()),
             Question::Mean { .. } => Gathered::Mean(Box::new(Mean::new(rule))),
             Question::Each { .. } => Gathered::Each(Each::default()),
@@ -71,6 +74,7 @@ impl Hearing {
             | Gathered::ErrorsAbove(_)
             | Gathered::LatencyLonger(_)
             | Gathered::LatencyAbove(_)
+            | Gathered::ReachesMore(_)
             | Gathered::SplitOff(_)
             | Gathered::Mean(_)
             | Gathered::Each(_) => Self::new(rule),
@@ -141,7 +145,8 @@ impl Hearing {
             (Gathered::ErrorsWorse(errors), _) => errors.take(look, &self.rule),
             (Gathered::ErrorsAbove(errors), _) => errors.take(look),
             (Gathered::LatencyAbove(latency), _) => latency.take(look),
-            (Gathered::LatencyLonger(_) | Gathered::SplitOff(_) | Gathered::Each(_), _) => {
+            (Gathered::ReachesMore(clients), Question::ReachesMore { share, .. }) => clients.take(look, share),
+            (Gathered::LatencyLonger(_) | Gathered::ReachesMore(_) | Gathered::SplitOff(_) | Gathered::Each(_), _) => {
                 unreachable!("what is gathered is of the question that it was made for")
             }
         }
@@ -158,6 +163,7 @@ impl Hearing {
             (Gathered::LatencyAbove(latency), Question::LatencyAbove { quantile, limit_micros }) => {
                 latency.reading(rule, quantile, limit_micros)
             }
+            (Gathered::ReachesMore(clients), Question::ReachesMore { margin, .. }) => clients.reading(rule, margin),
             (Gathered::SplitOff(split), Question::SplitOff { share, tolerance, .. }) => {
                 split.reading(rule, share, tolerance)
             }
@@ -168,6 +174,7 @@ impl Hearing {
                 | Gathered::ErrorsAbove(_)
                 | Gathered::LatencyLonger(_)
                 | Gathered::LatencyAbove(_)
+                | Gathered::ReachesMore(_)
                 | Gathered::SplitOff(_)
                 | Gathered::Mean(_)
                 | Gathered::Each(_),

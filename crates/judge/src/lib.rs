@@ -21,6 +21,7 @@ mod number;
 mod numbers;
 mod quantile;
 mod rate;
+mod reach;
 mod reading;
 mod rule;
 pub mod score;
@@ -30,7 +31,7 @@ mod two_arms;
 mod verdict;
 
 pub use judge::{Judge, judge};
-pub use look::{Counts, Look, MOST_COUNTED, Seen, Unfit};
+pub use look::{Counts, Look, MOST_COUNTED, Reached, Seen, Unfit};
 pub use mean::LEAST_VALUES;
 pub use number::{Finite, LatencyMargin, NumberError, Probability};
 pub use rule::{LEAST_CLIENTS, Question, RENEWED_AFTER, Rule, SplitBy, Then, Wait, Worse};

@@ -29,6 +29,13 @@ pub enum Seen {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reference: Option<Counts>,
     },
+    /// Clients of the new slot, and of the reference, who came or reached a goal.
+    Goal {
+        /// The new slot's.
+        new: Reached,
+        /// The reference's.
+        reference: Reached,
+    },
     /// A value; finite.
     Value(f64),
     /// Nothing that can be used.
@@ -75,6 +82,15 @@ impl Unfit {
 
 /// An interval has at most so many requests: a million a second would need twelve days for them.
 pub const MOST_COUNTED: u64 = 1 << 40;
+
+/// Clients of one arm in an interval.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Reached {
+    /// Who came for the first time.
+    pub clients: u64,
+    /// Who reached the goal for the first time, whenever they came.
+    pub reached: u64,
+}
 
 /// What one arm did in an interval.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -130,7 +146,7 @@ impl Look {
             }
             Seen::Counts { reference: Some(_), .. } => Err(Unfit::Contradiction),
             Seen::Unfit(why) => Err(why.clone()),
-            Seen::Counts { reference: None, .. } | Seen::Value(_) => Err(Unfit::OtherKind),
+            Seen::Counts { reference: None, .. } | Seen::Goal { .. } | Seen::Value(_) => Err(Unfit::OtherKind),
         }
     }
 
@@ -140,7 +156,7 @@ impl Look {
         match &self.seen {
             Seen::Counts { new, reference: None } if past && new.is_right() => Ok((new, None)),
             Seen::Counts { reference: None, .. } if past => Err(Unfit::Contradiction),
-            Seen::Counts { .. } | Seen::Value(_) | Seen::Unfit(_) => {
+            Seen::Counts { .. } | Seen::Goal { .. } | Seen::Value(_) | Seen::Unfit(_) => {
                 self.pair().map(|(new, reference)| (new, Some(reference)))
             }
         }
@@ -152,7 +168,19 @@ impl Look {
             Seen::Counts { new, .. } if new.is_right() => Ok(new),
             Seen::Counts { .. } => Err(Unfit::Contradiction),
             Seen::Unfit(why) => Err(why.clone()),
-            Seen::Value(_) => Err(Unfit::OtherKind),
+            Seen::Goal { .. } | Seen::Value(_) => Err(Unfit::OtherKind),
+        }
+    }
+
+    /// Clients of both arms, or why they cannot be used.
+    pub(crate) fn reached(&self) -> Result<(Reached, Reached), Unfit> {
+        match &self.seen {
+            Seen::Goal { new, reference } => {
+                let most = new.clients.max(new.reached).max(reference.clients).max(reference.reached);
+                if most <= MOST_COUNTED { Ok((*new, *reference)) } else { Err(Unfit::Contradiction) }
+            }
+            Seen::Unfit(why) => Err(why.clone()),
+            Seen::Counts { .. } | Seen::Value(_) => Err(Unfit::OtherKind),
         }
     }
 
@@ -162,7 +190,7 @@ impl Look {
             Seen::Value(value) if value.is_finite() => Ok(*value),
             Seen::Value(_) => Err(Unfit::NoNumber),
             Seen::Unfit(why) => Err(why.clone()),
-            Seen::Counts { .. } => Err(Unfit::OtherKind),
+            Seen::Counts { .. } | Seen::Goal { .. } => Err(Unfit::OtherKind),
         }
     }
 }

@@ -118,6 +118,15 @@ pub enum Question {
         /// The longest that is allowed, in microseconds; counted to the end of its bucket, at most 1.6 % further.
         limit_micros: u64,
     },
+    /// Does a larger share of its clients reach a goal than of the reference's, by `margin` of all clients? Asked with the sides
+    /// exchanged, whether a smaller one does.
+    ReachesMore {
+        /// The smallest difference that matters.
+        margin: Probability,
+        /// The part of all clients that it was set to get; nothing where it is not chance that says who.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        share: Option<Probability>,
+    },
     /// Is its part of what it and the reference got together another one than was set?
     SplitOff {
         /// The part that was set.
@@ -200,6 +209,7 @@ impl Rule {
             | Question::ErrorsAbove { .. }
             | Question::LatencyLonger { .. }
             | Question::LatencyAbove { .. }
+            | Question::ReachesMore { .. }
             | Question::SplitOff { .. }
             | Question::Mean { .. } => format!(
                 " Over all looks together, a false alarm has a chance of at most {}, a false pass one of {}.",
@@ -265,6 +275,7 @@ impl Question {
                 let (name, limit) = (name(quantile), Span::from_micros(limit_micros).rounded());
                 (format!("a {name} above {limit} is proven"), "it is ruled out".to_owned())
             }
+            Self::ReachesMore { margin, share: _ } => more_reach(&percent(margin.get())),
             Self::SplitOff { share, tolerance, by } => {
                 let (share, tolerance) = (percent(share.get()), percent(tolerance.get()));
                 let what = match by {
@@ -288,6 +299,14 @@ impl Question {
             }
         }
     }
+}
+
+/// When more clients reach a goal by `margin`, and when not.
+fn more_reach(margin: &str) -> (String, String) {
+    (
+        format!("more clients that reach the goal are proven and {margin} of all clients or more are measured"),
+        format!("{margin} of all clients more is ruled out"),
+    )
 }
 
 fn side(worse: Worse) -> &'static str {

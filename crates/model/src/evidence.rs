@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::config::{During, MAX_CHECKS};
+use crate::experiment::{Decided, ExperimentSaid};
 use crate::name::ReleaseId;
-use crate::seam::{ArmMeasured, ShadowSeen};
+use crate::seam::{ArmMeasured, GoalsMeasured, ShadowSeen};
 use crate::time::{Span, Timestamp};
 
 /// The most of a provider's raw answer that is kept, in bytes: enough to see what is wrong with it.
@@ -48,6 +49,10 @@ pub struct Look {
     /// The numbers that were asked for in it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub numbers: Vec<NumberSeen>,
+    /// What was counted of an experiment's goals, all in all since it was counted; nothing where none is watched, or nobody
+    /// could be asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub goals: Option<GoalsMeasured>,
     /// What its watch is judged by.
     #[serde(default, skip_serializing_if = "Rules::are_first")]
     pub rules: Rules,
@@ -143,6 +148,9 @@ pub struct ChecksSeen {
     /// When each was last answered with something that says something: a verdict that nothing is heard of any more says nothing
     /// of now.
     pub answered: BTreeMap<usize, Timestamp>,
+    /// What the experiment says that is watched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub experiment: Option<Box<ExperimentSaid>>,
 }
 
 /// What one check says.
@@ -197,6 +205,9 @@ pub struct Judged {
     pub at: Timestamp,
     /// What they said.
     pub verdicts: Vec<CheckVerdict>,
+    /// How its experiment ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub experiment: Option<Box<Decided>>,
 }
 
 /// What was recorded of a release's checks at one moment, and what the same looks give now.
@@ -208,6 +219,9 @@ pub struct Replayed {
     pub looks: usize,
     /// As reached again.
     pub again: Vec<CheckVerdict>,
+    /// What its experiment says as reached again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub experiment: Option<Box<Decided>>,
     /// Whether both say the same, on the same numbers.
     pub agrees: bool,
 }

@@ -11,6 +11,7 @@ pub mod answer;
 pub mod config;
 pub mod decimal;
 pub mod evidence;
+pub mod experiment;
 pub mod framework;
 pub mod histogram;
 pub mod hook_view;

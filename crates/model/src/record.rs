@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::evidence::{CheckVerdict, Look, Watch};
+use crate::experiment::Decided;
 use crate::framework::{Migrated, Step};
 use crate::name::{AppName, InstanceId, ReleaseId, RevisionId, Share, Slot};
 use crate::problem::Problem;
@@ -214,6 +215,13 @@ pub enum Event {
         watch: Watch,
         /// What they said.
         verdicts: Vec<CheckVerdict>,
+    },
+    /// An experiment ended by what was seen of it, or a person ended it.
+    Decided {
+        /// Where it was watched.
+        watch: Watch,
+        /// How it ended, and what it said.
+        decided: Box<Decided>,
     },
     /// A release is being undone.
     Undoing {

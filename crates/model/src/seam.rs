@@ -21,6 +21,7 @@ use crate::time::{Span, Timestamp};
 
 mod abilities;
 mod client_groups;
+mod goals;
 mod measured;
 mod routes;
 mod seen;
@@ -29,6 +30,7 @@ mod split;
 
 pub use abilities::{Abilities, Ability, lacks, lacks_for};
 pub use client_groups::{CLIENT_GROUPS, ClientGroups};
+pub use goals::{GOALS_MAX, GoalArm, GoalCount, GoalError, GoalRequest, GoalStatus, Goals, GoalsMeasured};
 pub use measured::{ArmMeasured, Measured, Part};
 pub use routes::{Arm, ArmGoal, Endpoint, Preview, RoutedProcess, Routes, RoutesGoal};
 pub use seen::{Evidence, InstanceSeen, Phase, PlatformSeen, Seen, TrafficSeen};

@@ -9,6 +9,7 @@ use switchover_model::release::{Outcome, ReleaseKind, Stage};
 use switchover_model::{Problem, ReleaseId, Span, Timestamp};
 
 use crate::app::App;
+use crate::experiment::experiment;
 use crate::release::Release;
 use crate::slots::longer;
 use crate::turn::{Turn, planted};
@@ -21,15 +22,24 @@ const NO_WAY_BACK: &str =
 /// What the checks of the app's releases are looked at for now: of the newest release that has any to be looked at.
 #[must_use]
 pub fn watch(app: &App) -> Option<Watch> {
-    app.releases.iter().rev().find_map(|release| watch_of(app, release))
+    app.releases.iter().rev().find_map(|release| watched(app, release))
+}
+
+/// What the release is watched for now: by its checks, or as an experiment.
+pub(crate) fn watched(app: &App, release: &Release) -> Option<Watch> {
+    let tries = || experiment(app, release).and_then(|_| place(app, release)).filter(|at| at.during == During::Shift);
+    watch_of(app, release).or_else(tries)
 }
 
 fn watch_of(app: &App, release: &Release) -> Option<Watch> {
     let policy = policy(app, release)?;
+    place(app, release).filter(|at| looked_at(policy, at.during).next().is_some())
+}
+
+/// Where a release is that may be watched there.
+fn place(app: &App, release: &Release) -> Option<Watch> {
     let (during, step, since) = phase(app, release)?;
-    let is_looked_at = looked_at(policy, during).next().is_some();
-    let (release, length) = (release.id, length(app, release, during));
-    is_looked_at.then_some(Watch { release, during, step, since, length })
+    Some(Watch { release: release.id, during, step, since, length: length(app, release, during) })
 }
 
 /// The checks that are looked at in a part of a release, with their places: those of the file, and what is built in.
@@ -227,7 +237,8 @@ fn holds_up(said: &CheckVerdict) -> bool {
 
 /// It may go on and still wait for something else: what the checks said is recorded once, where anything was seen of them.
 fn record_once(turn: &mut Turn<'_>, id: ReleaseId, watch: Watch, verdicts: Vec<CheckVerdict>) {
-    let is_told = |judged: &Judged| judged.watch == watch && !judged.verdicts.iter().any(holds_up);
+    let is_told =
+        |judged: &Judged| judged.watch == watch && !judged.verdicts.is_empty() && !judged.verdicts.iter().any(holds_up);
     let is_known = turn.release(id).is_some_and(|release| release.judged.iter().any(is_told));
     let says_anything = verdicts.iter().any(|said| said.check < SPLIT_CHECK) || standing(turn, &watch).is_some();
     if !is_known && says_anything {

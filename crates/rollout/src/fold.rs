@@ -171,6 +171,7 @@ impl App {
             }
             Event::Looked { watch, look: _ } => self.looked(*watch),
             Event::Judged { watch, verdicts } => self.judged(*watch, verdicts, at),
+            Event::Decided { watch, decided } => self.decided(*watch, decided, at),
             Event::Undoing { release, cause, detach } => {
                 let (cause, detach) = (cause.clone(), *detach);
                 if let Some((_, state)) = self.revision_of(*release) {

@@ -21,6 +21,7 @@ mod contract;
 mod decide;
 mod drift;
 mod expand;
+mod experiment;
 mod fold;
 mod framework;
 mod heard;
@@ -65,6 +66,7 @@ pub use checks::watch;
 #[cfg(feature = "planted-bugs")]
 pub use decide::decide_with;
 pub use decide::{Decision, decide};
+pub use experiment::experiment;
 pub use fold::fold;
 pub use framework::gone_on;
 pub use notices::{Notice, Teller};

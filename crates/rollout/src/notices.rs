@@ -171,6 +171,7 @@ impl Teller {
             | Event::Sized { .. }
             | Event::Looked { .. }
             | Event::Judged { .. }
+            | Event::Decided { .. }
             | Event::InForce { .. }
             | Event::HandedOver { .. }
             | Event::Marked { .. }
@@ -246,7 +247,7 @@ impl Teller {
 /// What is told of a wait for a person; nothing of any other wait.
 fn gate(release: ReleaseId, reason: &str) -> Option<Problem> {
     let (cause, next) = match reason {
-        wait::PROMOTE | wait::PROMOTE_STEP | wait::UNPROVEN => (
+        wait::PROMOTE | wait::PROMOTE_STEP | wait::UNPROVEN | wait::EXPERIMENT_ENDED => (
             format!("release {release} waits for a person to promote it."),
             "Look at it, then `switchover promote` or `abort`.",
         ),

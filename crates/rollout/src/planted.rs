@@ -124,11 +124,17 @@ pub enum Bug {
     GivesBackUnseen,
     /// A rolling release is rolled back with an old slot that is not whole.
     OldSlotStaysSmall,
+    /// An experiment that is lost goes on.
+    LostGoesOn,
+    /// An experiment is decided though its split is off.
+    SplitOffDecides,
+    /// An experiment that nobody took part in is promoted at its end.
+    NobodyIsEnough,
 }
 
 impl Bug {
     /// Every planted mistake.
-    pub const ALL: [Self; 60] = [
+    pub const ALL: [Self; 63] = [
         Self::RouteBeforeHealthy,
         Self::HalfScale,
         Self::UnknownIsHealthy,
@@ -189,5 +195,8 @@ impl Bug {
         Self::ShrinksUnseen,
         Self::GivesBackUnseen,
         Self::OldSlotStaysSmall,
+        Self::LostGoesOn,
+        Self::SplitOffDecides,
+        Self::NobodyIsEnough,
     ];
 }

@@ -25,7 +25,7 @@ use crate::{ailment, limits, provision, routes, slots, steps, wait, windows};
 fn rule(app: &App, release: &Release) -> Option<Rolling> {
     match app.config_of(release.id).map(|config| &config.release.strategy) {
         Some(Strategy::Rolling(rolling)) => Some(*rolling),
-        Some(Strategy::BlueGreen | Strategy::Canary(_) | Strategy::Linear { .. }) | None => None,
+        Some(Strategy::BlueGreen | Strategy::Canary(_) | Strategy::Linear { .. } | Strategy::Ab(_)) | None => None,
     }
 }
 

@@ -7,7 +7,7 @@ use switchover_model::{Problem, ReleaseId, RevisionId, Share, Slot};
 
 use crate::slots::longer;
 use crate::turn::{Turn, planted};
-use crate::{checks, drift, limits, wait};
+use crate::{checks, drift, experiment, limits, wait};
 
 /// Leads all traffic to `to` (to nobody when a first release is undone).
 pub(crate) fn switch_to(turn: &mut Turn<'_>, id: ReleaseId, to: Option<(Slot, RevisionId)>) {
@@ -33,7 +33,9 @@ pub(crate) fn split(turn: &mut Turn<'_>, id: ReleaseId, (slot, revision): (Slot,
     let version = next_version(turn);
     let back = turn.release(id).is_some_and(|release| release.undoing.is_some());
     let baseline = (!back && checks::compare(turn, id)).then(|| slot.other());
-    let goal = RoutesGoal { arms, baseline, ..RoutesGoal::default() };
+    let (matches, goals) =
+        if back { (Vec::new(), None) } else { experiment::routes(turn, id, (slot, revision), version) };
+    let goal = RoutesGoal { arms, baseline, matches, goals, ..RoutesGoal::default() };
     turn.record(Event::Routed { release: Some(id), version, goal });
 }
 
@@ -187,7 +189,7 @@ fn leads_alike(seen: &Routes, goal: &RoutesGoal) -> bool {
     ours.sort_unstable();
     let mirrored = seen.mirror.as_ref().map(|mirror| (mirror.arm.slot, mirror.arm.revision, &mirror.rules));
     theirs == ours
-        && (&seen.matches, seen.baseline) == (&goal.matches, goal.baseline)
+        && (&seen.matches, seen.baseline, &seen.goals) == (&goal.matches, goal.baseline, &goal.goals)
         && mirrored == goal.mirror.as_ref().map(|mirror| (mirror.arm.slot, mirror.arm.revision, &mirror.rules))
 }
 
@@ -196,9 +198,15 @@ pub(crate) fn main_arm(goal: &RoutesGoal) -> Option<ArmGoal> {
     goal.arms.iter().rfind(|arm| arm.share != Share::NONE).copied()
 }
 
-/// Whether more than one arm has a share.
+/// Whether more than one arm gets requests.
 pub(crate) fn is_split(goal: &RoutesGoal) -> bool {
-    goal.arms.iter().filter(|arm| arm.share != Share::NONE).count() > 1
+    goal.arms.iter().filter(|arm| gets_requests(goal, arm)).count() > 1
+}
+
+/// By its share, or by a rule.
+fn gets_requests(goal: &RoutesGoal, arm: &ArmGoal) -> bool {
+    let is_matched = || goal.matches.iter().any(|rule| (rule.slot, rule.revision) == (arm.slot, arm.revision));
+    arm.share != Share::NONE || is_matched()
 }
 
 /// The share of `slot`.
@@ -206,13 +214,13 @@ pub(crate) fn share_of(goal: &RoutesGoal, slot: Slot) -> Share {
     goal.arms.iter().find(|arm| arm.slot == slot).map_or(Share::NONE, |arm| arm.share)
 }
 
-/// The arm that has a share by `before` and none by `after`.
+/// The arm that gets requests by `before` and none by `after`.
 pub(crate) fn loser(before: &RoutesGoal, after: &RoutesGoal) -> Option<ArmGoal> {
     let keeps = |arm: &ArmGoal| {
         after
             .arms
             .iter()
-            .any(|kept| (kept.slot, kept.revision) == (arm.slot, arm.revision) && kept.share != Share::NONE)
+            .any(|kept| (kept.slot, kept.revision) == (arm.slot, arm.revision) && gets_requests(after, kept))
     };
-    before.arms.iter().find(|arm| arm.share != Share::NONE && !keeps(arm)).copied()
+    before.arms.iter().find(|arm| gets_requests(before, arm) && !keeps(arm)).copied()
 }

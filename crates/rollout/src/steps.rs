@@ -12,7 +12,7 @@ use crate::sight::Fitness;
 use crate::slots::longer;
 use crate::step_state::StepState;
 use crate::turn::{Turn, planted};
-use crate::{ailment, bake, checks, limits, rolling, routes, shift, wait, windows};
+use crate::{ailment, bake, checks, experiment, limits, rolling, routes, shift, wait, windows};
 
 /// The steps that `release` goes through before all traffic: those of the file it was opened with. A way back has none, and
 /// neither has a release that a person has sent to all traffic.
@@ -21,12 +21,14 @@ pub(crate) fn planned(app: &App, release: &Release) -> Vec<Step> {
     let Some(config) = app.config_of(release.id) else { return Vec::new() };
     match &config.release.strategy {
         Strategy::Rolling(rolling) => rolling::planned(app, release, *rolling),
-        Strategy::BlueGreen | Strategy::Canary(_) | Strategy::Linear { .. }
+        Strategy::BlueGreen | Strategy::Canary(_) | Strategy::Linear { .. } | Strategy::Ab(_)
             if is_way_back || release.full.is_some() =>
         {
             Vec::new()
         }
-        strategy @ (Strategy::BlueGreen | Strategy::Canary(_) | Strategy::Linear { .. }) => strategy.steps(&[]),
+        strategy @ (Strategy::BlueGreen | Strategy::Canary(_) | Strategy::Linear { .. } | Strategy::Ab(_)) => {
+            strategy.steps(&[])
+        }
     }
 }
 
@@ -61,13 +63,12 @@ pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revision: Rev
     if !is_well(turn, id, slot, revision) || turn.is_held(id) {
         return;
     }
-    let in_force_at = watched_since(turn, in_force_at);
+    experiment::note_promotion(turn, id);
     let number = state.step as usize;
     let current =
         number.checked_sub(1).and_then(|place| planned.get(place)).filter(|_| state.promoted.is_none() && !is_sent);
     if let Some(current) = current
-        && !(has_had_its_time(turn, id, current, (in_force_at, &state))
-            && checks::let_go_on(turn, id, verdicts_due_since(current, in_force_at, &state)))
+        && !may_be_left(turn, id, current, (in_force_at, &state))
     {
         return;
     }
@@ -97,6 +98,18 @@ pub(crate) fn watched_since(turn: &Turn<'_>, in_force_at: Timestamp) -> Timestam
         return in_force_at;
     }
     turn.sight.platform.map_or(in_force_at, |platform| platform.since.max(in_force_at))
+}
+
+/// Whether everything that the step waits for is there, but for the health of the new slot. An experiment's time goes on while nobody
+/// watches: what it is decided by is counted by the traffic all the while.
+fn may_be_left(turn: &mut Turn<'_>, id: ReleaseId, step: &Step, (since, state): (Timestamp, &StepState)) -> bool {
+    let tries = turn.release(id).is_some_and(|release| experiment(&turn.app, release).is_some());
+    if tries {
+        return experiment::lets_go_on(turn, id, (since, state.held));
+    }
+    let since = watched_since(turn, since);
+    has_had_its_time(turn, id, step, (since, state))
+        && checks::let_go_on(turn, id, verdicts_due_since(step, since, state))
 }
 
 /// Whether the step was in force for its time, and a person has said yes where one has to.

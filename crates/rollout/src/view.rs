@@ -213,7 +213,14 @@ fn release_view(app: &App, release: &Release) -> ReleaseView {
         waiting: release.waiting.as_ref().map(|waiting| waiting.reason.clone()),
         at_gate: matches!(
             release.waiting.as_ref().map(|waiting| waiting.reason.as_str()),
-            Some(wait::PROMOTE | wait::PROMOTE_STEP | wait::WINDOW | wait::UNPROVEN | wait::RETIRE_GATE)
+            Some(
+                wait::PROMOTE
+                    | wait::PROMOTE_STEP
+                    | wait::WINDOW
+                    | wait::UNPROVEN
+                    | wait::RETIRE_GATE
+                    | wait::EXPERIMENT_ENDED
+            )
         ),
         opens_at: None,
         paused: release.paused.is_some(),

@@ -37,6 +37,10 @@ pub(crate) const BATCH: &str = "every instance of its next batch to be healthy";
 pub(crate) const OLD_WHOLE: &str = "every instance of the old slot to be healthy again";
 /// A rolling release that went back: the old slot has the traffic and is not whole yet.
 pub(crate) const OLD_SLOT_WHOLE: &str = "every instance of the old slot to be healthy, which has the traffic again";
+/// An experiment goes on.
+pub(crate) const EXPERIMENT: &str = "its goal to be proven, or the end of its experiment";
+/// An experiment proved nothing in its time, and a person has to say which revision stays.
+pub(crate) const EXPERIMENT_ENDED: &str = "a person, because its experiment proved nothing in its time";
 /// Outside of the app's windows, or in a freeze.
 pub(crate) const WINDOW: &str = "its time window to open";
 /// It was ready and is not any more.

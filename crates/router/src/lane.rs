@@ -19,6 +19,7 @@ pub(crate) use crate::causes::{OwnAnswer, OwnCause};
 use crate::connection::{Asked, LaneIo};
 pub(crate) use crate::endpoint::Endpoint;
 use crate::generation::{Generation, Held};
+use crate::goals::Asks;
 use crate::lane_table::{LaneTable, Memory};
 use crate::ledger::{Kind, LaneLedger, Owner, OwnerCounters};
 use crate::mirror::MirrorLane;
@@ -139,6 +140,10 @@ impl Lane {
         counters.own(OwnCause::NoInstance, is_lost);
         if let Some(meter) = table.meter(way) {
             meter.failed(way.bucket, Duration::ZERO);
+        }
+        let routes = &table.table.apps[way.app];
+        if let Some(goals) = &routes.goals {
+            goals.saw((way.arm, way.part), routes.group_of(way.client), Asks::default(), None);
         }
         Routed::Own(OwnAnswer::NO_INSTANCE)
     }

@@ -18,6 +18,7 @@ mod connection;
 mod control;
 mod endpoint;
 mod generation;
+mod goals;
 mod handover;
 mod identity;
 mod incarnations;

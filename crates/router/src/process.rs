@@ -144,13 +144,14 @@ pub fn run(options: &RouterOptions) -> Result<(), RouterError> {
     }
     let is_incomplete = found.is_incomplete;
     let routes = found.apps.values().map(|app| &app.routes);
-    let (table, problem) = match Table::compile(found.generation, routes, is_incomplete) {
+    let (mut table, problem) = match Table::compile(found.generation, routes, is_incomplete) {
         Ok(table) => (table, found.problem),
         // Written by another version: nothing of it can be served.
         Err(problem) => (Table::unreadable(found.generation), Some(problem.to_string())),
     };
     let is_incomplete = table.is_incomplete;
     let apps = if problem.is_some() { crate::kept::Apps::new() } else { found.apps };
+    let goals = crate::goals::Kept::of(&mut table, |app| apps.get(app)?.routes.goals.as_ref());
     let generation = Generation::default();
     generation.flip(found.generation);
     let claims = Claims::make(directory, count);
@@ -165,6 +166,7 @@ pub fn run(options: &RouterOptions) -> Result<(), RouterError> {
         living: claims.living,
         kept,
         apps,
+        goals,
         kept_problem: problem,
         is_incomplete,
     };

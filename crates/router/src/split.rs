@@ -13,6 +13,7 @@ use switchover_model::seam::Sticky;
 use switchover_model::{RevisionId, Share};
 
 use crate::connection::Asked;
+use crate::goals::GROUPS;
 
 /// The cookie that the router sets where [`Sticky::Cookie`] is asked for.
 pub(crate) const CLIENT_COOKIE: &str = "switchover-client";
@@ -21,6 +22,8 @@ const CLIENT_COOKIE_SECONDS: &str = "2592000";
 /// Length of the id in it: 128 bits in hexadecimal.
 const CLIENT_ID_BYTES: usize = 32;
 
+const BUCKETS: u64 = Share::ALL.basis_points() as u64;
+
 /// A client's number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Client(u64);
@@ -28,6 +31,10 @@ pub(crate) struct Client(u64);
 /// Which ten-thousandth of all clients a client is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Bucket(pub(crate) u16);
+
+/// Which of the groups of clients a client is in that goals are counted by: a part of its bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Group(pub(crate) u32);
 
 /// A client's id as it stands in the cookie.
 pub(crate) type ClientId = [u8; CLIENT_ID_BYTES];
@@ -130,9 +137,19 @@ impl Client {
 
     /// Its bucket while `newest` is the newest revision of the table.
     pub(crate) fn bucket(self, newest: RevisionId) -> Bucket {
-        let buckets = u64::from(Share::ALL.basis_points());
-        let number = mixed(self.0 ^ u64::from(newest.0).wrapping_mul(GOLDEN)) % buckets;
+        let number = self.number(newest) % BUCKETS;
         Bucket(u16::try_from(number).expect("a rest of 10 000 fits"))
+    }
+
+    /// Its group, of [`GROUPS`] in that bucket.
+    pub(crate) fn group(self, newest: RevisionId) -> Group {
+        let number = self.number(newest);
+        let (bucket, place) = (number % BUCKETS, number / BUCKETS % u64::from(GROUPS));
+        Group(u32::try_from(bucket * u64::from(GROUPS) + place).expect("2 560 000 fits"))
+    }
+
+    fn number(self, newest: RevisionId) -> u64 {
+        mixed(self.0 ^ u64::from(newest.0).wrapping_mul(GOLDEN))
     }
 }
 

@@ -50,6 +50,8 @@ pub(crate) struct Begin {
     pub(crate) living: Vec<Living>,
     pub(crate) kept: Kept,
     pub(crate) apps: Apps,
+    /// What is counted of the experiments in the table.
+    pub(crate) goals: crate::goals::Kept,
     pub(crate) kept_problem: Option<String>,
     /// Nobody knows which other hosts are served.
     pub(crate) is_incomplete: bool,
@@ -254,7 +256,9 @@ impl Switchboard {
     /// Puts a table in force in all lanes at once. `anew` is the app whose routes come into force with it.
     async fn switch(&mut self, apps: Apps, anew: Option<&AppName>) -> Result<(), Failure> {
         let number = self.begin.generation.now() + 1;
-        let table = Arc::new(Table::compile(number, apps.values().map(|app| &app.routes), self.is_incomplete)?);
+        let mut table = Table::compile(number, apps.values().map(|app| &app.routes), self.is_incomplete)?;
+        self.begin.goals.give(&mut table, |app| apps.get(app)?.routes.goals.as_ref());
+        let table = Arc::new(table);
         self.ask_all(|done| LaneCommand::Ready(Arc::clone(&table), done)).await?;
         // Before the flip, so that a router killed now does not come back with a table older than what users saw.
         let kept = self.begin.kept.write(number, &apps, self.is_incomplete);
@@ -361,7 +365,8 @@ impl Switchboard {
             arms.into_iter().for_each(|arm| sum.add(arm));
         }
         let version = self.begin.apps.get(app).map(|known| known.routes.version);
-        Some(Measured { at: Lane::exact_now(), epoch: epoch.as_micros(), version, arms: sum.arms() })
+        let goals = self.begin.goals.read(app);
+        Some(Measured { at: Lane::exact_now(), epoch: epoch.as_micros(), version, arms: sum.arms(), goals })
     }
 
     async fn observe_all(&self) -> Result<Vec<(AppName, TrafficSeen)>, Failure> {

@@ -12,6 +12,7 @@ fn switchboard(directory: &std::path::Path, synced: PathBuf) -> Switchboard {
         living: Vec::new(),
         kept,
         apps: found.apps,
+        goals: crate::goals::Kept::default(),
         kept_problem: found.problem,
         is_incomplete: found.is_incomplete,
     })

@@ -7,11 +7,12 @@ use switchover_http1::RequestHead;
 use switchover_model::seam::{Arm, Endpoint, Mirror, Part, Routes, Sticky, check_matches};
 use switchover_model::{AppName, Problem, ProcessName, RevisionId, Share};
 
+use crate::goals::GoalsTable;
 use crate::ledger::Kind;
 use crate::mirror::MirrorTable;
 use crate::preview::{Admission, digest_from_hex};
 use crate::rules::Rule;
-use crate::split::{Bucket, Client};
+use crate::split::{Bucket, Client, Group};
 use crate::ticket::Way;
 
 /// Longest host name that is looked up (RFC 1035 2.3.4), in bytes.
@@ -54,6 +55,8 @@ pub(crate) struct AppTable {
     baseline: Range<u16>,
     /// Who gets copies of its requests.
     pub(crate) mirror: Option<MirrorTable>,
+    /// What is counted of its clients, where an experiment asks for it; given when the table is whole.
+    pub(crate) goals: Option<GoalsTable>,
     /// What its preview address shows now.
     pub(crate) preview: Option<PreviewTable>,
     /// It has a preview address.
@@ -196,6 +199,9 @@ impl AppTable {
         if arms.windows(2).any(|pair| pair[0].revision == pair[1].revision) {
             return Err(invalid(&routes.app, "one revision has two arms"));
         }
+        if let Some(goals) = &routes.goals {
+            goals.check().map_err(|error| invalid(&routes.app, &error.to_string()))?;
+        }
         let rules = rules(routes, &arms)?;
         for rule in &rules {
             arms[rule.arm].may_get(Part::Matched);
@@ -221,6 +227,7 @@ impl AppTable {
             rules,
             baseline,
             mirror: mirror(routes)?,
+            goals: None,
             preview: preview.transpose()?,
             has_preview_host: routes.preview.is_some() || routes.preview_host.is_some(),
             drain_ms: routes.drain_ms,
@@ -229,7 +236,16 @@ impl AppTable {
 
     /// The bucket of a client.
     pub(crate) fn bucket_of(&self, client: Client) -> Bucket {
-        client.bucket(self.arms.first().map_or(RevisionId(0), |newest| newest.revision))
+        client.bucket(self.newest())
+    }
+
+    /// The group of a client that goals are counted by.
+    pub(crate) fn group_of(&self, client: Client) -> Group {
+        client.group(self.newest())
+    }
+
+    fn newest(&self) -> RevisionId {
+        self.arms.first().map_or(RevisionId(0), |newest| newest.revision)
     }
 
     /// The place of the arm that the first rule that a request meets leads to.

@@ -8,6 +8,7 @@ use switchover_model::seam::Part;
 
 use crate::causes::{Fault, OwnCause};
 use crate::endpoint::{Backends, Endpoint, EndpointState};
+use crate::goals::{Asks, GoalsTable};
 use crate::lane::Lane;
 use crate::lane_table::{LaneTable, RevisionState};
 use crate::ledger::{Kind, OwnerCounters};
@@ -62,6 +63,8 @@ pub(crate) struct Ticket {
     began: Duration,
     /// Whom its answer gives an id.
     new_client: Option<NewClient>,
+    /// The goals of its table that it may reach.
+    asks: Asks,
     is_open: bool,
 }
 
@@ -69,7 +72,8 @@ impl Ticket {
     /// Counts the request as accepted and in flight. No await, no lock.
     pub(crate) fn open(lane: Rc<Lane>, table: Rc<LaneTable>, way: Way, new_client: Option<NewClient>) -> Self {
         let began = lane.io().exact_now();
-        let ticket = Self { lane, table, way, endpoint: None, began, new_client, is_open: true };
+        let asks = Asks::default();
+        let ticket = Self { lane, table, way, endpoint: None, began, new_client, asks, is_open: true };
         ticket.counters().accepted();
         let revision = ticket.revision();
         revision.request_began();
@@ -79,6 +83,21 @@ impl Ticket {
     /// Whom its answer gives an id.
     pub(crate) fn new_client(&self) -> Option<NewClient> {
         self.new_client
+    }
+
+    /// What it asks for: which goals of an experiment it may reach.
+    pub(crate) fn asks_for(&mut self, head: &RequestHead<'_>) {
+        if let Some(goals) = self.goals() {
+            self.asks = goals.asked_by(head.method_bytes(), head.path());
+        }
+    }
+
+    /// What is counted of its client, where an experiment asks for it. The preview's are no users.
+    fn goals(&self) -> Option<&GoalsTable> {
+        match self.way.kind {
+            Kind::Live => self.table.table.apps[self.way.app].goals.as_ref(),
+            Kind::Preview => None,
+        }
     }
 
     /// Whether it is copied; `upgrades`: it would become a tunnel.
@@ -136,8 +155,13 @@ impl Ticket {
         let (from, to) = (self.revision(), &current.arm(way).revision);
         from.request_ended();
         to.request_began();
-        self.table = current;
+        let before = std::mem::replace(&mut self.table, current);
+        let before_goals = before.table.apps[self.way.app].goals.as_ref();
         self.way = way;
+        // Another experiment has other goals.
+        if !self.goals().zip(before_goals).is_some_and(|(now, before)| now.is_same(before)) {
+            self.asks = Asks::default();
+        }
         true
     }
 
@@ -197,7 +221,10 @@ impl Ticket {
         let took = || now().saturating_sub(self.began);
         let client = self.way.bucket;
         let fault = match outcome {
-            Outcome::Answered { status } => return meter.answered(status, client, took()),
+            Outcome::Answered { status } => {
+                self.count_for_goals(Some(status));
+                return meter.answered(status, client, took());
+            }
             Outcome::Own(cause) => cause.fault(),
             // How long it waited is the least that the answer would have taken: left out, an instance that hangs would look fast.
             Outcome::ClientAborted { gave_up } => return meter.aborted(client, gave_up.then(took)),
@@ -207,7 +234,15 @@ impl Ticket {
         match fault {
             Fault::App => meter.failed(client, took()),
             Fault::Client => meter.aborted(client, None),
-            Fault::Router => {}
+            Fault::Router => return,
+        }
+        self.count_for_goals(None);
+    }
+
+    fn count_for_goals(&self, status: Option<u16>) {
+        if let Some(goals) = self.goals() {
+            let client = self.table.table.apps[self.way.app].group_of(self.way.client);
+            goals.saw((self.way.arm, self.way.part), client, self.asks, status);
         }
     }
 

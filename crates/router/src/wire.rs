@@ -145,7 +145,9 @@ pub(crate) struct LaneApp {
 #[cfg(test)]
 mod tests {
     use switchover_model::histogram::{BUCKETS, Histogram};
-    use switchover_model::seam::{ArmMeasured, CLIENT_GROUPS, ClientGroups, Measured, Part};
+    use switchover_model::seam::{
+        ArmMeasured, CLIENT_GROUPS, ClientGroups, GOALS_MAX, GoalArm, GoalCount, GoalsMeasured, Measured, Part,
+    };
 
     use super::*;
     use crate::meter::METERS_MAX;
@@ -170,11 +172,15 @@ mod tests {
                 errors_by: ClientGroups::from([u64::MAX; CLIENT_GROUPS]),
                 ..ArmMeasured::none(RevisionId(u32::MAX), "p".repeat(30).parse().expect("a name"), Part::Baseline)
             };
+            let count = GoalCount { clients: 2_560_000, requests: u64::MAX };
+            let (revision, part) = (RevisionId(u32::MAX), Part::Baseline);
+            let goal_arm = GoalArm { revision, part, clients: 2_560_000, goals: vec![count; GOALS_MAX] };
             let measured = Measured {
                 at: Timestamp::default(),
                 epoch: u64::MAX,
                 version: Some(u64::MAX),
                 arms: (0..arms).map(arm).collect(),
+                goals: Some(GoalsMeasured { experiment: u64::MAX, since: u64::MAX, arms: vec![goal_arm; arms] }),
             };
             let answer = Answer::Seen(Box::new(TrafficSeen { measured: Some(measured), ..TrafficSeen::default() }));
             serde_json::to_vec(&answer).expect("written").len()

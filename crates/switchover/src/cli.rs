@@ -129,6 +129,7 @@ enum Verb {
     Traffic(commands::traffic::Traffic),
     Db(commands::db::Db),
     Judge(commands::judge::Judge),
+    Experiment(commands::experiment::Experiment),
     #[cfg(feature = "demo")]
     Demo(commands::demo::Demo),
     Completions(commands::completions::Completions),
@@ -185,6 +186,7 @@ impl Cli {
             Verb::Completions(completions) => completions.run(&shared),
             Verb::Man(man) => man.run(&shared),
             Verb::Judge(judge) => wait_for(judge.run(&shared)),
+            Verb::Experiment(experiment) => wait_for(experiment.run(&shared)),
             #[cfg(feature = "demo")]
             Verb::Demo(demo) => wait_for(demo.run(&shared)),
             Verb::Plan(plan) => wait_for(plan.run(&shared)),

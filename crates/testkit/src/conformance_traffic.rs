@@ -4,9 +4,11 @@
 //! of its own. Guarantees: asked through the trait alone, and through requests as users send them where the bed can send
 //! any.
 
+mod goals;
 mod shadow;
 mod splits;
 
+pub use goals::*;
 pub use shadow::*;
 pub use splits::*;
 
@@ -199,6 +201,7 @@ macro_rules! traffic_conformance {
             what_is_measured_sums_up_to_what_was_sent,
             a_removed_app_is_answered_by_nobody_and_keeps_its_counters,
             a_split_is_in_force_as_it_was_set,
+            clients_that_reach_a_goal_count_once_each,
             clients_of_a_split_stay_on_their_side_while_the_share_grows_and_return_when_it_falls,
             a_cookie_keeps_a_client_on_its_side_and_whoever_has_none_is_given_one,
             a_rule_leads_to_its_slot_whatever_the_share_and_the_first_one_counts,

@@ -6,11 +6,14 @@ use serde_json::Value;
 use switchover_judge::{Judge, Look as Evidence, Outcome, Probability, Seen, Unfit};
 use switchover_model::config::{Bound, Check, CheckSource, During};
 use switchover_model::evidence::{CheckVerdict, ChecksSeen, Look, Rules, Verdict, Watch};
+use switchover_model::experiment::ExperimentSaid;
+use switchover_model::seam::GoalsMeasured;
 use switchover_model::{Span, Timestamp};
-use switchover_rollout::App;
+use switchover_rollout::{App, experiment};
 
 use super::built_in::{self, Compared, Split};
 use super::rules::{self, By, Sides};
+use super::trying::{self, Trying};
 
 /// Every check that a watch looks at, and what it has seen so far.
 pub(super) struct Judging {
@@ -23,6 +26,8 @@ pub(super) struct Judging {
     checks: Vec<UnderWay>,
     split: Option<Split>,
     compared: Option<Compared>,
+    /// The experiment that the watch looks at.
+    trial: Option<Trying>,
 }
 
 struct UnderWay {
@@ -44,14 +49,19 @@ impl Judging {
         let planned = || u32::try_from(config.release.strategy.steps(&config.routed_scale()).len()).unwrap_or(u32::MAX);
         let to_come = if watch.during == During::Shadow { planned() } else { 0 };
         let steps = release.steps.last().map_or(to_come, |step| step.of);
-        let alpha = rules::alpha(&config.release.evidence, steps, built_in::tests(app, release, config, steps));
+        let trial = experiment(app, release);
+        let tried = trial.map_or_else(|| built_in::tests(app, release, config, steps), |_| trying::TESTS);
+        let alpha = rules::alpha(&config.release.evidence, steps, tried);
         let rules = Rules::NEWEST;
         let checks = rules::looked_at(config, watch)
             .map(|(place, check)| UnderWay::new(place, check.clone(), (alpha, watch, rules)))
             .collect();
         let sides = Sides { new: release.revision, old: release.from };
-        let (split, compared) = (Split::new(app, watch, alpha), Compared::new(app, watch, alpha));
-        Some(Self { watch, sides, rules, alpha, at: watch.since, has_looked: false, checks, split, compared })
+        // An experiment has a split check of its own, by the very clients that it is decided by.
+        let split = Split::new(app, watch, alpha).filter(|_| trial.is_none());
+        let compared = Compared::new(app, watch, alpha);
+        let trial = trial.filter(|_| watch.during == During::Shift).map(|trial| Trying::new(trial, sides, alpha));
+        Some(Self { watch, sides, rules, alpha, at: watch.since, has_looked: false, checks, split, compared, trial })
     }
 
     /// What the watch is judged by: what its first look says, and the newest before it.
@@ -73,6 +83,17 @@ impl Judging {
         self.at = look.until;
         let by = By { sides: self.sides, during: self.watch.during, rules: self.rules };
         self.checks.iter_mut().for_each(|under_way| under_way.take(look, by, self.watch.since));
+        self.trial.iter_mut().for_each(|trial| trial.take(look));
+    }
+
+    /// What was counted of the experiment, where it is not what was counted at the look before.
+    pub(super) fn counted_anew(&self, now: Option<&GoalsMeasured>) -> Option<GoalsMeasured> {
+        now.filter(|now| self.trial.as_ref().is_some_and(|trial| !trial.knows(now))).cloned()
+    }
+
+    /// What the experiment says, with all that it rests on.
+    pub(super) fn tried(&self) -> Option<ExperimentSaid> {
+        self.trial.as_ref().map(|trial| trial.said(true))
     }
 
     pub(super) fn checks(&self) -> impl Iterator<Item = &Check> {
@@ -88,7 +109,8 @@ impl Judging {
     pub(super) fn seen(&self) -> ChecksSeen {
         let of_the_file = self.checks.iter().map(|under_way| under_way.verdict(false));
         let verdicts = of_the_file.chain(self.built_in(false)).collect();
-        ChecksSeen { watch: self.watch, at: self.at, verdicts, answered: BTreeMap::new() }
+        let experiment = self.trial.as_ref().map(|trial| Box::new(trial.said(false)));
+        ChecksSeen { watch: self.watch, at: self.at, verdicts, answered: BTreeMap::new(), experiment }
     }
 
     /// What is compared with copies of requests.

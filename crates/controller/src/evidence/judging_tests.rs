@@ -180,6 +180,7 @@ fn a_watch_is_judged_by_what_its_first_look_says() {
             checks: vec![of(Rules::NEWEST)],
             split: None,
             compared: None,
+            trial: None,
         };
         let arms = vec![arm(2, Part::Share, (10, 0)), arm(1, Part::Share, (10, 0))];
         judging.take(&Look { arms: arms.clone(), rules, ..old.clone() });

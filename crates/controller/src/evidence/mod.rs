@@ -7,7 +7,9 @@ mod judging;
 mod past;
 mod prometheus;
 mod replay;
+mod report;
 mod rules;
+mod trying;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,6 +17,7 @@ use std::sync::Arc;
 use switchover_fetch::Client;
 use switchover_model::config::{Bound, CheckSource, During, Measure, NumberFrom};
 use switchover_model::evidence::{Blind, CheckVerdict, ChecksSeen, Look, NumberSeen, SHADOW_CHECK, Side, Watch};
+use switchover_model::experiment::ExperimentSaid;
 use switchover_model::histogram::Histogram;
 use switchover_model::record::{Event, Record};
 use switchover_model::seam::{ArmMeasured, Builder, Measured, Seen};
@@ -29,6 +32,7 @@ use judging::Judging;
 use past::Past;
 
 pub(crate) use replay::replay;
+pub(crate) use report::report;
 
 /// How many looks a watch has for each doubling of its age, about: each is a record, and what lasts long is looked at less often.
 /// Fixed before anything is seen, so that a look ends at no moment that was chosen by what it would show.
@@ -116,6 +120,11 @@ impl Watcher {
         }
     }
 
+    /// What the experiment says, with all that it rests on.
+    pub(crate) fn tried(&self, watch: Watch) -> Option<ExperimentSaid> {
+        self.current.as_ref().filter(|(judging, _)| judging.watch == watch)?.0.tried()
+    }
+
     /// Takes a look, where one is due: what is to be journaled with whatever follows from it.
     pub(crate) fn look(&mut self, app: &App, seen: &Seen, builder: &Arc<dyn Builder>, now: Timestamp) -> Option<Event> {
         let measured = seen.traffic.as_ref().and_then(|traffic| traffic.measured.as_ref());
@@ -150,6 +159,9 @@ impl Watcher {
             .checks()
             .any(|check| matches!(check.source, CheckSource::Traffic { measure: Measure::Requests, .. }));
         let (from, sides) = (said.at, judging.sides);
+        let tried = app.routes.as_ref().and_then(|routes| routes.goal.goals.as_ref()).map(|goals| goals.experiment);
+        let counted = measured.and_then(|measured| measured.goals.as_ref());
+        let counted = judging.counted_anew(counted.filter(|counted| Some(counted.experiment) == tried));
         let mut look = Look { from, until: now, rules: judging.rules(), ..Look::default() };
         look.shadow = news.map(|(seen, _)| Box::new(seen));
         let was_blind = self.was_blind;
@@ -179,10 +191,15 @@ impl Watcher {
             self.was_blind = look.blind.is_some();
         }
         look.numbers = std::mem::take(&mut self.arrived);
+        if let (Some(goals), Some(measured)) = (counted, measured) {
+            look.goals = Some(goals);
+            look.until = measured.at.max(from);
+        }
         let is_new_blindness = look.blind.is_some() && !was_blind;
         if look.arms.is_empty()
             && look.shadow.is_none()
             && look.numbers.is_empty()
+            && look.goals.is_none()
             && !is_new_blindness
             && !(wants_silence && look.blind.is_none())
         {

@@ -2,6 +2,7 @@
 
 use switchover_model::ReleaseId;
 use switchover_model::evidence::{CheckVerdict, Judged, Replayed};
+use switchover_model::experiment::Decided;
 use switchover_model::record::{Event, History};
 use switchover_rollout::App;
 
@@ -41,11 +42,22 @@ pub(crate) fn replay(history: &History, release: Option<ReleaseId>) -> Vec<Repla
                         0
                     }
                 };
-                let recorded = Judged { watch: *watch, at: record.at, verdicts: verdicts.clone() };
+                let recorded = Judged { watch: *watch, at: record.at, verdicts: verdicts.clone(), experiment: None };
                 // Where nothing was looked at, there are no numbers to agree on.
                 let agrees =
                     if looks == 0 { same_words(&recorded.verdicts, &again) } else { recorded.verdicts == again };
-                replayed.push(Replayed { recorded, looks, again, agrees });
+                replayed.push(Replayed { recorded, looks, again, experiment: None, agrees });
+            }
+            Event::Decided { watch, decided } if release.is_none_or(|release| release == watch.release) => {
+                let known = current.as_ref().filter(|(judging, _)| judging.watch == *watch);
+                let said = known.and_then(|(judging, _)| judging.tried());
+                // Where nothing was looked at, nothing was said.
+                let agrees = said.as_ref().is_none_or(|said| *said == decided.said);
+                let again = said.map(|said| Box::new(Decided { said, ending: decided.ending, at: decided.at }));
+                let recorded =
+                    Judged { watch: *watch, at: record.at, verdicts: Vec::new(), experiment: Some(decided.clone()) };
+                let looks = known.map_or(0, |(_, looks)| *looks);
+                replayed.push(Replayed { recorded, looks, again: Vec::new(), experiment: again, agrees });
             }
             _ => {}
         }

@@ -17,7 +17,7 @@ const KEEP_WARM: Span = Span::from_secs(3600);
 pub(crate) fn of(config: &AppConfig) -> Option<Rolling> {
     match &config.release.strategy {
         Strategy::Rolling(rolling) => Some(*rolling),
-        Strategy::BlueGreen | Strategy::Canary(_) | Strategy::Linear { .. } => None,
+        Strategy::BlueGreen | Strategy::Canary(_) | Strategy::Linear { .. } | Strategy::Ab(_) => None,
     }
 }
 

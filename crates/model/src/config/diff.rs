@@ -1,6 +1,7 @@
 //! What differs between two files of an app: the answer to "what would `apply` or `deploy` change?".
 
 mod checks;
+mod experiment;
 mod shadow;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -167,6 +168,7 @@ fn put_strategy(all: &mut Settings, strategy: &Strategy) {
                 all.put(format!("{key}.approve"), Part::Policy, approve);
             }
         }
+        Strategy::Ab(experiment) => experiment::put_experiment(all, experiment),
         Strategy::Linear { by, every } => {
             all.put("release.linear.by", Part::Policy, by);
             all.put("release.linear.every", Part::Policy, every);

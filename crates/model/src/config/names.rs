@@ -4,7 +4,8 @@ use crate::release::Stage;
 use crate::seam::Sticky;
 
 use super::{
-    Drift, During, Handover, Happening, HookMethod, NoEvidence, OldRows, OnCrash, Preset, StopSignal, When, Worse,
+    Better, Drift, During, Handover, Happening, HookMethod, NoEvidence, OldRows, OnCrash, Preset, StopSignal,
+    Undecided, When, Worse,
 };
 
 /// A choice that is written as one of a few words.
@@ -45,6 +46,7 @@ pub(super) enum StrategyKind {
     BlueGreen,
     Canary,
     Linear,
+    Ab,
     Rolling,
 }
 
@@ -90,6 +92,7 @@ words!(STRATEGY: StrategyKind {
     "blue-green" => StrategyKind::BlueGreen,
     "canary" => StrategyKind::Canary,
     "linear" => StrategyKind::Linear,
+    "ab" => StrategyKind::Ab,
     "rolling" => StrategyKind::Rolling,
 });
 words!(CANARY: Preset { "quick" => Preset::Quick, "careful" => Preset::Careful, "by-hand" => Preset::ByHand });
@@ -113,6 +116,8 @@ words!(MEASURE: MeasureKind {
 });
 words!(WORSE: Worse { "higher" => Worse::Higher, "lower" => Worse::Lower });
 words!(NO_EVIDENCE: NoEvidence { "undo" => NoEvidence::Undo, "pause" => NoEvidence::Pause });
+words!(BETTER: Better { "higher" => Better::Higher, "lower" => Better::Lower });
+words!(UNDECIDED: Undecided { "drop" => Undecided::Drop, "promote" => Undecided::Promote, "ask" => Undecided::Ask });
 words!(DURING: During { "shift" => During::Shift, "bake" => During::Bake, "warm" => During::Warm });
 
 /// The ways to tell clients apart that need no name.
@@ -129,4 +134,4 @@ pub(super) fn sticky_of(word: &str) -> Option<Sticky> {
 }
 
 /// Strategies of the design that are not carried out yet.
-pub(super) const LATER_STRATEGIES: &[&str] = &["ab"];
+pub(super) const LATER_STRATEGIES: &[&str] = &[];

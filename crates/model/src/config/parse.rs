@@ -2,6 +2,7 @@
 
 mod checks;
 mod database;
+mod experiment;
 mod hooks;
 mod notify;
 mod rolling;
@@ -214,6 +215,9 @@ impl File<'_> {
         let release = self.root.table("release");
         let approve = release.flag("approve");
         let strategy = steps::strategy(&release, mistakes);
+        if strategy.experiment().is_some() {
+            experiment::refuse_unsticky(&self.root.table("route"), mistakes);
+        }
         let asks = approve || strategy.asks_a_person() || release.text("no_evidence").as_deref() == Some("pause");
         if release.has("approve_timeout") && !asks {
             mistakes.add(

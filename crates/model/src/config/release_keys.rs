@@ -3,6 +3,7 @@
 use crate::time::Span;
 
 use super::check_keys::CHECK_KEYS;
+use super::experiment_keys::{EXPERIMENT, GOAL};
 use super::hook_keys::HOOK_KEYS;
 use super::key::{Key, Kind, MAX_KEPT_REVISIONS, key, later};
 use super::rolling_keys::ROLLING;
@@ -21,7 +22,7 @@ pub(super) static RELEASE_KEYS: &[Key] = &[
         Part::Policy,
         Some("blue-green"),
         "strategy = \"blue-green\"",
-        "How traffic moves: `blue-green` is all at once, `canary` by small shares first, `linear` by equal steps, `rolling` by batches within the capacity (see [strategies](strategies.md)).",
+        "How traffic moves: `blue-green` is all at once, `canary` by small shares first, `linear` by equal steps, `rolling` by batches within the capacity, `ab` an experiment on some of the clients (see [strategies](strategies.md)).",
     ),
     key(
         "approve",
@@ -108,6 +109,8 @@ pub(super) static RELEASE_KEYS: &[Key] = &[
     CANARY,
     LINEAR,
     ROLLING,
+    EXPERIMENT,
+    GOAL,
     ALLOW,
     FREEZE_KEY,
     later("checks", "checks = []", "write each check as a command in a [[release.hook]]"),

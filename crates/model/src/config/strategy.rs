@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::name::Share;
 use crate::time::Span;
 
+use super::experiment::{Experiment, Undecided};
 use super::names::{StrategyKind, Word};
 use super::rolling::{Fraction, Rolling};
 
@@ -28,6 +29,8 @@ pub enum Strategy {
     },
     /// By batches: the new slot grows as the old one shrinks.
     Rolling(Rolling),
+    /// An experiment: some clients get the new revision, until it is decided for all.
+    Ab(Box<Experiment>),
 }
 
 /// Where the steps of a canary are from.
@@ -73,6 +76,9 @@ impl Strategy {
             Self::BlueGreen => Vec::new(),
             Self::Canary(Canary::Steps(steps)) => steps.clone(),
             Self::Canary(Canary::Preset(preset)) => preset.steps(),
+            Self::Ab(experiment) => {
+                vec![Step { share: experiment.share, stays: experiment.lasts, approve: false }]
+            }
             Self::Linear { by, every } => {
                 let by = usize::from(by.basis_points().max(1));
                 let points = (1..=MAX_STEPS).map(|nth| nth * by);
@@ -87,7 +93,17 @@ impl Strategy {
     /// Whether any of its steps waits for a person.
     #[must_use]
     pub fn asks_a_person(&self) -> bool {
-        self.steps(&[]).iter().any(|step| step.approve)
+        let asks = self.experiment().is_some_and(|experiment| experiment.undecided == Undecided::Ask);
+        asks || self.steps(&[]).iter().any(|step| step.approve)
+    }
+
+    /// The experiment that its only step is.
+    #[must_use]
+    pub fn experiment(&self) -> Option<&Experiment> {
+        match self {
+            Self::Ab(experiment) => Some(experiment),
+            Self::BlueGreen | Self::Canary(_) | Self::Linear { .. } | Self::Rolling(_) => None,
+        }
     }
 
     /// Its name in the file.
@@ -102,6 +118,7 @@ impl Strategy {
             Self::Canary(_) => StrategyKind::Canary,
             Self::Linear { .. } => StrategyKind::Linear,
             Self::Rolling(_) => StrategyKind::Rolling,
+            Self::Ab(_) => StrategyKind::Ab,
         }
     }
 }

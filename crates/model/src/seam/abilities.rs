@@ -21,6 +21,8 @@ pub enum Ability {
     Baseline,
     /// Send copies of requests to a slot that answers nobody, and compare what it answers.
     Mirror,
+    /// Count who of its clients reached a goal.
+    Goals,
     /// Hold requests back while nobody may answer them.
     Hold,
 }
@@ -35,6 +37,7 @@ impl Ability {
             Self::Matches => "lead requests by header, cookie, query parameter or method".to_owned(),
             Self::Baseline => "count a baseline of the live slot apart".to_owned(),
             Self::Mirror => "send copies of requests to the idle slot".to_owned(),
+            Self::Goals => "count which clients reached a goal".to_owned(),
             Self::Hold => "hold requests back".to_owned(),
         }
     }
@@ -50,7 +53,7 @@ impl Abilities {
     pub fn built_in() -> Self {
         let sticky = StickyKind::ALL.map(Ability::Sticky);
         Self(
-            [Ability::Weights, Ability::Matches, Ability::Baseline, Ability::Mirror]
+            [Ability::Weights, Ability::Matches, Ability::Baseline, Ability::Mirror, Ability::Goals]
                 .into_iter()
                 .chain(sticky)
                 .collect(),

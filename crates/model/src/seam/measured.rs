@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ClientGroups;
+use super::{ClientGroups, GoalsMeasured};
 use crate::histogram::Histogram;
 use crate::name::{ProcessName, RevisionId};
 use crate::time::Timestamp;
@@ -21,6 +21,9 @@ pub struct Measured {
     /// By arm; one that is not named had no request. One that left the traffic and has nothing in flight any more is named
     /// no longer; should it come back, the epoch is another one.
     pub arms: Vec<ArmMeasured>,
+    /// What was counted for an experiment; nothing where none is in the routes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub goals: Option<GoalsMeasured>,
 }
 
 impl Measured {

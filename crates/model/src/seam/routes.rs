@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Match, Mirror, MirrorGoal, Sticky};
+use super::{Goals, Match, Mirror, MirrorGoal, Sticky};
 use crate::name::{AppName, Host, InstanceId, ProcessName, RevisionId, Share, Slot};
 
 /// An app's part of the routing table.
@@ -32,6 +32,9 @@ pub struct Routes {
     /// Who gets copies of requests, beside whoever answers them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mirror: Option<Mirror>,
+    /// What is counted of the app's clients, for an experiment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub goals: Option<Goals>,
     /// What the address of the idle slot shows now.
     pub preview: Option<Preview>,
     /// The address of the idle slot: no other app's and no live page is ever shown there, also while it shows nothing.
@@ -101,6 +104,7 @@ impl Routes {
             matches: Vec::new(),
             baseline: None,
             mirror: None,
+            goals: None,
             preview: None,
             preview_host: None,
             drain_ms: 0,
@@ -125,6 +129,9 @@ pub struct RoutesGoal {
     /// The slot that gets copies of requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mirror: Option<MirrorGoal>,
+    /// What is counted of the app's clients, for an experiment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub goals: Option<Goals>,
 }
 
 /// A slot's share as decided.
@@ -172,6 +179,7 @@ mod tests {
             matches: vec![Match { slot: Slot::Green, revision: RevisionId(2), when }],
             baseline: Some(Slot::Blue),
             mirror: Some(MirrorGoal { arm, rules }),
+            goals: Some(Goals { experiment: 7, requests: vec!["POST /checkout 2xx".parse().unwrap()] }),
         };
         let written = serde_json::to_string(&goal).unwrap();
         assert_eq!(serde_json::from_str::<RoutesGoal>(&written).unwrap(), goal, "{written}");

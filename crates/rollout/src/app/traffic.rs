@@ -4,6 +4,7 @@ use switchover_model::seam::{ArmGoal, RoutesGoal, Sticky};
 use switchover_model::{Share, Slot, Span};
 
 use super::App;
+use crate::release::Release;
 use crate::{limits, routes};
 
 impl App {
@@ -43,7 +44,10 @@ impl App {
     #[must_use]
     pub fn sticky(&self) -> Sticky {
         let is_split = self.routes.as_ref().is_some_and(|routes| routes::is_split(&routes.goal));
-        let splits = self.releases.iter().rev().find(|release| is_split && release.at_step().is_some());
+        // On its way back by batches too.
+        let shares =
+            |release: &&Release| release.at_step().is_some() || release.is_undoing() && !release.steps.is_empty();
+        let splits = self.releases.iter().rev().filter(|_| is_split).find(shares);
         let file = splits.and_then(|release| release.config.as_ref()).or(self.config.as_ref());
         file.map(|config| config.route.sticky.clone()).unwrap_or_default()
     }

@@ -344,6 +344,7 @@ impl Bed {
                 let routes = Routes {
                     arms: goal.arms.iter().map(fill).collect(),
                     matches: goal.matches.clone(),
+                    goals: goal.goals.clone(),
                     baseline: goal.baseline,
                     mirror,
                     drain_ms: 30_000,

@@ -43,7 +43,8 @@ fn say(bed: &mut Bed, verdict: Verdict, heard: Timestamp) {
         evidence: serde_json::Value::Null,
     }];
     let answered = [(0, heard)].into();
-    bed.seen.checks = watch(&bed.app).map(|watch| ChecksSeen { watch, at: bed.now, verdicts, answered });
+    bed.seen.checks =
+        watch(&bed.app).map(|watch| ChecksSeen { watch, at: bed.now, verdicts, answered, experiment: None });
 }
 
 fn says(bed: &mut Bed, verdict: Verdict) {

@@ -4,6 +4,7 @@ mod ailing;
 mod bed;
 mod commands;
 mod evidence;
+mod experiment;
 mod framework;
 mod hooks;
 mod lasting;

@@ -39,8 +39,13 @@ impl Bed {
             detail: vec!["body /price: 600 differ, 0 by noise".into()],
             evidence: serde_json::Value::Null,
         };
-        self.seen.checks =
-            Some(ChecksSeen { watch, at: self.now, answered: [(said.check, self.now)].into(), verdicts: vec![said] });
+        self.seen.checks = Some(ChecksSeen {
+            watch,
+            at: self.now,
+            answered: [(said.check, self.now)].into(),
+            verdicts: vec![said],
+            experiment: None,
+        });
         self.run();
     }
 

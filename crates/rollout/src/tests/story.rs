@@ -44,6 +44,7 @@ pub(super) fn line(event: &Event) -> Option<String> {
                 verdicts.iter().map(|said| format!("{} {}", said.name, said.verdict.name())).collect();
             format!("{}: judged, {}", watch.release, said.join(", "))
         }
+        Event::Decided { watch, decided } => format!("{}: experiment {}", watch.release, decided.ending.words()),
         Event::Undoing { release, cause, detach } => {
             let how = if *detach { ", detached" } else { "" };
             format!("{release}: undoing, {}{how}", cause.as_ref().map_or("asked for", |cause| &cause.code))

@@ -210,6 +210,7 @@ impl Book {
                 self.releases.get_mut(release).into_iter().for_each(|entry| entry.take_step(*step, *share));
             }
             Event::Sized { release, sizes } => (self.sized, self.sized_at) = (Some((*release, *sizes)), at),
+            Event::Decided { watch, decided } => self.decided(watch.release, decided),
             Event::InForce { version, flipped_at } => {
                 self.come_into_force(*version, at);
                 let going = self.releases.values_mut().rev().find(|entry| entry.moved_all && !entry.undoing);

@@ -1,5 +1,6 @@
 //! What stages, routes and commands make of a release in the book.
 
+use switchover_model::experiment::Decided;
 use switchover_model::record::IdempotencyKey;
 use switchover_model::release::{Command, ReleaseKind, Stage};
 use switchover_model::seam::RoutesGoal;
@@ -25,6 +26,13 @@ impl Entry {
 }
 
 impl Book {
+    /// The experiment that a release is has ended.
+    pub(super) fn decided(&mut self, release: ReleaseId, decided: &Decided) {
+        if let Some(taken) = self.releases.get_mut(&release).and_then(|entry| entry.steps.last_mut()) {
+            taken.decided = Some(Box::new(decided.clone()));
+        }
+    }
+
     /// What routes make of the release that wanted them.
     pub(super) fn routed(&mut self, release: Option<ReleaseId>, goal: &RoutesGoal) {
         self.shadow_routed(release, goal);

@@ -89,7 +89,8 @@ impl World {
             let verdicts: Vec<CheckVerdict> = of_the_file.chain(built_in).collect();
             let places: Vec<usize> = verdicts.iter().map(|said| said.check).collect();
             let answered = places.into_iter().map(|place| (place, heard(&watch, place, self.now))).collect();
-            Some(ChecksSeen { watch, at: Timestamp::from_micros(self.now), verdicts, answered })
+            let experiment = self.says_of_experiment(&watch);
+            Some(ChecksSeen { watch, at: Timestamp::from_micros(self.now), verdicts, answered, experiment })
         });
         match self.dice.below(20) {
             0 => None,

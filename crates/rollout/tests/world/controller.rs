@@ -325,13 +325,13 @@ impl World {
             token_digest: "t".repeat(64),
             networks: rule.networks.clone(),
         });
-        let mirror = goal.mirror.as_ref().map(|to| Mirror { arm: fill(&to.arm), rules: to.rules.clone() });
         Some(Routes {
             hosts: config.route.hosts.clone(),
             arms: goal.arms.iter().map(fill).collect(),
             matches: goal.matches.clone(),
+            goals: goal.goals.clone(),
             baseline: goal.baseline,
-            mirror,
+            mirror: goal.mirror.as_ref().map(|to| Mirror { arm: fill(&to.arm), rules: to.rules.clone() }),
             preview,
             preview_host: config.route.preview.as_ref().map(|rule| rule.host.clone()),
             drain_ms: config.route.drain.as_micros() / MILLIS,

@@ -13,6 +13,7 @@ pub(crate) mod controller;
 pub(crate) mod coverage;
 pub(crate) mod dice;
 pub(crate) mod ending;
+mod experiments;
 pub(crate) mod fault;
 pub(crate) mod focus;
 pub(crate) mod framework;

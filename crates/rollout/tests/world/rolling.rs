@@ -14,7 +14,7 @@ impl Entry {
     pub(crate) fn rolls(&self) -> Option<Rolling> {
         match self.config.as_ref().map(|config| &config.release.strategy) {
             Some(Strategy::Rolling(rolling)) => Some(*rolling),
-            Some(Strategy::BlueGreen | Strategy::Canary(_) | Strategy::Linear { .. }) | None => None,
+            Some(Strategy::BlueGreen | Strategy::Canary(_) | Strategy::Linear { .. } | Strategy::Ab(_)) | None => None,
         }
     }
 

@@ -13,6 +13,7 @@ use switchover_model::{ProcessName, Share, Span};
 
 use super::coverage::Place;
 use super::dice::Dice;
+use super::experiments;
 use super::fault::Fault;
 use super::focus::Focus;
 use super::state::BEGIN;
@@ -134,7 +135,8 @@ fn bend_to(config: &mut AppConfig, focus: &Focus, dice: &mut Dice) {
 
 /// How the traffic moves: at once, by steps of the file, by equal ones, or by batches.
 fn strategy(dice: &mut Dice) -> Strategy {
-    match dice.below(13) {
+    match dice.below(15) {
+        13 | 14 => Strategy::Ab(Box::new(experiments::thrown(dice))),
         0..=4 => Strategy::BlueGreen,
         10..=12 => Strategy::Rolling(Rolling {
             surge: dice.pick(&[Surge::Instances(1), Surge::Instances(2), Surge::Percent(25), Surge::Percent(60)]),

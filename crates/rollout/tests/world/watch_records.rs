@@ -35,6 +35,7 @@ impl World {
                 self.broken_by_stepping(*release, *step, *of, *share)
             }
             Event::Sized { release, sizes } => self.broken_by_sizing(*release, sizes),
+            Event::Decided { watch, decided } => self.broken_by_decided(watch.release, decided),
             Event::InForce { version, .. } => self.broken_by_in_force(*version),
             Event::Switched { release, .. } => self.broken_by_switched(*release),
             Event::Drained { slot, .. } => self.broken_by_drained(*slot),

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use switchover_model::config::Step;
+use switchover_model::experiment::Decided;
 use switchover_model::record::Event;
 use switchover_model::release::{ReleaseKind, Stage};
 use switchover_model::seam::{Routes, RoutesGoal, Seen};
@@ -10,9 +11,9 @@ use switchover_model::{ReleaseId, RevisionId, Share, Slot};
 use switchover_rollout::Decision;
 
 use super::book::{Entry, is_split, share_of, whole_arm};
-use super::settings;
 use super::state::World;
 use super::watch::Health;
+use super::{experiments, settings};
 
 /// One step as the journal tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,11 +27,13 @@ pub(crate) struct Taken {
     pub(crate) promoted: bool,
     /// A person said yes at its gate.
     pub(crate) approved: bool,
+    /// How the experiment ended that it is.
+    pub(crate) decided: Option<Box<Decided>>,
 }
 
 impl Taken {
     pub(crate) fn new(step: u32, share: Share) -> Self {
-        Self { step, share, in_force_at: None, held: 0, promoted: false, approved: false }
+        Self { step, share, in_force_at: None, held: 0, promoted: false, approved: false, decided: None }
     }
 }
 
@@ -128,6 +131,12 @@ impl World {
         let slot = entry.slot?;
         if self.book.health(self.watch.seen.platform.as_ref(), slot, entry.revision) != Health::Whole {
             return Some(("a step is taken when all of the new slot is seen healthy", format!("{last:?}")));
+        }
+        if experiments::tried(entry).is_some() {
+            if last.promoted {
+                return None;
+            }
+            return self.broken_by_proving_nothing(entry, last).or_else(|| self.broken_by_missing_evidence(entry));
         }
         let rule = match entry.batches() {
             Some(batch) => Some(batch).filter(|_| !last.promoted && !entry.goes_through())?,

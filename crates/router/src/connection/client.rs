@@ -227,7 +227,10 @@ impl<'a> Client<'a> {
         }
         let asked = Asked { peer: self.peer, is_https: self.listener.scheme() == "https", head: &head };
         let ticket = match self.lane.route(&asked) {
-            Routed::Forward(ticket) => ticket,
+            Routed::Forward(mut ticket) => {
+                ticket.asks_for(&head);
+                ticket
+            }
             Routed::Own(answer) => {
                 self.inbound.consume(head_bytes);
                 let stays = facts.is_persistent && framing == Framing::Empty;

@@ -5,6 +5,7 @@
 mod bed;
 mod conformance;
 mod ending;
+mod goals;
 mod killed;
 mod measured;
 mod open_files;

@@ -8,6 +8,7 @@ pub(crate) mod db;
 #[cfg(feature = "demo")]
 pub(crate) mod demo;
 pub(crate) mod deploy;
+pub(crate) mod experiment;
 pub(crate) mod history;
 pub(crate) mod init;
 pub(crate) mod inner;

@@ -2,6 +2,8 @@
 
 pub(crate) mod boxes;
 pub(crate) mod checks;
+pub(crate) mod experiment;
+pub(crate) mod experiment_page;
 pub(crate) mod history;
 mod hooks;
 pub(crate) mod moment;

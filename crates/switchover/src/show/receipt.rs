@@ -51,6 +51,10 @@ pub(crate) fn tables(app: &AppName, receipt: &Receipt, now: Timestamp, zone: &Ti
     }
     for judged in &receipt.judged {
         lines.push(String::new());
+        lines.extend(judged.experiment.iter().flat_map(|decided| super::experiment::decided_lines(decided)));
+        if judged.verdicts.is_empty() {
+            continue;
+        }
         lines.push(format!("checks at the end of {}:", super::checks::place(&judged.watch)));
         lines.extend(super::checks::lines(&judged.verdicts).iter().map(|line| format!("  {line}")));
     }

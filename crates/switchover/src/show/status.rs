@@ -38,6 +38,8 @@ pub(crate) fn picture(status: &StatusView, frame: &Frame<'_>) -> Vec<String> {
         lines.extend(release::tree(release, status.schema.is_some(), frame.now, Pace::Still));
         let checks = release.checks.iter().flat_map(|seen| super::checks::lines(&seen.verdicts));
         lines.extend(checks.map(|line| format!("  {line}")));
+        let tried = release.checks.iter().filter_map(|seen| seen.experiment.as_deref());
+        lines.extend(tried.flat_map(super::experiment::said_lines).map(|line| format!("  {line}")));
         lines.extend(super::hooks::lines(&release.hooks).iter().map(|line| format!("  {line}")));
         lines.extend(release::gate(status, release).iter().map(|line| format!("  {line}")));
         lines.push(String::new());

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use switchover_model::answer::TrafficView;
-use switchover_model::seam::{ArmMeasured, Measured, Part, TrafficSeen};
+use switchover_model::seam::{ArmMeasured, GoalsMeasured, Measured, Part, TrafficSeen};
 use switchover_model::{ProcessName, RevisionId, Share, Slot, Span};
 
 use super::shadow;
@@ -27,6 +27,9 @@ pub(crate) struct TrafficShown {
     interval_ms: Option<u64>,
     /// By revision, newest first; nothing where the traffic could not be asked or does not measure.
     arms: Option<Vec<ArmShown>>,
+    /// What was counted of an experiment's goals; nothing where none goes on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    goals: Option<GoalsMeasured>,
 }
 
 /// What one arm did.
@@ -76,7 +79,8 @@ impl TrafficShown {
             (None, _) | (_, None) => None,
         };
         let interval_ms = interval.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
-        Self { view: later, interval_ms, arms }
+        let goals = now.and_then(|now| now.goals);
+        Self { view: later, interval_ms, arms, goals }
     }
 
     /// For people, in lines of at most `width`.

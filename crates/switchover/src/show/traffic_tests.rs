@@ -45,7 +45,13 @@ fn view(at_ms: u64, epoch: u64, arms: Vec<ArmMeasured>) -> TrafficView {
         in_flight: BTreeMap::from([(RevisionId(1), 3)]),
         upgrades: BTreeMap::from([(RevisionId(2), 1)]),
         ledger: Ledger { accepted: 412, in_flight: 3, aborted: 2, ..Ledger::default() },
-        measured: Some(Measured { at: Timestamp::from_micros(at_ms * 1_000), epoch, version: Some(2), arms }),
+        measured: Some(Measured {
+            at: Timestamp::from_micros(at_ms * 1_000),
+            epoch,
+            version: Some(2),
+            arms,
+            goals: None,
+        }),
         ..TrafficSeen::default()
     };
     let (schema_version, app) = (SCHEMA_VERSION, "shop".parse().unwrap());

@@ -68,6 +68,7 @@ impl Live {
             | Event::Marked { .. }
             | Event::Looked { .. }
             | Event::Judged { .. }
+            | Event::Decided { .. }
             | Event::Migrated { .. }
             | Event::HandedOver { .. }
             | Event::Switched { .. }

@@ -9,7 +9,7 @@ use switchover_model::{AppName, InstanceId, ReleaseId};
 
 use crate::say;
 use crate::show::release::{gate, is_empty, nothing_to, outcome_word, stage_time};
-use crate::show::{moment, shadow, steps};
+use crate::show::{self, moment, shadow, steps};
 
 /// What was said already.
 #[derive(Debug)]
@@ -129,6 +129,11 @@ impl Plain {
                     }
                 }
             }
+            Event::Decided { watch, decided } if watch.release == self.release => {
+                for line in show::experiment::decided_lines(decided) {
+                    say::line(format_args!("{}: {line}", self.begin));
+                }
+            }
             Event::Renewed { release, slot, instances, .. } if *release == Some(self.release) => {
                 let who: Vec<&str> = instances.iter().map(InstanceId::as_str).collect();
                 say::line(format_args!("{}: replaced in {slot}, because ill: {}", self.begin, who.join(", ")));
@@ -153,6 +158,7 @@ impl Plain {
             | Event::Marked { .. }
             | Event::Looked { .. }
             | Event::Judged { .. }
+            | Event::Decided { .. }
             | Event::Migrated { .. }
             | Event::HandedOver { .. }
             | Event::Switched { .. }

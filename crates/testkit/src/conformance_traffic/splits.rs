@@ -6,10 +6,10 @@ use switchover_model::{RevisionId, Share, Slot};
 use super::{Request, TrafficBed};
 
 /// Clients that are sent through a split: enough for a share to show, few enough to be sent again at each share.
-const CLIENTS: u32 = 400;
+pub(super) const CLIENTS: u32 = 400;
 
 /// Routes in which revision 2 (green) has `new` of 10,000 and revision 1 (blue) the rest.
-fn split(bed: &dyn TrafficBed, version: u64, new: u16, sticky: Sticky) -> Routes {
+pub(super) fn split(bed: &dyn TrafficBed, version: u64, new: u16, sticky: Sticky) -> Routes {
     let new = Share::from_basis_points(new).expect("a share");
     let mut routes = bed.routes(version, 1);
     for arm in &mut routes.arms {
@@ -19,7 +19,7 @@ fn split(bed: &dyn TrafficBed, version: u64, new: u16, sticky: Sticky) -> Routes
     routes
 }
 
-fn by_header() -> Sticky {
+pub(super) fn by_header() -> Sticky {
     Sticky::Header { name: "X-User".parse().expect("a name") }
 }
 
@@ -34,11 +34,11 @@ fn can(bed: &dyn TrafficBed, needs: &[Ability]) -> bool {
 }
 
 /// Whether the bed carries requests and its traffic can what a case needs.
-fn carries(bed: &dyn TrafficBed, needs: &[Ability]) -> bool {
+pub(super) fn carries(bed: &dyn TrafficBed, needs: &[Ability]) -> bool {
     bed.request() != Request::NotCarried && can(bed, needs)
 }
 
-async fn ensure(bed: &dyn TrafficBed, routes: &Routes) {
+pub(super) async fn ensure(bed: &dyn TrafficBed, routes: &Routes) {
     bed.traffic().ensure(routes).await.expect("ensured");
 }
 
@@ -52,7 +52,7 @@ fn is_new(answered: Request) -> bool {
 }
 
 /// Which of the users get the new revision.
-fn sides(bed: &dyn TrafficBed) -> Vec<bool> {
+pub(super) fn sides(bed: &dyn TrafficBed) -> Vec<bool> {
     (0..CLIENTS).map(|user| is_new(bed.request_with(&[("X-User", &format!("user-{user}"))]).0)).collect()
 }
 
@@ -66,7 +66,7 @@ fn assert_within_band(sides: &[bool], new: u16) {
     assert!((count - expected).abs() <= band, "{count} of {expected} +- {band} at {new}");
 }
 
-async fn measured(bed: &dyn TrafficBed) -> Option<Measured> {
+pub(super) async fn measured(bed: &dyn TrafficBed) -> Option<Measured> {
     bed.traffic().observe(&bed.app()).await.expect("observed").measured
 }
 

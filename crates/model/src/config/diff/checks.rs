@@ -14,6 +14,9 @@ pub(super) fn put_evidence(all: &mut Settings, evidence: &EvidencePolicy) {
     // A basis point is a hundredth of a percent.
     let rate = Decimal::from_millionths(i64::from(false_alarms.basis_points()) * 10_000);
     all.put("release.false_alarms", Part::Policy, format_args!("{rate}%"));
+    if checks.is_empty() {
+        return;
+    }
     all.put("release.evidence_timeout", Part::Policy, timeout);
     all.put("release.no_evidence", Part::Policy, no_evidence.word());
     for (at, check) in checks.iter().enumerate() {

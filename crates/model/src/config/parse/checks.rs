@@ -40,7 +40,7 @@ pub(super) fn evidence(
         mistakes.add(first.at.clone(), cause, "leave some of them out");
     }
     for key in ["no_evidence", "false_alarms", "evidence_timeout"] {
-        // The ratio of a split is checked by itself, and so is a shadow.
+        // The ratio of a split is checked by itself, and so are a shadow and an experiment.
         if release.has(key) && tables.is_empty() && !has_steps && !release.was_tried("shadow") {
             let cause = format!("\"{key}\" has no effect: there is no check");
             mistakes.add(release.place(key), cause, "add a [[release.check]], or leave it out");

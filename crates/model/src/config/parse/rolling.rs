@@ -65,7 +65,9 @@ pub(super) fn refuse_contradictions(
 pub(super) fn keep_warm(release: &Node, strategy: &Strategy) -> Span {
     match strategy {
         Strategy::Rolling(_) => Span::ZERO,
-        Strategy::BlueGreen | Strategy::Canary(_) | Strategy::Linear { .. } => release.duration("keep_warm"),
+        Strategy::BlueGreen | Strategy::Canary(_) | Strategy::Linear { .. } | Strategy::Ab(_) => {
+            release.duration("keep_warm")
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! How the traffic moves, from `[release]`.
 
-use super::{rolling, word};
+use super::{experiment, rolling, word};
 use crate::config::check::{Mistakes, Node};
 use crate::config::names::StrategyKind;
 use crate::config::{Canary, MAX_STEPS, Preset, Step, Strategy};
@@ -8,10 +8,12 @@ use crate::name::Share;
 use crate::time::Span;
 
 /// The keys that say by which steps, each with the strategy that has it.
-const KEYS: [(&str, StrategyKind, &str); 4] = [
+const KEYS: [(&str, StrategyKind, &str); 6] = [
     ("step", StrategyKind::Canary, "canary"),
     ("canary", StrategyKind::Canary, "canary"),
     ("linear", StrategyKind::Linear, "linear"),
+    ("experiment", StrategyKind::Ab, "ab"),
+    ("goal", StrategyKind::Ab, "ab"),
     ("rolling", StrategyKind::Rolling, "rolling"),
 ];
 
@@ -31,6 +33,7 @@ pub(super) fn strategy(release: &Node, mistakes: &mut Mistakes<'_>) -> Strategy 
     match kind {
         StrategyKind::BlueGreen => Strategy::BlueGreen,
         StrategyKind::Canary => canary(release, mistakes),
+        StrategyKind::Ab => Strategy::Ab(Box::new(experiment::experiment(release, mistakes))),
         StrategyKind::Linear => linear(&release.table("linear"), mistakes),
         StrategyKind::Rolling => rolling::rolling(&release.table("rolling")),
     }

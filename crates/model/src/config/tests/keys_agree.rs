@@ -7,6 +7,7 @@ use crate::config::*;
 
 use super::accepted::{COMMANDS, FRAMEWORK, FULL};
 use super::checks::CHECKS;
+use super::experiment::AB;
 use super::rolling::ROLLING;
 use super::shadow::SHADOW;
 use super::steps::{LINEAR, PRESET};
@@ -74,6 +75,26 @@ fn notify_with(path: &str, example: &str) -> String {
         _ => "command = \"a\"\n",
     };
     format!("[secrets]\nfile = \"s\"\n[[notify]]\n{needs}{example}\n")
+}
+
+/// An experiment with one key as its example writes it, and what that key needs beside it.
+fn experiment_with(table: &str, own: &str, example: &str) -> String {
+    let beside = |own_table: &str, lines: &[&str]| -> String {
+        let is_own = table == own_table;
+        let others = lines.iter().filter(|line| !(is_own && line.starts_with(&format!("{own} "))));
+        let own_line = if is_own { format!("{example}\n") } else { String::new() };
+        others.map(|line| format!("{line}\n")).collect::<String>() + &own_line
+    };
+    let tries = beside("release.experiment", &["share = \"50%\"", "for = \"7d\""]);
+    let looks_at = if own == "value" { "header = \"X-A\"" } else { "value = \"1\"" };
+    let matches = if table == "release.experiment.match" {
+        format!("[[release.experiment.match]]\n{looks_at}\n{example}\n")
+    } else {
+        String::new()
+    };
+    let goal = beside("release.goal", &["name = \"a\"", "request = \"GET / 2xx\""]);
+    let tries = if own == "at_least" { tries.replace("7d", "30d") } else { tries };
+    format!("[release]\nstrategy = \"ab\"\n[release.experiment]\n{tries}{matches}[[release.goal]]\n{goal}")
 }
 
 /// A hook with one key as its example writes it, and what that key needs beside it.
@@ -158,7 +179,8 @@ fn release_example(table: &str, path: &str, example: &str) -> Option<String> {
     };
     let strategy = |word: &str| format!("[release]\nstrategy = \"{word}\"\n");
     Some(match (table, own) {
-        ("release", "hook" | "step" | "check") => return None,
+        ("release", "hook" | "step" | "check" | "experiment" | "goal") => return None,
+        ("release.experiment" | "release.experiment.match" | "release.goal", _) => experiment_with(table, own, example),
         ("release", "false_alarms" | "evidence_timeout" | "no_evidence") => format!("[release]\n{example}\n{CHECK}"),
         ("release.check", _) => format!("[secrets]\nfile = \"s.env\"\n{}", check_with(path, example)),
         ("release", "approve_timeout") => format!("[release]\napprove = true\n{example}"),
@@ -184,7 +206,7 @@ fn unnumbered(key: &str) -> String {
 
 #[test]
 fn the_full_example_writes_every_key_and_the_diff_shows_each() {
-    let all = [FULL, FRAMEWORK, COMMANDS, CHECKS, PRESET, LINEAR, ROLLING, SHADOW];
+    let all = [FULL, FRAMEWORK, COMMANDS, CHECKS, PRESET, LINEAR, ROLLING, SHADOW, AB];
     let shown: BTreeSet<String> = all
         .into_iter()
         .flat_map(|text| diff(None, &good(text)))
@@ -225,6 +247,8 @@ fn the_schema_has_every_key_that_is_carried_out_and_no_other() {
             .map(|name| if name == "*" { "/additionalProperties".to_owned() } else { format!("/properties/{name}") })
             .collect::<String>()
             .replace("/properties/step/properties", "/properties/step/items/properties")
+            .replace("/properties/goal/properties", "/properties/goal/items/properties")
+            .replace("/properties/match/properties", "/properties/match/items/properties")
             .replace("/properties/hook/properties", "/properties/hook/items/properties")
             .replace("/properties/check/properties", "/properties/check/items/properties")
             .replace("/properties/notify/properties", "/properties/notify/items/properties")

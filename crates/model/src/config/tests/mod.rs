@@ -2,6 +2,7 @@
 
 mod accepted;
 mod checks;
+mod experiment;
 mod hooks;
 mod keys_agree;
 mod notify;

@@ -235,7 +235,7 @@ command = "true"
                |
             16 | strategy = "shadow"
                |            ^^^^^^^^
-               = write one of: "blue-green", "canary", "linear", "rolling"
+               = write one of: "blue-green", "canary", "linear", "rolling", "ab"
 
             switchover.toml:17:1: [release.check] has no "name"
                |
@@ -369,7 +369,7 @@ fn unknown_words_suggest_the_nearest_and_otherwise_list_all() {
               |                   ^^^^^^^^^
               = did you mean "SIGINT"?
 
-            switchover.toml:7:12: "blue/green" is none of the words for "release.strategy": blue-green, canary, linear, rolling
+            switchover.toml:7:12: "blue/green" is none of the words for "release.strategy": blue-green, canary, linear, rolling, ab
               |
             7 | strategy = "blue/green"
               |            ^^^^^^^^^^^^

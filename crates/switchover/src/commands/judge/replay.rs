@@ -1,12 +1,13 @@
 use switchover_model::ReleaseId;
 use switchover_model::answer::ReplayView;
 use switchover_model::evidence::Replayed;
+use switchover_model::experiment::Decided;
 
 use crate::cli::Shared;
 use crate::exit::Exit;
 use crate::failure::Done;
 use crate::say;
-use crate::show::checks;
+use crate::show::{self, checks};
 
 /// Reach the verdicts of a release's checks again, from what its journal holds
 ///
@@ -38,14 +39,19 @@ fn tell(view: &ReplayView) {
     if view.moments.is_empty() {
         return say::line(format_args!("nothing followed from checks of {} so far", view.app));
     }
-    for Replayed { recorded, looks, again, agrees } in &view.moments {
+    for Replayed { recorded, looks, again, experiment, agrees } in &view.moments {
         let agreed = if *agrees { "the same again" } else { "NOT the same again" };
         let watch = &recorded.watch;
         say::line(format_args!("release {}, {}, {looks} looks: {agreed}", watch.release, checks::place(watch)));
         checks::lines(again).iter().for_each(|line| say::line(format_args!("  {line}")));
+        let decided = |of: &Option<Box<Decided>>| {
+            of.iter().flat_map(|of| show::experiment::decided_lines(of)).collect::<Vec<_>>()
+        };
+        decided(experiment).iter().for_each(|line| say::line(format_args!("  {line}")));
         if !agrees {
             say::line("  recorded was:");
             checks::lines(&recorded.verdicts).iter().for_each(|line| say::line(format_args!("  {line}")));
+            decided(&recorded.experiment).iter().for_each(|line| say::line(format_args!("  {line}")));
         }
     }
 }

@@ -1,0 +1,116 @@
+//! What an experiment says of what was counted.
+
+use switchover_model::seam::GoalCount;
+use switchover_model::{Span, Timestamp, config};
+
+use super::*;
+
+fn experiment(share: &str, better: Better) -> Experiment {
+    Experiment {
+        share: share.parse().unwrap(),
+        matches: Vec::new(),
+        lasts: Span::from_secs(3_600),
+        at_least: Span::ZERO,
+        undecided: config::Undecided::Drop,
+        goals: vec![Goal {
+            name: "checkout".to_owned(),
+            request: "POST /checkout 2xx".parse().unwrap(),
+            primary: true,
+            better,
+            effect: Decimal::from_millionths(10_000),
+        }],
+    }
+}
+
+fn trying(share: &str, better: Better) -> Trying {
+    let sides = Sides { new: RevisionId(2), old: Some(RevisionId(1)) };
+    Trying::new(&experiment(share, better), sides, Probability::new(0.0005).unwrap())
+}
+
+fn arm(revision: u32, part: Part, clients: u64, reached: u64) -> GoalArm {
+    let goals = vec![GoalCount { clients: reached, requests: reached * 2 }];
+    GoalArm { revision: RevisionId(revision), part, clients, goals }
+}
+
+fn look(second: u64, since: u64, arms: Vec<GoalArm>) -> Look {
+    let at = |second: u64| Timestamp::from_micros(second * 1_000_000);
+    let goals = Some(GoalsMeasured { experiment: 3, since, arms });
+    Look { from: at(second), until: at(second + 1), goals, ..Look::default() }
+}
+
+/// As it is after so many looks with this many clients in each that reach the goal at these rates (percent).
+fn after(trying: &mut Trying, looks: u64, since: u64, (new, old): (u64, u64)) -> ExperimentSaid {
+    for number in 1..=looks {
+        let clients = number * 100;
+        let arms = vec![arm(2, Part::Share, clients, number * new), arm(1, Part::Share, clients, number * old)];
+        trying.take(&look(since * 1_000 + number, since, arms));
+    }
+    trying.said(true)
+}
+
+#[test]
+fn a_goal_is_won_or_lost_by_the_way_that_is_better() {
+    for (better, rates, verdict) in [
+        (Better::Higher, (15, 5), GoalVerdict::Won),
+        (Better::Higher, (5, 15), GoalVerdict::Lost),
+        (Better::Lower, (15, 5), GoalVerdict::Lost),
+        (Better::Lower, (5, 15), GoalVerdict::Won),
+        (Better::Higher, (10, 10), GoalVerdict::Undecided),
+    ] {
+        let said = after(&mut trying("50%", better), 30, 1, rates);
+        assert_eq!((said.new, said.old, said.goals[0].verdict), (3_000, 3_000, verdict), "{}", said.goals[0].why);
+        assert_eq!(said.goals[0].new, Conversions { clients: rates.0 * 30, requests: rates.0 * 60 });
+        assert_eq!(said.split.unwrap().verdict, Verdict::Inconclusive);
+    }
+}
+
+#[test]
+fn what_is_said_is_readable_and_no_data_says_nothing() {
+    let said = after(&mut trying("50%", Better::Higher), 10, 1, (15, 5));
+    assert!(said.goals[0].why.starts_with("15.00 % of 1000 clients against 5.00 % of 1000: +10.00 points, between +"));
+    assert_eq!(said.goals[0].effect, Some(Decimal::from_millionths(100_000)));
+    assert!(said.goals[0].evidence["more"]["course"].as_array().is_some_and(|course| course.len() == 10));
+    let nothing = trying("50%", Better::Higher).said(false);
+    assert_eq!((nothing.goals[0].verdict, nothing.goals[0].effect), (GoalVerdict::Undecided, None));
+    assert_eq!(nothing.split.unwrap().why, "nobody came yet");
+}
+
+#[test]
+fn a_split_that_is_no_chance_is_told_and_counts_from_nothing_begin_anew() {
+    let mut off = trying("50%", Better::Higher);
+    for number in 1..=10 {
+        let arms = vec![arm(2, Part::Share, number * 80, 0), arm(1, Part::Share, number * 120, 0)];
+        off.take(&look(number, 1, arms));
+    }
+    let split = off.said(false).split.unwrap();
+    assert_eq!(split.verdict, Verdict::Fail, "{}", split.why);
+    assert!(
+        split.why.starts_with("40.00 % of 2000 clients came to the new revision, where 50% were to"),
+        "{}",
+        split.why
+    );
+    // A router that is started anew counts from nothing: what it had counted is left out.
+    let mut anew = trying("50%", Better::Higher);
+    after(&mut anew, 5, 1, (50, 5));
+    let said = after(&mut anew, 2, 2, (10, 10));
+    assert_eq!((said.anew, said.new, said.goals[0].verdict), (1, 200, GoalVerdict::Undecided));
+}
+
+#[test]
+fn clients_of_a_match_are_compared_where_there_is_no_share_and_left_out_where_there_is_one() {
+    let arms = || {
+        vec![
+            arm(2, Part::Share, 1_000, 150),
+            arm(2, Part::Matched, 300, 45),
+            arm(1, Part::Share, 700, 35),
+            arm(1, Part::Baseline, 300, 15),
+        ]
+    };
+    let mut by_chance = trying("50%", Better::Higher);
+    by_chance.take(&look(1, 1, arms()));
+    assert_eq!((by_chance.said(false).new, by_chance.said(false).old), (1_000, 1_000));
+    let mut matched = trying("0%", Better::Higher);
+    matched.take(&look(1, 1, arms()));
+    let said = matched.said(false);
+    assert_eq!((said.new, said.old, said.split), (300, 1_000, None));
+}
