@@ -231,11 +231,11 @@ command = "true"
                |          ^^^^^^^^^^^^^^^
                = write a host name, such as: hosts = ["shop.example.com"]
 
-            switchover.toml:16:12: "shadow" is none of the words for "release.strategy": blue-green, canary, linear
+            switchover.toml:16:12: "shadow" is none of the words for "release.strategy": blue-green, canary, linear, ab, rolling
                |
             16 | strategy = "shadow"
                |            ^^^^^^^^
-               = write one of: "blue-green", "canary", "linear", "rolling", "ab"
+               = write one of: "blue-green", "canary", "linear", "ab", "rolling"
 
             switchover.toml:17:1: [release.check] has no "name"
                |
@@ -369,7 +369,7 @@ fn unknown_words_suggest_the_nearest_and_otherwise_list_all() {
               |                   ^^^^^^^^^
               = did you mean "SIGINT"?
 
-            switchover.toml:7:12: "blue/green" is none of the words for "release.strategy": blue-green, canary, linear, rolling, ab
+            switchover.toml:7:12: "blue/green" is none of the words for "release.strategy": blue-green, canary, linear, ab, rolling
               |
             7 | strategy = "blue/green"
               |            ^^^^^^^^^^^^
