@@ -28,10 +28,10 @@ pub(crate) fn encode<'a>(
         }
     }
     let help = "Different clients since the experiment began, at most 2,560,000";
-    gauges(encoder, "switchover_experiment_clients", help, came.into_iter())?;
+    gauges(encoder, "switchover_experiment_clients", help, came)?;
     let help = "Of them, those who reached the goal";
-    gauges(encoder, "switchover_goal_clients", help, reached.into_iter())?;
-    counters(encoder, "switchover_goal_requests", "Requests that reached the goal", requests.into_iter())
+    gauges(encoder, "switchover_goal_clients", help, reached)?;
+    counters(encoder, "switchover_goal_requests", "Requests that reached the goal", requests)
 }
 
 fn labels(app: &AppName, arm: &GoalArm) -> Labels {

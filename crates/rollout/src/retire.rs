@@ -28,8 +28,14 @@ pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId) {
         // What a failure leaves is kept for a person as long as any old slot, then stopped.
         Some(Outcome::Failed { .. }) if has_traffic => retired(turn, id),
         Some(Outcome::Failed { .. }) if routes::are_in_force(turn) => cleared(turn, id),
-        // Where the traffic goes is not known: nothing is stopped, the next release clears the slot.
-        Some(Outcome::Failed { .. }) => Left::Nothing,
+        // Where the traffic goes is not known, also after a while: nothing is stopped, the next release clears the slot.
+        Some(Outcome::Failed { .. }) => {
+            if turn.waited_out(id, wait::ROUTE_BACK, limits::ROUTE) {
+                Left::Nothing
+            } else {
+                Left::Work
+            }
+        }
         None => Left::Work,
     };
     let mut problem = match left {
