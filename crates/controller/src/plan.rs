@@ -114,22 +114,10 @@ fn plan(app: &App, seen: &Seen, command: &Command, actor: &Actor) -> PlanView {
                     Command::Deploy { config, .. } => Some(&**config),
                     _ => app.config.as_ref(),
                 };
-                let is_built = app.revisions.contains_key(revision);
-                let Some(config) = config else { continue };
-                // Without a live revision, and on a way back, nothing is compared.
-                let steps = if live.is_none() { Vec::new() } else { steps_of(config, kind) };
-                let is_compared = matches!(kind, ReleaseKind::Deploy) && live.is_some();
-                let shadow = config.release.shadow.as_ref().filter(|_| is_compared);
-                let closed = closed_window(config, kind, clock::now());
-                plan.notes.extend(closed.into_iter().chain(shadow.and_then(done_twice)));
-                plan.stages = stages(config, idle, is_built, plan.from, (shadow, &steps));
-                if let (Some(rolling), Some(arm)) = (rolling::of(config), live) {
-                    rolling::tell_stages(&mut plan.stages, config, rolling, idle, &arm.revision.to_string());
+                if let Some(config) = config {
+                    let is_built = app.revisions.contains_key(revision);
+                    tell_release(&mut plan, app, (config, kind), is_built);
                 }
-                plan.timeline = live.map(|arm| {
-                    let boot = app.revisions.get(&arm.revision).and_then(|state| state.boot);
-                    timeline(config, Old { revision: arm.revision, boot }, shadow, &steps)
-                });
             }
             Event::Undoing { release, .. } => {
                 if let Some(undone) = app.release(*release) {
@@ -143,6 +131,26 @@ fn plan(app: &App, seen: &Seen, command: &Command, actor: &Actor) -> PlanView {
         }
     }
     plan
+}
+
+/// What a release by `config` would do, stage by stage and over time.
+fn tell_release(plan: &mut PlanView, app: &App, (config, kind): (&AppConfig, &ReleaseKind), is_built: bool) {
+    let live = app.heading();
+    let idle = live.map_or(Slot::Blue, |arm| arm.slot.other());
+    // Without a live revision, and on a way back, nothing is compared.
+    let steps = if live.is_none() { Vec::new() } else { steps_of(config, kind) };
+    let is_compared = matches!(kind, ReleaseKind::Deploy) && live.is_some();
+    let shadow = config.release.shadow.as_ref().filter(|_| is_compared);
+    let closed = closed_window(config, kind, clock::now());
+    plan.notes.extend(closed.into_iter().chain(shadow.and_then(done_twice)));
+    plan.stages = stages(config, idle, is_built, plan.from, (shadow, &steps));
+    if let (Some(rolling), Some(arm)) = (rolling::of(config), live) {
+        rolling::tell_stages(&mut plan.stages, config, rolling, idle, &arm.revision.to_string());
+    }
+    plan.timeline = live.map(|arm| {
+        let boot = app.revisions.get(&arm.revision).and_then(|state| state.boot);
+        timeline(config, Old { revision: arm.revision, boot }, shadow, &steps)
+    });
 }
 
 /// The steps before all traffic. On a way back all of it moves at once, or by batches that are not held.

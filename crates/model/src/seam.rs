@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{AppConfig, Database};
 use crate::framework::{Listed, Order, Step};
-use crate::name::{AppName, Host, InstanceId, ProcessName, ReleaseId, RevisionId, Slot};
+use crate::name::{AppName, InstanceId, ProcessName, ReleaseId, RevisionId, Slot};
 use crate::problem::Problem;
 use crate::record::AttemptId;
 use crate::release::Stage;
@@ -22,6 +22,7 @@ use crate::time::{Span, Timestamp};
 mod abilities;
 mod client_groups;
 mod goals;
+mod hook_call;
 mod measured;
 mod routes;
 mod seen;
@@ -31,6 +32,7 @@ mod split;
 pub use abilities::{Abilities, Ability, lacks, lacks_for};
 pub use client_groups::{CLIENT_GROUPS, ClientGroups};
 pub use goals::{GOALS_MAX, GoalArm, GoalCount, GoalError, GoalRequest, GoalStatus, Goals, GoalsMeasured};
+pub use hook_call::HookCall;
 pub use measured::{ArmMeasured, Measured, Part};
 pub use routes::{Arm, ArmGoal, Endpoint, Preview, RoutedProcess, Routes, RoutesGoal};
 pub use seen::{Evidence, InstanceSeen, Phase, PlatformSeen, Seen, TrafficSeen};
@@ -379,23 +381,4 @@ pub enum HookAnswer {
     Passed(Vec<String>),
     /// Ask again later.
     NotYet(Vec<String>),
-}
-
-/// One call of a hook.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HookCall {
-    /// Index in `AppConfig::release.hooks`.
-    pub hook: usize,
-    /// How long it may take: what is left of its time-out.
-    pub limit: Span,
-    /// The release it belongs to.
-    pub release: ReleaseId,
-    /// The slot looked at.
-    pub slot: Slot,
-    /// `SWITCHOVER_URL`: where the slot under test answers.
-    pub url: String,
-    /// The preview token, given as `SWITCHOVER_PREVIEW_TOKEN`.
-    pub preview_token: String,
-    /// What goes into `Host` for the preview address: `SWITCHOVER_PREVIEW_HOST`.
-    pub preview_host: Option<Host>,
 }

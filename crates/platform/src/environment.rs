@@ -74,8 +74,11 @@ impl Sealed {
 
     /// Takes secret values out of lines that are shown or journaled.
     pub(crate) fn blot_out(&self, lines: Vec<String>) -> Vec<String> {
+        // The longest first: one that another one begins with would leave the end of that in sight.
+        let mut secrets: Vec<_> = self.secrets.iter().collect();
+        secrets.sort_by_key(|(_, value)| std::cmp::Reverse(value.len()));
         let blotted = |mut line: String| {
-            for (name, value) in &self.secrets {
+            for (name, value) in &secrets {
                 if value.len() >= SHORTEST_BLOTTED && line.contains(value.as_str()) {
                     line = line.replace(value.as_str(), &format!("[{name}]"));
                 }
@@ -261,5 +264,12 @@ mod tests {
         };
         assert_eq!(sealed.blot_out(vec!["say hunter2 1".to_owned()]), ["say [TOKEN] 1"]);
         assert!(!format!("{sealed:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_secret_that_another_one_begins_with_leaves_nothing_of_that_in_sight() {
+        let secrets = [("A".to_owned(), "hunter".to_owned()), ("B".to_owned(), "hunter-and-more".to_owned())].into();
+        let sealed = Sealed { env: Variables::new(), secrets };
+        assert_eq!(sealed.blot_out(vec!["say hunter-and-more, hunter".to_owned()]), ["say [B], [A]"]);
     }
 }

@@ -100,31 +100,11 @@ impl Teller {
         match &record.event {
             Event::Commanded { command, .. } => self.command(record, command),
             Event::Opened { release, revision, from, .. } => {
-                let known = Known {
-                    revision: *revision,
-                    from: *from,
-                    slot: None,
-                    stage: None,
-                    is_undone: false,
-                    is_over: false,
-                    brings: self.deployed.take(),
-                    gates: BTreeSet::new(),
-                };
-                self.releases.insert(*release, known);
-                while self.releases.len() > RELEASES {
-                    self.releases.pop_first();
-                }
+                self.opened(*release, *revision, *from);
                 None
             }
             Event::Entered { release, stage, slot } => {
-                let known = self.releases.get_mut(release);
-                let brings = known.and_then(|known| {
-                    known.stage = Some(*stage);
-                    known.slot = slot.or(known.slot);
-                    known.gates.clear();
-                    known.brings.take()
-                });
-                brings.into_iter().for_each(|told| self.follow(told));
+                self.entered(*release, *stage, *slot);
                 None
             }
             Event::Stepped { release, .. } => {
@@ -182,6 +162,34 @@ impl Teller {
             | Event::Drifted { .. }
             | Event::RouterRestarted { .. } => None,
         }
+    }
+
+    fn opened(&mut self, release: ReleaseId, revision: RevisionId, from: Option<RevisionId>) {
+        let known = Known {
+            revision,
+            from,
+            slot: None,
+            stage: None,
+            is_undone: false,
+            is_over: false,
+            brings: self.deployed.take(),
+            gates: BTreeSet::new(),
+        };
+        self.releases.insert(release, known);
+        while self.releases.len() > RELEASES {
+            self.releases.pop_first();
+        }
+    }
+
+    fn entered(&mut self, release: ReleaseId, stage: Stage, slot: Option<Slot>) {
+        let known = self.releases.get_mut(&release);
+        let brings = known.and_then(|known| {
+            known.stage = Some(stage);
+            known.slot = slot.or(known.slot);
+            known.gates.clear();
+            known.brings.take()
+        });
+        brings.into_iter().for_each(|told| self.follow(told));
     }
 
     fn command(&mut self, record: &Record, command: &Command) -> Option<Notice> {

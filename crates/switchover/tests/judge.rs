@@ -137,3 +137,10 @@ fn the_files_of_the_page_work_as_written() {
     let said = of_files(block("toml"), block("json"), &["--json"]).ended(0).json();
     assert_eq!(said["classification"], "pass", "{said}");
 }
+
+#[test]
+fn differences_that_no_number_holds_pass_nothing() {
+    let (lowest, highest) = (["-1e308"; 6].join(", "), ["1e308"; 6].join(", "));
+    let said = score(CONFIG, [&lowest, &highest], [LOW, LOW], &[]).ended(3);
+    assert!(said.out.contains("fail"), "{said:?}");
+}

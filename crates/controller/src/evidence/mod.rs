@@ -30,6 +30,7 @@ use crate::bounds::NUMBERS_AT_ONCE;
 use ask::{About, Question};
 use judging::Judging;
 use past::Past;
+use rules::Sides;
 
 pub(crate) use replay::replay;
 pub(crate) use report::report;
@@ -166,29 +167,7 @@ impl Watcher {
         look.shadow = news.map(|(seen, _)| Box::new(seen));
         let was_blind = self.was_blind;
         if wants_traffic {
-            let version = |measured: &Measured| measured.version;
-            look.recounted = self.last.as_ref().zip(measured).is_some_and(|(last, now)| version(last) != version(now));
-            (look.arms, look.blind) = self.since_last(measured);
-            if !of_traffic {
-                // Who came is all that is asked.
-                look.arms.iter_mut().for_each(|arm| arm.latency = Histogram::default());
-            }
-            look.arms.retain(|arm| arm.revision == sides.new || Some(arm.revision) == sides.old);
-            look.until = match (look.blind, measured) {
-                // The interval goes on: the next reading tells what happened in it.
-                (Some(Blind::NotMeasured), _) | (_, None) => from,
-                (_, Some(measured)) => measured.at.max(from),
-            };
-            if let (None, Some((judging, _))) = (look.blind, &self.current) {
-                answered_by_traffic(&mut self.answered, judging, look.until);
-            }
-            if watch.during != During::Shift {
-                look.arms.retain(|arm| arm.revision == sides.new);
-                let requests = look.arms.iter().map(ArmMeasured::requests).fold(0, u64::saturating_add);
-                look.arms.extend(sides.old.map(|old| self.past.give(old, requests)).unwrap_or_default());
-                look.past_used_up = self.past.is_used_up();
-            }
-            self.was_blind = look.blind.is_some();
+            self.take_traffic(&mut look, measured, (watch.during, sides, of_traffic));
         }
         look.numbers = std::mem::take(&mut self.arrived);
         if let (Some(goals), Some(measured)) = (counted, measured) {
@@ -213,6 +192,37 @@ impl Watcher {
         *said = judging.seen();
         note_answers(&mut self.answered, judging, &look);
         Some(Event::Looked { watch, look: Box::new(look) })
+    }
+
+    /// What the traffic measured since the last look. `in_full`: a check of the file asks for it, not only who came.
+    fn take_traffic(
+        &mut self,
+        look: &mut Look,
+        measured: Option<&Measured>,
+        (during, sides, in_full): (During, Sides, bool),
+    ) {
+        let version = |measured: &Measured| measured.version;
+        look.recounted = self.last.as_ref().zip(measured).is_some_and(|(last, now)| version(last) != version(now));
+        (look.arms, look.blind) = self.since_last(measured);
+        if !in_full {
+            look.arms.iter_mut().for_each(|arm| arm.latency = Histogram::default());
+        }
+        look.arms.retain(|arm| arm.revision == sides.new || Some(arm.revision) == sides.old);
+        look.until = match (look.blind, measured) {
+            // The interval goes on: the next reading tells what happened in it.
+            (Some(Blind::NotMeasured), _) | (_, None) => look.from,
+            (_, Some(measured)) => measured.at.max(look.from),
+        };
+        if let (None, Some((judging, _))) = (look.blind, &self.current) {
+            answered_by_traffic(&mut self.answered, judging, look.until);
+        }
+        if during != During::Shift {
+            look.arms.retain(|arm| arm.revision == sides.new);
+            let requests = look.arms.iter().map(ArmMeasured::requests).fold(0, u64::saturating_add);
+            look.arms.extend(sides.old.map(|old| self.past.give(old, requests)).unwrap_or_default());
+            look.past_used_up = self.past.is_used_up();
+        }
+        self.was_blind = look.blind.is_some();
     }
 
     /// What the arms did since the last look, or why that is not known; the next one begins here then.

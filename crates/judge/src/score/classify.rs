@@ -149,6 +149,8 @@ fn classify(name: &str, metric: &Metric, series: &Series, config: &Config) -> Me
     let (baseline, canary) = (used(&series.baseline, metric.missing), used(&series.canary, metric.missing));
     let alpha = Probability::new(1.0 - config.confidence / 100.0).ok();
     let test = alpha.and_then(|alpha| mann_whitney(&canary, &baseline, alpha));
+    // Differences that no number holds are no evidence.
+    let test = test.filter(|test| [test.shift, test.low, test.high].iter().all(|number| number.is_finite()));
     let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
     let (old, new) = (mean(&baseline), mean(&canary));
     let ratio = if old == new { 1.0 } else { new / old };

@@ -213,22 +213,7 @@ impl Book {
             Event::Decided { watch, decided } => self.decided(watch.release, decided),
             Event::InForce { version, flipped_at } => {
                 self.come_into_force(*version, at);
-                let going = self.releases.values_mut().rev().find(|entry| entry.moved_all && !entry.undoing);
-                if let Some(entry) = going.filter(|entry| entry.switched_at.is_none()) {
-                    entry.all_since = entry.all_since.or(Some(flipped_at.as_micros()));
-                }
-                let goal = self.routed.as_ref().map(|(_, goal)| goal.clone());
-                let stepping = self.releases.values_mut().rev().find(|entry| entry.is_in_steps());
-                if let Some(taken) = stepping.and_then(|entry| entry.steps.last_mut()) {
-                    taken.in_force_at = taken.in_force_at.or(Some(at));
-                }
-                for entry in self.releases.values_mut().filter(|entry| entry.outcome.is_none() && entry.shifted) {
-                    entry.in_force |= goal.as_ref().is_some_and(|goal| {
-                        goal.arms.iter().any(|arm| {
-                            arm.revision == entry.revision && Some(arm.slot) == entry.slot && arm.share > Share::NONE
-                        })
-                    });
-                }
+                self.is_led(flipped_at.as_micros(), at);
             }
             Event::Switched { release, ledger } => {
                 if let Some(entry) = self.releases.get_mut(release) {
@@ -276,6 +261,26 @@ impl Book {
             | Event::Drained { .. }
             | Event::Drifted { .. }
             | Event::RouterRestarted { .. } => {}
+        }
+    }
+
+    /// The routes as decided were seen in force.
+    fn is_led(&mut self, flipped_at: u64, at: u64) {
+        let going = self.releases.values_mut().rev().find(|entry| entry.moved_all && !entry.undoing);
+        if let Some(entry) = going.filter(|entry| entry.switched_at.is_none()) {
+            entry.all_since = entry.all_since.or(Some(flipped_at));
+        }
+        let goal = self.routed.as_ref().map(|(_, goal)| goal.clone());
+        let stepping = self.releases.values_mut().rev().find(|entry| entry.is_in_steps());
+        if let Some(taken) = stepping.and_then(|entry| entry.steps.last_mut()) {
+            taken.in_force_at = taken.in_force_at.or(Some(at));
+        }
+        for entry in self.releases.values_mut().filter(|entry| entry.outcome.is_none() && entry.shifted) {
+            entry.in_force |= goal.as_ref().is_some_and(|goal| {
+                goal.arms.iter().any(|arm| {
+                    arm.revision == entry.revision && Some(arm.slot) == entry.slot && arm.share > Share::NONE
+                })
+            });
         }
     }
 

@@ -419,10 +419,8 @@ impl World {
     }
 
     pub(crate) fn take_snapshot(&mut self) {
-        let Some(memory) = &self.memory else { return };
-        if let Ok(text) = serde_json::to_string(&memory.app) {
-            self.journal.snapshot = Some((memory.app.sequence, text));
-        }
+        let Some(app) = self.memory.as_ref().map(|memory| &memory.app) else { return };
+        self.journal.snapshot = serde_json::to_string(app).ok().map(|text| (app.sequence, text));
     }
 }
 

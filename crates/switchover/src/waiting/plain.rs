@@ -130,9 +130,8 @@ impl Plain {
                 }
             }
             Event::Decided { watch, decided } if watch.release == self.release => {
-                for line in show::experiment::decided_lines(decided) {
-                    say::line(format_args!("{}: {line}", self.begin));
-                }
+                let lines = show::experiment::decided_lines(decided);
+                lines.iter().for_each(|line| say::line(format_args!("{}: {line}", self.begin)));
             }
             Event::Renewed { release, slot, instances, .. } if *release == Some(self.release) => {
                 let who: Vec<&str> = instances.iter().map(InstanceId::as_str).collect();
