@@ -113,5 +113,5 @@ pub(super) static RELEASE_KEYS: &[Key] = &[
     GOAL,
     ALLOW,
     FREEZE_KEY,
-    later("checks", "checks = []", "write each check as a command in a [[release.hook]]"),
+    later("checks", "checks = []", "write each as a table: [[release.check]]"),
 ];
