@@ -185,8 +185,12 @@ fn own_between(before: &Ledger, after: &Ledger) -> BTreeMap<String, OwnLedger> {
 
 fn switches(release: &Release, before: &Ledger, after: &Ledger) -> Vec<SwitchReceipt> {
     let next = release.switches.iter().skip(1).map(|next| Some(next.decided_at)).chain([None]);
+    // Through steps the new slot had its first request long before it had all of them.
+    let first_step = release.steps.first().map(|step| step.decided_at);
+    let since =
+        |switch: &Switch| first_step.filter(|_| !switch.back).unwrap_or(switch.decided_at).min(switch.decided_at);
     let told = release.switches.iter().zip(next);
-    told.filter_map(|(switch, until)| switch_receipt(switch, until, before, after)).collect()
+    told.filter_map(|(switch, until)| switch_receipt(switch, (since(switch), until), before, after)).collect()
 }
 
 fn step_receipt(step: &StepState) -> StepReceipt {
@@ -203,9 +207,14 @@ fn step_receipt(step: &StepState) -> StepReceipt {
 
 /// A switch to nobody, which undoes a first release, is none that a client could see from one revision to another.
 ///
-/// Counters keep the first and last request of a revision over its life: what lies before this switch, or after `until`,
-/// when the way back was decided, says nothing of it.
-fn switch_receipt(switch: &Switch, until: Option<Timestamp>, before: &Ledger, after: &Ledger) -> Option<SwitchReceipt> {
+/// Counters keep the first and last request of a revision over its life: what lies before `since`, or after `until`, when the way
+/// back was decided, says nothing of it.
+fn switch_receipt(
+    switch: &Switch,
+    (since, until): (Timestamp, Option<Timestamp>),
+    before: &Ledger,
+    after: &Ledger,
+) -> Option<SwitchReceipt> {
     let to = switch.to?;
     let is_of_this = |at: &Timestamp| until.is_none_or(|until| *at < until);
     let first_on_new = after.by_revision.get(&to).and_then(|counted| counted.first_request);
@@ -225,7 +234,7 @@ fn switch_receipt(switch: &Switch, until: Option<Timestamp>, before: &Ledger, af
             .unwrap_or_else(|| old.map_or(0, |old| old.upgrades_cut))
             .saturating_sub(cut_before),
         left: switch.left,
-        first_on_new: first_on_new.filter(|first| *first >= switch.decided_at && is_of_this(first)),
+        first_on_new: first_on_new.filter(|first| *first >= since && is_of_this(first)),
         last_on_old: old.and_then(|old| old.last_request).filter(is_of_this),
     })
 }

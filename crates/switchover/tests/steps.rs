@@ -96,6 +96,11 @@ fn a_canary_goes_through_its_steps_and_moves_no_client_back() {
         (Some(0), Some(3)),
         "{receipt:#}"
     );
+    let switch = &receipt["switches"][0];
+    assert!(
+        switch["first_on_new"].as_u64() < switch["decided_at"].as_u64(),
+        "its first request came in its first step: {switch:#}"
+    );
     // A file without a check has the ratio of its split looked at all the same, and a real one is not off.
     let judged = receipt["judged"].as_array().unwrap().iter().find(|judged| judged["watch"]["step"] == 2);
     let ratio =
