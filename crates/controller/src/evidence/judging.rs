@@ -91,6 +91,11 @@ impl Judging {
         now.filter(|now| self.trial.as_ref().is_some_and(|trial| !trial.knows(now))).cloned()
     }
 
+    /// Whether an experiment is looked at.
+    pub(super) fn tries(&self) -> bool {
+        self.trial.is_some()
+    }
+
     /// What the experiment says, with all that it rests on.
     pub(super) fn tried(&self) -> Option<ExperimentSaid> {
         self.trial.as_ref().map(|trial| trial.said(true))

@@ -328,6 +328,8 @@ fn pause(watch: &Watch, judging: &Judging, now: Timestamp) -> Span {
     let (least, most) = match watch.during {
         During::Warm => BETWEEN_WARM_LOOKS,
         During::Shift | During::Shadow | During::Bake if has_checks => BETWEEN_LOOKS,
+        // Its end may come long before its time.
+        During::Shift | During::Shadow | During::Bake if judging.tries() => BETWEEN_FEW_LOOKS,
         During::Shift | During::Shadow | During::Bake => {
             let (shortest, longest) = BETWEEN_FEW_LOOKS;
             let part = |length: Span| Span::from_micros(length.as_micros() / FEW_LOOKS).clamp(shortest, longest);

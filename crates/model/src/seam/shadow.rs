@@ -200,11 +200,14 @@ pub enum LeftOut {
     LiveUnanswered,
     /// The copy was not answered; where answers are compared that is a difference instead.
     Unanswered,
+    /// Two answers of the live slot were not alike enough to say anything of a third: another status, or another in too many
+    /// fields.
+    Unsteady,
 }
 
 impl LeftOut {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Busy,
         Self::NoInstance,
         Self::RequestTooLarge,
@@ -213,6 +216,7 @@ impl LeftOut {
         Self::OriginalFailed,
         Self::LiveUnanswered,
         Self::Unanswered,
+        Self::Unsteady,
     ];
 
     /// Its stable name.
@@ -227,6 +231,7 @@ impl LeftOut {
             Self::OriginalFailed => "original-failed",
             Self::LiveUnanswered => "live-unanswered",
             Self::Unanswered => "unanswered",
+            Self::Unsteady => "unsteady",
         }
     }
 }

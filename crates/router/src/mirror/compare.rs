@@ -9,8 +9,14 @@ use switchover_model::seam::CompareRules;
 use super::answer::Answer;
 use super::redact;
 
-/// Most differences of two answers that are told apart; the rest is in none.
+/// Most differences beyond noise that are told apart; the rest is in none.
 const DIFFERENCES_MAX: usize = 32;
+/// Most fields in which two live answers differ; where they differ in more, nothing can be said of a third one.
+const NOISE_MAX: usize = 256;
+/// A body that is never the same twice is compared by its size: so many times as large, or as small, and so many bytes more, is
+/// another one.
+const SIZE_TIMES: usize = 2;
+const SIZE_BYTES: usize = 256;
 /// Longest name of a field (bytes).
 const FIELD_BYTES_MAX: usize = 200;
 
@@ -28,9 +34,23 @@ pub(super) struct Difference {
     pub(super) other: String,
 }
 
-/// In what two answers differ, by the field's name.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Differences(BTreeMap<String, Difference>);
+/// In what two answers differ, by the field's name; at most so many.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Differences {
+    fields: BTreeMap<String, Difference>,
+    most: usize,
+}
+
+/// Why an answer of the new slot can not be held against a live one that can be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unreadable {
+    /// None came in time.
+    Unanswered,
+    /// It is longer than is kept.
+    TooLarge,
+    /// It is encoded in a way that is not read.
+    Encoded,
+}
 
 impl Rules {
     pub(super) fn new(rules: &CompareRules) -> Self {
@@ -42,15 +62,48 @@ impl Rules {
         &self.headers
     }
 
-    /// In what `other` differs from `live`; nothing is no answer.
-    ///
-    /// Another status is a difference of its own: what else differs then follows from it.
-    pub(super) fn differences(&self, live: &Answer, other: Option<&Answer>) -> Differences {
-        let mut found = Differences::default();
-        let Some(other) = other else {
-            found.add("answer".to_owned(), "answered".to_owned(), "none in time".to_owned());
-            return found;
+    /// In what two answers of the live slot differ.
+    pub(super) fn noise(&self, live: &Answer, again: &Answer) -> Differences {
+        self.compared(live, again, &Differences::at_most(0), NOISE_MAX)
+    }
+
+    /// In what the new slot's answer differs from the live one beyond `noise`, the differences of that to `again`.
+    pub(super) fn differences(
+        &self,
+        (live, again): (&Answer, &Answer),
+        other: Result<&Answer, Unreadable>,
+        noise: &Differences,
+    ) -> Differences {
+        let mut found = Differences::at_most(DIFFERENCES_MAX);
+        let other = match other {
+            Ok(other) => other,
+            Err(why) => {
+                let bytes = || format!("{} bytes", live.body.len());
+                let (field, live, other) = match why {
+                    Unreadable::Unanswered => ("answer", "answered".to_owned(), "none in time"),
+                    Unreadable::TooLarge => ("body (size)", bytes(), "more than is kept"),
+                    Unreadable::Encoded => {
+                        ("header content-encoding", "one that is read".to_owned(), "one that is not")
+                    }
+                };
+                found.add(field.to_owned(), live, other.to_owned());
+                return found;
+            }
         };
+        let mut found = self.compared(live, other, noise, DIFFERENCES_MAX);
+        if noise.fields.contains_key("body") && live.status == other.status {
+            let (least, most) = (live.body.len().min(again.body.len()), live.body.len().max(again.body.len()));
+            let length = other.body.len();
+            if length * SIZE_TIMES + SIZE_BYTES < least || length > most * SIZE_TIMES + SIZE_BYTES {
+                found.add("body (size)".to_owned(), format!("{least} to {most} bytes"), format!("{length} bytes"));
+            }
+        }
+        found
+    }
+
+    /// Another status is a difference of its own: what else differs then follows from it.
+    fn compared(&self, live: &Answer, other: &Answer, noise: &Differences, most: usize) -> Differences {
+        let mut found = Differences::at_most(most);
         if live.status != other.status {
             found.add("status".to_owned(), live.status.to_string(), other.status.to_string());
             return found;
@@ -65,15 +118,16 @@ impl Rules {
             }
         }
         if live.body != other.body {
-            self.bodies(live, other, &mut found);
+            self.bodies(live, other, &mut found, noise);
         }
+        found.fields.retain(|field, _| !noise.has(field));
         found
     }
 
-    fn bodies(&self, live: &Answer, other: &Answer, found: &mut Differences) {
+    fn bodies(&self, live: &Answer, other: &Answer, found: &mut Differences, noise: &Differences) {
         let read = |answer: &Answer| serde_json::from_slice::<Value>(&answer.body).ok().filter(|_| answer.is_json);
         match (read(live), read(other)) {
-            (Some(one), Some(two)) => self.values(&mut Vec::new(), &one, &two, found),
+            (Some(one), Some(two)) => self.values(&mut Vec::new(), (&one, &two), found, noise),
             (_, _) => {
                 let at = live.body.iter().zip(&other.body).take_while(|(one, two)| one == two).count();
                 let shown = |body: &[u8]| format!("{} bytes, another from byte {at} on", body.len());
@@ -82,7 +136,13 @@ impl Rules {
         }
     }
 
-    fn values<'a>(&self, path: &mut Vec<&'a str>, one: &'a Value, two: &'a Value, found: &mut Differences) {
+    fn values<'a>(
+        &self,
+        path: &mut Vec<&'a str>,
+        (one, two): (&'a Value, &'a Value),
+        found: &mut Differences,
+        noise: &Differences,
+    ) {
         if one == two || found.is_full() || self.ignores(path) {
             return;
         }
@@ -92,8 +152,8 @@ impl Rules {
                 for key in one.keys().chain(added) {
                     path.push(key);
                     match (one.get(key), two.get(key)) {
-                        (Some(one), Some(two)) => self.values(path, one, two, found),
-                        (one, two) if !self.ignores(path) => found.add_values(path, one, two),
+                        (Some(one), Some(two)) => self.values(path, (one, two), found, noise),
+                        (one, two) if !self.ignores(path) => found.add_values(path, (one, two), noise),
                         (_, _) => {}
                     }
                     path.pop();
@@ -102,15 +162,15 @@ impl Rules {
             (Value::Array(one), Value::Array(two)) => {
                 if one.len() != two.len() {
                     let name = format!("{} (length)", field(path));
-                    found.add(name, one.len().to_string(), two.len().to_string());
+                    found.add_beyond(name, one.len().to_string(), two.len().to_string(), noise);
                 }
                 path.push("*");
                 for (one, two) in one.iter().zip(two) {
-                    self.values(path, one, two, found);
+                    self.values(path, (one, two), found, noise);
                 }
                 path.pop();
             }
-            (one, two) => found.add_values(path, Some(one), Some(two)),
+            (one, two) => found.add_values(path, (Some(one), Some(two)), noise),
         }
     }
 
@@ -123,37 +183,57 @@ impl Rules {
 }
 
 impl Differences {
-    /// The names of the fields.
-    pub(super) fn fields(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
+    fn at_most(most: usize) -> Self {
+        Self { fields: BTreeMap::new(), most }
     }
 
-    /// Those that are not among `noise`. Where a list has another length by noise, its items stand in other places.
-    pub(super) fn beyond(self, noise: &Self) -> impl Iterator<Item = (String, Difference)> {
-        let is_noise = move |field: &str| {
-            noise.0.keys().any(|known| {
-                let list = known.strip_suffix(" (length)");
-                known == field || list.is_some_and(|list| field.starts_with(&format!("{list}/")))
-                    // Nothing can be said of parts of a body that is no JSON the second time.
-                    || (known == "body" && field.starts_with("body"))
-            })
-        };
-        self.0.into_iter().filter(move |(field, _)| !is_noise(field))
+    /// The names of the fields.
+    pub(super) fn fields(&self) -> impl Iterator<Item = &str> {
+        self.fields.keys().map(String::as_str)
+    }
+
+    /// Each with what both said of it.
+    pub(super) fn told(self) -> impl Iterator<Item = (String, Difference)> {
+        self.fields.into_iter()
+    }
+
+    /// As noise: so much differs between two live answers that nothing can be said of a third one.
+    pub(super) fn says_nothing(&self) -> bool {
+        self.is_full() || self.fields.contains_key("status")
+    }
+
+    /// Whether `field` is among this noise. Where a list has another length by noise, its items stand in other places; and nothing
+    /// can be said of parts of a body that is no JSON the second time.
+    fn has(&self, field: &str) -> bool {
+        self.fields.contains_key(field)
+            || (field.starts_with("body") && field != "body (size)" && self.fields.contains_key("body"))
+            || self
+                .fields
+                .keys()
+                .filter_map(|known| known.strip_suffix(" (length)"))
+                .any(|list| field.strip_prefix(list).is_some_and(|rest| rest.starts_with('/')))
     }
 
     fn is_full(&self) -> bool {
-        self.0.len() >= DIFFERENCES_MAX
+        self.fields.len() >= self.most
     }
 
     fn add(&mut self, field: String, live: String, other: String) {
         if !self.is_full() {
-            self.0.entry(field).or_insert(Difference { live, other });
+            self.fields.entry(field).or_insert(Difference { live, other });
         }
     }
 
-    fn add_values(&mut self, path: &[&str], one: Option<&Value>, two: Option<&Value>) {
+    /// What is noise takes no place.
+    fn add_beyond(&mut self, field: String, live: String, other: String, noise: &Self) {
+        if !noise.has(&field) {
+            self.add(field, live, other);
+        }
+    }
+
+    fn add_values(&mut self, path: &[&str], (one, two): (Option<&Value>, Option<&Value>), noise: &Self) {
         let name = path.join("/");
-        self.add(field(path), redact::value(&name, one), redact::value(&name, two));
+        self.add_beyond(field(path), redact::value(&name, one), redact::value(&name, two), noise);
     }
 }
 

@@ -25,7 +25,8 @@ fn json_of(value: &Value) -> Answer {
 
 /// The names of the fields in which both differ.
 fn between(one: &Answer, two: &Answer, ignored: &[&str]) -> Vec<String> {
-    rules(ignored).differences(one, Some(two)).fields().map(str::to_owned).collect()
+    let nothing = Differences::at_most(0);
+    rules(ignored).differences((one, one), Ok(two), &nothing).fields().map(str::to_owned).collect()
 }
 
 fn bodies(one: &Value, two: &Value) -> Vec<String> {
@@ -61,7 +62,14 @@ fn status_headers_and_other_bodies_are_compared_as_they_are() {
     // What says to be JSON and is not is compared as it is.
     let broken = answer(200, "Content-Type: application/json\r\n", b"{\"a\": 1");
     assert_eq!(between(&broken, &json_of(&json!({"a": 1})), &[]), ["body"]);
-    assert_eq!(rules(&[]).differences(&broken, None).fields().collect::<Vec<_>>(), ["answer"]);
+    let unread = |why| {
+        let found = rules(&[]).differences((&broken, &broken), Err(why), &Differences::at_most(0));
+        found.fields().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(unread(Unreadable::Unanswered), ["answer"]);
+    // The live answer could be read: one that can not is another one.
+    assert_eq!(unread(Unreadable::TooLarge), ["body (size)"]);
+    assert_eq!(unread(Unreadable::Encoded), ["header content-encoding"]);
 }
 
 #[test]
@@ -78,8 +86,9 @@ fn ignored_fields_are_not_compared_with_all_that_is_in_them() {
 fn what_two_live_answers_differ_in_is_noise_and_nothing_else() {
     let beyond = |live: &Value, again: &Value, shadow: &Value| -> Vec<String> {
         let rules = rules(&[]);
-        let noise = rules.differences(&json_of(live), Some(&json_of(again)));
-        rules.differences(&json_of(live), Some(&json_of(shadow))).beyond(&noise).map(|(field, _)| field).collect()
+        let (live, again, shadow) = (json_of(live), json_of(again), json_of(shadow));
+        let noise = rules.noise(&live, &again);
+        rules.differences((&live, &again), Ok(&shadow), &noise).told().map(|(field, _)| field).collect()
     };
     let of = |at: u64, price: u64| json!({"at": at, "price": price});
     assert_eq!(beyond(&of(1, 5), &of(3, 5), &of(2, 5)), Vec::<String>::new());
@@ -89,6 +98,37 @@ fn what_two_live_answers_differ_in_is_noise_and_nothing_else() {
     let list = |items: &[u64]| json!({"items": items, "total": 1});
     assert_eq!(beyond(&list(&[1, 2]), &list(&[3, 1, 2]), &list(&[3, 1, 2])), Vec::<String>::new());
     assert_eq!(beyond(&list(&[1, 2]), &list(&[1, 2]), &list(&[3, 2])), ["body /items/*"]);
+}
+
+#[test]
+fn a_body_that_is_never_the_same_twice_is_compared_by_its_size() {
+    let page = |body: &str| answer(200, "Content-Type: text/html\r\n", body.as_bytes());
+    let (live, again) = (page(&"one ".repeat(500)), page(&"two ".repeat(510)));
+    let noise = rules(&[]).noise(&live, &again);
+    let beyond = |shadow: &Answer| -> Vec<String> {
+        rules(&[]).differences((&live, &again), Ok(shadow), &noise).told().map(|(field, _)| field).collect()
+    };
+    assert_eq!(beyond(&page(&"six ".repeat(505))), Vec::<String>::new());
+    assert_eq!(beyond(&page("")), ["body (size)"]);
+    assert_eq!(beyond(&page(&"six ".repeat(2_000))), ["body (size)"]);
+    assert!(!noise.says_nothing());
+    assert!(
+        rules(&[]).noise(&live, &answer(429, "", b"slow down")).says_nothing(),
+        "of another status nothing follows"
+    );
+}
+
+#[test]
+fn what_is_noise_hides_nothing_that_comes_after_it() {
+    let wide = |noise: u64, price: u64| {
+        let mut all: serde_json::Map<String, Value> = (0..40).map(|n| (format!("a{n}x"), json!(noise))).collect();
+        all.insert("price".to_owned(), json!(price));
+        json_of(&Value::Object(all))
+    };
+    let (live, again) = (wide(1, 5), wide(2, 5));
+    let noise = rules(&[]).noise(&live, &again);
+    let found = rules(&[]).differences((&live, &again), Ok(&wide(3, 7777)), &noise);
+    assert_eq!(found.fields().collect::<Vec<_>>(), ["body /price"]);
 }
 
 #[test]
@@ -109,9 +149,10 @@ fn hostile_bodies_are_bounded() {
 #[test]
 fn what_is_secret_is_found_and_not_shown() {
     let token = |number: u64| json!({"token": format!("t-{number}"), "plain": format!("{number:032x}")});
-    let all = rules(&[]).differences(&json_of(&token(1)), Some(&json_of(&token(2))));
+    let (one, two) = (json_of(&token(1)), json_of(&token(2)));
+    let all = rules(&[]).differences((&one, &one), Ok(&two), &Differences::at_most(0));
     assert_eq!(all.fields().collect::<Vec<_>>(), ["body /plain", "body /token"]);
-    for (field, difference) in all.beyond(&Differences::default()) {
+    for (field, difference) in all.told() {
         assert_eq!((difference.live.as_str(), difference.other.as_str()), ("(hidden)", "(hidden)"), "{field}");
     }
 }

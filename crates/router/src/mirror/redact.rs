@@ -56,9 +56,31 @@ fn is_like_a_token(text: &str) -> bool {
     })
 }
 
+/// Whether a text says itself that a part of it is secret: `password=...`, `Bearer ...`.
+fn tells_a_secret(text: &str) -> bool {
+    let words = || text.split(|letter: char| !(letter.is_alphanumeric() || "-_".contains(letter)));
+    let names =
+        text.split('=').rev().skip(1).filter_map(|before| {
+            before.rsplit(|letter: char| !(letter.is_alphanumeric() || "-_".contains(letter))).next()
+        });
+    words().any(|word| ["bearer", "basic"].iter().any(|scheme| word.eq_ignore_ascii_case(scheme)))
+        || names.into_iter().any(is_secret)
+}
+
+/// A text without the query of whatever URL or path it holds.
+fn without_query(text: &str) -> String {
+    match text.split_once('?') {
+        Some((before, _)) if before.contains('/') => format!("{before}?{HIDDEN}"),
+        Some(_) | None => text.to_owned(),
+    }
+}
+
 /// A text called `name` as it may be shown.
 pub(super) fn text(name: &str, text: &str) -> String {
-    if is_secret(name) || is_like_a_token(text) { HIDDEN.to_owned() } else { shortened(text, SHOWN_MAX) }
+    if is_secret(name) || is_like_a_token(text) || tells_a_secret(text) {
+        return HIDDEN.to_owned();
+    }
+    shortened(&without_query(text), SHOWN_MAX)
 }
 
 /// A value of field `path` as it may be shown: of lists and objects their size alone.
@@ -69,8 +91,8 @@ pub(super) fn value(path: &str, value: Option<&Value>) -> String {
     }
     match value {
         Value::Null | Value::Bool(_) | Value::Number(_) => shortened(&value.to_string(), SHOWN_MAX),
-        Value::String(text) if is_like_a_token(text) => HIDDEN.to_owned(),
-        Value::String(text) => format!("{:?}", shortened(text, SHOWN_MAX)),
+        Value::String(text) if is_like_a_token(text) || tells_a_secret(text) => HIDDEN.to_owned(),
+        Value::String(text) => format!("{:?}", shortened(&without_query(text), SHOWN_MAX)),
         Value::Array(items) => format!("a list of {}", items.len()),
         Value::Object(fields) => format!("an object of {}", fields.len()),
     }
@@ -80,7 +102,7 @@ pub(super) fn value(path: &str, value: Option<&Value>) -> String {
 pub(super) fn key(key: &str) -> &str {
     let is_number = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_digit());
     let is_odd = key.is_empty() || key.len() > SHOWN_MAX || key.contains('/') || key.chars().any(char::is_control);
-    if is_number || is_odd || is_like_a_token(key) { "*" } else { key }
+    if is_number || is_odd || is_like_a_token(key) || key.contains('@') { "*" } else { key }
 }
 
 /// Method and path as they may be shown, without the query.
@@ -130,6 +152,14 @@ mod tests {
             assert_eq!(value("/data", Some(&json!(secret))), HIDDEN, "{secret}");
             assert_eq!(text("location", secret), HIDDEN);
         }
+        for secret in ["password=hunter2", "/login?password=hunter2", "Bearer abc", "basic dTpw", "a; api_key=short"] {
+            assert_eq!(
+                (value("/data", Some(&json!(secret))), text("location", secret)),
+                (HIDDEN.into(), HIDDEN.into())
+            );
+        }
+        assert_eq!(text("location", "/next?step=2"), "/next?(hidden)");
+        assert_eq!(key("ann@example.com"), "*");
         assert_eq!(key("0123456789abcdef0123456789abcdef"), "*");
         assert_eq!(request(b"GET /reset/0123456789abcdef0123456789abcdef/x"), "GET /reset/*/x");
     }

@@ -8,7 +8,7 @@ use switchover_model::seam::{LeftOut, SHADOW_EXAMPLES_MAX, SHADOW_FIELD, ShadowE
 use switchover_model::{AppName, RevisionId};
 
 use super::answer::Answer;
-use super::compare::{self, Difference};
+use super::compare::{self, Difference, Unreadable};
 use super::copy::{self, Failed};
 use super::{MirrorLane, Place, Rules, redact};
 
@@ -162,18 +162,26 @@ impl Sample {
     async fn compare(&self, lane: &MirrorLane, rules: &compare::Rules, mut user: Answer) -> Result<(), LeftOut> {
         let most = self.rules.body_bytes;
         user.decode(most)?;
+        // The live answer can be read: one that can not differs from it.
         let shadow = match self.send(lane, self.shadow, rules.headers()).await {
-            Ok(mut answer) => answer.decode(most).map(|()| Some(answer))?,
-            Err(Failed::Unanswered) => None,
-            Err(Failed::TooLarge) => return Err(LeftOut::AnswerTooLarge),
+            Ok(mut answer) => match answer.decode(most) {
+                Ok(()) => Ok(answer),
+                Err(LeftOut::AnswerTooLarge) => Err(Unreadable::TooLarge),
+                Err(_) => Err(Unreadable::Encoded),
+            },
+            Err(Failed::Unanswered) => Err(Unreadable::Unanswered),
+            Err(Failed::TooLarge) => Err(Unreadable::TooLarge),
         };
         let again = match self.send(lane, self.live, rules.headers()).await {
             Ok(mut answer) => answer.decode(most).map(|()| answer)?,
             Err(Failed::Unanswered) => return Err(LeftOut::LiveUnanswered),
             Err(Failed::TooLarge) => return Err(LeftOut::AnswerTooLarge),
         };
-        let noise = rules.differences(&user, Some(&again));
-        let differences = rules.differences(&user, shadow.as_ref());
+        let noise = rules.noise(&user, &again);
+        if noise.says_nothing() {
+            return Err(LeftOut::Unsteady);
+        }
+        let differences = rules.differences((&user, &again), shadow.as_ref().map_err(|why| *why), &noise);
         lane.note(&self.app, self.revision, |seen| self.count(seen, &noise, differences));
         Ok(())
     }
@@ -190,7 +198,7 @@ impl Sample {
             }
         }
         let mut is_same = true;
-        for (field, Difference { live, other }) in differences.beyond(noise) {
+        for (field, Difference { live, other }) in differences.told() {
             is_same = false;
             if let Some(known) = seen.field(&field) {
                 known.differs += 1;
