@@ -127,7 +127,7 @@ fn way_back_that_closes(desk: &Desk<'_>, release: ReleaseId, kind: &ReleaseKind)
     let live = app.heading()?;
     let idle: Slot = live.slot.other();
     let state = app.slot(idle);
-    let warm = state.revision.filter(|warm| {
+    let warm = state.revision.filter(|_| !app.has_nobody(idle)).filter(|warm| {
         if matches!(kind, ReleaseKind::Return { to, .. } if to == warm) {
             return false;
         }

@@ -159,8 +159,23 @@ pub(crate) fn told_way_back(app: &App, release: &Release) -> Option<(u32, String
     } else {
         format!("a rolling release has left it {} of its instances", sizes.held.rest())
     };
-    let why = format!("{left}; each batch takes a boot and a drain of at most {}", app.drain_limit());
+    let why = format!(
+        "{left}; each batch takes a boot and a drain of {}",
+        longer(app.drain_limit(), limits::DRAIN_ALLOWANCE)
+    );
     Some((u32::try_from(batches).unwrap_or(u32::MAX), why))
+}
+
+/// In how many batches a release of `to` would lead there, by the file in force; nothing where it does not roll.
+pub(crate) fn batches_to(app: &App, to: RevisionId) -> Option<u32> {
+    let rolling = match app.config.as_ref().map(|config| &config.release.strategy) {
+        Some(Strategy::Rolling(rolling)) => rolling,
+        Some(Strategy::BlueGreen | Strategy::Canary(_) | Strategy::Linear { .. } | Strategy::Ab(_)) | None => {
+            return None;
+        }
+    };
+    let batches = Fraction::NONE.batches(&app.routed_scale(Some(to)), rolling.surge).len();
+    u32::try_from(batches).ok()
 }
 
 /// What the slot that grows has after its next batch.

@@ -57,6 +57,10 @@ pub fn way_back(app: &App, seen: &Seen, now: Timestamp) -> WayBack {
     };
     if let Some(last) = goes_back(app).or_else(|| gone_back(app).filter(|_| app.moving().is_none())) {
         let way = match last.stage().filter(|_| !last.has_shifted()) {
+            _ if last.is_in_steps() => {
+                let at = last.at_step().map(step_state::told).unwrap_or_default();
+                format!("release {} goes back to {} already, at {at}", last.id, last.revision)
+            }
             Some(stage) => {
                 format!("release {} goes back to {} already, and is in stage {stage}", last.id, last.revision)
             }
@@ -84,7 +88,7 @@ pub fn way_back(app: &App, seen: &Seen, now: Timestamp) -> WayBack {
             } else {
                 "the old slot was stopped".to_owned()
             };
-            WayBack::Start { to, estimate: boot(app, to), why, batches: None }
+            WayBack::Start { to, estimate: boot(app, to), why, batches: rolling::batches_to(app, to) }
         }
         Some(to) => WayBack::None { why: format!("{to} is no longer on disk") },
         None => WayBack::None { why: format!("{} is the first revision", live.revision) },

@@ -53,8 +53,8 @@ pub(crate) async fn tell(keep: bool) -> Done {
     house.pull_down().await?;
     if matches!(told, Ok(Exit::Succeeded)) {
         title("Everything is removed again. With an app of your own, in its directory:");
-        say::line("  switchover init && switchover serve &");
-        say::line("  switchover deploy --wait");
+        say::line("  switchover init && switchover serve");
+        say::line("  switchover deploy --wait        # in another terminal");
         say::line("Or play with this one: switchover demo --keep");
     }
     told

@@ -1,9 +1,9 @@
 //! The steps of a shift as a line.
 
 use console::style;
-use switchover_model::Timestamp;
 use switchover_model::sizes::Batch;
 use switchover_model::view::{ReleaseView, StepView};
+use switchover_model::{Span, Timestamp};
 
 /// `steps: 5% done, 20% for 2m 10s, 7m 50s to go, 50%, all`; nothing for a release without steps.
 pub(crate) fn line(release: &ReleaseView, now: Timestamp) -> Option<String> {
@@ -51,8 +51,14 @@ fn part(step: &StepView) -> String {
 pub(crate) fn waited_for(release: &ReleaseView) -> Option<String> {
     let at = release.steps.iter().position(|step| step.decided_at.is_some() && step.left_at.is_none())?;
     let step = &release.steps[at];
-    let stays = step.until.zip(step.in_force_at).map(|(until, since)| until.since(since).rounded());
+    let stays =
+        step.until.zip(step.in_force_at).map(|(until, since)| until.since(since)).filter(|stays| *stays > Span::ZERO);
+    let stays = stays.map(Span::rounded);
     let next = release.steps.get(at + 1).map_or_else(|| "all traffic".to_owned(), |next| next.share.to_string());
+    // Of an experiment it is the latest end, and what comes then is the file's to say.
+    if release.waiting.as_ref().is_some_and(|reason| reason.contains("its experiment")) {
+        return stays.map(|stays| format!("{stays} at most"));
+    }
     let person = if step.approve { "a person, then " } else { "" };
     stays.map(|stays| format!("{stays} at least, then {person}{next}"))
 }
