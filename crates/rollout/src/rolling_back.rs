@@ -124,7 +124,7 @@ fn is_whole(turn: &mut Turn<'_>, id: ReleaseId, new: Place, old: Place, mut size
 }
 
 /// Waits, for a bounded time, until all of the old slot has answered well, and has who is ill replaced; says whether what
-/// there is of it has to do.
+/// there is of it has to do, because the new slot answers nothing. Else nothing more is led to instances that do not come up.
 fn await_old(turn: &mut Turn<'_>, id: ReleaseId, new: Place, old: Place) -> bool {
     if undo::may_answer_yet(turn, old) {
         return false;
@@ -140,8 +140,7 @@ fn await_old(turn: &mut Turn<'_>, id: ReleaseId, new: Place, old: Place) -> bool
         return false;
     }
     let new_is_down = turn.fitness(new.0, new.1) == Fitness::Down;
-    let serves = turn.sure_fitness(old.0, old.1).can_serve() || (new_is_down && turn.fitness(old.0, old.1).can_serve());
-    if !is_forbidden && serves {
+    if !is_forbidden && new_is_down && turn.fitness(old.0, old.1).can_serve() {
         return true;
     }
     undo::fail_without_old_slot(turn, id, new, old, limit);

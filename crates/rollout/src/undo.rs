@@ -5,7 +5,7 @@ use switchover_model::record::Event;
 use switchover_model::release::Outcome;
 use switchover_model::{Problem, ReleaseId, RevisionId, Slot};
 
-use crate::sight::Fitness;
+use crate::sight::{Fitness, is_healthy};
 use crate::turn::{Turn, planted};
 use crate::{limits, provision, rolling_back, routes, schema, slots, wait, workers};
 
@@ -199,11 +199,23 @@ fn gather(turn: &mut Turn<'_>, id: ReleaseId, new: (Slot, RevisionId), old: (Slo
     if !routes::are_split(turn) {
         return new;
     }
-    // What is undone keeps the traffic only where the old slot answers nothing.
-    let to =
-        if turn.sure_fitness(old.0, old.1).can_serve() || !turn.fitness(new.0, new.1).can_serve() { old } else { new };
+    let to = if turn.app.sizes_of(id).is_some() {
+        // Each has only a part of its instances: to where more of them can carry it.
+        if healthy(turn, new) > healthy(turn, old) { new } else { old }
+    } else if turn.sure_fitness(old.0, old.1).can_serve() || !turn.fitness(new.0, new.1).can_serve() {
+        // What is undone keeps the traffic only where the old slot answers nothing.
+        old
+    } else {
+        new
+    };
     routes::switch_to(turn, id, Some(to));
     to
+}
+
+/// How many instances that take requests are healthy there.
+fn healthy(turn: &Turn<'_>, (slot, revision): (Slot, RevisionId)) -> usize {
+    let routed = turn.sight.in_slot(slot).filter(|seen| seen.revision == revision);
+    routed.filter(|seen| is_healthy(seen) && turn.app.is_routed(revision, &seen.process)).count()
 }
 
 /// Ends the undoing with the traffic where it is. The work stays with it: a rollback in the middle of a shift finds the

@@ -231,6 +231,23 @@ fn a_rollback_in_the_bake_starts_the_old_revision_by_batches() {
 }
 
 #[test]
+fn a_way_back_to_what_boots_no_more_ends_where_most_of_the_instances_are_and_a_person_is_asked() {
+    let mut bed = bed();
+    let release = bed.rolls();
+    bed.pass(Span::from_secs(130));
+    assert_eq!(bed.split(), "75%: 3 green, 2 blue");
+    bed.boots_forever = true;
+    bed.command(BACK).unwrap();
+    assert!(bed.split().starts_with("50%"), "what the old slot still has: {}", bed.split());
+    bed.pass(Span::from_secs(3_600));
+    let outcome = bed.outcome(release);
+    assert!(
+        matches!(&outcome, Some(Outcome::Failed { cause }) if cause.code == "NO-HEALTHY-WAY-BACK"),
+        "nothing more was led to what does not come up: {outcome:?}"
+    );
+}
+
+#[test]
 fn a_new_slot_that_answers_nothing_is_left_at_once_and_the_old_one_is_made_whole() {
     let mut bed = bed();
     let release = bed.rolls();
