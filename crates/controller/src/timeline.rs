@@ -58,7 +58,7 @@ pub(crate) fn timeline(config: &AppConfig, old: Old, shadow: Option<&Shadow>, st
     }
     let until_all = after;
     let started = match old.boot {
-        Some(boot) => format!("{} is started first, which took {boot} last time", old.revision),
+        Some(boot) => format!("{} is started first, which took {} last time", old.revision, boot.rounded()),
         None => format!("{} is started first", old.revision),
     };
     for (what, stays, told, instances, way_back) in [
@@ -164,7 +164,7 @@ mod tests {
                 "step 2 | 15m | 50% | 7 | all of the new slot healthy, `switchover promote`, at most 1d | all traffic to r4 at once",
                 "all traffic | 15m | 100% | 7 | the bake of 10m | all traffic to r4 at once",
                 "warm | 25m | 100% | 7 | 1h (keep_warm) | all traffic to r4 at once",
-                "retired | 1h25m | 100% | 4 |  | r4 is started first, which took 3s last time",
+                "retired | 1h25m | 100% | 4 |  | r4 is started first, which took 3.0 s last time",
             ]
         );
         assert_eq!((told.extra_instance_minutes, told.extra_at_once), (255, 210));

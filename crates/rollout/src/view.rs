@@ -55,6 +55,10 @@ pub fn way_back(app: &App, seen: &Seen, now: Timestamp) -> WayBack {
     let Some(live) = app.heading() else {
         return WayBack::None { why: "nothing has the traffic yet".to_owned() };
     };
+    let is_rolled_back = |release: &&Release| release.is_undoing() && app.sizes_of(release.id).is_some();
+    if let Some(undone) = app.releases.iter().find(is_rolled_back) {
+        return WayBack::None { why: format!("release {} is being undone already, by batches", undone.id) };
+    }
     if let Some(last) = goes_back(app).or_else(|| gone_back(app).filter(|_| app.moving().is_none())) {
         let way = match last.stage().filter(|_| !last.has_shifted()) {
             _ if last.is_in_steps() => {

@@ -123,7 +123,7 @@ fn way_back(old: Old, held: Fraction, scale: &[u32], rolling: Rolling, config: &
         1 => "one batch".to_owned(),
         count => format!("{count} batches"),
     };
-    let boot = boot.map(|boot| format!(" ({boot} last time)")).unwrap_or_default();
+    let boot = boot.map(|boot| format!(" ({} last time)", boot.rounded())).unwrap_or_default();
     let drain = config.route.drain;
     if held.is_all() {
         return format!("{revision} is started first, in {batches}, each a boot{boot} and a drain of at most {drain}");
@@ -172,10 +172,10 @@ mod tests {
             lines,
             [
                 "batch 1 | 0s | 25% | 6: 1+4 | 30s, 1 of the old drained and gone, all of batch 2 healthy | all traffic to r4 at once",
-                "batch 2 | 1m | 50% | 6: 2+3 | 30s, 1 of the old drained and gone, all of batch 3 healthy | some to r4 at once, the rest in one batch, each a boot (3s last time) and a drain of at most 26s",
-                "batch 3 | 2m | 75% | 6: 3+2 | 30s, 1 of the old drained and gone, all of batch 4 healthy | some to r4 at once, the rest in 2 batches, each a boot (3s last time) and a drain of at most 26s",
-                "all traffic | 3m | 100% | 6: 4+1 | the old slot drained, then the bake of 10m | some to r4 at once, the rest in 3 batches, each a boot (3s last time) and a drain of at most 26s",
-                "old slot empty | 3m30s | 100% | 5: 4+0 |  | r4 is started first, in 4 batches, each a boot (3s last time) and a drain of at most 26s",
+                "batch 2 | 1m | 50% | 6: 2+3 | 30s, 1 of the old drained and gone, all of batch 3 healthy | some to r4 at once, the rest in one batch, each a boot (3.0 s last time) and a drain of at most 26s",
+                "batch 3 | 2m | 75% | 6: 3+2 | 30s, 1 of the old drained and gone, all of batch 4 healthy | some to r4 at once, the rest in 2 batches, each a boot (3.0 s last time) and a drain of at most 26s",
+                "all traffic | 3m | 100% | 6: 4+1 | the old slot drained, then the bake of 10m | some to r4 at once, the rest in 3 batches, each a boot (3.0 s last time) and a drain of at most 26s",
+                "old slot empty | 3m30s | 100% | 5: 4+0 |  | r4 is started first, in 4 batches, each a boot (3.0 s last time) and a drain of at most 26s",
             ]
         );
         assert_eq!((told.extra_instance_minutes, told.extra_at_once), (4, 280));

@@ -151,7 +151,7 @@ pub(super) static CHECK_KEYS: &[Key] = &[
         Part::Policy,
         None,
         "enough = 100",
-        "How many values a pass rests on at least; 5 when it is not written. With `measure`: a check that has neither ruled out nor proven what would matter when the time for evidence is over passes all the same, if each side had so many requests and what was measured is not that bad. Without it such a check stays inconclusive.",
+        "How many values a pass rests on at least; 5 when it is not written. With `measure`: a check that has neither ruled out nor proven what would matter when the step's own time is over passes all the same, if each side had so many requests and what was measured is not that bad. Without it such a check stays inconclusive.",
     ),
     key(
         "during",

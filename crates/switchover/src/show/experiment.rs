@@ -69,7 +69,8 @@ pub(crate) fn head(report: &ExperimentReport, now: Timestamp, zone: &TimeZone) -
 pub(crate) fn holds(split: &SplitSaid) -> &'static str {
     match split.verdict {
         Verdict::Fail => "off",
-        Verdict::Pass | Verdict::Inconclusive => "holds",
+        Verdict::Pass => "holds",
+        Verdict::Inconclusive => "not seen to be off",
     }
 }
 
