@@ -76,7 +76,7 @@ fn a_report_is_a_table_with_its_verdicts() {
                                                  r2          1003         152  15.15 %       180  +10.04  +4.00 to +16.00  won
 
         <checkout> (primary): won, 15.15 % of 1003 clients against 5.12 % of 997
-        split: holds, 50.15 % of 2000 clients came to the new revision, where 50% were to
+        split: not seen to be off, 50.15 % of 2000 clients came to the new revision, where 50% were to
         the router began to count anew once: what it had counted before is left out"#]].assert_eq(&lines.join("\n"));
 }
 
