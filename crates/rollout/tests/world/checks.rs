@@ -65,12 +65,11 @@ fn says(watch: &Watch, check: usize, name: &str, now: u64) -> CheckVerdict {
     }
 }
 
-/// When something was last heard of a check: of some, nothing any more from a moment on.
+/// When something was last heard of a check: of some, only so long ago that what they say is none of now.
 fn heard(watch: &Watch, check: usize, now: u64) -> Timestamp {
     let mut dice = Dice::new(watch.since.as_micros() ^ (u64::from(watch.release.0) << 32) ^ check as u64);
-    let falls_silent = dice.below(10) == 0;
-    let until = watch.since.as_micros() + dice.below(SLOWEST);
-    Timestamp::from_micros(if falls_silent { now.min(until) } else { now })
+    let silent_since = watch.since.as_micros().saturating_sub(limits::ANSWER_AGE.as_micros() + 1);
+    Timestamp::from_micros(if dice.below(10) == 0 { silent_since } else { now })
 }
 
 impl World {
