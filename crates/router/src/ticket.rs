@@ -227,7 +227,10 @@ impl Ticket {
             }
             Outcome::Own(cause) => cause.fault(),
             // How long it waited is the least that the answer would have taken: left out, an instance that hangs would look fast.
-            Outcome::ClientAborted { gave_up } => return meter.aborted(client, gave_up.then(took)),
+            Outcome::ClientAborted { gave_up } => {
+                meter.aborted(client, gave_up.then(took));
+                return self.count_for_goals(None);
+            }
             Outcome::Broken { .. } => OwnCause::AnswerBroken.fault(),
             Outcome::Panicked => OwnCause::RouterPanicked.fault(),
         };

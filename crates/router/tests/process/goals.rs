@@ -1,9 +1,13 @@
 //! Who reached a goal, as the router counts it.
 
+use std::io::Write as _;
+use std::time::Duration;
+
+use socket2::SockRef;
 use switchover_model::seam::{Condition, GoalArm, Goals, GoalsMeasured, Match, Part, Routes, Sticky, Traffic as _};
 use switchover_model::{RevisionId, Share, Slot};
 
-use crate::bed::{Router, Upstream, routes};
+use crate::bed::{Router, Upstream, routes, wait_for};
 
 const CLIENTS: u32 = 300;
 
@@ -86,6 +90,20 @@ fn each_client_counts_once_on_its_side_whichever_lane_it_comes_through_and_whate
     next.goals = None;
     router.ensure(&next);
     assert_eq!(router.observe().measured.expect("measured").goals, None);
+}
+
+#[test]
+fn a_client_that_gave_up_on_its_answer_came_all_the_same() {
+    let (blue, green) = (Upstream::start("blue"), Upstream::start("green"));
+    let router = Router::start(1);
+    router.ensure(&split(1, &blue, &green));
+    let mut client = router.connect();
+    client.write_all(b"GET /never HTTP/1.1\r\nHost: shop\r\nX-User: ann\r\n\r\n").expect("it is sent");
+    wait_for("an instance has it", || blue.asked() + green.asked() == 1);
+    SockRef::from(&client).set_linger(Some(Duration::ZERO)).expect("a reset");
+    drop(client);
+    let came = || [1, 2].iter().map(|revision| told(&counted(&router), *revision).0).sum::<u64>();
+    wait_for("she is counted", || came() == 1);
 }
 
 #[test]
