@@ -10,9 +10,10 @@ use switchover_model::config::{AppConfig, During};
 use switchover_model::evidence::{Blind, CheckVerdict, DETAIL_LINES, Look, SHADOW_CHECK, SPLIT_CHECK, Verdict, Watch};
 use switchover_model::seam::{ArmMeasured, Part, ShadowSeen, Sticky};
 use switchover_model::{ProcessName, RevisionId, Share};
-use switchover_rollout::{App, Release};
+use switchover_rollout::App;
 
 use super::rules::Sides;
+use super::trying;
 
 /// The smallest deviation of a split that matters, as a part of its smaller side.
 const PART_THAT_MATTERS: f64 = 0.1;
@@ -20,13 +21,17 @@ const PART_THAT_MATTERS: f64 = 0.1;
 const LINES_OF_A_FIELD: usize = 3;
 
 /// How many tests that may raise a false alarm are built into a release: of each step, one for each process type that takes
-/// requests; and its shadow comparison.
-pub(super) fn tests(app: &App, release: &Release, config: &AppConfig, steps: u32) -> u32 {
-    let processes = u32::try_from(routed(app, release.revision).len()).unwrap_or(u32::MAX);
-    steps.saturating_mul(processes).saturating_add(u32::from(config.release.shadow.is_some()))
+/// requests (so many are `routed`), or those of its experiment; and its shadow comparison.
+pub(super) fn tests(config: &AppConfig, routed: usize, steps: u32) -> u32 {
+    let of_the_split = match config.release.strategy.experiment() {
+        Some(_) => trying::TESTS,
+        None => steps.saturating_mul(u32::try_from(routed).unwrap_or(u32::MAX)),
+    };
+    of_the_split.saturating_add(u32::from(config.release.shadow.is_some()))
 }
 
-fn routed(app: &App, revision: RevisionId) -> Vec<ProcessName> {
+/// The process types of a revision that take requests.
+pub(super) fn routed(app: &App, revision: RevisionId) -> Vec<ProcessName> {
     let processes = app.revision(revision).into_iter().flat_map(|revision| &revision.processes);
     processes.filter(|(_, process)| process.handover.is_none()).map(|(name, _)| name.clone()).collect()
 }

@@ -175,3 +175,20 @@ fn a_verdict_tells_its_fields_within_the_bounds() {
     assert!(said.detail.iter().any(|line| line.ends_with("such as GET /: 1, r2 2")), "{:?}", said.detail);
     assert!(said.evidence.to_string().len() < 20_000);
 }
+
+#[test]
+fn whatever_may_raise_a_false_alarm_has_its_part_of_the_rate() {
+    let tests = |release: &str| {
+        let file = format!("name = \"shop\"\n[process.web]\ncommand = \"x\"\n[release]\n{release}");
+        let config =
+            switchover_model::config::parse(&file, "switchover.toml", std::path::Path::new("/")).expect("a file");
+        super::tests(&config, 2, 3)
+    };
+    let experiment = "strategy = \"ab\"\n[release.experiment]\nshare = \"50%\"\nfor = \"7d\"\n\
+                      [[release.goal]]\nname = \"buys\"\nrequest = \"POST /buy 2xx\"\n";
+    let shadow = "[release.shadow]\nshare = \"10%\"\nfor = \"5m\"\n";
+    assert_eq!(tests("strategy = \"linear\"\n"), 6, "of each step and process type one");
+    assert_eq!(tests(&format!("strategy = \"linear\"\n{shadow}")), 7);
+    assert_eq!(tests(experiment), trying::TESTS);
+    assert_eq!(tests(&format!("{experiment}{shadow}")), trying::TESTS + 1);
+}
