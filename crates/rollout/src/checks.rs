@@ -33,7 +33,7 @@ pub(crate) fn watched(app: &App, release: &Release) -> Option<Watch> {
 
 fn watch_of(app: &App, release: &Release) -> Option<Watch> {
     let policy = policy(app, release)?;
-    place(app, release).filter(|at| looked_at(policy, at.during).next().is_some())
+    place(app, release).filter(|at| looked_at(app, release, policy, at.during).next().is_some())
 }
 
 /// Where a release is that may be watched there.
@@ -43,9 +43,16 @@ fn place(app: &App, release: &Release) -> Option<Watch> {
 }
 
 /// The checks that are looked at in a part of a release, with their places: those of the file, and what is built in.
-fn looked_at(policy: &EvidencePolicy, during: During) -> impl Iterator<Item = (usize, &str)> {
+fn looked_at<'a>(
+    app: &App,
+    release: &Release,
+    policy: &'a EvidencePolicy,
+    during: During,
+) -> impl Iterator<Item = (usize, &'a str)> {
     let of_the_file = policy.checks.iter().enumerate().filter(move |(_, check)| check.during.contains(&during));
     let built_in = match during {
+        // An experiment looks at its own split, by the clients that it is decided by.
+        During::Shift if experiment(app, release).is_some() => None,
         During::Shift => Some((SPLIT_CHECK, "sample ratio")),
         During::Shadow => Some((SHADOW_CHECK, "shadow")),
         During::Bake | During::Warm => None,
@@ -359,8 +366,9 @@ fn answer_age(check: &Check) -> Span {
 /// What each check of the watch says; one of which nothing was seen says nothing.
 fn verdicts(turn: &Turn<'_>, id: ReleaseId, watch: &Watch) -> Vec<CheckVerdict> {
     let seen = standing(turn, watch);
-    let Some(policy) = turn.release(id).and_then(|release| policy(&turn.app, release)) else { return Vec::new() };
-    let said = looked_at(policy, watch.during).map(|(place, name)| {
+    let Some(release) = turn.release(id) else { return Vec::new() };
+    let Some(policy) = policy(&turn.app, release) else { return Vec::new() };
+    let said = looked_at(&turn.app, release, policy, watch.during).map(|(place, name)| {
         let known = seen.and_then(|seen| seen.verdicts.iter().find(|said| said.check == place));
         known.cloned().unwrap_or_else(|| CheckVerdict {
             check: place,

@@ -52,6 +52,7 @@ mod unseen;
 mod verify;
 pub mod view;
 mod wait;
+mod well;
 mod windows;
 mod workers;
 

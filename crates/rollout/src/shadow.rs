@@ -13,10 +13,9 @@ use switchover_model::{Problem, ReleaseId, RevisionId, Share, Slot, Span, Timest
 
 use crate::app::App;
 use crate::release::Release;
-use crate::sight::Fitness;
 use crate::slots::longer;
 use crate::turn::{Turn, planted};
-use crate::{ailment, bake, checks, limits, routes, steps, wait};
+use crate::{checks, limits, routes, steps, wait, well};
 
 /// The copies of live requests for a release, as its records tell of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,7 +56,7 @@ pub(crate) fn is_over(turn: &mut Turn<'_>, id: ReleaseId) -> bool {
     let Some((slot, revision)) = turn.place(id) else { return false };
     match turn.release(id).and_then(|release| release.shadow.clone()) {
         None => {
-            if is_well(turn, id, slot, revision) && !turn.is_held(id) {
+            if is_well(turn, id, (slot, revision)) && !turn.is_held(id) {
                 begin(turn, id, (slot, revision), &rule);
             }
             false
@@ -100,7 +99,7 @@ fn has_ended(turn: &mut Turn<'_>, id: ReleaseId, state: &ShadowState, rule: &Sha
     if checks::are_breached(turn, id) || !is_seen(turn, id, wait::SHADOW_ON) {
         return false;
     }
-    if !is_well(turn, id, slot, revision) || turn.is_held(id) {
+    if !is_well(turn, id, (slot, revision)) || turn.is_held(id) {
         return false;
     }
     let Some(in_force_at) = state.in_force_at else { return false };
@@ -127,31 +126,10 @@ pub(crate) fn differs(turn: &Turn<'_>, id: ReleaseId) -> Problem {
     Problem::new("SHADOW-DIFFERS", cause, next)
 }
 
-/// Whether the new slot is wholly healthy, as in a step of a shift: ill for a while, or again and again, it is undone.
-fn is_well(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revision: RevisionId) -> bool {
-    match turn.fitness(slot, revision) {
-        Fitness::Whole => !bake::crashes(turn, id, slot, revision),
-        Fitness::Unknown => {
-            if turn.waited_out(id, wait::PLATFORM, limits::UNKNOWN) {
-                let cause = format!(
-                    "whether {revision} in {slot} is healthy could not be seen for {} while its answers were compared.",
-                    limits::UNKNOWN
-                );
-                let next = "See the daemon's log for why, then deploy again.";
-                turn.undo(id, Problem::new("PLATFORM-UNKNOWN", cause, next));
-            }
-            false
-        }
-        Fitness::Partial | Fitness::Down => {
-            if !bake::crashes(turn, id, slot, revision) && bake::recovery_is_over(turn, id, slot, revision) {
-                let (why, lines) = turn.sight.ailments(&turn.app, slot, revision);
-                let cause = format!("{revision} in {slot} is not wholly healthy with copies of live requests: {why}");
-                let next = ailment::next_step(&lines);
-                turn.undo(id, Problem::new("HEALTH-LOST", cause, next).with_detail(lines));
-            }
-            false
-        }
-    }
+/// Whether the new slot is wholly healthy, as in a step of a shift.
+fn is_well(turn: &mut Turn<'_>, id: ReleaseId, place: (Slot, RevisionId)) -> bool {
+    let fitness = turn.fitness(place.0, place.1);
+    well::is_well(turn, id, place, fitness, "copies of live requests")
 }
 
 /// Takes the mirror off the routes when no release is in its comparison any more.

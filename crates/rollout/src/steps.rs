@@ -12,7 +12,10 @@ use crate::sight::Fitness;
 use crate::slots::longer;
 use crate::step_state::StepState;
 use crate::turn::{Turn, planted};
-use crate::{ailment, bake, checks, experiment, limits, rolling, routes, shift, wait, windows};
+use crate::{checks, experiment, limits, rolling, routes, shift, wait, well, windows};
+
+/// What the new slot has in a step.
+const WITH: &str = "a part of the traffic";
 
 /// The steps that `release` goes through before all traffic: those of the file it was opened with. A way back has none, and
 /// neither has a release that a person has sent to all traffic.
@@ -60,7 +63,8 @@ pub(crate) fn step(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revision: Rev
     let Some(in_force_at) = state.in_force_at.filter(|_| routes::are_in_force(turn)) else {
         return shift::await_switch(turn, id, slot, revision);
     };
-    if !is_well(turn, id, slot, revision) || turn.is_held(id) {
+    let fitness = rolling::fitness(turn, id, slot, revision);
+    if !well::is_well(turn, id, (slot, revision), fitness, WITH) || turn.is_held(id) {
         return;
     }
     experiment::note_promotion(turn, id);
@@ -138,41 +142,10 @@ fn verdicts_due_since(step: &Step, in_force_at: Timestamp, state: &StepState) ->
     (in_force_at + longer(step.stays, state.held)).max(state.approved.unwrap_or_default())
 }
 
-/// Whether the new slot is wholly healthy. It is judged as in a bake: ill for a while, or again and again, it is undone.
-fn is_well(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revision: RevisionId) -> bool {
-    match rolling::fitness(turn, id, slot, revision) {
-        Fitness::Whole => !bake::crashes(turn, id, slot, revision),
-        Fitness::Unknown => {
-            if turn.waited_out(id, wait::PLATFORM, limits::UNKNOWN) {
-                let cause = format!(
-                    "whether {revision} in {slot} is healthy could not be seen for {} in a step of its shift.",
-                    limits::UNKNOWN
-                );
-                let next = "See the daemon's log for why, then deploy again.";
-                turn.undo(id, Problem::new("PLATFORM-UNKNOWN", cause, next));
-            }
-            false
-        }
-        Fitness::Partial | Fitness::Down => {
-            if !bake::crashes(turn, id, slot, revision) && bake::recovery_is_over(turn, id, slot, revision) {
-                health_lost(turn, id, slot, revision);
-            }
-            false
-        }
-    }
-}
-
 fn await_health(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revision: RevisionId) {
     if turn.waited_out(id, wait::STEP_READY, limits::READY) {
-        health_lost(turn, id, slot, revision);
+        well::health_lost(turn, id, (slot, revision), WITH);
     }
-}
-
-fn health_lost(turn: &mut Turn<'_>, id: ReleaseId, slot: Slot, revision: RevisionId) {
-    let (why, lines) = turn.sight.ailments(&turn.app, slot, revision);
-    let cause = format!("{revision} in {slot} is not wholly healthy with a part of the traffic: {why}");
-    let next = ailment::next_step(&lines);
-    turn.undo(id, Problem::new("HEALTH-LOST", cause, next).with_detail(lines));
 }
 
 /// Gives the new slot the share of its next batch, all traffic with the last one.

@@ -13,9 +13,7 @@ use std::time::Duration;
 
 use house::House;
 use house::crowd::Crowd;
-use house::many::{is_within_the_band, led_to};
-use serde_json::Value;
-use switchover_testkit::load::Plan;
+use house::many::{deployed_under_load, is_within_the_band, on, steps, waits_at};
 
 /// Four instances and one more; a batch stays until somebody promotes it.
 const ROLLING: &str = "[route]\ndrain = \"1s\"\nsticky = \"address\"\n\n[release]\nstrategy = \"rolling\"\nbake = \"1h\"\n\
@@ -55,36 +53,9 @@ fn in_the_first_batch() -> (House, Crowd, Census) {
     let house = House::start();
     house.sample("instances = 4", ROLLING);
     house.cli(&["deploy", "--wait"]).ended(0);
-    let mut plan = Plan::nobody(house.address, "localhost");
-    plan.quick = 4;
-    plan.think = Duration::from_millis(5);
-    plan.slow = 2;
-    plan.slow_takes = Duration::from_millis(300);
-    plan.websockets = 2;
-    let crowd = Crowd::gather(plan);
     let census = Census::begin(house.state());
-    house.write("VERSION", "v2");
-    house.cli(&["deploy"]).ended(0);
-    waits_at(&house, 1);
+    let crowd = deployed_under_load(&house);
     (house, crowd, census)
-}
-
-fn steps(house: &House) -> Vec<Value> {
-    let newest = house.releases().pop();
-    newest.and_then(|newest| newest["steps"].as_array().cloned()).unwrap_or_default()
-}
-
-/// Waits until batch `number` has its share in force and has not been left.
-#[track_caller]
-fn waits_at(house: &House, number: usize) {
-    house.wait_for(&format!("batch {number}"), |house| {
-        let steps = steps(house);
-        steps.get(number - 1).is_some_and(|step| !step["in_force_at"].is_null() && step["left_at"].is_null())
-    });
-}
-
-fn on(house: &House, version: &str) -> BTreeSet<u32> {
-    led_to(house, "/version", version)
 }
 
 /// Lets the users leave and holds their account, and the most processes that there were, against the promise.

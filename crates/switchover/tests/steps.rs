@@ -5,13 +5,10 @@
 mod house;
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use house::House;
 use house::crowd::Crowd;
-use house::many::{CLIENTS, is_within_the_band, led_to};
-use serde_json::Value;
-use switchover_testkit::load::Plan;
+use house::many::{CLIENTS, deployed_under_load, is_within_the_band, led_to, on, steps, waits_at};
 
 /// Three shares: the first and the last wait for a person, the one between for two seconds.
 const STEPS: &str = "[route]\ndrain = \"4s\"\nsticky = \"address\"\n\n[release]\nstrategy = \"canary\"\nbake = \"0s\"\nkeep_warm = \"1h\"\n\
@@ -23,37 +20,8 @@ fn in_the_first_step() -> (House, Crowd) {
     let house = House::start();
     house.sample("instances = 2", STEPS);
     house.cli(&["deploy", "--wait"]).ended(0);
-    let mut plan = Plan::nobody(house.address, "localhost");
-    plan.quick = 4;
-    plan.think = Duration::from_millis(5);
-    plan.slow = 2;
-    plan.slow_takes = Duration::from_millis(300);
-    plan.websockets = 2;
-    let crowd = Crowd::gather(plan);
-    house.write("VERSION", "v2");
-    house.cli(&["deploy"]).ended(0);
-    waits_at(&house, 1);
+    let crowd = deployed_under_load(&house);
     (house, crowd)
-}
-
-/// The steps of the newest release.
-fn steps(house: &House) -> Vec<Value> {
-    let newest = house.releases().pop();
-    newest.and_then(|newest| newest["steps"].as_array().cloned()).unwrap_or_default()
-}
-
-/// Waits until step `number` has its share in force and has not been left.
-#[track_caller]
-fn waits_at(house: &House, number: usize) {
-    house.wait_for(&format!("step {number}"), |house| {
-        let steps = steps(house);
-        steps.get(number - 1).is_some_and(|step| !step["in_force_at"].is_null() && step["left_at"].is_null())
-    });
-}
-
-/// The clients that are led to `version` now; every one of them has to be answered.
-fn on(house: &House, version: &str) -> BTreeSet<u32> {
-    led_to(house, "/version", version)
 }
 
 #[test]

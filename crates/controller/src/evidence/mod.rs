@@ -137,13 +137,8 @@ impl Watcher {
             self.begin(app, watch, now);
             self.last = measured.cloned();
         }
-        if watch.during == During::Shadow {
-            self.remember(app, measured);
-        }
         self.gather_numbers(app, builder, now);
-        if let (Some(live), Some(measured)) = (app.live(), measured) {
-            self.past.grow(live.revision, measured);
-        }
+        self.remember(app, measured);
         let (judging, said) = self.current.as_ref()?;
         let copies = seen.traffic.as_ref().and_then(|traffic| traffic.shadow.as_ref());
         if let (Some(traffic), Some(_)) = (&seen.traffic, judging.compared()) {
@@ -274,7 +269,7 @@ impl Watcher {
         self.remember(app, measured);
     }
 
-    /// What the live slot does while nothing is beside it: what full traffic on the new one will be held against.
+    /// What the live slot does: what full traffic on a next one will be held against, where a check compares with it.
     fn remember(&mut self, app: &App, measured: Option<&Measured>) {
         let compares = app.config.as_ref().is_some_and(|config| {
             config.release.evidence.checks.iter().any(|check| {

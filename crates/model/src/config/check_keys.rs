@@ -34,7 +34,7 @@ pub(super) static CHECK_KEYS: &[Key] = &[
     required(key("name", Kind::Text(NAME), Part::Policy, None, "name = \"errors\"", "What people call it.")),
     key(
         "measure",
-        Kind::Choice { known: names::MEASURE, later: &[] },
+        Kind::Choice(names::MEASURE),
         Part::Policy,
         None,
         "measure = \"errors\"",
@@ -115,7 +115,7 @@ pub(super) static CHECK_KEYS: &[Key] = &[
     ),
     key(
         "worse",
-        Kind::Choice { known: names::WORSE, later: &[] },
+        Kind::Choice(names::WORSE),
         Part::Policy,
         Some("higher"),
         "worse = \"higher\"",

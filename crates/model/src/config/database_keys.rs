@@ -43,7 +43,7 @@ pub(super) static DATABASE_KEYS: &[Key] = &[
     ),
     key(
         "framework",
-        Kind::Choice { known: names::FRAMEWORK, later: &[] },
+        Kind::Choice(names::FRAMEWORK),
         Part::Revision,
         None,
         "framework = \"django\"",
@@ -107,7 +107,7 @@ pub(super) static DATABASE_KEYS: &[Key] = &[
     ),
     key(
         "old_rows",
-        Kind::Choice { known: names::OLD_ROWS, later: &[] },
+        Kind::Choice(names::OLD_ROWS),
         Part::Policy,
         Some("refuse"),
         "old_rows = \"refuse\"",

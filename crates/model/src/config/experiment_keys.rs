@@ -79,7 +79,7 @@ static EXPERIMENT_KEYS: &[Key] = &[
     ),
     key(
         "undecided",
-        Kind::Choice { known: names::UNDECIDED, later: &[] },
+        Kind::Choice(names::UNDECIDED),
         Part::Policy,
         Some("drop"),
         "undecided = \"drop\"",
@@ -114,7 +114,7 @@ static GOAL_KEYS: &[Key] = &[
     ),
     key(
         "better",
-        Kind::Choice { known: names::BETTER, later: &[] },
+        Kind::Choice(names::BETTER),
         Part::Policy,
         Some("higher"),
         "better = \"higher\"",

@@ -21,7 +21,7 @@ pub(super) const SECRET: TextRule = TextRule {
 pub(super) static HOOK_KEYS: &[Key] = &[
     required(key(
         "stage",
-        Kind::Choice { known: names::HOOK_STAGE, later: &[] },
+        Kind::Choice(names::HOOK_STAGE),
         Part::Policy,
         None,
         "stage = \"verify\"",
@@ -29,7 +29,7 @@ pub(super) static HOOK_KEYS: &[Key] = &[
     )),
     key(
         "when",
-        Kind::Choice { known: names::WHEN, later: &[] },
+        Kind::Choice(names::WHEN),
         Part::Policy,
         Some("after"),
         "when = \"before\"",
@@ -53,7 +53,7 @@ pub(super) static HOOK_KEYS: &[Key] = &[
     ),
     key(
         "method",
-        Kind::Choice { known: names::HOOK_METHOD, later: &[] },
+        Kind::Choice(names::HOOK_METHOD),
         Part::Policy,
         Some("POST"),
         "method = \"PUT\"",
@@ -93,7 +93,7 @@ pub(super) static HOOK_KEYS: &[Key] = &[
     ),
     key(
         "on_crash",
-        Kind::Choice { known: names::ON_CRASH, later: &[] },
+        Kind::Choice(names::ON_CRASH),
         Part::Policy,
         Some("fail"),
         "on_crash = \"fail\"",

@@ -46,8 +46,8 @@ pub(super) enum Kind {
     CountOrText { most: u32, rule: TextRule },
     /// A duration with its unit.
     Duration { least: Span },
-    /// One of these words; those of `later` are of the design but not carried out yet.
-    Choice { known: &'static [&'static str], later: &'static [&'static str] },
+    /// One of these words.
+    Choice(&'static [&'static str]),
     /// One of these words, or a table with these keys.
     WordOrTable { known: &'static [&'static str], keys: &'static [Key] },
     /// A table with these keys.

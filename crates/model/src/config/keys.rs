@@ -26,7 +26,7 @@ pub(super) static FILE_KEYS: &[Key] = &[
     )),
     key(
         "drift",
-        Kind::Choice { known: names::DRIFT, later: &[] },
+        Kind::Choice(names::DRIFT),
         Part::Policy,
         Some("correct"),
         "drift = \"report\"",
@@ -122,7 +122,7 @@ static BUILD_KEYS: &[Key] = &[
     ),
     key(
         "on_crash",
-        Kind::Choice { known: names::ON_CRASH, later: &[] },
+        Kind::Choice(names::ON_CRASH),
         Part::Build,
         Some("rerun"),
         "on_crash = \"rerun\"",
@@ -182,7 +182,7 @@ static PROCESS_KEYS: &[Key] = &[
     ),
     key(
         "handover",
-        Kind::Choice { known: names::HANDOVER, later: &[] },
+        Kind::Choice(names::HANDOVER),
         Part::Revision,
         Some("stop-first"),
         "handover = \"stop-first\"",
@@ -228,7 +228,7 @@ static HEALTH_KEYS: &[Key] = &[
 static STOP_KEYS: &[Key] = &[
     key(
         "signal",
-        Kind::Choice { known: names::STOP_SIGNAL, later: &[] },
+        Kind::Choice(names::STOP_SIGNAL),
         Part::Revision,
         Some("SIGTERM"),
         "signal = \"SIGTERM\"",

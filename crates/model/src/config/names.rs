@@ -132,6 +132,3 @@ pub(super) fn sticky_of(word: &str) -> Option<Sticky> {
         _ => None,
     }
 }
-
-/// Strategies of the design that are not carried out yet.
-pub(super) const LATER_STRATEGIES: &[&str] = &[];

@@ -44,7 +44,7 @@ fn section(out: &mut String, title: &str, intro: &str, keys: &[Key]) {
             | Kind::Whole { .. }
             | Kind::CountOrText { .. }
             | Kind::Duration { .. }
-            | Kind::Choice { .. }
+            | Kind::Choice(_)
             | Kind::WordOrTable { .. }
             | Kind::Environment
             | Kind::Later { .. } => {}
@@ -61,15 +61,11 @@ fn later(out: &mut String, path: &str, keys: &[Key]) {
             Kind::Table(keys) | Kind::Tables(keys) | Kind::Processes(keys) => {
                 later(out, &format!("{path}{}.", key.name), keys);
             }
-            Kind::Choice { later, .. } => {
-                for word in *later {
-                    let _ = writeln!(out, "| `{path}{} = \"{word}\"` | write one of the known words |", key.name);
-                }
-            }
             Kind::Text(_)
             | Kind::TextOrList(_)
             | Kind::List(_)
             | Kind::Flag
+            | Kind::Choice(_)
             | Kind::Whole { .. }
             | Kind::CountOrText { .. }
             | Kind::Duration { .. }
@@ -88,7 +84,7 @@ fn value(kind: &Kind) -> String {
         Kind::Whole { least, most } => format!("{least} to {most}"),
         Kind::CountOrText { rule, .. } => rule.what.to_owned(),
         Kind::Duration { least } => format!("a duration, at least {least}"),
-        Kind::Choice { known, .. } => known.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
+        Kind::Choice(known) => known.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
         Kind::WordOrTable { known, keys } => {
             let words = known.iter().map(|word| format!("`{word}`"));
             words.chain(keys.iter().map(|key| format!("`{{ {} }}`", key.example))).collect::<Vec<_>>().join(", ")

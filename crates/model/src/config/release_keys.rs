@@ -18,7 +18,7 @@ const RATE: TextRule = TextRule { what: "a percentage", pattern: "^[0-9]{1,2}(\\
 pub(super) static RELEASE_KEYS: &[Key] = &[
     key(
         "strategy",
-        Kind::Choice { known: names::STRATEGY, later: names::LATER_STRATEGIES },
+        Kind::Choice(names::STRATEGY),
         Part::Policy,
         Some("blue-green"),
         "strategy = \"blue-green\"",
@@ -98,7 +98,7 @@ pub(super) static RELEASE_KEYS: &[Key] = &[
     ),
     key(
         "no_evidence",
-        Kind::Choice { known: names::NO_EVIDENCE, later: &[] },
+        Kind::Choice(names::NO_EVIDENCE),
         Part::Policy,
         Some("undo"),
         "no_evidence = \"undo\"",

@@ -46,7 +46,7 @@ fn property(key: &Key) -> Map<String, Value> {
             object(json!({ "anyOf": [{ "type": "integer", "minimum": 1, "maximum": most }, text(rule)] }))
         }
         Kind::Duration { .. } => object(json!({ "type": "string", "pattern": DURATION })),
-        Kind::Choice { known, .. } => object(json!({ "enum": known })),
+        Kind::Choice(known) => object(json!({ "enum": known })),
         Kind::WordOrTable { known, keys } => {
             object(json!({ "anyOf": [{ "enum": known }, Value::Object(table(keys))] }))
         }

@@ -17,7 +17,7 @@ pub(super) const STEP: Key = key(
 
 pub(super) const CANARY: Key = key(
     "canary",
-    Kind::Choice { known: names::CANARY, later: &[] },
+    Kind::Choice(names::CANARY),
     Part::Policy,
     None,
     "canary = \"careful\"",

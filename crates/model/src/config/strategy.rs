@@ -12,7 +12,7 @@ use super::rolling::{Fraction, Rolling};
 /// The most steps of one release before all traffic: what needs more is a mistake in the share.
 pub const MAX_STEPS: usize = 100;
 
-/// `strategy`, with what it takes. Others of the design are refused as not carried out yet.
+/// `strategy`, with what it takes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Strategy {

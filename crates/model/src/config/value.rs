@@ -49,11 +49,8 @@ pub(super) fn check_value(
             mistakes.add(at, SpanError::NoUnit(number.to_string()).to_string(), write(key));
             return None;
         }
-        (Kind::Choice { known, later }, DeValue::String(word)) => {
-            Value::Text(check_word(word, &at, (known, later), path, mistakes)?)
-        }
-        (Kind::WordOrTable { known, .. }, DeValue::String(word)) => {
-            Value::Text(check_word(word, &at, (known, &[]), path, mistakes)?)
+        (Kind::Choice(known) | Kind::WordOrTable { known, .. }, DeValue::String(word)) => {
+            Value::Text(check_word(word, &at, known, path, mistakes)?)
         }
         (Kind::Table(keys) | Kind::WordOrTable { keys, .. }, DeValue::Table(table)) => {
             Value::Table(check_table(table, at.clone(), keys, path, mistakes))
@@ -97,12 +94,12 @@ fn check_text(text: &str, at: Range<usize>, rule: &TextRule, key: &Key, mistakes
 fn check_word(
     word: &str,
     at: &Range<usize>,
-    (known, later): (&[&str], &[&str]),
+    known: &[&str],
     path: &str,
     mistakes: &mut Mistakes<'_>,
 ) -> Option<String> {
     if !known.contains(&word) {
-        mistakes.add(at.clone(), wrong_word(word, path, known, later), choose(word, known));
+        mistakes.add(at.clone(), wrong_word(word, path, known), choose(word, known));
         return None;
     }
     Some(word.to_owned())

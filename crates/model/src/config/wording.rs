@@ -32,12 +32,8 @@ pub(super) fn instead(name: &str, keys: &[Key]) -> String {
     }
 }
 
-pub(super) fn wrong_word(word: &str, path: &str, known: &[&str], later: &[&str]) -> String {
-    if later.contains(&word) {
-        format!("{path} = \"{word}\" is not carried out yet")
-    } else {
-        format!("\"{word}\" is none of the words for \"{path}\": {}", known.join(", "))
-    }
+pub(super) fn wrong_word(word: &str, path: &str, known: &[&str]) -> String {
+    format!("\"{word}\" is none of the words for \"{path}\": {}", known.join(", "))
 }
 
 pub(super) fn choose(word: &str, known: &[&str]) -> String {
@@ -51,7 +47,7 @@ pub(super) fn choose(word: &str, known: &[&str]) -> String {
 
 pub(super) fn wanted(kind: &Kind) -> &'static str {
     match kind {
-        Kind::Text(_) | Kind::Choice { .. } => "a text",
+        Kind::Text(_) | Kind::Choice(_) => "a text",
         Kind::TextOrList(_) => "a text or a list of texts",
         Kind::List(_) => "a list of texts",
         Kind::Flag => "true or false",

@@ -22,9 +22,8 @@ impl App {
     /// Without what the verdicts rest on: that is in the record.
     pub(super) fn judged(&mut self, watch: Watch, verdicts: &[CheckVerdict], at: Timestamp) {
         let verdicts = verdicts.iter().map(|said| CheckVerdict { evidence: serde_json::Value::Null, ..said.clone() });
-        let verdicts = verdicts.collect();
+        let verdicts: Vec<CheckVerdict> = verdicts.collect();
         self.with(watch.release, |release| {
-            let verdicts: Vec<CheckVerdict> = verdicts;
             if let (During::Shadow, [said]) = (watch.during, &verdicts[..]) {
                 release.note(format!("shadow {}: {}", said.verdict.name(), said.why));
             }

@@ -8,7 +8,7 @@ use switchover_model::record::Event;
 use switchover_model::release::ReleaseKind;
 use switchover_model::seam::Seen;
 use switchover_model::{ReleaseId, Slot, Span, Timestamp};
-use switchover_rollout::{Decision, limits, watch};
+use switchover_rollout::{Decision, experiment, limits, watch};
 
 use super::book::Entry;
 use super::dice::Dice;
@@ -80,7 +80,9 @@ impl World {
             let checks = app.config_of(watch.release)?.release.evidence.checks.iter().enumerate();
             let looked_at = checks.filter(|(_, check)| check.during.contains(&watch.during));
             let of_the_file = looked_at.map(|(place, check)| says(&watch, place, &check.name, self.now));
+            let tries = app.release(watch.release).is_some_and(|release| experiment(app, release).is_some());
             let built_in = match watch.during {
+                During::Shift if tries => None,
                 During::Shift => Some(says(&watch, SPLIT_CHECK, "sample ratio", self.now)),
                 During::Shadow => Some(says(&watch, SHADOW_CHECK, "shadow", self.now)),
                 During::Bake | During::Warm => None,

@@ -2,11 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
+use serde_json::Value;
+use switchover_testkit::load::Plan;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpSocket;
 
 use super::House;
+use super::crowd::Crowd;
 
 /// How many there are.
 pub const CLIENTS: u32 = 2_000;
@@ -14,6 +18,41 @@ pub const CLIENTS: u32 = 2_000;
 const AT_ONCE: u32 = 50;
 /// Standard deviations within which 99.9 % of a binomial distribution lie.
 const BAND: f64 = 3.29;
+
+/// `v2` on its way to an app whose `v1` is live, under users of several kinds.
+pub fn deployed_under_load(house: &House) -> Crowd {
+    let mut plan = Plan::nobody(house.address, "localhost");
+    plan.quick = 4;
+    plan.think = Duration::from_millis(5);
+    plan.slow = 2;
+    plan.slow_takes = Duration::from_millis(300);
+    plan.websockets = 2;
+    let crowd = Crowd::gather(plan);
+    house.write("VERSION", "v2");
+    house.cli(&["deploy"]).ended(0);
+    waits_at(house, 1);
+    crowd
+}
+
+/// The steps, or batches, of the newest release.
+pub fn steps(house: &House) -> Vec<Value> {
+    let newest = house.releases().pop();
+    newest.and_then(|newest| newest["steps"].as_array().cloned()).unwrap_or_default()
+}
+
+/// Waits until step, or batch, `number` has its share in force and has not been left.
+#[track_caller]
+pub fn waits_at(house: &House, number: usize) {
+    house.wait_for(&format!("step {number}"), |house| {
+        let steps = steps(house);
+        steps.get(number - 1).is_some_and(|step| !step["in_force_at"].is_null() && step["left_at"].is_null())
+    });
+}
+
+/// The clients that are led to `version` now; every one of them has to be answered.
+pub fn on(house: &House, version: &str) -> BTreeSet<u32> {
+    led_to(house, "/version", version)
+}
 
 /// The clients that are answered by `version` at `path`; every one of them has to be answered.
 pub fn led_to(house: &House, path: &'static str, version: &str) -> BTreeSet<u32> {

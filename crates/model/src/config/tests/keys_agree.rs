@@ -34,7 +34,7 @@ fn every_default_keeps_the_rule_of_its_own_key() {
             Kind::Flag => default.parse::<bool>().is_ok(),
             Kind::Whole { least, most } => (*least..=*most).contains(&default.parse().unwrap()),
             Kind::Duration { least } => default.parse::<Span>().unwrap() >= *least,
-            Kind::Choice { known, .. } | Kind::WordOrTable { known, .. } => known.contains(&default),
+            Kind::Choice(known) | Kind::WordOrTable { known, .. } => known.contains(&default),
             Kind::Text(rule) | Kind::CountOrText { rule, .. } => (rule.breaks)(default).is_none(),
             other => panic!("{path} has a default and is {other:?}"),
         };
@@ -118,7 +118,7 @@ fn every_example_is_accepted_where_it_stands() {
         let database = "[database]\nmigrations = \"db\"\n";
         let text = match path.rsplit_once('.').map_or("", |(parent, _)| parent) {
             "" if path == "name" => format!("{example}\n{web}"),
-            "" if matches!(key.kind, Kind::Choice { .. }) => format!("{name}{example}\n{web}"),
+            "" if matches!(key.kind, Kind::Choice(_)) => format!("{name}{example}\n{web}"),
             // These tables need a key of their own, which has its own example.
             "" if ["database", "process", "secrets", "shared"].contains(&path) => return,
             // It needs to know whom.
