@@ -182,7 +182,7 @@ fn whatever_may_raise_a_false_alarm_has_its_part_of_the_rate() {
         let file = format!("name = \"shop\"\n[process.web]\ncommand = \"x\"\n[release]\n{release}");
         let config =
             switchover_model::config::parse(&file, "switchover.toml", std::path::Path::new("/")).expect("a file");
-        super::tests(&config, 2, 3)
+        tests(&config, 2, 3)
     };
     let experiment = "strategy = \"ab\"\n[release.experiment]\nshare = \"50%\"\nfor = \"7d\"\n\
                       [[release.goal]]\nname = \"buys\"\nrequest = \"POST /buy 2xx\"\n";

@@ -13,7 +13,7 @@ use switchover_rollout::{App, experiment};
 
 use super::built_in::{self, Compared, Split};
 use super::rules::{self, By, Sides};
-use super::trying::{self, Trying};
+use super::trying::Trying;
 
 /// Every check that a watch looks at, and what it has seen so far.
 pub(super) struct Judging {
