@@ -7,7 +7,7 @@ use switchover_model::{RevisionId, Slot, Span};
 
 use crate::release::{AttemptState, Release};
 use crate::turn::{Turn, planted};
-use crate::{contract, drift, expand, routes, schema, slots, workers};
+use crate::{contract, drift, expand, room, routes, schema, slots, workers};
 
 /// Every action that holds. The traffic comes first: a switch waits for nothing else.
 pub(crate) fn wanted(turn: &Turn<'_>) -> Vec<Action> {
@@ -60,6 +60,7 @@ fn slot_action(turn: &Turn<'_>, slot: Slot) -> Option<Action> {
         if planted!(turn, WarmSlotShrinks) && slots::is_warm(turn, slot) {
             processes.values_mut().for_each(|goal: &mut ProcessGoal| goal.count = goal.count.min(1));
         }
+        room::keep_within(turn, slot, revision, &mut processes);
         // Of a slot that a rolling release leaves nobody in, the requests were waited for before.
         let drains = !turn.app.has_nobody(slot);
         let drain = turn.app.config.as_ref().filter(|_| drains).map_or(Span::ZERO, |config| config.route.drain);

@@ -38,6 +38,7 @@ mod release;
 mod retire;
 mod rolling;
 mod rolling_back;
+mod room;
 mod routes;
 mod schema;
 mod shadow;

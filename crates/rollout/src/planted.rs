@@ -124,6 +124,8 @@ pub enum Bug {
     GivesBackUnseen,
     /// A rolling release is rolled back with an old slot that is not whole.
     OldSlotStaysSmall,
+    /// Heirs of who is replaced come at once, whatever the surge leaves.
+    HeirsBeyondTheSurge,
     /// An experiment that is lost goes on.
     LostGoesOn,
     /// An experiment is decided though its split is off.
@@ -134,7 +136,7 @@ pub enum Bug {
 
 impl Bug {
     /// Every planted mistake.
-    pub const ALL: [Self; 63] = [
+    pub const ALL: [Self; 64] = [
         Self::RouteBeforeHealthy,
         Self::HalfScale,
         Self::UnknownIsHealthy,
@@ -195,6 +197,7 @@ impl Bug {
         Self::ShrinksUnseen,
         Self::GivesBackUnseen,
         Self::OldSlotStaysSmall,
+        Self::HeirsBeyondTheSurge,
         Self::LostGoesOn,
         Self::SplitOffDecides,
         Self::NobodyIsEnough,

@@ -5,19 +5,17 @@
 //! slot grows; when all of it is seen healthy its share is raised, and that is seen in force. After the last one the old slot
 //! has nobody.
 
-use std::collections::BTreeMap;
-
 use switchover_model::config::{Fraction, Rolling, Step, Strategy};
 use switchover_model::record::Event;
 use switchover_model::release::ReleaseKind;
-use switchover_model::seam::InstanceSeen;
 use switchover_model::sizes::Sizes;
-use switchover_model::{Problem, ProcessName, ReleaseId, RevisionId, Slot, Span};
+use switchover_model::{Problem, ReleaseId, RevisionId, Slot, Span};
 
 use crate::app::App;
 use crate::release::Release;
-use crate::sight::{Fitness, is_stopping};
-use crate::slots::{empty_limit, longer};
+use crate::room::{has_room, leaving_limit};
+use crate::sight::Fitness;
+use crate::slots::longer;
 use crate::turn::{Turn, planted};
 use crate::{ailment, limits, provision, routes, slots, steps, wait, windows};
 
@@ -181,30 +179,6 @@ pub(crate) fn batches_to(app: &App, to: RevisionId) -> Option<u32> {
 /// What the slot that grows has after its next batch.
 pub(crate) fn next(app: &App, sizes: &Sizes) -> Fraction {
     sizes.held.next(&app.routed_scale(None), sizes.surge)
-}
-
-/// Whether `slot` may grow to `part`: what is seen of the other one, and of its own that leaves, makes room for it.
-pub(crate) fn has_room(turn: &Turn<'_>, slot: Slot, revision: RevisionId, part: Fraction, sizes: Sizes) -> bool {
-    if turn.sight.platform.is_none() {
-        return false;
-    }
-    let mut there: BTreeMap<&ProcessName, u32> = BTreeMap::new();
-    let own_leaving = turn.sight.in_slot(slot).filter(|seen: &&InstanceSeen| is_stopping(seen));
-    for seen in turn.sight.in_slot(slot.other()).chain(own_leaving) {
-        *there.entry(&seen.process).or_default() += 1;
-    }
-    let scale = turn.app.full_scale(revision);
-    let mut routed = scale.into_iter().filter(|(name, _)| turn.app.is_routed(revision, name));
-    routed.all(|(name, scale)| {
-        let others = there.get(&name).copied().unwrap_or(0);
-        others.saturating_add(part.count(scale)) <= scale.saturating_add(sizes.surge.of(scale))
-    })
-}
-
-/// How long those who leave a slot may take: their requests have the time of a drain, they themselves their grace.
-pub(crate) fn leaving_limit(turn: &Turn<'_>, slot: Slot) -> Span {
-    let drain = longer(turn.app.drain_limit(), limits::DRAIN_ALLOWANCE);
-    longer(drain, empty_limit(&turn.app, turn.occupant(slot)))
 }
 
 /// Records the sizes of both slots.

@@ -4,10 +4,13 @@
 
 use switchover_model::config::Fraction;
 use switchover_model::sizes::Sizes;
-use switchover_model::{ReleaseId, RevisionId, Share, Slot};
+use switchover_model::{ReleaseId, RevisionId, Share, Slot, Span};
 
-use crate::rolling::{has_room, leaving_limit, next, size, target};
+use crate::app::Renewal;
+use crate::rolling::{next, size, target};
+use crate::room::{has_room, leaving_limit};
 use crate::sight::Fitness;
+use crate::slots::longer;
 use crate::turn::{Turn, planted};
 use crate::{provision, routes, schema, slots, undo, wait};
 
@@ -118,7 +121,7 @@ fn is_whole(turn: &mut Turn<'_>, id: ReleaseId, new: Place, old: Place, mut size
     }
     let ill = turn.sight.ill(&turn.app, old.0, old.1);
     slots::renew(turn, id, old, &ill);
-    let limit = provision::boot_limit(&turn.app, old.1);
+    let limit = coming_limit(turn, id, old);
     // It has the traffic: what is still ill of it is replaced like anybody who is ill in service.
     turn.waited_out(id, wait::OLD_SLOT_WHOLE, limit)
 }
@@ -135,7 +138,7 @@ fn await_old(turn: &mut Turn<'_>, id: ReleaseId, new: Place, old: Place) -> bool
         ailing.extend(turn.sight.silent(&turn.app, old.0, old.1));
         slots::renew(turn, id, old, &ailing);
     }
-    let limit = provision::boot_limit(&turn.app, old.1);
+    let limit = coming_limit(turn, id, old);
     if !turn.waited_out(id, wait::OLD_SLOT, limit) {
         return false;
     }
@@ -145,6 +148,15 @@ fn await_old(turn: &mut Turn<'_>, id: ReleaseId, new: Place, old: Place) -> bool
     }
     undo::fail_without_old_slot(turn, id, new, old, limit);
     false
+}
+
+/// How long it may take until all of the old slot is healthy: heirs of who is ill may have to wait for their room first.
+fn coming_limit(turn: &Turn<'_>, id: ReleaseId, old: Place) -> Span {
+    let boot = provision::boot_limit(&turn.app, old.1);
+    match Renewal::count_of(turn.app.slot(old.0).renewal.as_ref(), Some(id)) {
+        0 => boot,
+        _ => longer(boot, leaving_limit(turn, old.0)),
+    }
 }
 
 /// Leads `part` of the traffic to the old slot.

@@ -377,7 +377,8 @@ impl Bed {
                     return true;
                 }
                 if spec.without.contains(&seen.id) {
-                    return false;
+                    begin_to_stop(seen, now);
+                    return slow;
                 }
                 kept += 1;
                 if kept <= wanted {

@@ -248,6 +248,42 @@ fn a_way_back_to_what_boots_no_more_ends_where_most_of_the_instances_are_and_a_p
 }
 
 #[test]
+fn who_hangs_in_the_old_slot_is_gone_before_its_heir_comes_where_the_surge_leaves_no_room_for_both() {
+    let mut bed = bed();
+    let release = bed.rolls();
+    bed.pass(Span::from_secs(130));
+    assert_eq!(bed.split(), "75%: 3 green, 2 blue");
+    bed.stops_slowly = true;
+    bed.make(Slot::Blue, &sick());
+    bed.command(BACK).unwrap();
+    assert_eq!(bed.split(), "75%: 3 green, 0(2) blue", "five at any time");
+    bed.pass(Span::from_secs(20));
+    assert_eq!(bed.split(), "75%: 3 green, 0(2) blue");
+    bed.those_who_leave_go();
+    bed.stops_slowly = false;
+    bed.pass(Span::from_secs(60));
+    assert_eq!(bed.split(), "0%: 0 green, 4 blue");
+    assert_eq!(bed.outcome(release), Some(Outcome::RolledBack { cause: None }));
+}
+
+#[test]
+fn an_heir_of_who_does_not_leave_comes_after_all_the_time_to_leave() {
+    let mut bed = bed();
+    let release = bed.rolls();
+    bed.pass(Span::from_secs(130));
+    bed.stops_slowly = true;
+    bed.make(Slot::Blue, &sick());
+    bed.command(BACK).unwrap();
+    // 34 s for its requests, 35 s for itself.
+    bed.pass(Span::from_secs(68));
+    assert_eq!(bed.split(), "75%: 3 green, 0(2) blue");
+    bed.pass(Span::from_secs(10));
+    assert!(bed.split().ends_with("2(2) blue"), "{}", bed.split());
+    bed.pass(Span::from_secs(3_600));
+    assert_eq!(bed.outcome(release), Some(Outcome::RolledBack { cause: None }), "{}", bed.split());
+}
+
+#[test]
 fn a_new_slot_that_answers_nothing_is_left_at_once_and_the_old_one_is_made_whole() {
     let mut bed = bed();
     let release = bed.rolls();

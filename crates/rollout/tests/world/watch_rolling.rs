@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use switchover_model::config::{Fraction, Surge};
 use switchover_model::release::Stage;
-use switchover_model::seam::{Action, Phase, RoutesGoal};
+use switchover_model::seam::{Action, InstanceSeen, Phase, RoutesGoal, Seen, SlotSpec};
 use switchover_model::sizes::Sizes;
 use switchover_model::{ProcessName, ReleaseId, RevisionId, Share, Slot};
 
@@ -43,6 +43,41 @@ impl World {
         if let Some((name, (count, scale))) = told.into_iter().find(|(_, sum)| beyond(sum)) {
             let what = format!("release {release}: {count} {name} for a scale of {scale} and a surge of {surge}");
             self.violate("a rolling release stays within its capacity", || what);
+        }
+    }
+
+    /// Nobody is started beyond the scale and the surge, whoever is seen counts: who leaves or is replaced too.
+    pub(crate) fn watch_room(&mut self, seen: &Seen, actions: &[Action]) {
+        let (Some((entry, surge)), Some(platform), true) = (self.rolling(), &seen.platform, self.book.sized.is_some())
+        else {
+            return;
+        };
+        let specs =
+            || actions.iter().filter_map(|action| if let Action::Ensure(spec) = action { Some(spec) } else { None });
+        let scale = self.book.routed_scale();
+        let crowded = scale.into_iter().find_map(|(name, scale)| {
+            let here: Vec<_> = platform.instances.iter().filter(|seen| seen.process == name).collect();
+            let is_late =
+                |phase: &Phase| matches!(phase, Phase::Stopping { since } if self.now >= since.as_micros() + PATIENCE);
+            let stays = |spec: &SlotSpec, seen: &InstanceSeen| {
+                let is_its = (seen.slot, seen.revision) == (spec.slot, spec.revision.id);
+                is_its && !matches!(seen.phase, Phase::Stopping { .. }) && !spec.without.contains(&seen.id)
+            };
+            let leaving =
+                here.iter().filter(|seen| !specs().any(|spec| stays(spec, seen)) && !is_late(&seen.phase)).count();
+            let (mut both, mut starts) = (leaving, false);
+            for spec in specs() {
+                let staying = here.iter().filter(|seen| stays(spec, seen)).count();
+                let told = spec.processes.get(&name).map_or(0, |goal| goal.count as usize);
+                both += told.max(staying);
+                starts |= told > staying;
+            }
+            let most = (scale + surge.of(scale)) as usize;
+            (starts && both > most).then(|| format!("{both} {name} of {scale} by a surge of {surge}"))
+        });
+        let release = entry.release;
+        if let Some(crowded) = crowded {
+            self.violate("nobody is started beyond the surge", || format!("release {release}: {crowded}"));
         }
     }
 
