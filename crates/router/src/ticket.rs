@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use switchover_http1::{Field, RequestHead};
+use switchover_model::Share;
 use switchover_model::seam::Part;
 
 use crate::causes::{Fault, OwnCause};
@@ -65,6 +66,8 @@ pub(crate) struct Ticket {
     new_client: Option<NewClient>,
     /// The goals of its table that it may reach.
     asks: Asks,
+    /// It goes to another arm of the split than its own, where it was counted as failed already.
+    has_crossed: bool,
     is_open: bool,
 }
 
@@ -73,7 +76,8 @@ impl Ticket {
     pub(crate) fn open(lane: Rc<Lane>, table: Rc<LaneTable>, way: Way, new_client: Option<NewClient>) -> Self {
         let began = lane.io().exact_now();
         let asks = Asks::default();
-        let ticket = Self { lane, table, way, endpoint: None, began, new_client, asks, is_open: true };
+        let ticket =
+            Self { lane, table, way, endpoint: None, began, new_client, asks, has_crossed: false, is_open: true };
         ticket.counters().accepted();
         let revision = ticket.revision();
         revision.request_began();
@@ -117,9 +121,9 @@ impl Ticket {
         &self.table.arm(self.way).revision
     }
 
-    /// Where it is measured; nothing for the preview's, which are no users'.
+    /// Where it is measured; nothing for the preview's, which are no users', and for who was measured in its own arm.
     fn meter(&self) -> Option<&Measure> {
-        self.table.meter(self.way)
+        if self.has_crossed { None } else { self.table.meter(self.way) }
     }
 
     fn backends(&self) -> &Backends {
@@ -162,6 +166,42 @@ impl Ticket {
         if !self.goals().zip(before_goals).is_some_and(|(now, before)| now.is_same(before)) {
             self.asks = Asks::default();
         }
+        true
+    }
+
+    /// Nobody of its arm took the connection: leads it to another one with a share, once, and says whether there is one with
+    /// somebody who was not `tried`. In its own arm it is measured as failed; the ledger has it where it is answered.
+    ///
+    /// Who was led by a rule, or takes part in an experiment, stays on its side: there an answer of the other revision would be
+    /// worse than none.
+    pub(crate) fn cross_over(&mut self, tried: &[Endpoint]) -> bool {
+        let app = &self.table.table.apps[self.way.app];
+        let may_cross = match (self.way.kind, self.way.part) {
+            (Kind::Live, Part::Share | Part::Baseline) => app.goals.is_none() && !self.has_crossed,
+            (Kind::Live, Part::Matched) | (Kind::Preview, _) => false,
+        };
+        if !may_cross {
+            return false;
+        }
+        let process = &app.arms[self.way.arm].processes[self.way.process].process;
+        let (now_ms, lane_arms) = (self.lane.now_ms(), &self.table.apps[self.way.app].arms);
+        let others =
+            app.arms.iter().enumerate().filter(|(arm, other)| *arm != self.way.arm && other.share != Share::NONE);
+        let places = others.filter_map(|(arm, other)| {
+            let process = other.processes.iter().position(|known| known.process == *process)?;
+            Some((arm, process))
+        });
+        let there =
+            |(arm, process): &(usize, usize)| lane_arms[*arm].processes[*process].choose(tried, now_ms).is_some();
+        let Some((arm, process)) = places.into_iter().find(there) else { return false };
+        self.leave_endpoint();
+        if let Some(meter) = self.meter() {
+            meter.failed(self.way.bucket, self.lane.io().exact_now().saturating_sub(self.began));
+        }
+        self.has_crossed = true;
+        self.revision().request_ended();
+        self.way = Way { arm, process, part: Part::Share, ..self.way };
+        self.revision().request_began();
         true
     }
 

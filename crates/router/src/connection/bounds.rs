@@ -27,7 +27,7 @@ pub(super) const CLOSING_IDLE_TIME: Duration = Duration::from_secs(1);
 pub(crate) const LAST_ROUTED_TIME: Duration = Duration::from_millis(1300);
 /// How long one connect to an instance may take.
 pub(super) const CONNECT_TIME: Duration = Duration::from_secs(3);
-/// How many instances are tried before a request is answered with 502 or 504.
+/// How many instances of an arm are tried before a request goes to another arm of the split, or is answered with 502 or 504.
 pub(super) const CONNECT_TRIES_MAX: usize = 3;
 /// From the last byte of a request to the last byte of the answer's head.
 pub(super) const ANSWER_HEAD_TIME: Duration = Duration::from_secs(60);

@@ -23,17 +23,20 @@ pub(super) struct Reached {
 #[derive(Debug)]
 pub(super) struct Tries {
     failed: SmallVec<[Endpoint; CONNECT_TRIES_MAX]>,
+    /// How many of them were of the arm that it is at.
+    in_arm: usize,
     last: OwnCause,
 }
 
 impl Default for Tries {
     fn default() -> Self {
-        Self { failed: SmallVec::new(), last: OwnCause::NoInstance }
+        Self { failed: SmallVec::new(), in_arm: 0, last: OwnCause::NoInstance }
     }
 }
 
 impl Tries {
-    /// Goes from instance to instance until one takes the connection; not a byte of the request is sent meanwhile.
+    /// Goes from instance to instance until one takes the connection; not a byte of the request is sent meanwhile. After those of
+    /// its own arm it tries as many of another arm of the split.
     ///
     /// # Errors
     /// Nobody took it: the cause of the last failure.
@@ -46,8 +49,7 @@ impl Tries {
         once: bool,
     ) -> Result<Reached, OwnCause> {
         let mut made_room = false;
-        while self.failed.len() < CONNECT_TRIES_MAX {
-            let Some(endpoint) = ticket.pick(&self.failed) else { break };
+        while let Some(endpoint) = self.next(ticket) {
             if !fresh && let Some(stream) = io.upstreams.take(&endpoint, once, || io.exact_now()) {
                 return Ok(Reached { stream, endpoint, is_reused: true });
             }
@@ -75,8 +77,19 @@ impl Tries {
             ticket.connect_failed(endpoint);
             io.forget(&endpoint);
             self.failed.push(endpoint);
+            self.in_arm += 1;
         }
         Err(self.last)
+    }
+
+    /// Whom to try next.
+    fn next(&mut self, ticket: &mut Ticket) -> Option<Endpoint> {
+        let own = if self.in_arm < CONNECT_TRIES_MAX { ticket.pick(&self.failed) } else { None };
+        if own.is_some() || !ticket.cross_over(&self.failed) {
+            return own;
+        }
+        self.in_arm = 0;
+        ticket.pick(&self.failed)
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod bed;
 mod conformance;
+mod crossing;
 mod ending;
 mod goals;
 mod killed;
