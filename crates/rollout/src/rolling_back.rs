@@ -6,7 +6,8 @@ use switchover_model::config::Fraction;
 use switchover_model::sizes::Sizes;
 use switchover_model::{ReleaseId, RevisionId, Share, Slot, Span};
 
-use crate::app::Renewal;
+use crate::app::{App, Renewal};
+use crate::release::Release;
 use crate::rolling::{next, size, target};
 use crate::room::{has_room, leaving_limit};
 use crate::sight::Fitness;
@@ -157,6 +158,22 @@ fn coming_limit(turn: &Turn<'_>, id: ReleaseId, old: Place) -> Span {
         0 => boot,
         _ => longer(boot, leaving_limit(turn, old.0)),
     }
+}
+
+/// How far `release` is on its way back; nothing for one that has no place to go back to.
+pub(crate) fn told(app: &App, release: &Release) -> Option<String> {
+    let (sizes, (old, to)) = (app.sizes_of(release.id)?, app.origin_of(release)?);
+    let share = app.routes.as_ref().map_or(Share::NONE, |routes| routes::share_of(&routes.goal, old.other()));
+    let begun = format!("release {} goes back to {to} already, by batches", release.id);
+    if share == Share::NONE {
+        return Some(format!("{begun}: {to} has all of the requests, and {old} is being made whole"));
+    }
+    let held = if sizes.to == old { sizes.held } else { sizes.held.rest() };
+    let left = match held.batches(&app.routed_scale(None), sizes.surge).len() {
+        1 => "1 batch is to come".to_owned(),
+        left => format!("{left} batches are to come"),
+    };
+    Some(format!("{begun}: {} has {share} of the requests still, {left}", release.revision))
 }
 
 /// Leads `part` of the traffic to the old slot.

@@ -12,7 +12,7 @@ use crate::admit::{goes_back, gone_back, is_live};
 use crate::app::{App, KnownDrift};
 use crate::release::Release;
 use crate::sight::{Fitness, Sight};
-use crate::{framework, limits, provision, rolling, shadow, step_state, wait, windows};
+use crate::{framework, limits, provision, rolling, rolling_back, shadow, step_state, wait, windows};
 
 /// The status of `app`. `url` and `preview` are the controller's to fill in.
 #[must_use]
@@ -57,7 +57,9 @@ pub fn way_back(app: &App, seen: &Seen, now: Timestamp) -> WayBack {
     };
     let is_rolled_back = |release: &&Release| release.is_undoing() && app.sizes_of(release.id).is_some();
     if let Some(undone) = app.releases.iter().find(is_rolled_back) {
-        return WayBack::None { why: format!("release {} is being undone already, by batches", undone.id) };
+        let why = rolling_back::told(app, undone)
+            .unwrap_or_else(|| format!("release {} is being undone already, by batches", undone.id));
+        return WayBack::None { why };
     }
     if let Some(last) = goes_back(app).or_else(|| gone_back(app).filter(|_| app.moving().is_none())) {
         let way = match last.stage().filter(|_| !last.has_shifted()) {

@@ -12,6 +12,7 @@ mod notices;
 mod policies;
 mod rollbacks;
 mod rolling;
+mod rolling_back;
 mod schema;
 mod schema_back;
 mod schema_bed;

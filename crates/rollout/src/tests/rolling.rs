@@ -1,17 +1,15 @@
-//! A release that rolls: batches within the capacity, forward and back.
+//! A release that rolls: batches within the capacity.
 
 use expect_test::expect;
 use switchover_model::config::{Handover, Rolling, Strategy, Surge};
 use switchover_model::release::{Command, Outcome, Stage};
 use switchover_model::seam::Phase;
-use switchover_model::view::WayBack;
-use switchover_model::{Problem, ReleaseId, RevisionId, Share, Slot, Span, Timestamp};
+use switchover_model::{Problem, ReleaseId, Share, Slot, Span, Timestamp};
 
-use super::bed::{BACK, Bed, file, file_with_worker, sick};
-use crate::view;
+use super::bed::{Bed, file, file_with_worker, sick};
 
 /// `v1` live in blue with four instances, and a file whose releases roll by one.
-fn bed() -> Bed {
+pub(super) fn bed() -> Bed {
     with(file())
 }
 
@@ -28,7 +26,7 @@ fn with(mut file: switchover_model::config::AppConfig) -> Bed {
 
 impl Bed {
     /// The share of green in the world, and the instances of both slots, those that leave in brackets.
-    fn split(&self) -> String {
+    pub(super) fn split(&self) -> String {
         let routes = self.seen.traffic.as_ref().and_then(|traffic| traffic.routes.as_ref()).unwrap();
         let green = routes.arms.iter().find(|arm| arm.slot == Slot::Green).map_or(Share::NONE, |arm| arm.share);
         let seen = &self.seen.platform.as_ref().unwrap().instances;
@@ -49,12 +47,12 @@ impl Bed {
     }
 
     /// Who was told to leave is gone.
-    fn those_who_leave_go(&mut self) {
+    pub(super) fn those_who_leave_go(&mut self) {
         self.instances_mut().retain(|seen| !matches!(seen.phase, Phase::Stopping { .. }));
         self.run();
     }
 
-    fn rolls(&mut self) -> ReleaseId {
+    pub(super) fn rolls(&mut self) -> ReleaseId {
         let release = self.deploy("v2");
         self.log.clear();
         release
@@ -156,162 +154,14 @@ fn a_batch_that_does_not_get_healthy_or_has_no_room_undoes_the_release() {
 }
 
 #[test]
-fn a_rollback_goes_back_by_the_same_batches() {
-    let mut bed = bed();
-    let release = bed.rolls();
-    bed.pass(Span::from_secs(130));
-    assert_eq!(bed.split(), "75%: 3 green, 2 blue");
-    let WayBack::Start { to, why, .. } = view::way_back(&bed.app, &bed.seen, bed.now) else {
-        panic!("it takes a while")
-    };
-    assert_eq!(to, RevisionId(1));
-    expect!["a rolling release has left it 2 of 4 of its instances; each batch takes a boot and a drain of 34s"]
-        .assert_eq(&why);
-    bed.log.clear();
-    bed.command(BACK).unwrap();
-    expect![[r#"
-        rollback asked for
-        2: undoing, asked for
-        routes 5: [50% to r2 in green, 50% to r1 in blue]
-        routes 5 in force
-        2: blue has 2 of 4
-        2: blue has 2 of 4 and a batch
-        routes 6: [25% to r2 in green, 75% to r1 in blue]
-        routes 6 in force
-        2: blue has 3 of 4
-        2: blue has 3 of 4 and a batch
-        routes 7: [r1 in blue]
-        routes 7 in force
-        green drained, 0 left
-        2: blue has all
-        2: rolled back, asked for
-        green told to stop
-        green empty
-        2: settled
-    "#]]
-    .assert_eq(&bed.story());
-    bed.pass(Span::from_secs(60));
-    assert_eq!(bed.story().trim(), "", "that is all");
-    assert_eq!(bed.outcome(release), Some(Outcome::RolledBack { cause: None }));
-    assert_eq!(bed.split(), "0%: 0 green, 4 blue");
-}
-
-#[test]
-fn a_rollback_in_the_first_batch_is_one_switch() {
+fn a_deploy_in_its_bake_closes_no_way_back_that_is_one_switch() {
     let mut bed = bed();
     bed.rolls();
-    let way = view::way_back(&bed.app, &bed.seen, bed.now);
-    assert!(matches!(way, WayBack::Instant { to: RevisionId(1), .. }), "{way:?}");
-    bed.command(BACK).unwrap();
-    assert_eq!(bed.served(), Some((Slot::Blue, RevisionId(1))));
-}
-
-#[test]
-fn a_rollback_in_the_bake_starts_the_old_revision_by_batches() {
-    let mut bed = bed();
-    let release = bed.rolls();
     bed.pass(Span::from_secs(215));
     assert_eq!(bed.stage(), Some(Stage::Bake));
-    assert_eq!(bed.split(), "100%: 4 green, 0 blue");
-    let WayBack::Start { to, why, .. } = view::way_back(&bed.app, &bed.seen, bed.now) else {
-        panic!("it has to be started")
-    };
-    assert_eq!(to, RevisionId(1));
-    expect!["a rolling release leaves no instance of it; each batch takes a boot and a drain of 34s"].assert_eq(&why);
-    bed.boots_forever = true;
-    bed.command(BACK).unwrap();
-    assert_eq!(bed.split(), "100%: 4 green, 1 blue");
-    bed.boots_forever = false;
-    bed.make(Slot::Blue, &Phase::Healthy { since: bed.now });
-    bed.pass(Span::from_secs(60));
-    assert_eq!(bed.outcome(release), Some(Outcome::RolledBack { cause: None }));
-    assert_eq!(bed.split(), "0%: 0 green, 4 blue");
-    let switches = &bed.app.archive.last().unwrap().switches;
-    assert_eq!(switches.iter().map(|switch| switch.back).collect::<Vec<_>>(), [false, true]);
-}
-
-#[test]
-fn a_way_back_to_what_boots_no_more_ends_where_most_of_the_instances_are_and_a_person_is_asked() {
-    let mut bed = bed();
-    let release = bed.rolls();
-    bed.pass(Span::from_secs(130));
-    assert_eq!(bed.split(), "75%: 3 green, 2 blue");
-    bed.boots_forever = true;
-    bed.command(BACK).unwrap();
-    assert!(bed.split().starts_with("50%"), "what the old slot still has: {}", bed.split());
-    bed.pass(Span::from_secs(3_600));
-    let outcome = bed.outcome(release);
-    assert!(
-        matches!(&outcome, Some(Outcome::Failed { cause }) if cause.code == "NO-HEALTHY-WAY-BACK"),
-        "nothing more was led to what does not come up: {outcome:?}"
-    );
-}
-
-#[test]
-fn who_hangs_in_the_old_slot_is_gone_before_its_heir_comes_where_the_surge_leaves_no_room_for_both() {
-    let mut bed = bed();
-    let release = bed.rolls();
-    bed.pass(Span::from_secs(130));
-    assert_eq!(bed.split(), "75%: 3 green, 2 blue");
-    bed.stops_slowly = true;
-    bed.make(Slot::Blue, &sick());
-    bed.command(BACK).unwrap();
-    assert_eq!(bed.split(), "75%: 3 green, 0(2) blue", "five at any time");
-    bed.pass(Span::from_secs(20));
-    assert_eq!(bed.split(), "75%: 3 green, 0(2) blue");
-    bed.those_who_leave_go();
-    bed.stops_slowly = false;
-    bed.pass(Span::from_secs(60));
-    assert_eq!(bed.split(), "0%: 0 green, 4 blue");
-    assert_eq!(bed.outcome(release), Some(Outcome::RolledBack { cause: None }));
-}
-
-#[test]
-fn an_heir_of_who_does_not_leave_comes_after_all_the_time_to_leave() {
-    let mut bed = bed();
-    let release = bed.rolls();
-    bed.pass(Span::from_secs(130));
-    bed.stops_slowly = true;
-    bed.make(Slot::Blue, &sick());
-    bed.command(BACK).unwrap();
-    // 34 s for its requests, 35 s for itself.
-    bed.pass(Span::from_secs(68));
-    assert_eq!(bed.split(), "75%: 3 green, 0(2) blue");
-    bed.pass(Span::from_secs(10));
-    assert!(bed.split().ends_with("2(2) blue"), "{}", bed.split());
-    bed.pass(Span::from_secs(3_600));
-    assert_eq!(bed.outcome(release), Some(Outcome::RolledBack { cause: None }), "{}", bed.split());
-}
-
-#[test]
-fn a_new_slot_that_answers_nothing_is_left_at_once_and_the_old_one_is_made_whole() {
-    let mut bed = bed();
-    let release = bed.rolls();
-    bed.pass(Span::from_secs(130));
-    assert_eq!(bed.split(), "75%: 3 green, 2 blue");
-    bed.stops_slowly = true;
-    bed.make(Slot::Green, &sick());
-    bed.run();
-    assert_eq!(bed.split(), "0%: 0(3) green, 2 blue", "all traffic goes to what there is");
-    bed.those_who_leave_go();
-    bed.pass(Span::from_secs(60));
-    assert_eq!(bed.split(), "0%: 0 green, 4 blue");
-    assert!(matches!(bed.outcome(release), Some(Outcome::RolledBack { cause: Some(_) })));
-}
-
-#[test]
-fn a_revision_that_dies_in_the_bake_goes_back_though_nobody_is_left_of_the_old_one() {
-    let mut bed = bed();
-    let release = bed.rolls();
-    bed.pass(Span::from_secs(215));
-    bed.make(Slot::Green, &sick());
-    bed.pass(Span::from_secs(120));
-    let outcome = bed.outcome(release);
-    assert!(
-        matches!(&outcome, Some(Outcome::RolledBack { cause: Some(cause) }) if cause.code == "HEALTH-LOST"),
-        "{outcome:?}"
-    );
-    assert_eq!(bed.split(), "0%: 0 green, 4 blue");
+    bed.log.clear();
+    bed.deploy("v3");
+    assert!(!bed.story().contains("WAY-BACK-CLOSES"));
 }
 
 #[test]
