@@ -112,6 +112,8 @@ impl App {
         for release in self.releases.iter_mut().filter(|release| release.is_in_steps()) {
             release.step_in_force(release.slot.map_or(Share::NONE, |slot| routes::share_of(&goal, slot)), at);
         }
+        // Who has a share again drains no more.
+        self.draining = self.draining.filter(|draining| routes::share_of(&goal, draining.slot) == Share::NONE);
         self.in_force = Some(goal);
         for release in &mut self.releases {
             let Some(switch) = release.switches.last_mut() else { continue };

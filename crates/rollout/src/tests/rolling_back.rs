@@ -108,6 +108,22 @@ fn while_it_goes_back_by_batches_the_status_says_how_far_it_is() {
 }
 
 #[test]
+fn a_slot_that_gets_a_share_again_drains_no_more_and_has_left_nobody() {
+    let mut bed = bed();
+    let release = bed.rolls();
+    bed.pass(Span::from_secs(170));
+    bed.seen.traffic.as_mut().unwrap().in_flight.insert(RevisionId(1), 3);
+    bed.pass(Span::from_secs(20));
+    assert_eq!((bed.stage(), bed.app.draining.is_some()), (Some(Stage::Bake), true), "{}", bed.split());
+    bed.boots_forever = true;
+    bed.command(BACK).unwrap();
+    bed.pass(Span::from_secs(36));
+    assert_eq!(bed.split(), "75%: 3 green, 2 blue");
+    let switches = &bed.app.any_release(release).unwrap().switches;
+    assert_eq!((switches[0].left, switches[0].drained_at), (0, None), "{}", bed.story());
+}
+
+#[test]
 fn a_way_back_to_what_boots_no_more_ends_where_most_of_the_instances_are_and_a_person_is_asked() {
     let mut bed = bed();
     let release = bed.rolls();
