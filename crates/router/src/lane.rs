@@ -24,6 +24,7 @@ use crate::lane_table::{LaneTable, Memory};
 use crate::ledger::{Kind, LaneLedger, Owner, OwnerCounters};
 use crate::mirror::MirrorLane;
 use crate::split::{self, Known};
+use crate::split_key::SplitKey;
 use crate::table::{Found, Table};
 use crate::ticket::Way;
 pub(crate) use crate::ticket::{Outcome, Ticket, TunnelEnd, TunnelTicket};
@@ -36,6 +37,7 @@ pub(crate) struct Lane {
     held: Held<LaneTable>,
     memory: Memory,
     mirror: MirrorLane,
+    split: SplitKey,
     ledger: LaneLedger,
     nobody: OwnerCounters,
     gave_up: Cell<bool>,
@@ -52,12 +54,18 @@ pub(crate) enum Routed {
 
 impl Lane {
     /// A lane that serves `table`, whose number is in force.
-    pub(crate) fn new(io: LaneIo, ledger: LaneLedger, generation: Generation, table: Arc<Table>) -> Self {
+    pub(crate) fn new(
+        io: LaneIo,
+        ledger: LaneLedger,
+        split: SplitKey,
+        generation: Generation,
+        table: Arc<Table>,
+    ) -> Self {
         let memory = Memory::default();
         let first = Rc::new(memory.prepare(table, &ledger));
         let nobody = ledger.owner(&Owner::NOBODY);
         let (held, mirror) = (Held::new(generation, first), MirrorLane::default());
-        Self { io, held, memory, mirror, ledger, nobody, gave_up: Cell::new(false) }
+        Self { io, held, memory, mirror, split, ledger, nobody, gave_up: Cell::new(false) }
     }
 
     /// The byte path's own state.
@@ -103,7 +111,7 @@ impl Lane {
 
     fn route_live(self: &Rc<Self>, table: Rc<LaneTable>, app: usize, asked: &Asked<'_>, path: &[u8]) -> Routed {
         let (routes, lane) = (&table.table.apps[app], &table.apps[app]);
-        let Known { client, new } = split::client(&routes.sticky, asked, || self.io.client_id());
+        let Known { client, new } = split::client(&routes.sticky, asked, &self.split, || self.io.client_id());
         let bucket = routes.bucket_of(client);
         let place_in = |arm: usize| routes.arms[arm].process_of(path);
         let has_instance = |arm: usize| place_in(arm).is_some_and(|place| !lane.arms[arm].processes[place].is_empty());
@@ -163,7 +171,7 @@ impl Lane {
                 own(counters, OwnCause::NoInstance, OwnAnswer::NO_INSTANCE)
             }
             Some(process) => {
-                let Known { client, new } = split::client(&Sticky::Address, asked, || self.io.client_id());
+                let Known { client, new } = split::client(&Sticky::Address, asked, &self.split, || self.io.client_id());
                 let bucket = table.table.apps[app].bucket_of(client);
                 let way = Way { app, arm: 0, process, kind: Kind::Preview, part: Part::Share, client, bucket };
                 Routed::Forward(Ticket::open(Rc::clone(self), table, way, new))

@@ -37,6 +37,7 @@ mod process;
 mod rules;
 pub mod spawn;
 mod split;
+mod split_key;
 mod switchboard;
 mod table;
 mod ticket;

@@ -29,6 +29,7 @@ use crate::ledger::LaneLedger;
 use crate::listener;
 use crate::log_file;
 use crate::spawn::detach_if_told;
+use crate::split_key::SplitKey;
 use crate::switchboard::{Begin, Switchboard};
 use crate::table::Table;
 use crate::{identity, wire};
@@ -142,9 +143,8 @@ pub fn run(options: &RouterOptions) -> Result<(), RouterError> {
     if let Some(problem) = &found.problem {
         tracing::error!(problem, "the kept table can not be read: 503 until a controller sets the routes");
     }
-    let is_incomplete = found.is_incomplete;
     let routes = found.apps.values().map(|app| &app.routes);
-    let (mut table, problem) = match Table::compile(found.generation, routes, is_incomplete) {
+    let (mut table, problem) = match Table::compile(found.generation, routes, found.is_incomplete) {
         Ok(table) => (table, found.problem),
         // Written by another version: nothing of it can be served.
         Err(problem) => (Table::unreadable(found.generation), Some(problem.to_string())),
@@ -155,7 +155,8 @@ pub fn run(options: &RouterOptions) -> Result<(), RouterError> {
     let generation = Generation::default();
     generation.flip(found.generation);
     let claims = Claims::make(directory, count);
-    let lanes = start_lanes(listeners, claims.own, seats, &generation, &Arc::new(table))?;
+    let split = SplitKey::open(directory).map_err(RouterError::System)?;
+    let lanes = start_lanes(listeners, claims.own, seats, &split, &generation, &Arc::new(table))?;
     let runtime = runtime().map_err(RouterError::System)?;
     let begin = Begin {
         directory: directory.to_owned(),
@@ -240,6 +241,7 @@ fn start_lanes(
     listeners: Vec<TcpListener>,
     claims: Vec<Claim>,
     seats: usize,
+    split: &SplitKey,
     generation: &Generation,
     table: &Arc<Table>,
 ) -> Result<Vec<RunningLane>, RouterError> {
@@ -248,9 +250,10 @@ fn start_lanes(
         let (commands, inbox) = mpsc::channel(accept::COMMANDS_MAX);
         let mut secret = [0; 16];
         getrandom::fill(&mut secret).map_err(|error| RouterError::System(io::Error::other(error)))?;
-        let (generation, table) = (generation.clone(), Arc::clone(table));
+        let (split, generation, table) = (split.clone(), generation.clone(), Arc::clone(table));
         let body = move || {
-            let lane = Lane::new(LaneIo::new(seats, secret), LaneLedger::open(&claim.path), generation, table);
+            let ledger = LaneLedger::open(&claim.path);
+            let lane = Lane::new(LaneIo::new(seats, secret), ledger, split, generation, table);
             let ended = runtime()?.block_on(accept::run(Rc::new(lane), listener, inbox));
             drop(claim);
             ended

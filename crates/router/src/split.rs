@@ -1,12 +1,10 @@
 //! The split: which client a request is of, and on which side of the split that client is.
 //!
 //! A client is a number, hashed from what tells it apart ([`Sticky`]); with the newest revision of the table it gives one of
-//! 10,000 buckets. The hash has no secret and no memory, so every lane, every router after this one and every process type of
-//! the app come to the same side; a client that chooses its bucket chooses for itself alone.
+//! 10,000 buckets. The hash has no memory and the router's own key ([`SplitKey`]), so every lane, every router after this one
+//! and every process type of the app come to the same side, and nobody else can tell which one that is.
 //! The newest revision is in it so that it is not always the same clients that get a release first. It stays the same for as
 //! long as two revisions share the traffic, so no client moves by it.
-
-use std::net::{IpAddr, SocketAddr};
 
 use switchover_http1::{Name, RequestHead};
 use switchover_model::seam::Sticky;
@@ -14,19 +12,22 @@ use switchover_model::{RevisionId, Share};
 
 use crate::connection::Asked;
 use crate::goals::GROUPS;
+use crate::split_key::SplitKey;
 
 /// The cookie that the router sets where [`Sticky::Cookie`] is asked for.
 pub(crate) const CLIENT_COOKIE: &str = "switchover-client";
 /// How long a browser keeps it (seconds): 30 days, longer than a split should last.
 const CLIENT_COOKIE_SECONDS: &str = "2592000";
-/// Length of the id in it: 128 bits in hexadecimal.
-const CLIENT_ID_BYTES: usize = 32;
+/// Length of a client's id: 128 bits in hexadecimal.
+pub(crate) const ID_BYTES: usize = 32;
+/// Length of what is in the cookie: the id and its mark, of 64 bits in hexadecimal.
+pub(crate) const MARKED_BYTES: usize = ID_BYTES + 16;
 
 const BUCKETS: u64 = Share::ALL.basis_points() as u64;
 
 /// A client's number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Client(u64);
+pub(crate) struct Client(pub(crate) u64);
 
 /// Which ten-thousandth of all clients a client is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,13 +37,16 @@ pub(crate) struct Bucket(pub(crate) u16);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Group(pub(crate) u32);
 
-/// A client's id as it stands in the cookie.
-pub(crate) type ClientId = [u8; CLIENT_ID_BYTES];
+/// A client's id.
+pub(crate) type Id = [u8; ID_BYTES];
+
+/// It as it stands in the cookie ([`SplitKey::marked`]).
+pub(crate) type Marked = [u8; MARKED_BYTES];
 
 /// A client that is given an id with its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NewClient {
-    id: ClientId,
+    id: Marked,
     /// It came by HTTPS.
     is_secure: bool,
 }
@@ -57,29 +61,27 @@ pub(crate) struct Known {
 /// Who sent the request, by `sticky`. `make_id` makes an id that nobody has.
 ///
 /// Guarantees: takes no memory; whatever is in the request, there is a client, and whoever sends the same is the same one.
-pub(crate) fn client(sticky: &Sticky, asked: &Asked<'_>, make_id: impl FnOnce() -> ClientId) -> Known {
+pub(crate) fn client(sticky: &Sticky, asked: &Asked<'_>, key: &SplitKey, make_id: impl FnOnce() -> Id) -> Known {
     let fields = asked.head.fields();
     let known = |client| Known { client, new: None };
-    let by_address = || Client::of_address(asked.peer);
+    let told_by = |value: Option<&[u8]>| match value.filter(|value| !value.is_empty()) {
+        Some(value) => known(key.client_of(value)),
+        None => known(key.client_at(asked.peer)),
+    };
     match sticky {
-        Sticky::Address => known(by_address()),
-        Sticky::None => known(Client::of_bytes(&make_id())),
-        Sticky::Header { name } => known(
-            fields.first(name.as_str()).filter(|value| !value.is_empty()).map_or_else(by_address, Client::of_bytes),
-        ),
-        Sticky::AppCookie { name } => {
-            let value = cookie(asked.head, name.as_str()).filter(|value| !value.is_empty());
-            known(value.map_or_else(by_address, Client::of_bytes))
-        }
-        Sticky::Cookie => match cookie(asked.head, CLIENT_COOKIE).filter(|value| is_client_id(value)) {
-            Some(id) => known(Client::of_bytes(id)),
+        Sticky::Address => known(key.client_at(asked.peer)),
+        Sticky::None => known(key.client_of(&make_id())),
+        Sticky::Header { name } => told_by(fields.first(name.as_str())),
+        Sticky::AppCookie { name } => told_by(cookie(asked.head, name.as_str())),
+        Sticky::Cookie => match cookie(asked.head, CLIENT_COOKIE).and_then(|value| key.id_in(value)) {
+            Some(id) => known(key.client_of(id)),
             None => {
                 let id = make_id();
                 let is_secure = asked.is_https
                     || fields
                         .first_known(Name::XForwardedProto)
                         .is_some_and(|proto| proto.eq_ignore_ascii_case(b"https"));
-                Known { client: Client::of_bytes(&id), new: Some(NewClient { id, is_secure }) }
+                Known { client: key.client_of(&id), new: Some(NewClient { id: key.marked(&id), is_secure }) }
             }
         },
     }
@@ -90,10 +92,6 @@ pub(crate) fn cookie<'a>(head: &RequestHead<'a>, name: &str) -> Option<&'a [u8]>
     let fields = head.fields().into_iter().filter(|field| field.name() == Name::Cookie);
     let pairs = fields.flat_map(|field| field.value().split(|byte| *byte == b';'));
     pairs.filter_map(|pair| pair.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"=")).next()
-}
-
-fn is_client_id(value: &[u8]) -> bool {
-    value.len() == CLIENT_ID_BYTES && value.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 impl NewClient {
@@ -112,29 +110,6 @@ impl NewClient {
 }
 
 impl Client {
-    /// By the address; of IPv6 by the network, as its hosts change the rest as they like (RFC 8981).
-    pub(crate) fn of_address(peer: SocketAddr) -> Self {
-        match peer.ip().to_canonical() {
-            IpAddr::V4(address) => Self::of_bytes(&address.octets()),
-            IpAddr::V6(address) => {
-                let [a, b, c, d, e, f, g, h, ..] = address.octets();
-                Self::of_bytes(&[a, b, c, d, e, f, g, h])
-            }
-        }
-    }
-
-    /// By whatever tells it apart: all of it, which is at most as long as a head.
-    pub(crate) fn of_bytes(bytes: &[u8]) -> Self {
-        let mut hash = bytes.len() as u64;
-        let mut words = bytes.chunks_exact(8);
-        for word in &mut words {
-            let word = word.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte));
-            hash = mixed(hash ^ word);
-        }
-        let rest = words.remainder().iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte));
-        Self(mixed(hash ^ rest))
-    }
-
     /// Its bucket while `newest` is the newest revision of the table.
     pub(crate) fn bucket(self, newest: RevisionId) -> Bucket {
         let number = self.number(newest) % BUCKETS;

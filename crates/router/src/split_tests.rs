@@ -1,5 +1,7 @@
 //! Who a request is of, and on which side.
 
+use std::net::{IpAddr, SocketAddr};
+
 use switchover_http1::{Progress, RequestParser};
 
 use super::*;
@@ -10,10 +12,20 @@ fn who(sticky: &Sticky, fields: &str, peer: &str) -> Known {
     let mut parser = RequestParser::new();
     assert!(matches!(parser.parse(text.as_bytes()), Ok(Progress::Complete { .. })), "{text}");
     let head = parser.head(text.as_bytes());
-    client(sticky, &Asked { peer: peer.parse().unwrap(), is_https: false, head: &head }, || NEW)
+    client(sticky, &Asked { peer: peer.parse().unwrap(), is_https: false, head: &head }, &key(), || NEW)
 }
 
-const NEW: ClientId = [b'9'; 32];
+fn key() -> SplitKey {
+    SplitKey::of([7; 32])
+}
+
+/// `id` as the router gives it out.
+fn marked(id: &str) -> String {
+    let id = id.as_bytes().try_into().unwrap();
+    String::from_utf8(key().marked(&id).to_vec()).unwrap()
+}
+
+const NEW: Id = [b'9'; 32];
 const HERE: &str = "192.0.2.1:4000";
 const THERE: &str = "198.51.100.7:4000";
 const ID: &str = "0123456789abcdef0123456789abcdef";
@@ -36,12 +48,13 @@ fn an_address_is_that_of_the_host_and_of_ipv6_that_of_the_network() {
 #[test]
 fn a_cookie_of_the_routers_own_is_known_again_whatever_the_address_and_whoever_has_none_gets_one() {
     let with = |fields: &str, peer| who(&Sticky::Cookie, fields, peer);
-    let known = with(&format!("Cookie: a=b; switchover-client={ID}\r\n"), HERE);
-    assert_eq!(known, with(&format!("Cookie: a=b\r\nCookie: switchover-client={ID}; c\r\n"), THERE));
+    let mine = marked(ID);
+    let known = with(&format!("Cookie: a=b; switchover-client={mine}\r\n"), HERE);
+    assert_eq!(known, with(&format!("Cookie: a=b\r\nCookie: switchover-client={mine}; c\r\n"), THERE));
     assert_eq!(known.new, None);
     let new = with("", HERE);
     let set = |known: Known| String::from_utf8(known.new.unwrap().set_cookie().concat()).unwrap();
-    let nines = "9".repeat(32);
+    let nines = marked(&"9".repeat(32));
     assert_eq!(set(new), format!("switchover-client={nines}; Path=/; HttpOnly; SameSite=Lax; Max-Age=2592000"));
     assert_eq!(with(&format!("Cookie: switchover-client={nines}\r\n"), THERE).client, new.client, "what it was given");
     assert!(set(with("X-Forwarded-Proto: https\r\n", HERE)).ends_with("; Secure"));
@@ -50,26 +63,29 @@ fn a_cookie_of_the_routers_own_is_known_again_whatever_the_address_and_whoever_h
 
 #[test]
 fn a_cookie_that_the_router_did_not_make_is_none_and_of_two_the_first_counts() {
+    let mine = marked(ID);
     for bad in [
         String::new(),
-        ID[1..].to_owned(),
-        format!("{ID}0"),
-        ID.to_uppercase(),
-        format!("\"{ID}\""),
+        ID.to_owned(),
+        format!("{ID}0123456789abcdef"),
+        mine[1..].to_owned(),
+        format!("{mine}0"),
+        mine.to_uppercase(),
+        format!("\"{mine}\""),
         "x".repeat(12_000),
-        format!("{};", "a".repeat(32).replace('a', "g")),
-        format!("{ID} "),
+        mine.replace('0', "1"),
+        format!("{mine} "),
     ] {
         let known = who(&Sticky::Cookie, &format!("Cookie: switchover-client={bad}\r\n"), HERE);
         // White space around a pair is no part of it.
         assert_eq!(known.new.is_some(), !bad.ends_with(' '), "{bad:?}");
     }
-    let other = ID.replace('0', "1");
-    let two = who(&Sticky::Cookie, &format!("Cookie: switchover-client={ID}; switchover-client={other}\r\n"), HERE);
-    assert_eq!(two, who(&Sticky::Cookie, &format!("Cookie: switchover-client={ID}\r\n"), THERE));
-    let many = format!("Cookie: {}switchover-client={ID}\r\n", "a=b;".repeat(3_500));
+    let other = marked(&ID.replace('0', "1"));
+    let two = who(&Sticky::Cookie, &format!("Cookie: switchover-client={mine}; switchover-client={other}\r\n"), HERE);
+    assert_eq!(two, who(&Sticky::Cookie, &format!("Cookie: switchover-client={mine}\r\n"), THERE));
+    let many = format!("Cookie: {}switchover-client={mine}\r\n", "a=b;".repeat(3_500));
     assert_eq!(who(&Sticky::Cookie, &many, HERE), two);
-    let lines = format!("{}Cookie: switchover-client={ID}\r\n", "Cookie: a=b\r\n".repeat(90));
+    let lines = format!("{}Cookie: switchover-client={mine}\r\n", "Cookie: a=b\r\n".repeat(90));
     assert_eq!(who(&Sticky::Cookie, &lines, HERE), two);
 }
 
@@ -99,7 +115,7 @@ fn without_a_way_each_request_is_a_client_of_its_own() {
     let asked = Asked { peer: HERE.parse().unwrap(), is_https: false, head: &head };
     let next = || {
         made.set(made.get() + 1);
-        client(&Sticky::None, &asked, || [made.get(); 32])
+        client(&Sticky::None, &asked, &key(), || [made.get(); 32])
     };
     let (one, other) = (next(), next());
     assert_ne!(one.client, other.client);
@@ -117,9 +133,9 @@ fn twenty_thousand_clients_of_each_kind_split_within_the_binomial_band_of_the_sh
     let kinds: [(&str, Vec<Client>); 5] = [
         ("neighbouring IPv4", (0..many).map(|n| address(IpAddr::V4((0x0a00_0000 + n).into()))).collect()),
         ("neighbouring IPv6 networks", (0..many).map(|n| address(IpAddr::V6((u128::from(n) << 64).into()))).collect()),
-        ("counted names", (0..many).map(|n| Client::of_bytes(format!("user-{n}").as_bytes())).collect()),
-        ("numbers", (0..many).map(|n| Client::of_bytes(n.to_string().as_bytes())).collect()),
-        ("long names", (0..many).map(|n| Client::of_bytes(format!("{}{n}", "a".repeat(100)).as_bytes())).collect()),
+        ("counted names", (0..many).map(|n| key().client_of(format!("user-{n}").as_bytes())).collect()),
+        ("numbers", (0..many).map(|n| key().client_of(n.to_string().as_bytes())).collect()),
+        ("long names", (0..many).map(|n| key().client_of(format!("{}{n}", "a".repeat(100)).as_bytes())).collect()),
     ];
     for (kind, clients) in &kinds {
         for newest in [1, 2, 1_000] {
@@ -136,12 +152,12 @@ fn twenty_thousand_clients_of_each_kind_split_within_the_binomial_band_of_the_sh
 }
 
 fn address(ip: IpAddr) -> Client {
-    Client::of_address(SocketAddr::new(ip, 1))
+    key().client_at(SocketAddr::new(ip, 1))
 }
 
 #[test]
 fn the_next_release_goes_to_other_clients_first() {
-    let clients: Vec<Client> = (0..20_000_u32).map(|n| Client::of_bytes(&n.to_be_bytes())).collect();
+    let clients: Vec<Client> = (0..20_000_u32).map(|n| key().client_of(&n.to_be_bytes())).collect();
     let first = |newest: u32| clients.iter().map(move |client| client.bucket(RevisionId(newest)).0 < 1_000);
     let both = first(7).zip(first(8)).filter(|pair| *pair == (true, true)).count();
     // A tenth of a tenth of them.
@@ -152,9 +168,9 @@ fn the_next_release_goes_to_other_clients_first() {
 fn a_side_is_the_same_for_ever() {
     // A router after this one, and every lane, must come to these.
     let buckets = [
-        Client::of_bytes(ID.as_bytes()).bucket(RevisionId(2)).0,
+        key().client_of(ID.as_bytes()).bucket(RevisionId(2)).0,
         address("192.0.2.1".parse().unwrap()).bucket(RevisionId(2)).0,
-        Client::of_bytes(b"").bucket(RevisionId(2)).0,
+        key().client_of(b"").bucket(RevisionId(2)).0,
     ];
-    assert_eq!(buckets, [4952, 5386, 5998]);
+    assert_eq!(buckets, [4001, 8757, 3389]);
 }

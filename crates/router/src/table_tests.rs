@@ -4,6 +4,7 @@ use switchover_model::Slot;
 use switchover_model::seam::{Condition, Match, Preview, RoutedProcess};
 
 use super::*;
+use crate::split_key::SplitKey;
 
 fn arm(revision: u32, share: u16, paths: &[(&str, &[&str])]) -> Arm {
     Arm {
@@ -185,7 +186,7 @@ fn a_request_that_moves_to_another_table_goes_where_that_one_leads_its_client() 
         routes.matches = rules;
         Table::compile(1, [&routes], false).unwrap()
     };
-    let client = Client::of_bytes(b"somebody");
+    let client = SplitKey::of([7; 32]).client_of(b"somebody");
     let from = of(10_000, vec![rule(Slot::Green, 2)]);
     let bucket = from.apps[0].bucket_of(client);
     let way = |part| Way { app: 0, arm: 0, process: 0, kind: Kind::Live, part, client, bucket };

@@ -11,7 +11,7 @@ use super::roster::{Roster, Seat};
 use super::upstream_pool::UpstreamPool;
 use super::workbench::Workbench;
 use crate::lane::Endpoint;
-use crate::split::ClientId;
+use crate::split::Id;
 
 /// Between two sweeps of the upstream pool (milliseconds).
 const SWEEP_MS: u64 = 500;
@@ -132,7 +132,7 @@ impl LaneIo {
     }
 
     /// An id for a client that has none.
-    pub(crate) fn client_id(&self) -> ClientId {
+    pub(crate) fn client_id(&self) -> Id {
         self.client_ids.make()
     }
 

@@ -7,7 +7,7 @@ use switchover_model::seam::{Arm, CompareRules, Endpoint, MirrorRules, RoutedPro
 use switchover_model::{Share, Slot};
 
 use super::*;
-use crate::split::Client;
+use crate::split_key::SplitKey;
 use switchover_model::seam::Part;
 
 fn arm(revision: u32, addresses: &[SocketAddr]) -> Arm {
@@ -43,7 +43,7 @@ fn draw(lane: &MirrorLane, table: &Table, request: &str, upgrades: bool) -> Opti
     let mut parser = RequestParser::new();
     let text = format!("{request} HTTP/1.1\r\nHost: a\r\n\r\n");
     assert!(matches!(parser.parse(text.as_bytes()), Ok(Progress::Complete { .. })));
-    let client = Client::of_bytes(b"a");
+    let client = SplitKey::of([7; 32]).client_of(b"a");
     let bucket = table.apps[0].bucket_of(client);
     let way = Way { app: 0, arm: 0, process: 0, kind: Kind::Live, part: Part::Share, client, bucket };
     lane.draw(table, way, &parser.head(text.as_bytes()), upgrades)

@@ -97,12 +97,45 @@ fn a_client_is_on_the_same_side_in_every_process_of_the_app() {
     router.ensure(&routes);
     let (mut connection, mut on_new) = (router.connect(), 0);
     for number in 0..200 {
-        let cookie = format!("Cookie: switchover-client={number:032x}\r\n");
+        let cookie = introduced(&router);
         let is_new = send(&mut connection, "/", &cookie);
         assert_eq!(send(&mut connection, "/api/orders", &cookie), is_new, "{number}");
         on_new += u32::from(is_new);
     }
     assert!((60..140).contains(&on_new) && blue_api.asked() + green_api.asked() == 200, "{on_new}");
+}
+
+/// The `Cookie` of a client that the router has just given one.
+fn introduced(router: &Router) -> String {
+    let answer = router.ask("GET / HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n");
+    let set = answer.lines().find_map(|line| line.strip_prefix("Set-Cookie: ")).expect("a cookie is set");
+    format!("Cookie: {}\r\n", set.split(';').next().expect("its pair"))
+}
+
+#[test]
+fn nobody_can_tell_a_side_or_make_a_client_up() {
+    let (blue, green) = (Upstream::start("blue"), Upstream::start("green"));
+    let routers = [Router::start(1), Router::start(1)];
+    let mut of_each = Vec::new();
+    for router in &routers {
+        router.ensure(&split(1, 5_000, by_header(), &blue, &green));
+        of_each.push(sides(router, 200));
+    }
+    assert!(of_each[0] != of_each[1], "what is seen of one router tells nothing of another");
+    // An id that the router did not give out is nobody's: each time another client comes instead.
+    let router = &routers[0];
+    router.ensure(&split(2, 5_000, Sticky::Cookie, &blue, &green));
+    let mine = introduced(router);
+    let changed = mine.replace('0', "1").replace('2', "3").replace('4', "5");
+    for made_up in ["Cookie: switchover-client=0123456789abcdef0123456789abcdef\r\n", &changed] {
+        let ask = || router.ask(&format!("GET / HTTP/1.1\r\nHost: shop\r\n{made_up}Connection: close\r\n\r\n"));
+        let answers: Vec<String> = (0..64).map(|_| ask()).collect();
+        assert!(answers.iter().all(|answer| answer.contains("\r\nSet-Cookie: switchover-client=")));
+        let on_new = answers.iter().filter(|answer| answer.ends_with("green")).count();
+        assert!((1..64).contains(&on_new), "{on_new} of 64");
+    }
+    let again = router.ask(&format!("GET / HTTP/1.1\r\nHost: shop\r\n{mine}Connection: close\r\n\r\n"));
+    assert!(!again.contains("Set-Cookie"), "{again}");
 }
 
 fn add_api(arm: &mut Arm, upstream: &Upstream) {
@@ -119,8 +152,7 @@ fn hostile_cookies_and_headers_are_answered_and_change_nobody_elses_side() {
     let (blue, green) = (Upstream::start("blue"), Upstream::start("green"));
     let router = Router::start(1);
     router.ensure(&split(1, 5_000, Sticky::Cookie, &blue, &green));
-    let id = "0123456789abcdef0123456789abcdef";
-    let own = format!("Cookie: switchover-client={id}\r\n");
+    let own = introduced(&router);
     let mut connection = router.connect();
     let side = send(&mut connection, "/", &own);
     for hostile in [

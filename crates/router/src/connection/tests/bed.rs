@@ -17,6 +17,7 @@ use crate::generation::Generation;
 use crate::lane::Lane;
 use crate::ledger::LaneLedger;
 use crate::listener::Listener;
+use crate::split_key::SplitKey;
 use crate::table::Table;
 
 /// Longest time a test may take: nothing here waits for real deadlines.
@@ -53,6 +54,7 @@ impl Bed {
         let lane = Rc::new(Lane::new(
             LaneIo::new(connections_max, [1; 16]),
             LaneLedger::open(&ledger.path().join("lane")),
+            SplitKey::of([1; 32]),
             generation.clone(),
             Arc::new(table(1, upstreams, hosts)),
         ));
