@@ -72,8 +72,10 @@ pub struct FieldVerdict {
 #[must_use]
 pub fn shadow(rule: &ShadowRule, seen: &ShadowSeen) -> ShadowVerdict {
     let compared = seen.compared();
-    // A busy router leaves out by chance. Every other reason is one of the request: what was compared does not speak for it.
-    let unlike = seen.left_out.iter().filter(|(why, _)| **why != LeftOut::Busy).map(|(_, count)| count).sum::<u64>();
+    // A busy router leaves out by chance, and so does the end. Every other reason is one of the request: what was compared does
+    // not speak for it.
+    let is_unlike = |why: &LeftOut| !matches!(why, LeftOut::Busy | LeftOut::Ended);
+    let unlike = seen.left_out.iter().filter(|(why, _)| is_unlike(why)).map(|(_, count)| count).sum::<u64>();
     let proof = rule.proof();
     let mut fields: Vec<FieldVerdict> = seen
         .differences()
@@ -202,6 +204,7 @@ mod tests {
     fn what_could_not_be_compared_does_not_pass_for_what_could() {
         let mut seen = seen(600, 0, &[]);
         seen.left_out.insert(LeftOut::Busy, 10_000);
+        seen.left_out.insert(LeftOut::Ended, 10_000);
         assert_eq!(said(&seen).0, Outcome::Pass, "the router was busy: by chance");
         seen.left_out.insert(LeftOut::AnswerTooLarge, 601);
         assert_eq!(said(&seen).0, Outcome::Inconclusive);

@@ -23,6 +23,7 @@ mod abilities;
 mod client_groups;
 mod goals;
 mod hook_call;
+mod left_out;
 mod measured;
 mod routes;
 mod seen;
@@ -31,13 +32,14 @@ mod split;
 
 pub use abilities::{Abilities, Ability, lacks, lacks_for};
 pub use client_groups::{CLIENT_GROUPS, ClientGroups};
-pub use goals::{GOALS_MAX, GoalArm, GoalCount, GoalError, GoalRequest, GoalStatus, Goals, GoalsMeasured};
+pub use goals::{GOAL_GROUPS, GOALS_MAX, GoalArm, GoalCount, GoalError, GoalRequest, GoalStatus, Goals, GoalsMeasured};
 pub use hook_call::HookCall;
+pub use left_out::LeftOut;
 pub use measured::{ArmMeasured, Measured, Part};
 pub use routes::{Arm, ArmGoal, Endpoint, Preview, RoutedProcess, Routes, RoutesGoal};
 pub use seen::{Evidence, InstanceSeen, Phase, PlatformSeen, Seen, TrafficSeen};
 pub use shadow::{
-    COMPARED_HEADERS, CompareRules, FieldSeen, LeftOut, MIRROR_BODY_BYTES, MIRROR_BODY_BYTES_MAX, MIRROR_HEADERS_MAX,
+    COMPARED_HEADERS, CompareRules, FieldSeen, MIRROR_BODY_BYTES, MIRROR_BODY_BYTES_MAX, MIRROR_HEADERS_MAX,
     MIRROR_IGNORED_MAX, MIRROR_METHODS_MAX, Mirror, MirrorError, MirrorGoal, MirrorRules, SHADOW_EXAMPLES_MAX,
     SHADOW_FIELD, SHADOW_FIELDS_KEPT, SHADOW_FIELDS_MAX, ShadowExample, ShadowSeen,
 };

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use switchover_model::seam::{GOALS_MAX, GoalArm, GoalCount, GoalRequest, Goals, GoalsMeasured, Part};
+use switchover_model::seam::{GOAL_GROUPS, GOALS_MAX, GoalArm, GoalCount, GoalRequest, Goals, GoalsMeasured, Part};
 use switchover_model::{AppName, RevisionId, Share};
 
 use crate::lane::Lane;
@@ -22,6 +22,7 @@ use crate::table::Table;
 /// together equally often on both sides of a split, whatever its share.
 pub(crate) const GROUPS: u32 = 256;
 const WORDS: usize = Share::ALL.basis_points() as usize * GROUPS as usize / 64;
+const _: () = assert!(GROUPS as u64 * Share::ALL.basis_points() as u64 == GOAL_GROUPS);
 /// What one set of clients takes.
 #[cfg(test)]
 const ARM_BYTES: usize = WORDS * 8;
@@ -172,9 +173,26 @@ impl Kept {
             let goals = goals.collect();
             GoalArm { revision: *revision, part: Part::ALL[*part], clients: arm.clients.count(), goals }
         };
+        let on_both = on_both(arms);
         let arms = arms.iter().map(read).filter(|arm| arm.clients > 0).collect();
-        Some(GoalsMeasured { experiment: counts.experiment, since: counts.since, arms })
+        Some(GoalsMeasured { experiment: counts.experiment, since: counts.since, arms, on_both })
     }
+}
+
+/// How many clients were counted for more than one revision.
+fn on_both(arms: &BTreeMap<ArmKey, Arc<ArmCounts>>) -> u64 {
+    let on_both = |word: usize| {
+        let (mut before, mut here, mut revision, mut twice) = (0, 0, None, 0_u64);
+        for ((of, _), arm) in arms {
+            if revision.replace(*of) != Some(*of) {
+                before |= std::mem::take(&mut here);
+            }
+            here |= arm.clients.groups[word].load(Ordering::Relaxed);
+            twice |= before & here;
+        }
+        u64::from(twice.count_ones())
+    };
+    (0..WORDS).map(on_both).sum()
 }
 
 #[cfg(test)]

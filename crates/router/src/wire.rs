@@ -180,7 +180,12 @@ mod tests {
                 epoch: u64::MAX,
                 version: Some(u64::MAX),
                 arms: (0..arms).map(arm).collect(),
-                goals: Some(GoalsMeasured { experiment: u64::MAX, since: u64::MAX, arms: vec![goal_arm; arms] }),
+                goals: Some(GoalsMeasured {
+                    experiment: u64::MAX,
+                    since: u64::MAX,
+                    arms: vec![goal_arm; arms],
+                    on_both: u64::MAX,
+                }),
             };
             let answer = Answer::Seen(Box::new(TrafficSeen { measured: Some(measured), ..TrafficSeen::default() }));
             serde_json::to_vec(&answer).expect("written").len()

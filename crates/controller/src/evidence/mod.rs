@@ -3,6 +3,7 @@
 
 mod ask;
 mod built_in;
+mod crossing;
 mod judging;
 mod past;
 mod prometheus;

@@ -11,6 +11,7 @@ use switchover_model::experiment::{Conversions, ExperimentSaid, GoalSaid, GoalVe
 use switchover_model::seam::{GoalArm, GoalsMeasured, Part};
 use switchover_model::{RevisionId, Share};
 
+use super::crossing;
 use super::rules::Sides;
 
 /// Tests of an experiment that its release may be undone or promoted by mistake by: whether more reach its goal, and fewer.
@@ -121,6 +122,7 @@ impl Trying {
         });
         let goals = goals.collect();
         let split = self.split.as_ref().map(|split| split_said(split, self.share));
+        let split = crossing::said(split, self.last.as_ref(), (new.clients, old.clients));
         ExperimentSaid { new: new.clients, old: old.clients, goals, split, anew: self.anew }
     }
 }

@@ -34,7 +34,7 @@ fn arm(revision: u32, part: Part, clients: u64, reached: u64) -> GoalArm {
 
 fn look(second: u64, since: u64, arms: Vec<GoalArm>) -> Look {
     let at = |second: u64| Timestamp::from_micros(second * 1_000_000);
-    let goals = Some(GoalsMeasured { experiment: 3, since, arms });
+    let goals = Some(GoalsMeasured { experiment: 3, since, arms, on_both: 0 });
     Look { from: at(second), until: at(second + 1), goals, ..Look::default() }
 }
 
@@ -112,5 +112,17 @@ fn clients_of_a_match_are_compared_where_there_is_no_share_and_left_out_where_th
     let mut matched = trying("0%", Better::Higher);
     matched.take(&look(1, 1, arms()));
     let said = matched.said(false);
-    assert_eq!((said.new, said.old, said.split), (300, 1_000, None));
+    assert_eq!((said.new, said.old), (300, 1_000));
+    assert_eq!(said.split.unwrap().why, "0 of 1300 clients were on both sides");
+}
+
+#[test]
+fn clients_that_were_on_both_sides_are_evidence_of_nothing() {
+    let mut matched = trying("0%", Better::Higher);
+    let mut seen = look(1, 1, vec![arm(2, Part::Matched, 37, 32), arm(1, Part::Share, 38, 0)]);
+    seen.goals.as_mut().unwrap().on_both = 37;
+    matched.take(&seen);
+    let said = matched.said(false);
+    assert_eq!(said.split.as_ref().unwrap().verdict, Verdict::Fail);
+    assert_eq!(said.split.unwrap().why, "37 of 38 clients were on both sides: what is compared is not apart");
 }

@@ -7,6 +7,8 @@ use crate::name::RevisionId;
 
 /// Most goals of one app: each is looked at for each request.
 pub const GOALS_MAX: usize = 8;
+/// Groups that clients fall into, by what tells them apart: those of one group are one client to a goal.
+pub const GOAL_GROUPS: u64 = 2_560_000;
 /// Longest path that a goal asks for (bytes).
 const GOAL_PATH_BYTES_MAX: usize = 256;
 /// Longest method (bytes), as the router's own bound.
@@ -175,6 +177,10 @@ pub struct GoalsMeasured {
     pub since: u64,
     /// By arm; one that is not named had no client.
     pub arms: Vec<GoalArm>,
+    /// Clients that were counted for more than one revision. Where a rule and not the split leads them, that may be two that
+    /// fall into one of the [`GOAL_GROUPS`].
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub on_both: u64,
 }
 
 /// What was counted of one arm's clients.
@@ -184,11 +190,16 @@ pub struct GoalArm {
     pub revision: RevisionId,
     /// Why.
     pub part: Part,
-    /// Different clients, as the split tells them apart. Two that fall into one of 2,560,000 groups are one: groups are parts
+    /// Different clients, as the split tells them apart. Two that fall into one of the [`GOAL_GROUPS`] are one: groups are parts
     /// of the split's buckets, so that they are as often shared on either side of it.
     pub clients: u64,
     /// By goal, in the order of [`Goals::requests`].
     pub goals: Vec<GoalCount>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// How often a goal was reached.

@@ -287,7 +287,7 @@ impl<'a> Exchange<'a> {
             self.facts.is_persistent && request_is_sent && !ends_with_connection && !self.io.is_closing();
         let upstream_stays = head.is_persistent() && framing != Framing::UntilClose;
         self.is_endless = is_event_stream(framing, &head);
-        download.tee = sample.as_mut().and_then(|sample| sample.is_answered(&head));
+        download.tee = sample.as_mut().and_then(|sample| sample.is_answered(&head, self.is_endless));
         let new_client = self.facts.new_client;
         response_head::write(&mut download.out.lead, &head, self.facts.version, body, client_stays, new_client);
         answered.consume(head_bytes);

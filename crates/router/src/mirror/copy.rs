@@ -73,6 +73,8 @@ pub(super) enum Failed {
     Unanswered,
     /// It is larger than is kept.
     TooLarge,
+    /// It was not asked for: its mirror is not in the table any more.
+    Ended,
 }
 
 /// What is sent, and what is kept of the answer.

@@ -10,6 +10,7 @@
 mod answer;
 mod compare;
 mod copy;
+mod place;
 mod redact;
 mod sample;
 
@@ -17,7 +18,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use switchover_http1::RequestHead;
 use switchover_model::seam::{LeftOut, Mirror, ShadowSeen};
@@ -32,11 +33,12 @@ use crate::split::is_drawn;
 use crate::table::{ArmTable, Table};
 use crate::ticket::Way;
 use copy::Connections;
+use place::Places;
+#[cfg(test)]
+use place::SAMPLES_MAX;
 pub(crate) use sample::{Sample, Tee};
 
-/// Samples of a lane at once, from the draw to the count: bounds the memory that they hold.
-const SAMPLES_MAX: usize = 128;
-/// Of them, those whose copies are on their way.
+/// Samples of a lane whose copies are on their way.
 const RUNNING_MAX: usize = 32;
 /// How long one copy may take, from the connection to the last byte of its answer.
 const COPY_TIME: Duration = Duration::from_secs(10);
@@ -74,23 +76,12 @@ impl MirrorTable {
 /// What one lane keeps for its samples.
 #[derive(Debug, Default)]
 pub(crate) struct MirrorLane {
-    /// Samples that were drawn and not counted yet.
-    there: Rc<Cell<usize>>,
+    places: Places,
     drawn: Cell<u64>,
     waiting: RefCell<VecDeque<Box<Sample>>>,
     has_come: Notify,
     connections: Connections,
     seen: RefCell<BTreeMap<AppName, ShadowSeen>>,
-}
-
-/// One of [`SAMPLES_MAX`], until dropped.
-#[derive(Debug)]
-struct Place(Rc<Cell<usize>>);
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.set(self.0.get() - 1);
-    }
 }
 
 impl MirrorLane {
@@ -129,12 +120,10 @@ impl MirrorLane {
             self.note(&app.app, revision, |seen| seen.leave_out(LeftOut::NoInstance));
             return None;
         };
-        if self.there.get() >= SAMPLES_MAX {
+        let Some(place) = self.places.take(Instant::now()) else {
             self.note(&app.app, revision, |seen| seen.leave_out(LeftOut::Busy));
             return None;
-        }
-        self.there.set(self.there.get() + 1);
-        let place = Place(Rc::clone(&self.there));
+        };
         let of = (app.app.clone(), revision);
         Some(Box::new(Sample::new(place, of, Arc::clone(rules), (live, shadow), head)))
     }
@@ -160,6 +149,17 @@ impl MirrorLane {
         if let Some(seen) = self.seen.borrow_mut().get_mut(app).filter(|seen| seen.revision == revision) {
             what(seen);
         }
+    }
+
+    /// Whether `table` still has the mirror that the sample was drawn for.
+    fn goes_on(table: &Table, sample: &Sample) -> bool {
+        let (app, revision) = sample.of();
+        let known = table.apps.iter().find(|known| known.app == *app).and_then(|app| app.mirror.as_ref());
+        let Some(MirrorTable { arm, .. }) = known.filter(|mirror| mirror.arm.revision == revision) else {
+            return false;
+        };
+        let mut endpoints = arm.processes.iter().flat_map(|process| &process.endpoints);
+        endpoints.any(|endpoint| endpoint.address == sample.shadow())
     }
 
     /// What came of an app's samples in this lane.
@@ -200,7 +200,7 @@ async fn work(lane: Rc<Lane>) {
     loop {
         let sample = mirror.waiting.borrow_mut().pop_front();
         match sample {
-            Some(sample) => sample.carry_out(mirror).await,
+            Some(sample) => sample.carry_out(&lane).await,
             None => mirror.has_come.notified().await,
         }
     }

@@ -1,6 +1,7 @@
 //! One request that is copied: what is kept of it while it passes by, and what is done with that.
 
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use switchover_http1::{Method, RequestHead, ResponseHead};
@@ -10,7 +11,9 @@ use switchover_model::{AppName, RevisionId};
 use super::answer::Answer;
 use super::compare::{self, Difference, Unreadable};
 use super::copy::{self, Failed};
-use super::{MirrorLane, Place, Rules, redact};
+use super::place::Place;
+use super::{MirrorLane, Rules, redact};
+use crate::lane::Lane;
 
 /// Headers that a copy has not, or has its own of: its body is whole when it is sent.
 const NOT_COPIED: [&[u8]; 4] = [b"content-length", b"transfer-encoding", b"expect", b"trailer"];
@@ -21,11 +24,13 @@ pub(crate) struct Tee {
     bytes: Vec<u8>,
     most: usize,
     is_over: bool,
+    /// The sample's.
+    place: Rc<Place>,
 }
 
 impl Tee {
-    fn new(most: usize) -> Self {
-        Self { bytes: Vec::new(), most, is_over: false }
+    fn new(most: usize, place: &Rc<Place>) -> Self {
+        Self { bytes: Vec::new(), most, is_over: false, place: Rc::clone(place) }
     }
 
     /// `part` passed by.
@@ -33,6 +38,7 @@ impl Tee {
         if self.is_over || self.bytes.len() + part.len() > self.most {
             self.is_over = true;
             self.bytes = Vec::new();
+            self.place.give_back();
         } else {
             self.bytes.extend_from_slice(part);
         }
@@ -44,7 +50,7 @@ impl Tee {
     }
 }
 
-/// A request that is copied. It holds its place in the lane until it is dropped.
+/// A request that is copied. It holds its place in the lane until it is dropped, or can not be copied any more.
 #[derive(Debug)]
 pub(crate) struct Sample {
     app: AppName,
@@ -62,12 +68,12 @@ pub(crate) struct Sample {
     answer: Option<Answer>,
     /// The user has the whole answer, and its request was whole.
     has_ended_well: bool,
-    _place: Place,
+    place: Rc<Place>,
 }
 
 impl Sample {
     pub(super) fn new(
-        place: Place,
+        place: Rc<Place>,
         (app, revision): (AppName, RevisionId),
         rules: Arc<Rules>,
         (live, shadow): (SocketAddr, SocketAddr),
@@ -76,11 +82,16 @@ impl Sample {
         let request = [head.method_bytes(), b" ", head.path()].concat();
         let method = head.method();
         let (head, body, answer, has_ended_well) = (Vec::new(), Vec::new(), None, false);
-        Self { app, revision, rules, live, shadow, method, request, head, body, answer, has_ended_well, _place: place }
+        Self { app, revision, rules, live, shadow, method, request, head, body, answer, has_ended_well, place }
     }
 
     pub(super) fn of(&self) -> (&AppName, RevisionId) {
         (&self.app, self.revision)
+    }
+
+    /// The instance that gets the copy.
+    pub(super) fn shadow(&self) -> SocketAddr {
+        self.shadow
     }
 
     #[cfg(test)]
@@ -107,14 +118,18 @@ impl Sample {
         }
         self.head.extend_from_slice(SHADOW_FIELD.as_bytes());
         self.head.extend_from_slice(b": 1\r\n");
-        Tee::new(self.rules.body_bytes)
+        Tee::new(self.rules.body_bytes, &self.place)
     }
 
-    /// The user's answer begins; where it is compared, gives what its body is kept in.
-    pub(crate) fn is_answered(&mut self, head: &ResponseHead<'_>) -> Option<Tee> {
+    /// The user's answer begins; where it is compared, gives what its body is kept in. One that `is_endless` is waited for by
+    /// nobody.
+    pub(crate) fn is_answered(&mut self, head: &ResponseHead<'_>, is_endless: bool) -> Option<Tee> {
+        if is_endless {
+            self.place.give_back();
+        }
         let compare = self.rules.compare.as_ref()?;
         self.answer = Some(Answer::of(head, compare.headers()));
-        Some(Tee::new(self.rules.body_bytes))
+        Some(Tee::new(self.rules.body_bytes, &self.place))
     }
 
     /// The user has the whole answer, to a whole request.
@@ -131,35 +146,39 @@ impl Sample {
         if let Some(known) = &mut self.answer {
             known.body = answer.map_or(Some(Vec::new()), Tee::whole).ok_or(LeftOut::AnswerTooLarge)?;
         }
-        Ok(())
+        if self.place.begin_copying() { Ok(()) } else { Err(LeftOut::Slow) }
     }
 
     /// Sends the copies and counts what came of them.
-    pub(super) async fn carry_out(mut self: Box<Self>, lane: &MirrorLane) {
+    pub(super) async fn carry_out(mut self: Box<Self>, lane: &Lane) {
         let rules = Arc::clone(&self.rules);
         let counted = match (&rules.compare, self.answer.take()) {
             (Some(compare), Some(user)) => self.compare(lane, compare, user).await,
             (None, _) | (_, None) => match self.send(lane, self.shadow, &[]).await {
                 Ok(_) | Err(Failed::TooLarge) => {
-                    lane.note(&self.app, self.revision, |seen| seen.dropped += 1);
+                    lane.mirror().note(&self.app, self.revision, |seen| seen.dropped += 1);
                     Ok(())
                 }
                 Err(Failed::Unanswered) => Err(LeftOut::Unanswered),
+                Err(Failed::Ended) => Err(LeftOut::Ended),
             },
         };
         if let Err(why) = counted {
-            lane.leave_out(&self, why);
+            lane.mirror().leave_out(&self, why);
         }
     }
 
-    async fn send(&self, lane: &MirrorLane, to: SocketAddr, headers: &[String]) -> Result<Answer, Failed> {
+    async fn send(&self, lane: &Lane, to: SocketAddr, headers: &[String]) -> Result<Answer, Failed> {
+        if !MirrorLane::goes_on(&lane.table().table, self) {
+            return Err(Failed::Ended);
+        }
         let most = self.rules.body_bytes;
         let request = copy::Request { head: &self.head, body: &self.body, method: self.method, headers, most };
-        copy::send(&lane.connections, to, &request).await
+        copy::send(&lane.mirror().connections, to, &request).await
     }
 
     /// The new revision first and the live one after it: what changes with time has changed in the second live answer, too.
-    async fn compare(&self, lane: &MirrorLane, rules: &compare::Rules, mut user: Answer) -> Result<(), LeftOut> {
+    async fn compare(&self, lane: &Lane, rules: &compare::Rules, mut user: Answer) -> Result<(), LeftOut> {
         let most = self.rules.body_bytes;
         user.decode(most)?;
         // The live answer can be read: one that can not differs from it.
@@ -171,18 +190,20 @@ impl Sample {
             },
             Err(Failed::Unanswered) => Err(Unreadable::Unanswered),
             Err(Failed::TooLarge) => Err(Unreadable::TooLarge),
+            Err(Failed::Ended) => return Err(LeftOut::Ended),
         };
         let again = match self.send(lane, self.live, rules.headers()).await {
             Ok(mut answer) => answer.decode(most).map(|()| answer)?,
             Err(Failed::Unanswered) => return Err(LeftOut::LiveUnanswered),
             Err(Failed::TooLarge) => return Err(LeftOut::AnswerTooLarge),
+            Err(Failed::Ended) => return Err(LeftOut::Ended),
         };
         let noise = rules.noise(&user, &again);
         if noise.says_nothing() {
             return Err(LeftOut::Unsteady);
         }
         let differences = rules.differences((&user, &again), shadow.as_ref().map_err(|why| *why), &noise);
-        lane.note(&self.app, self.revision, |seen| self.count(seen, &noise, differences));
+        lane.mirror().note(&self.app, self.revision, |seen| self.count(seen, &noise, differences));
         Ok(())
     }
 

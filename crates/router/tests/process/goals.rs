@@ -118,6 +118,31 @@ fn clients_that_a_rule_leads_are_counted_apart() {
     let measured = counted(&router);
     let matched = arm(&measured, 2, Part::Matched);
     assert_eq!((matched.clients, matched.goals[0].clients, measured.arms.len()), (1, 1, 1));
+    assert_eq!(measured.on_both, 0);
+}
+
+#[test]
+fn who_comes_with_what_a_rule_asks_for_only_now_and_then_was_on_both_sides() {
+    let (blue, green) = (Upstream::start("blue"), Upstream::start("green"));
+    let router = Router::start(2);
+    let mut ruled = split(1, &blue, &green);
+    let when = vec![Condition::Query { name: "beta".to_owned(), value: "1".to_owned() }];
+    ruled.matches = vec![Match { slot: Slot::Green, revision: RevisionId(2), when }];
+    ruled.arms[0].share = Share::ALL;
+    ruled.arms[1].share = Share::NONE;
+    router.ensure(&ruled);
+    for user in 0..20 {
+        let user = format!("user-{user}");
+        ask(&router, &user, "/");
+        ask(&router, &user, "/");
+    }
+    assert_eq!(counted(&router).on_both, 0);
+    for user in 0..8 {
+        ask(&router, &format!("user-{user}"), "/?beta=1");
+    }
+    ask(&router, "another", "/?beta=1");
+    let measured = counted(&router);
+    assert_eq!((arm(&measured, 2, Part::Matched).clients, measured.on_both), (9, 8));
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use switchover_model::seam::{
@@ -225,4 +225,70 @@ fn a_request_that_its_user_left_is_not_copied() {
     assert!(get(&router, "/", "").starts_with("HTTP/1.1 502"));
     assert_eq!(settled(&router, 1).left_out, [(LeftOut::OriginalFailed, 1)].into());
     assert_eq!(green.asked().len(), 0);
+}
+
+/// Closed until it is opened.
+#[derive(Default)]
+struct Gate(Mutex<bool>, Condvar);
+
+impl Gate {
+    fn pass(&self) {
+        let is_open = self.0.lock().unwrap();
+        drop(self.1.wait_while(is_open, |is_open| !*is_open).unwrap());
+    }
+
+    fn open(&self) {
+        *self.0.lock().unwrap() = true;
+        self.1.notify_all();
+    }
+}
+
+#[test]
+fn copies_that_wait_are_not_sent_once_the_mirror_is_taken_away() {
+    let gate = Arc::<Gate>::default();
+    let waits = Arc::clone(&gate);
+    let blue = Instance::start(|_, _| answer(200, "", b"ok"));
+    let green = Instance::start(move |_, _| {
+        waits.pass();
+        answer(200, "", b"ok")
+    });
+    let router = Router::start(1);
+    let mirrored = routes(1, &blue, green.address, comparing(CompareRules::default()));
+    router.ensure(&mirrored);
+    for _ in 0..60 {
+        assert!(get(&router, "/", "").ends_with("ok"));
+    }
+    wait_for("as many are on their way as may be", || green.asked().len() == 32);
+    router.ensure(&Routes { version: 2, mirror: None, ..mirrored });
+    gate.open();
+    let seen = settled(&router, 60);
+    assert_eq!(seen.left_out, [(LeftOut::Ended, 60)].into(), "{seen:?}");
+    assert_eq!((green.asked().len(), blue.copies().len()), (32, 0), "neither of them is asked again");
+}
+
+#[test]
+fn streams_that_stay_open_do_not_keep_others_from_being_compared() {
+    let same = |path: &str| {
+        let events =
+            "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n";
+        if path.starts_with("GET /events") { events.as_bytes().to_vec() } else { answer(200, "", b"ok") }
+    };
+    let (blue, green) = (Instance::start(move |head, _| same(head)), Instance::start(move |head, _| same(head)));
+    let router = Router::start(1);
+    router.ensure(&routes(1, &blue, green.address, comparing(CompareRules::default())));
+    let streams: Vec<_> = (0..140)
+        .map(|_| {
+            let mut stream = router.connect();
+            stream.write_all(b"GET /events HTTP/1.1\r\nHost: shop\r\n\r\n").unwrap();
+            let mut first = [0; 12];
+            stream.read_exact(&mut first).unwrap();
+            assert_eq!(&first, b"HTTP/1.1 200");
+            stream
+        })
+        .collect();
+    for _ in 0..20 {
+        assert!(get(&router, "/", "").ends_with("ok"));
+    }
+    wait_for("the others are compared", || router.observe().shadow.is_some_and(|seen| seen.equal == 20));
+    drop(streams);
 }
