@@ -150,7 +150,7 @@ impl Compared {
 
     pub(super) fn take(&mut self, look: &Look) {
         let Some(seen) = look.shadow.as_deref().filter(|seen| seen.revision == self.revision) else { return };
-        if let Some(last) = self.last.take().filter(|last| last.sampled > seen.sampled) {
+        if let Some(last) = self.last.take().filter(|last| begins_anew(last, seen)) {
             self.before.add(last);
         }
         self.last = Some(seen.clone());
@@ -164,7 +164,7 @@ impl Compared {
             return None;
         }
         let mut with = self.before.clone();
-        if let Some(last) = self.last.as_ref().filter(|last| last.sampled > seen.sampled) {
+        if let Some(last) = self.last.as_ref().filter(|last| begins_anew(last, &seen)) {
             with.add(last.clone());
         }
         with.add(seen.clone());
@@ -191,6 +191,11 @@ impl Compared {
         let evidence = if in_full { serde_json::to_value(&said).unwrap_or(Value::Null) } else { Value::Null };
         CheckVerdict { check: SHADOW_CHECK, name: "shadow".to_owned(), verdict, why, detail, evidence }
     }
+}
+
+/// Whether another router than the one of `last` has counted `seen`. An older one did not say when it began.
+fn begins_anew(last: &ShadowSeen, seen: &ShadowSeen) -> bool {
+    last.since != seen.since || last.sampled > seen.sampled
 }
 
 /// The fields that differ beyond noise, with examples.

@@ -146,6 +146,16 @@ fn what_a_router_compared_that_is_gone_counts_on() {
 }
 
 #[test]
+fn a_router_that_has_compared_more_before_anybody_looked_is_another_one_all_the_same() {
+    let mut all = compared();
+    take(&mut all, ShadowSeen { since: 1, ..seen(40, 40) });
+    let next = ShadowSeen { since: 2, ..seen(200, 0) };
+    assert!(!all.news(Some(&next)).unwrap().1, "what differed before counts");
+    take(&mut all, next);
+    assert_eq!(all.verdict(false).verdict, Verdict::Fail);
+}
+
+#[test]
 fn news_are_what_came_since_and_decisive_where_the_answer_is_another_one() {
     let mut all = compared();
     assert_eq!(all.news(None), None);

@@ -142,6 +142,9 @@ impl CompareRules {
 pub struct ShadowSeen {
     /// Who got them.
     pub revision: RevisionId,
+    /// When the first of them was drawn, in microseconds since 1970: another number means that it was counted from nothing.
+    #[serde(default)]
+    pub since: u64,
     /// Requests that were drawn to be copied; each ends in one of the next, or is on its way.
     pub sampled: u64,
     /// Whose copy was answered, and the answer was dropped.
@@ -198,6 +201,7 @@ impl ShadowSeen {
     pub const fn none(revision: RevisionId) -> Self {
         Self {
             revision,
+            since: 0,
             sampled: 0,
             dropped: 0,
             equal: 0,

@@ -104,9 +104,10 @@ impl MirrorLane {
         let revision = mirror.arm.revision;
         let turn = {
             let mut all = self.seen.borrow_mut();
-            let seen = all.entry(app.app.clone()).or_insert_with(|| ShadowSeen::none(revision));
+            let begun = || ShadowSeen { since: Lane::exact_now().as_micros(), ..ShadowSeen::none(revision) };
+            let seen = all.entry(app.app.clone()).or_insert_with(begun);
             if seen.revision != revision {
-                *seen = ShadowSeen::none(revision);
+                *seen = begun();
             }
             seen.sampled += 1;
             usize::try_from(seen.sampled).unwrap_or(0)
