@@ -253,8 +253,9 @@ impl Queue {
             }
         }
         if let Some(dropped) = &self.kept.strangers {
+            let messages = if dropped.count == 1 { "message was" } else { "messages were" };
             let cause = format!(
-                "{} messages were dropped, because the file names no more who was to be told; the last one told of `{}`.",
+                "{} {messages} dropped, because the file names no more who was to be told; the last one told of `{}`.",
                 dropped.count, dropped.last
             );
             let next = "`switchover history` shows what happened. This note goes when a message is taken.";
