@@ -10,12 +10,11 @@ use switchover_model::answer::{
 };
 use switchover_model::experiment::ExperimentReport;
 use switchover_model::record::{History, Record};
-use switchover_model::release::Stage;
 use switchover_model::seam::TrafficSeen;
 use switchover_model::view::{PreviewView, ReleaseView, SCHEMA_VERSION, StatusView};
 use switchover_model::{AppName, Problem, ProcessName, ReleaseId};
 use switchover_platform::LogQuery;
-use switchover_rollout::{App, receipt, view};
+use switchover_rollout::{App, notes, receipt, view};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -127,7 +126,7 @@ impl Controller {
             let cause = format!("A part of Switchover itself broke down while it reported on {app}: {error}.");
             Problem::new("REPLAY-BROKEN", cause, "Report it with the daemon's log.")
         })?;
-        found.ok_or_else(|| refusals::no_experiment(app, release))
+        found.map_err(|none| refusals::no_experiment(app, release, none))
     }
 
     /// The output that `query` asks for. Errors: it names a process type or an instance that there is not.
@@ -182,20 +181,6 @@ impl Controller {
     async fn traffic_now(&self, app: &AppName) -> Option<TrafficSeen> {
         timeout(OBSERVE_TRAFFIC, self.parts().traffic.observe(app)).await.ok()?.ok()
     }
-}
-
-/// The notes of the newest release, oldest first.
-fn notes(app: &App) -> Vec<Problem> {
-    let Some(newest) = app.all_releases().next_back() else { return Vec::new() };
-    // It tells what will be cleared, and is no longer true when that is done or nothing comes of it.
-    let is_to_come = newest.is_open() && newest.stage().is_none_or(|stage| stage < Stage::Provision);
-    let of_it = app.notes.iter().filter(|note| note.release == Some(newest.id));
-    let holds = of_it.filter(|note| match note.problem.code.as_str() {
-        "WAY-BACK-CLOSES" => is_to_come,
-        "WINDOW-CLOSED" => newest.waits_for_window(),
-        _ => true,
-    });
-    holds.map(|note| note.problem.clone()).collect()
 }
 
 fn is_there(app: &App, release: ReleaseId, until: WaitUntil) -> Option<(bool, ReleaseView)> {

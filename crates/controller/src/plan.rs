@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use switchover_model::answer::{PlanStage, PlanView};
-use switchover_model::config::{AppConfig, Database, Framework, Handover, ProcessKind, Shadow, Step, When, diff};
+use switchover_model::config::{
+    AppConfig, Database, Experiment, Framework, Handover, ProcessKind, Shadow, Step, Undecided, When, diff,
+};
 use switchover_model::record::{Actor, Event, IdempotencyKey};
 use switchover_model::release::{Command, ReleaseKind, Stage};
 use switchover_model::seam::Seen;
@@ -172,7 +174,7 @@ fn stages(
     live: Option<RevisionId>,
     (shadow, steps): (Option<&Shadow>, &[Step]),
 ) -> Vec<PlanStage> {
-    let moves = how_it_moves(slot, steps);
+    let moves = how_it_moves(config, slot, steps);
     let hooks = |stage: Stage| config.release.hooks.iter().filter(move |hook| hook.stage == stage);
     let asked = |stage: Stage, when: When| {
         let due = hooks(stage).filter(|hook| hook.when == when);
@@ -258,12 +260,30 @@ fn closed_window(config: &AppConfig, kind: &ReleaseKind, now: Timestamp) -> Opti
     waits.then(|| Problem::new("WINDOW-CLOSED", cause, "`switchover promote` passes it once; a way back never waits."))
 }
 
-fn how_it_moves(slot: Slot, steps: &[Step]) -> String {
+fn how_it_moves(config: &AppConfig, slot: Slot, steps: &[Step]) -> String {
     if steps.is_empty() {
         return format!("moves all traffic to {slot} in one switch");
     }
+    if let Some(experiment) = config.release.strategy.experiment() {
+        return how_it_tries(experiment, slot);
+    }
     let shares: Vec<String> = steps.iter().map(|step| step.share.to_string()).collect();
     format!("moves the traffic to {slot} by steps ({}), then all of it", shares.join(", "))
+}
+
+/// Who gets the new revision for a try, and when all do.
+fn how_it_tries(experiment: &Experiment, slot: Slot) -> String {
+    let who = match (experiment.is_by_chance(), experiment.matches.is_empty()) {
+        (true, true) => format!("{} of the clients", experiment.share),
+        (true, false) => format!("{} of the clients and those of a match", experiment.share),
+        (false, _) => "the clients of a match".to_owned(),
+    };
+    let all = match experiment.undecided {
+        Undecided::Drop => "all if it is won",
+        Undecided::Promote => "all unless it is lost",
+        Undecided::Ask => "all if it is won or a person says so",
+    };
+    format!("leads {who} to {slot}, then {all}")
 }
 
 /// What expand and contract do, each with the way back, by who changes the schema.
@@ -321,7 +341,7 @@ fn way_back_now(way: &WayBack) -> String {
             format!("{to} is started again, in {batches} batches: {why}.")
         }
         WayBack::Start { to, estimate: Some(estimate), why, batches: None } => {
-            format!("{to} has to be started first, which took {estimate} last time: {why}.")
+            format!("{to} has to be started first, which took {} last time: {why}.", estimate.rounded())
         }
         WayBack::Start { to, estimate: None, why, batches: None } => format!("{to} has to be started first: {why}."),
         WayBack::Abort { release } => format!("Release {release}, which moved no traffic yet, is taken back."),
@@ -330,42 +350,5 @@ fn way_back_now(way: &WayBack) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use switchover_model::config::parse;
-
-    use super::*;
-
-    #[test]
-    fn a_plan_says_who_changes_the_schema() {
-        let told = |database: &str| {
-            let file = format!("name = \"shop\"\n[process.web]\ncommand = \"x\"\n[database]\n{database}\n");
-            let config = parse(&file, "switchover.toml", Path::new("/app")).expect("the file is right");
-            let told = stages(&config, Slot::Green, false, Some(RevisionId(1)), (None, &[]));
-            let of = |stage| told.iter().find(|told| told.stage == stage).map(|told| told.does.clone());
-            of(Stage::Expand).unwrap_or_default()
-        };
-        assert!(
-            told("framework = \"django\"")
-                .contains("reads the SQL of what is pending and has Django (`python manage.py`)")
-        );
-        let commands = told("commands = { status = \"s\", expand = \"bin/migrate\" }");
-        assert!(commands.starts_with("has the app's own commands (`bin/migrate`)"), "{commands}");
-        assert!(told("migrations = \"db\"").starts_with("makes what it needs"));
-    }
-
-    #[test]
-    fn a_plan_starts_a_worker_where_a_release_does() {
-        let file = "name = \"shop\"\n[process.web]\ncommand = \"x\"\n[process.mailer]\ncommand = \"y\"\ninstances = 2\n\
-                    [process.clock]\ncommand = \"z\"\nhandover = \"lease\"\n";
-        let config = parse(file, "switchover.toml", Path::new("/app")).expect("the file is right");
-        let told = stages(&config, Slot::Green, false, Some(RevisionId(1)), (None, &[]));
-        let does = |stage| told.iter().find(|told| told.stage == stage).map(|told| told.does.as_str());
-        assert_eq!(does(Stage::Provision), Some("starts 1 clock, 1 web in green and waits until healthy"));
-        assert_eq!(
-            does(Stage::Shift),
-            Some("moves all traffic to green in one switch, and the work: the lease of clock, 2 mailer (stop-first)")
-        );
-    }
-}
+#[path = "plan_tests.rs"]
+mod tests;

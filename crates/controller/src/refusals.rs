@@ -8,6 +8,8 @@ use switchover_model::seam::{Abilities, Ability, lacks, lacks_for};
 use switchover_model::{AppName, Host, InstanceId, Problem, ProcessName, ReleaseId};
 use switchover_rollout::App;
 
+use crate::evidence::NoReport;
+
 /// The most instances that a refusal names: the newest ones.
 const NAMED: usize = 20;
 
@@ -47,16 +49,21 @@ pub(crate) fn unknown_release(app: &AppName, release: Option<ReleaseId>) -> Prob
     Problem::new("RELEASE-UNKNOWN", cause, "`switchover history` shows the releases that are known.")
 }
 
-pub(crate) fn no_experiment(app: &AppName, release: Option<ReleaseId>) -> Problem {
-    let cause = release.map_or_else(
-        || format!("{app} has had no experiment yet."),
-        |release| format!("Release {release} of {app} is no experiment, or is not known (any more)."),
-    );
-    Problem::new(
-        "NO-EXPERIMENT",
-        cause,
-        "`switchover history` shows the releases; an experiment is one with strategy = \"ab\".",
-    )
+pub(crate) fn no_experiment(app: &AppName, release: Option<ReleaseId>, none: NoReport) -> Problem {
+    let history = "`switchover history` shows the releases; an experiment is one with strategy = \"ab\".";
+    let (cause, next) = match (none, release) {
+        (NoReport::NoExperiment, None) => (format!("{app} has had no experiment yet."), history),
+        (NoReport::NoExperiment, Some(release)) => {
+            (format!("Release {release} of {app} is no experiment, or is not known (any more)."), history)
+        }
+        (NoReport::First(first), _) => (
+            format!(
+                "Release {first} of {app} was no experiment: no revision was live that its own could be compared with."
+            ),
+            "All clients were led to it at once. The next release is one: `switchover deploy`.",
+        ),
+    };
+    Problem::new("NO-EXPERIMENT", cause, next)
 }
 
 pub(crate) fn no_receipt(app: &AppName, release: ReleaseId) -> Problem {

@@ -2,7 +2,7 @@
 
 pub(crate) mod rolling;
 
-use switchover_model::config::{AppConfig, Experiment, Handover, ProcessKind, Shadow, Step, Undecided};
+use switchover_model::config::{AppConfig, During, Experiment, Handover, ProcessKind, Shadow, Step, Undecided};
 use switchover_model::sizes::Batch;
 use switchover_model::timeline::{Timeline, TimelinePoint};
 use switchover_model::{RevisionId, Share, Span};
@@ -43,7 +43,8 @@ pub(crate) fn timeline(config: &AppConfig, old: Old, shadow: Option<&Shadow>, st
         if step.approve {
             waits_for.push(format!("`switchover promote`, at most {}", release.approve_timeout));
         }
-        let what = if tried.is_some() { "experiment".to_owned() } else { format!("step {number}") };
+        waits_for.extend(passes(config));
+        let what = if tried.is_some() { TimelinePoint::EXPERIMENT.to_owned() } else { format!("step {number}") };
         let way_back = back.clone();
         points.push(TimelinePoint {
             what,
@@ -61,12 +62,19 @@ pub(crate) fn timeline(config: &AppConfig, old: Old, shadow: Option<&Shadow>, st
         Some(boot) => format!("{} is started first, which took {} last time", old.revision, boot.rounded()),
         None => format!("{} is started first", old.revision),
     };
-    for (what, stays, told, instances, way_back) in [
-        ("all traffic", release.bake, format!("the bake of {}", release.bake), both, back.clone()),
-        ("warm", release.keep_warm, format!("{} (keep_warm)", release.keep_warm), both, back),
-        ("retired", Span::ZERO, String::new(), twice + once, started),
+    let all = match release.strategy.experiment().filter(|_| !steps.is_empty()).map(|tried| tried.undecided) {
+        None => "all traffic",
+        Some(Undecided::Drop | Undecided::Ask) => "if it is won: all traffic",
+        Some(Undecided::Promote) => "unless it is lost: all traffic",
+    };
+    let baked = format!("the bake of {}", release.bake);
+    let kept = format!("{} (keep_warm)", release.keep_warm);
+    let (bakes, warms) = (watched(config, During::Bake), watched(config, During::Warm));
+    for (what, stays, waits_for, instances, way_back) in [
+        (all, release.bake, [vec![baked], bakes].concat(), both, back.clone()),
+        ("warm", release.keep_warm, [vec![kept], warms].concat(), both, back),
+        ("retired", Span::ZERO, Vec::new(), twice + once, started),
     ] {
-        let waits_for = if told.is_empty() { Vec::new() } else { vec![told] };
         let (what, slots) = (what.to_owned(), None);
         points.push(TimelinePoint { what, after, share: Share::ALL, instances, slots, waits_for, way_back });
         after = longer(after, stays);
@@ -92,6 +100,22 @@ fn compared(shadow: &Shadow, old: Old, (instances, slots): (u32, Option<Batch>))
         waits_for: vec![stays.to_string(), alike],
         way_back: format!("{} has all the traffic as before", old.revision),
     }
+}
+
+/// The checks that have to pass before a step is left.
+fn passes(config: &AppConfig) -> impl Iterator<Item = String> {
+    let timeout = config.release.evidence.timeout;
+    named(config, During::Shift).map(move |name| format!("a pass of check \"{name}\" within {timeout} more"))
+}
+
+/// The checks that are looked at in a part of a release which ends by its time, or by one that fails.
+fn watched(config: &AppConfig, during: During) -> Vec<String> {
+    named(config, during).map(|name| format!("check \"{name}\" watched")).collect()
+}
+
+fn named(config: &AppConfig, during: During) -> impl Iterator<Item = &str> {
+    let checks = config.release.evidence.checks.iter();
+    checks.filter(move |check| check.during.contains(&during)).map(|check| check.name.as_str())
 }
 
 /// What ends an experiment.
@@ -171,6 +195,44 @@ mod tests {
     }
 
     #[test]
+    fn a_timeline_names_the_checks_that_are_waited_for_or_watched() {
+        let check = |name: &str, during: &str| {
+            format!("[[release.check]]\nname = \"{name}\"\nmeasure = \"errors\"\nmax = \"1%\"\nduring = [{during}]\n")
+        };
+        let (errors, late) = (check("errors", "\"shift\", \"bake\""), check("late", "\"warm\""));
+        let told = |strategy: &str| {
+            let file = format!(
+                "name = \"shop\"\n[process.web]\ncommand = \"x\"\ninstances = 2\n[release]\nbake = \"10m\"\n{strategy}{errors}"
+            );
+            let config = parse(&file, "switchover.toml", Path::new("/app")).expect("the file is right");
+            let old = Old { revision: RevisionId(4), boot: None };
+            let steps = config.release.strategy.steps(&config.routed_scale());
+            let told = timeline(&config, old, None, &steps);
+            let points =
+                told.points.into_iter().map(|point| format!("{} | {}", point.what, point.waits_for.join(", ")));
+            points.collect::<Vec<_>>()
+        };
+        let pass = "a pass of check \"errors\" within 10m more";
+        let canary = told(&format!("strategy = \"canary\"\n[[release.step]]\nshare = \"5%\"\nfor = \"1m\"\n{late}"));
+        assert_eq!(
+            canary,
+            [
+                format!("step 1 | 1m, all of the new slot healthy, {pass}"),
+                "all traffic | the bake of 10m, check \"errors\" watched".to_owned(),
+                "warm | 1h (keep_warm), check \"late\" watched".to_owned(),
+                "retired | ".to_owned(),
+            ]
+        );
+        let rolling = told("strategy = \"rolling\"\n");
+        assert!(rolling[0].starts_with(&format!("batch 1 | 10s, {pass}, ")), "{rolling:?}");
+        assert!(rolling[1].ends_with("the bake of 10m, check \"errors\" watched"), "{rolling:?}");
+        let tried = told(
+            "strategy = \"ab\"\n[release.experiment]\nshare = \"50%\"\nfor = \"1h\"\n[[release.goal]]\nname = \"buys\"\nrequest = \"POST /buy 2xx\"\n",
+        );
+        assert!(tried[0].ends_with(pass), "{tried:?}");
+    }
+
+    #[test]
     fn an_experiment_is_one_point_that_ends_by_its_proof_or_its_time() {
         let file = "name = \"shop\"\n[process.web]\ncommand = \"x\"\n[release]\nstrategy = \"ab\"\n\
                     [release.experiment]\nshare = \"20%\"\nfor = \"7d\"\nat_least = \"1d\"\n\
@@ -184,6 +246,6 @@ mod tests {
             ("experiment", "20%".to_owned(), 2)
         );
         assert_eq!(first.waits_for[0], "proof of \"buys\" after 1d at least, at most 7d: then all back");
-        assert_eq!((next.what.as_str(), next.after.to_string()), ("all traffic", "7d".to_owned()));
+        assert_eq!((next.what.as_str(), next.after.to_string()), ("if it is won: all traffic", "7d".to_owned()));
     }
 }

@@ -238,7 +238,7 @@ impl Hearing {
             Some((outcome, at, why)) => (*outcome, Some(*at), why.clone()),
             None => (Outcome::Inconclusive, None, self.why_not(&reading)),
         };
-        let past = if reading.is_past_used_up {
+        let past = if reading.is_past_used_up && reading.seen.1 > 0 {
             "; the past is used up, so the upper end of its interval is held against"
         } else {
             ""

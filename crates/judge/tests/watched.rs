@@ -81,6 +81,7 @@ fn of_a_past_of_which_nothing_is_known_nothing_is_said() {
     let verdict = judge.verdict();
     assert_eq!(verdict.outcome, Outcome::Inconclusive);
     assert!(verdict.why.contains("nothing is known of the past"), "{}", verdict.why);
+    assert!(!verdict.why.contains("used up"), "of nothing there is no interval: {}", verdict.why);
     // Where it is no past, a look without the other arm is not used.
     let beside = judge_all(&errors_worse(), &[look(0, Counts::of_errors(9, 9), None)]);
     assert_eq!((beside.looks, beside.not_used), (0, 1));

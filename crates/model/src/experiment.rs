@@ -165,6 +165,9 @@ pub struct ExperimentReport {
     pub undecided: Undecided,
     /// How it ended by what was seen of it; nothing while it runs, or where it was undone otherwise.
     pub ending: Option<Ending>,
+    /// Who promoted it, where its evidence did not decide.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promoted_by: Option<String>,
     /// How its release ended.
     pub outcome: Option<Outcome>,
     /// How many looks its numbers rest on.
@@ -178,6 +181,8 @@ pub struct ExperimentReport {
 /// A goal as it stands in the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GoalRule {
+    /// `name`.
+    pub name: String,
     /// `request`.
     pub request: String,
     /// Whether the experiment is decided by it.

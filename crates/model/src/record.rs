@@ -45,6 +45,18 @@ pub enum Actor {
     },
 }
 
+impl Actor {
+    /// It, for people: a name where there is one.
+    #[must_use]
+    pub fn told(&self) -> String {
+        match self {
+            Self::Controller => "controller".to_owned(),
+            Self::Operator { name: Some(name), .. } => name.clone(),
+            Self::Operator { uid, name: None } => format!("uid {uid}"),
+        }
+    }
+}
+
 /// One entry of an app's journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {

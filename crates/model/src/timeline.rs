@@ -20,7 +20,8 @@ pub struct Timeline {
 /// One point in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TimelinePoint {
-    /// What begins then: `shadow`, `step 1` or `batch 1`, `all traffic`, `warm`, `retired` or `old slot empty`.
+    /// What begins then: `shadow`, `step 1`, `batch 1` or `experiment`, `all traffic` (`if it is won: all traffic` after an
+    /// experiment), `warm`, `retired` or `old slot empty`.
     pub what: String,
     /// How long after the first of them began at the earliest: people, boots and the seeing of each share come on top.
     pub after: Span,
@@ -35,4 +36,9 @@ pub struct TimelinePoint {
     pub waits_for: Vec<String>,
     /// How a rollback would go from then on.
     pub way_back: String,
+}
+
+impl TimelinePoint {
+    /// `what` of an experiment. Its share is 0 where matches alone say who gets the new revision.
+    pub const EXPERIMENT: &'static str = "experiment";
 }

@@ -213,7 +213,10 @@ impl<'a> Desk<'a> {
             let next = "Look with `switchover status`; a gate comes with `approve = true` in [release].";
             return Err(Problem::new("NOT-AT-A-GATE", cause, next));
         }
-        if found.is_undoing() || found.stage() != Some(stage) || stage != Stage::Approve || found.is_promoted() {
+        if !found.is_undoing() && found.stage() == Some(stage) && found.is_promoted() {
+            return Err(refusal::open_already(found));
+        }
+        if found.is_undoing() || found.stage() != Some(stage) || stage != Stage::Approve {
             return Err(refusal::stale(self.app, release, &format!("does not wait at a gate of stage {stage}")));
         }
         Ok(release)

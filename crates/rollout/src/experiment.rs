@@ -128,7 +128,8 @@ fn undo_undecided(turn: &mut Turn<'_>, id: ReleaseId, experiment: &Experiment, s
         "the experiment of release {id} ended after {} and proved nothing of its goal \"{name}\": {why}.{off}",
         experiment.lasts
     );
-    let next = "Read `switchover experiment`; let a next one run longer, or promote it yourself.";
+    let next = "Read `switchover experiment`. Deploy it again, and let it run longer; `switchover promote` takes it to all clients \
+                while it runs, and `undecided = \"ask\"` waits for that.";
     turn.undo(id, Problem::new("EXPERIMENT-UNDECIDED", cause, next));
 }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use sha2::{Digest as _, Sha256};
-use switchover_model::record::{Actor, AttemptId, AttemptResult, Event, Record};
+use switchover_model::record::{AttemptId, AttemptResult, Event, Record};
 use switchover_model::release::{Command, Outcome, Stage};
 use switchover_model::view::StageState;
 use switchover_model::{AppName, Problem, ReleaseId, RevisionId, Slot, Span, Timestamp};
@@ -52,7 +52,7 @@ impl App {
                 while self.keys.len() > limits::REMEMBERED_KEYS {
                     self.keys.pop_front();
                 }
-                self.commanded_by = Some(actor_name(&record.actor));
+                self.commanded_by = Some(record.actor.told());
                 self.apply_command(command, at);
             }
             Event::Opened { release, kind, revision, from, source, ledger } => {
@@ -68,7 +68,7 @@ impl App {
                     revision: *revision,
                     from: *from,
                     source: source.clone(),
-                    by: self.commanded_by.clone().unwrap_or_else(|| actor_name(&record.actor)),
+                    by: self.commanded_by.clone().unwrap_or_else(|| record.actor.told()),
                     opened_at: at,
                     opened_ledger: ledger.clone(),
                     brings_policy: file.is_some(),
@@ -354,14 +354,6 @@ fn command_release(command: &Command) -> Option<ReleaseId> {
         | Command::Pause { release }
         | Command::Resume { release }
         | Command::Abort { release } => Some(*release),
-    }
-}
-
-fn actor_name(actor: &Actor) -> String {
-    match actor {
-        Actor::Controller => "controller".to_owned(),
-        Actor::Operator { name: Some(name), .. } => name.clone(),
-        Actor::Operator { uid, name: None } => format!("uid {uid}"),
     }
 }
 

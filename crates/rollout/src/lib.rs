@@ -26,6 +26,7 @@ mod fold;
 mod framework;
 mod heard;
 pub mod limits;
+mod notes;
 mod notices;
 mod opening;
 #[cfg(feature = "planted-bugs")]
@@ -71,6 +72,7 @@ pub use decide::{Decision, decide};
 pub use experiment::experiment;
 pub use fold::fold;
 pub use framework::gone_on;
+pub use notes::notes;
 pub use notices::{Notice, Teller};
 pub use release::{AttemptState, Release, StageRecord, Switch, Undoing, WaitingFor};
 pub use shadow::ShadowState;

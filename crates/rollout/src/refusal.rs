@@ -41,6 +41,15 @@ pub(crate) fn stale(app: &App, id: ReleaseId, why: &str) -> Problem {
     )
 }
 
+/// A gate opens once: what the release waits for after that is no person.
+pub(crate) fn open_already(release: &Release) -> Problem {
+    let waits =
+        release.waiting.as_ref().map(|waiting| format!("; it waits for {}", waiting.reason)).unwrap_or_default();
+    let cause = format!("the gate of release {} is open already{waits}.", release.id);
+    let next = "Nothing is left to do: `switchover status` shows what it waits for, and what its hooks have answered.";
+    Problem::new("NOT-AT-A-GATE", cause, next)
+}
+
 /// Refuses a promotion of a step that the release is not at any more, or was promoted from already.
 pub(crate) fn if_at_another_step(app: &App, release: &Release, named: Option<u32>, full: bool) -> Result<(), Problem> {
     unless_at_step(app, release, named)?;

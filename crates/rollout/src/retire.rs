@@ -158,8 +158,18 @@ fn may_be_stopped(turn: &mut Turn<'_>, id: ReleaseId, old: Slot, hurried: bool) 
     turn.waited_out(id, wait::RETIRE_GATE, limits::PAUSE)
 }
 
+/// How the cause ends that people are told at the gate of retire. The text is also the identity of that note.
+fn not_stopped(old: Slot) -> String {
+    format!(" So slot {old} was not stopped.")
+}
+
+/// Whether people were told by it that a release waits for them to stop its old slot.
+pub(crate) fn tells_of_its_gate(problem: &Problem) -> bool {
+    Slot::BOTH.into_iter().any(|old| problem.cause.ends_with(&not_stopped(old)))
+}
+
 fn runs_on(problem: Problem, id: ReleaseId, old: Slot) -> Problem {
-    let cause = format!("{} So slot {old} was not stopped.", problem.cause);
+    let cause = format!("{}{}", problem.cause, not_stopped(old));
     let next = format!(
         "Look at what the hook said, then `switchover promote --release {id}` to stop the slot. The next release takes it in \
          any case, and after {} it is stopped.",

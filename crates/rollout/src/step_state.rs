@@ -110,13 +110,17 @@ pub(crate) fn is_at_gate(app: &App, release: &Release, at: Timestamp) -> bool {
     end.is_some_and(|end| at >= end)
 }
 
-/// The step that a release is at, as a line.
+/// The step that a release is at, as a line. A batch is told with what it leads to: until then it has more of the old instances.
 pub(crate) fn told(step: &StepState) -> String {
     let StepState { step: number, of, share, .. } = step;
     match step.batch {
         Some(Batch { new, old }) => {
-            format!("batch {number} of {}, {share} of the requests, {new} new and {old} old instances", of + 1)
+            format!(
+                "batch {number} of {}, {share} of the requests, until {new} new and {old} old instances are left",
+                of + 1
+            )
         }
+        None if *share == Share::NONE => format!("step {number} of {of}, the clients of a match"),
         None => format!("step {number} of {of}, {share} of the requests"),
     }
 }

@@ -25,6 +25,10 @@ use crate::failure::Failure;
 pub(crate) const SOCKET: &str = "control.sock";
 /// How long the daemon may take to accept a connection.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+/// How long a deploy looks for a daemon that is just being started, as after `switchover serve &`.
+const START_LIMIT: Duration = Duration::from_secs(5);
+/// The pause before it looks again.
+const START_PAUSE: Duration = Duration::from_millis(100);
 /// How long it may take to begin an answer. The longest one is a wait, which it ends after 60 s by itself.
 const ANSWER_LIMIT: Duration = Duration::from_secs(75);
 /// The longest answer that is read whole, in bytes.
@@ -64,6 +68,19 @@ pub(crate) struct Stream {
 impl Daemon {
     pub(crate) fn new(state: &Path) -> Self {
         Self { socket: state.join(SOCKET), state: state.to_owned() }
+    }
+
+    /// Waits for a moment while nobody listens, as a daemon may be on its way. Whether one is there is what the next question tells.
+    pub(crate) async fn await_start(&self) {
+        let is_away = |why: &std::io::Error| {
+            matches!(why.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused)
+        };
+        let comes = async {
+            while UnixStream::connect(&self.socket).await.is_err_and(|why| is_away(&why)) {
+                sleep(START_PAUSE).await;
+            }
+        };
+        let _ = timeout(START_LIMIT, comes).await;
     }
 
     /// What is at `path`.

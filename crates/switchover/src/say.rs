@@ -21,6 +21,12 @@ pub(crate) fn sentence(text: impl Display) {
     }
 }
 
+/// How wide the terminal is that reads the answer; nothing where none does.
+pub(crate) fn width() -> Option<usize> {
+    let term = Term::stdout();
+    term.size_checked().filter(|_| term.is_term()).map(|(_, columns)| columns.into())
+}
+
 /// `text` in lines that fit `term`; as it is where that is no terminal, or where it is laid out in lines already.
 fn fitted(text: &str, term: &Term) -> Vec<String> {
     match term.size_checked() {

@@ -30,6 +30,8 @@ fn on_trial(experiment: &str) -> House {
     let house = House::start();
     house.sample("instances = 1", &policy(experiment));
     house.cli(&["deploy", "--wait"]).ended(0);
+    let first = house.cli(&["experiment"]).ended(3).err;
+    assert!(first.contains("NO-EXPERIMENT") && first.contains("no revision was live"), "{first}");
     house.write("VERSION", "v2");
     house.cli(&["deploy"]).ended(0);
     house.wait_for("the experiment", |house| newest(house)["steps"][0]["in_force_at"].is_u64());
@@ -198,6 +200,21 @@ fn an_experiment_that_proves_nothing_in_its_time_is_dropped() {
 }
 
 #[test]
+fn one_that_asks_at_its_end_says_who_promoted_it() {
+    let house = on_trial("share = \"50%\"\nfor = \"2s\"\nundecided = \"ask\"");
+    house.wait_for("a person is asked", |house| newest(house)["at_gate"] == true);
+    house.cli(&["promote"]).ended(0);
+    assert_eq!(ended(&house)["outcome"]["kind"], "succeeded");
+    let said = report(&house);
+    assert_eq!(said["ending"], "time-over");
+    let who = said["promoted_by"].as_str().unwrap();
+    let told = house.cli(&["experiment"]).ended(0).out;
+    assert!(told.contains(&format!("nothing was proven; promoted by {who}")), "{told}");
+    assert!(told.contains(" of at most 2s, then a person was asked)"), "{told}");
+    assert_eq!(said["rules"][0]["name"], "buys");
+}
+
+#[test]
 fn a_match_leads_to_the_new_revision_and_a_person_decides() {
     let house = on_trial("match = [{ header = \"X-Beta\", value = \"1\" }]\nfor = \"1h\"");
     for user in 0..20 {
@@ -214,7 +231,8 @@ fn a_match_leads_to_the_new_revision_and_a_person_decides() {
     let release = ended(&house);
     assert_eq!(release["outcome"]["kind"], "succeeded", "{release:#}");
     assert!(is_new(&house, 0));
-    assert_eq!(report(&house)["ending"], "promoted");
+    let said = report(&house);
+    assert!(said["ending"] == "promoted" && said["promoted_by"].is_string(), "{said:#}");
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 mod house;
 
+use std::process::Stdio;
+
 use house::{BINARY, House, Said};
 
 #[track_caller]
@@ -70,4 +72,15 @@ fn a_machine_that_starts_again_in_a_bake_keeps_the_new_revision_that_boots_slowl
     });
     let releases = house.releases();
     assert!(releases.last().unwrap()["outcome"].is_null(), "it bakes on: {releases:#?}");
+}
+
+#[test]
+fn a_deploy_waits_for_a_daemon_that_is_just_being_started() {
+    let mut house = House::closed();
+    house.sample("instances = 1", "[release]\nbake = \"0s\"\n");
+    let mut deploy = house.command(&["deploy", "--wait"]);
+    let deploy = deploy.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the command runs");
+    house.serve();
+    Said::from(deploy.wait_with_output().expect("it ends")).ended(0);
+    assert_eq!(house.live_revision().as_deref(), Some("r1"));
 }

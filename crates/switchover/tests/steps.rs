@@ -146,7 +146,12 @@ fn a_plan_shows_the_steps_the_capacity_and_the_way_back() {
     house.cli(&["deploy", "--wait"]).ended(0);
     house.write("VERSION", "v2");
     let told = house.cli(&["plan"]).ended(0).out;
-    for line in ["step 1", "`switchover promote`, at most 1d", "all traffic to r1 at once", "instance-minutes beside"] {
+    for line in [
+        "step 1",
+        "`switchover promote`, at most 1d",
+        "all traffic to r1 at once",
+        "beside one slot's own instances it takes ",
+    ] {
         assert!(told.contains(line), "{told}");
     }
     let plan = house.cli(&["plan", "--json"]).ended(0).json();

@@ -32,7 +32,8 @@ fn a_release_waits_for_its_window_and_a_promotion_passes_it_once() {
     assert!(shown.contains("waits: its time window to open, in ") && shown.contains("WINDOW-CLOSED"), "{shown}");
     assert_eq!(house.live_revision().as_deref(), Some("r1"));
 
-    house.cli(&["promote"]).ended(0);
+    let said = house.cli(&["promote"]).ended(0).out;
+    assert_eq!(said.trim(), "release 2 of shop passes its closed time window once");
     house.wait_for("all traffic", |house| house.live_revision().as_deref() == Some("r2"));
     assert!(!house.cli(&["status"]).ended(0).out.contains("WINDOW-CLOSED"), "it has passed");
     house.cli(&["rollback", "--wait"]).ended(0);

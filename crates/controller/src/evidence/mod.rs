@@ -34,7 +34,7 @@ use past::Past;
 use rules::Sides;
 
 pub(crate) use replay::replay;
-pub(crate) use report::report;
+pub(crate) use report::{NoReport, report};
 
 /// How many looks a watch has for each doubling of its age, about: each is a record, and what lasts long is looked at less often.
 /// Fixed before anything is seen, so that a look ends at no moment that was chosen by what it would show.

@@ -2,8 +2,9 @@
 
 use switchover_model::ReleaseId;
 use switchover_model::config::Experiment;
-use switchover_model::experiment::{ExperimentReport, GoalRule};
+use switchover_model::experiment::{Ending, ExperimentReport, GoalRule};
 use switchover_model::record::{Event, History};
+use switchover_model::release::{Command, Stage};
 use switchover_model::view::SCHEMA_VERSION;
 use switchover_rollout::{App, experiment};
 
@@ -11,16 +12,24 @@ use super::judging::Judging;
 use super::rules::Sides;
 use super::trying::{TESTS, Trying};
 
-/// What is known of the experiment that `release` is; of the newest release that is one, when none is named. Nothing when there
-/// is none.
+/// Why there is no report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoReport {
+    /// The release is no experiment, or is not known; the app has had none, when none was named.
+    NoExperiment,
+    /// It was to be one, and there was no revision before it to compare with.
+    First(ReleaseId),
+}
+
+/// What is known of the experiment that `release` is; of the newest release that is one, when none is named.
 ///
 /// Assumes: `history` begins with the app's first record.
-pub(crate) fn report(history: &History, release: Option<ReleaseId>) -> Option<ExperimentReport> {
-    let release = release.or_else(|| newest(history))?;
+pub(crate) fn report(history: &History, release: Option<ReleaseId>) -> Result<ExperimentReport, NoReport> {
+    let release = release.or_else(|| newest(history)).ok_or(NoReport::NoExperiment)?;
     let mut app = App::new(history.app.clone());
     let mut trial: Option<Experiment> = None;
     let mut judging: Option<Judging> = None;
-    let (mut looks, mut until, mut ending) = (0, None, None);
+    let (mut looks, mut until, mut ending, mut promoted_by) = (0, None, None, None);
     for record in &history.records {
         match &record.event {
             Event::Looked { watch, look } if watch.release == release && look.goals.is_some() => {
@@ -35,6 +44,11 @@ pub(crate) fn report(history: &History, release: Option<ReleaseId>) -> Option<Ex
                 }
             }
             Event::Decided { watch, decided } if watch.release == release => ending = Some(decided.ending),
+            Event::Commanded { command: Command::Promote { release: promoted, stage: Stage::Shift, .. }, .. }
+                if *promoted == release && promoted_by.is_none() =>
+            {
+                promoted_by = Some(record.actor.told());
+            }
             _ => {}
         }
         app.apply(record);
@@ -42,16 +56,20 @@ pub(crate) fn report(history: &History, release: Option<ReleaseId>) -> Option<Ex
             trial = app.release(release).and_then(|found| experiment(&app, found)).cloned();
         }
     }
-    let (trial, found) = (trial?, app.any_release(release)?);
+    let (Some(trial), Some(found)) = (trial, app.any_release(release)) else { return Err(NoReport::NoExperiment) };
+    if found.from.is_none() {
+        return Err(NoReport::First(release));
+    }
     let step = found.steps.first();
     let said = judging.and_then(|judging| judging.tried());
     let rules = trial.goals.iter().map(|goal| GoalRule {
+        name: goal.name.clone(),
         request: goal.request.to_string(),
         primary: goal.primary,
         better: goal.better,
         effect: goal.effect,
     });
-    Some(ExperimentReport {
+    Ok(ExperimentReport {
         schema_version: SCHEMA_VERSION,
         app: history.app.clone(),
         release,
@@ -64,6 +82,7 @@ pub(crate) fn report(history: &History, release: Option<ReleaseId>) -> Option<Ex
         lasts: trial.lasts,
         undecided: trial.undecided,
         ending,
+        promoted_by: promoted_by.filter(|_| matches!(ending, Some(Ending::TimeOver | Ending::Promoted))),
         outcome: found.outcome.clone(),
         looks,
         rules: rules.collect(),

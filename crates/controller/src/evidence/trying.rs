@@ -221,7 +221,6 @@ fn words(said: &Judged, verdict: GoalVerdict) -> String {
     let (Some(new), Some(old), Some(effect)) = (said.new, said.reference, said.effect) else {
         return format!("{} clients against {}", said.seen, said.reference_seen.unwrap_or_default());
     };
-    let points = |part: f64| format!("{:+.2}", part * 100.0);
     let numbers = format!(
         "{} of {} clients against {} of {}: {} points, between {} and {}",
         percent(new),
@@ -236,6 +235,11 @@ fn words(said: &Judged, verdict: GoalVerdict) -> String {
         GoalVerdict::Won | GoalVerdict::Lost => numbers,
         GoalVerdict::Undecided => format!("{numbers}; nothing is proven yet"),
     }
+}
+
+/// In points, rounded as a report's table rounds the millionths that it holds.
+fn points(part: f64) -> String {
+    format!("{:+.2}", decimal(part).to_f64() * 100.0)
 }
 
 fn percent(part: f64) -> String {

@@ -76,6 +76,19 @@ fn what_is_said_is_readable_and_no_data_says_nothing() {
 }
 
 #[test]
+fn the_words_round_as_the_table_does() {
+    for looks in 1..40 {
+        let said = after(&mut trying("50%", Better::Higher), looks, 1, (15, 5));
+        let goal = &said.goals[0];
+        let told = |part: Decimal| format!("{:+.2}", part.to_f64() * 100.0);
+        let between = format!("between {} and {}", told(goal.low), told(goal.high));
+        assert!(goal.why.contains(&between), "{} without {between}", goal.why);
+    }
+    // Its millionths lie at a half, it does not.
+    assert_eq!(points(-0.102_849_6), "-10.29");
+}
+
+#[test]
 fn a_split_that_is_no_chance_is_told_and_counts_from_nothing_begin_anew() {
     let mut off = trying("50%", Better::Higher);
     for number in 1..=10 {

@@ -231,19 +231,21 @@ impl Queue {
             let waiting = self.kept.waiting.iter().filter(|waiting| waiting.key.target == target);
             if let Some(failing) = waiting.clone().find(|waiting| waiting.tries > 0) {
                 let why = failing.why.clone().unwrap_or_default();
-                let cause = format!(
-                    "{} could not be told that release events happened ({}, {} tries; {} wait): {why}.",
-                    notify.tells,
-                    failing.what,
-                    failing.tries,
-                    waiting.count()
-                );
+                let tries = if failing.tries == 1 { "1 try".to_owned() } else { format!("{} tries", failing.tries) };
+                let more = match waiting.count().saturating_sub(1) {
+                    0 => String::new(),
+                    1 => "; 1 more message waits".to_owned(),
+                    more => format!("; {more} more messages wait"),
+                };
+                let cause =
+                    format!("{} could not be told of `{}` in {tries}{more}: {why}.", notify.tells, failing.what);
                 let next = "Mend what is told; it is tried again by itself, with longer and longer pauses.";
                 troubles.push(Problem::new("NOTIFY-FAILING", cause, next));
             }
             if let Some(given_up) = self.kept.given_up.get(&target) {
+                let messages = if given_up.count == 1 { "message, which was" } else { "messages, which were" };
                 let cause = format!(
-                    "{} was not told of {} messages, which were given up; the last one because {}.",
+                    "{} was not told of {} {messages} given up; the last one because {}.",
                     notify.tells, given_up.count, given_up.last
                 );
                 let next = "`switchover history` shows what happened. This note goes when a message is taken again.";
@@ -251,8 +253,9 @@ impl Queue {
             }
         }
         if let Some(dropped) = &self.kept.strangers {
+            let messages = if dropped.count == 1 { "message was" } else { "messages were" };
             let cause = format!(
-                "{} messages were dropped, because the file names no more who was to be told; the last one told of `{}`.",
+                "{} {messages} dropped, because the file names no more who was to be told; the last one told of `{}`.",
                 dropped.count, dropped.last
             );
             let next = "`switchover history` shows what happened. This note goes when a message is taken.";

@@ -1,14 +1,14 @@
 //! The timeline of a rolling release: each batch with the instances of both slots, and how long going back would take.
 
 use switchover_model::answer::PlanStage;
-use switchover_model::config::{AppConfig, Fraction, Rolling, Shadow, Strategy};
+use switchover_model::config::{AppConfig, During, Fraction, Rolling, Shadow, Strategy};
 use switchover_model::release::Stage;
 use switchover_model::sizes::Batch;
 use switchover_model::timeline::{Timeline, TimelinePoint};
 use switchover_model::{Share, Slot, Span};
 use switchover_rollout::limits;
 
-use super::{Old, compared, instances, longer, minutes};
+use super::{Old, compared, instances, longer, minutes, passes, watched};
 
 /// How long the old slot stays warm where a file of another strategy says nothing.
 const KEEP_WARM: Span = Span::from_secs(3600);
@@ -52,10 +52,12 @@ pub(super) fn timeline(
         let mut waits_for = Vec::new();
         if is_last {
             waits_for.push(format!("the old slot drained, then the bake of {}", config.release.bake));
+            waits_for.extend(watched(config, During::Bake));
         } else {
             if stays > Span::ZERO {
                 waits_for.push(stays.to_string());
             }
+            waits_for.extend(passes(config));
             let leave = slots.old - both(*part, part.rest()).old;
             waits_for.push(format!("{leave} of the old drained and gone, all of batch {} healthy", number + 1));
         }

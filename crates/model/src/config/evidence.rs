@@ -73,8 +73,8 @@ pub struct Check {
     pub source: Source,
     /// What it is held against.
     pub bound: Bound,
-    /// How many values, or requests of each side, are enough. Of values none less make a verdict. Requests: when the time for
-    /// evidence is over, so many pass though nothing is ruled out, when what was measured is not that bad; nothing where the
+    /// How many values, or requests of each side, are enough. Of values none less make a verdict. Requests: when the step's own
+    /// time is over, so many pass though nothing is ruled out, when what was measured is not that bad; nothing where the
     /// file does not say so.
     pub enough: Option<u32>,
     /// When it is looked at.

@@ -1,7 +1,7 @@
 //! What is noted of an attempt that ended, in a line.
 
 use switchover_model::Span;
-use switchover_model::config::AppConfig;
+use switchover_model::config::{AppConfig, Hook, When};
 use switchover_model::record::{Attempt, AttemptResult};
 
 /// The most of a hook's command that a note shows, in characters.
@@ -14,8 +14,13 @@ pub(super) fn attempt_note(what: &Attempt, config: Option<&AppConfig>, result: &
         Attempt::Backup { .. } => "backup".to_owned(),
         Attempt::Migrate { .. } => "the framework's migrations".to_owned(),
         Attempt::Hook { stage, hook } => {
-            let hook = config.and_then(|config| config.release.hooks.get(*hook)).map(|hook| hook.asks.to_string());
-            hook.map_or_else(|| format!("{stage} hook"), |hook| format!("hook `{}`", shortened(&hook)))
+            // What keeps a stage from beginning is asked in the one before, and noted there.
+            let told = |hook: &Hook| match hook.when {
+                When::Before => format!("hook before {stage} `{}`", shortened(&hook.asks.to_string())),
+                When::After => format!("hook `{}`", shortened(&hook.asks.to_string())),
+            };
+            let hook = config.and_then(|config| config.release.hooks.get(*hook));
+            hook.map_or_else(|| format!("{stage} hook"), told)
         }
     };
     match result {

@@ -41,6 +41,19 @@ fn a_stale_command_is_refused_and_told_which_release_is_current() {
 }
 
 #[test]
+fn a_gate_that_is_open_is_not_said_to_be_of_another_release() {
+    let mut file = file();
+    file.release.approve = true;
+    let mut bed = Bed::new(file);
+    let release = bed.deploy("v1");
+    let promote = Command::Promote { release, stage: Stage::Approve, step: None, full: false };
+    bed.command(Command::Pause { release }).unwrap();
+    bed.command(promote.clone()).unwrap();
+    let refusal = bed.command(promote).unwrap_err();
+    expect!["NOT-AT-A-GATE: the gate of release 1 is open already. Nothing is left to do: `switchover status` shows what it waits for, and what its hooks have answered."].assert_eq(&refusal.to_string());
+}
+
+#[test]
 fn a_deploy_before_the_shift_supersedes_and_its_slot_is_reused_once_empty() {
     let mut bed = Bed::with_v1_live(file());
     bed.boots_forever = true;

@@ -168,6 +168,21 @@ fn a_person_may_promote_it_at_any_time_and_a_pause_does_not_count() {
 }
 
 #[test]
+fn one_by_match_alone_is_not_told_as_a_share_of_nothing() {
+    let (bed, _) = on_trial("0%", Undecided::Drop);
+    let shown = crate::view::status(&bed.app, &bed.seen, bed.now).releases.pop().unwrap();
+    assert_eq!(shown.stages.last().unwrap().note.as_deref(), Some("step 1 of 1, the clients of a match"));
+}
+
+#[test]
+fn what_follows_when_nothing_is_proven_can_still_be_done() {
+    let (mut bed, release) = on_trial("50%", Undecided::Drop);
+    bed.pass(Span::from_secs(660));
+    let Some(Outcome::RolledBack { cause: Some(cause) }) = bed.outcome(release) else { panic!("it was undone") };
+    assert!(cause.next.contains("Deploy it again") && cause.next.contains("while it runs"), "{}", cause.next);
+}
+
+#[test]
 fn one_by_match_alone_is_taken_back_and_drained_like_a_split() {
     let (mut bed, release) = on_trial("0%", Undecided::Drop);
     assert!(crate::routes::is_split(&bed.app.routes.as_ref().unwrap().goal));

@@ -198,9 +198,12 @@ fn a_hook_before_retire_that_fails_keeps_the_old_slot_warm_until_a_person_lets_i
         "{:?}",
         status.way_back
     );
+    let is_noted = |bed: &Bed| crate::notes(&bed.app).iter().any(|note| note.next.contains("to stop the slot"));
+    assert!(is_noted(&bed));
     let_go(&mut bed).expect("it waits for that");
+    assert!(!is_noted(&bed), "it was let go");
     bed.pass(Span::from_secs(60));
-    assert!(!runs_in_blue(&bed) && settled(&bed));
+    assert!(!runs_in_blue(&bed) && settled(&bed) && !is_noted(&bed));
 }
 
 #[test]
@@ -255,7 +258,7 @@ fn a_hook_after_retire_that_fails_is_told_and_the_release_settles() {
     answer(&mut bed, failed());
     bed.pass(Span::from_secs(60));
     assert!(settled(&bed) && !runs_in_blue(&bed));
-    assert!(bed.app.notes.iter().any(|note| note.problem.code == "HOOK-FAILED"));
+    assert!(crate::notes(&bed.app).iter().any(|note| note.code == "HOOK-FAILED"));
 }
 
 #[test]

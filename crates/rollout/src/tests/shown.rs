@@ -1,6 +1,6 @@
 //! What a person is shown of a release while it goes on.
 
-use switchover_model::config::{Asks, Handover, OnCrash};
+use switchover_model::config::{Asks, Handover, Hook, OnCrash, When};
 use switchover_model::release::{Command, Stage};
 use switchover_model::view::ReleaseView;
 
@@ -27,6 +27,17 @@ fn a_hook_is_named_by_its_command() {
         note(&bed, Stage::Verify).as_deref().and_then(|note| note.split_once(" passed")).map(|(hook, _)| hook),
         Some("hook `./smoke.sh --with every --option that --…`")
     );
+}
+
+#[test]
+fn a_hook_before_a_stage_is_told_as_such_by_the_stage_that_it_is_asked_in() {
+    let mut file = file();
+    let asked = hook(Stage::Shift, OnCrash::Fail);
+    file.release.hooks.push(Hook { when: When::Before, ..asked });
+    let mut bed = Bed::new(file);
+    bed.deploy("v1");
+    let told = note(&bed, Stage::Verify).unwrap_or_default();
+    assert!(told.starts_with("hook before shift `") && told.contains("` passed in "), "{told}");
 }
 
 #[test]

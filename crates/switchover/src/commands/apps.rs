@@ -32,7 +32,7 @@ impl Apps {
             let status: Option<StatusView> = daemon.try_get(&format!("/v1/apps/{app}/status")).await.ok();
             table.row(row(app, status.as_ref()));
         }
-        table.lines().into_iter().for_each(say::line);
+        table.lines_within(say::width()).into_iter().for_each(say::line);
         Ok(Exit::Succeeded)
     }
 }

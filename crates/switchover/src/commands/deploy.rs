@@ -67,6 +67,7 @@ impl Deploy {
         let app = file.config.name.clone();
         let command = self.what.command(file)?;
         let daemon = shared.daemon()?;
+        daemon.await_start().await;
         let answer = daemon.command(&app, &command).await?;
         let (Some(goal), Some(release)) = (self.wait, answer.release) else {
             steer::tell(shared, &answer, &admitted(shared, &app, answer.release));

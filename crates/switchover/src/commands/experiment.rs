@@ -43,8 +43,8 @@ impl Experiment {
         if shared.json {
             say::json(&report);
         } else {
-            for line in show::experiment::lines(&report, moment::now(), &zone) {
-                say::line(line);
+            for line in show::experiment::lines(&report, say::width(), moment::now(), &zone) {
+                say::sentence(line);
             }
             if let Some(file) = &self.html {
                 say::line(format_args!("written to {}", file.display()));

@@ -28,7 +28,7 @@ impl History {
             say::json(&history);
         } else {
             let zone = jiff::tz::TimeZone::system();
-            for line in show::history::table(&history.releases, moment::now(), &zone) {
+            for line in show::history::table(&history.releases, say::width(), moment::now(), &zone) {
                 say::line(line);
             }
         }

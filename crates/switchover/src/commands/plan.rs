@@ -1,8 +1,8 @@
-use switchover_model::RevisionId;
 use switchover_model::answer::PlanView;
 use switchover_model::release::Command;
 use switchover_model::sizes::Batch;
 use switchover_model::timeline::{Timeline, TimelinePoint};
+use switchover_model::{RevisionId, Share};
 
 use super::deploy::What;
 use crate::cli::Shared;
@@ -43,30 +43,52 @@ impl Plan {
         if let Some(refused) = plan.refused {
             return Err(Failure::Problem(Exit::Refused, refused));
         }
-        lines(&plan).into_iter().for_each(say::line);
+        lines(&plan, say::width()).into_iter().for_each(say::sentence);
         Ok(Exit::Succeeded)
     }
 }
 
-fn over_time(timeline: &Timeline) -> Vec<String> {
+fn over_time(timeline: &Timeline, width: Option<usize>) -> Vec<String> {
     let head = ["after", "what", "share of the new", "instances", "until", "a rollback then"];
     let mut table = Table::new(&head, &[2, 3]);
     for point in &timeline.points {
         table.row([
             point.after.to_string(),
             point.what.clone(),
-            point.share.to_string(),
+            share(point),
             instances(point),
             point.waits_for.join(", "),
             point.way_back.clone(),
         ]);
     }
-    let mut lines = table.lines();
-    lines.push(format!(
-        "instance-minutes beside one slot's own: {}, all at once: {}",
-        timeline.extra_instance_minutes, timeline.extra_at_once
-    ));
+    let mut lines = table.lines_within(width);
+    lines.push(cost(timeline));
     lines
+}
+
+/// What the second slot costs, and where it differs, what it would cost if all traffic moved at once.
+fn cost(timeline: &Timeline) -> String {
+    let (extra, at_once) = (timeline.extra_instance_minutes, timeline.extra_at_once);
+    let told = |minutes: u64| match minutes {
+        0 => "less than an instance-minute".to_owned(),
+        1 => "1 instance-minute".to_owned(),
+        minutes => format!("{minutes} instance-minutes"),
+    };
+    let rolls = timeline.points.iter().any(|point| point.slots.is_some());
+    let else_ = match (rolls, extra == at_once) {
+        (true, _) => format!("; all at once, with the old slot kept warm for an hour, {}", told(at_once)),
+        (false, false) => format!("; all at once, {}", told(at_once)),
+        (false, true) => String::new(),
+    };
+    format!("beside one slot's own instances it takes {}{else_}", told(extra))
+}
+
+/// The share of the new slot. None is that of an experiment by match alone, or of copies of which users see nothing.
+fn share(point: &TimelinePoint) -> String {
+    if point.share == Share::NONE && point.what == TimelinePoint::EXPERIMENT {
+        return "by match".to_owned();
+    }
+    point.share.to_string()
 }
 
 /// Of both slots together, and in a rolling release of each.
@@ -77,7 +99,7 @@ fn instances(point: &TimelinePoint) -> String {
     }
 }
 
-fn lines(plan: &PlanView) -> Vec<String> {
+fn lines(plan: &PlanView, width: Option<usize>) -> Vec<String> {
     let from = plan.from.map(|from| format!("{from} -> ")).unwrap_or_default();
     let to = plan.revision.map(|to| to.to_string()).unwrap_or_default();
     let slot = plan.slot.map(|slot| format!(" to {slot}")).unwrap_or_default();
@@ -87,11 +109,11 @@ fn lines(plan: &PlanView) -> Vec<String> {
         table.row([stage.stage.to_string(), stage.does.clone(), stage.way_back.clone()]);
     }
     if !plan.stages.is_empty() {
-        lines.extend(table.lines());
+        lines.extend(table.lines_within(width));
     }
     if let Some(timeline) = &plan.timeline {
         lines.push(String::new());
-        lines.extend(over_time(timeline));
+        lines.extend(over_time(timeline, width));
     }
     if !plan.changes.is_empty() {
         lines.push(String::new());
@@ -100,4 +122,43 @@ fn lines(plan: &PlanView) -> Vec<String> {
     }
     lines.extend(plan.notes.iter().map(say::noted));
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use switchover_model::Span;
+
+    use super::*;
+
+    fn point(what: &str, share: Share, slots: Option<Batch>) -> TimelinePoint {
+        let (after, waits_for, way_back) = (Span::ZERO, Vec::new(), String::new());
+        TimelinePoint { what: what.to_owned(), after, share, instances: 2, slots, waits_for, way_back }
+    }
+
+    fn costs(extra: u64, at_once: u64, slots: Option<Batch>) -> String {
+        let points = vec![point("all traffic", Share::ALL, slots)];
+        cost(&Timeline { points, extra_instance_minutes: extra, extra_at_once: at_once })
+    }
+
+    #[test]
+    fn what_the_second_slot_costs_is_compared_where_it_differs() {
+        assert_eq!(costs(70, 70, None), "beside one slot's own instances it takes 70 instance-minutes");
+        assert_eq!(costs(0, 0, None), "beside one slot's own instances it takes less than an instance-minute");
+        assert_eq!(
+            costs(160, 140, None),
+            "beside one slot's own instances it takes 160 instance-minutes; all at once, 140 instance-minutes"
+        );
+        assert_eq!(
+            costs(1, 241, Some(Batch { new: 1, old: 3 })),
+            "beside one slot's own instances it takes 1 instance-minute; all at once, with the old slot kept warm for an \
+             hour, 241 instance-minutes"
+        );
+    }
+
+    #[test]
+    fn a_share_of_nothing_is_that_of_a_match_or_of_copies() {
+        assert_eq!(share(&point("experiment", Share::NONE, None)), "by match");
+        assert_eq!(share(&point("experiment", "5%".parse().expect("a share"), None)), "5%");
+        assert_eq!(share(&point("shadow", Share::NONE, None)), "0%");
+    }
 }

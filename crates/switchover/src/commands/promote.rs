@@ -49,6 +49,9 @@ impl Promote {
         let step = self.step.or(meant.step.filter(|_| stage == Stage::Shift));
         let command = Command::Promote { release: meant.release, stage, step, full: self.full };
         let said = match step {
+            _ if meant.waits_for_window => {
+                format!("release {} of {app} passes its closed time window once", meant.release)
+            }
             _ if self.full => format!("release {} of {app} goes on to all traffic", meant.release),
             Some(step) => format!("release {} of {app} goes on from step {step}", meant.release),
             None if stage == Stage::Verify => {

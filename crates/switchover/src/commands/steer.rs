@@ -11,13 +11,18 @@ use crate::exit::Exit;
 use crate::failure::{Done, Failure};
 use crate::say;
 
-/// The release that is meant, the stage it is in, the step of its shift, and whether somebody holds it.
+/// The release that is meant, the stage it is in, the step of its shift, whether somebody holds it, and whether a closed time
+/// window does.
 pub(crate) struct Meant {
     pub(crate) release: ReleaseId,
     pub(crate) stage: Option<Stage>,
     pub(crate) step: Option<u32>,
     pub(crate) is_held: bool,
+    pub(crate) waits_for_window: bool,
 }
+
+/// What a release waits for that is outside of its time windows.
+const WINDOW: &str = "its time window to open";
 
 /// A release of the command line.
 pub(crate) fn release(text: &str) -> Result<u32, String> {
@@ -53,9 +58,17 @@ fn find(
         (Some(release), _) => {
             let current = release.steps.iter().find(|step| step.decided_at.is_some() && step.left_at.is_none());
             let stage = release.stages.last().map(|stage| stage.stage);
-            Ok(Meant { release: release.release, stage, step: current.map(|step| step.step), is_held: release.paused })
+            Ok(Meant {
+                release: release.release,
+                stage,
+                step: current.map(|step| step.step),
+                is_held: release.paused,
+                waits_for_window: release.waiting.as_deref() == Some(WINDOW),
+            })
         }
-        (None, Some(said)) => Ok(Meant { release: ReleaseId(said), stage: None, step: None, is_held: false }),
+        (None, Some(said)) => {
+            Ok(Meant { release: ReleaseId(said), stage: None, step: None, is_held: false, waits_for_window: false })
+        }
         (None, None) => Err(Failure::Problem(
             Exit::Refused,
             Problem::new(

@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 use switchover_model::config::{Better, Undecided};
 use switchover_model::decimal::Decimal;
 use switchover_model::evidence::Verdict;
-use switchover_model::experiment::{Decided, ExperimentReport, ExperimentSaid, SplitSaid};
+use switchover_model::experiment::{Decided, Ending, ExperimentReport, ExperimentSaid, SplitSaid};
 use switchover_model::{Share, Timestamp};
 
 use super::moment::clock;
@@ -13,10 +13,10 @@ use super::table::Table;
 use crate::say::printable;
 
 /// The report.
-pub(crate) fn lines(report: &ExperimentReport, now: Timestamp, zone: &TimeZone) -> Vec<String> {
+pub(crate) fn lines(report: &ExperimentReport, width: Option<usize>, now: Timestamp, zone: &TimeZone) -> Vec<String> {
     let mut lines = head(report, now, zone);
     lines.push(String::new());
-    lines.extend(table(report).lines());
+    lines.extend(table(report).lines_within(width));
     lines.push(String::new());
     for (said, rule) in report.said.goals.iter().zip(&report.rules) {
         let primary = if rule.primary { " (primary)" } else { "" };
@@ -42,27 +42,41 @@ pub(crate) fn head(report: &ExperimentReport, now: Timestamp, zone: &TimeZone) -
         if report.share == Share::NONE { "by match".to_owned() } else { format!("{} of the clients", report.share) };
     let mut lines =
         vec![format!("experiment of release {} of {}: {}{from}, {who}", report.release, report.app, report.revision)];
+    let is_asked = report.ending == Some(Ending::TimeOver) && report.undecided == Undecided::Ask;
     lines.push(match (report.began_at, report.ended_at) {
         (None, _) => "it has not begun".to_owned(),
         (Some(began), None) => {
             let ran = now.since(began).rounded();
-            format!("runs since {} ({ran} of at most {})", clock(began, now, zone), report.lasts)
+            let then = if is_asked { ", now a person is asked" } else { "" };
+            format!("runs since {} ({ran} of at most {}{then})", clock(began, now, zone), report.lasts)
         }
-        (Some(began), Some(ended)) => format!(
-            "ran from {} to {} ({} of at most {})",
-            clock(began, now, zone),
-            clock(ended, now, zone),
-            ended.since(began).rounded(),
-            report.lasts
-        ),
+        (Some(began), Some(ended)) => {
+            let then = if is_asked { ", then a person was asked" } else { "" };
+            format!(
+                "ran from {} to {} ({} of at most {}{then})",
+                clock(began, now, zone),
+                clock(ended, now, zone),
+                ended.since(began).rounded(),
+                report.lasts
+            )
+        }
     });
-    lines.push(match (report.ending, &report.outcome) {
-        (Some(ending), Some(outcome)) => format!("{}; the release ended {}", ending.words(), outcome_word(outcome)),
-        (Some(ending), None) => ending.words().to_owned(),
+    lines.push(match (report.ending.map(|ending| ended_by(ending, report)), &report.outcome) {
+        (Some(ending), Some(outcome)) => format!("{ending}; the release ended {}", outcome_word(outcome)),
+        (Some(ending), None) => ending,
         (None, Some(outcome)) => format!("it was not decided; the release ended {}", outcome_word(outcome)),
         (None, None) => format!("not decided yet; without proof at its end: {}", undecided(report.undecided)),
     });
     lines
+}
+
+/// How it ended, with who had the last word.
+fn ended_by(ending: Ending, report: &ExperimentReport) -> String {
+    match (ending, report.promoted_by.as_deref().map(printable)) {
+        (Ending::TimeOver, Some(who)) => format!("{}; promoted by {who}", ending.words()),
+        (Ending::Promoted, Some(who)) => format!("promoted by {who}"),
+        (Ending::Won | Ending::Lost, _) | (Ending::TimeOver | Ending::Promoted, None) => ending.words().to_owned(),
+    }
 }
 
 /// Whether a split is as it was set, as far as is known.

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use jiff::tz::TimeZone;
 use serde_json::Value;
-use switchover_model::Timestamp;
 use switchover_model::experiment::{ExperimentReport, GoalSaid};
+use switchover_model::{Span, Timestamp};
 
 use super::experiment;
 
@@ -49,8 +49,8 @@ pub(crate) fn page(report: &ExperimentReport, now: Timestamp, zone: &TimeZone) -
     }
     let _ = writeln!(
         page,
-        "<p>From {} looks at what the router counted. Intervals hold at every moment at once, but for a chance of 5 %.</p>\n</html>",
-        report.looks
+        "<p>From {} at what the router counted. Intervals hold at every moment at once, but for a chance of 5 %.</p>\n</html>",
+        if report.looks == 1 { "1 look".to_owned() } else { format!("{} looks", report.looks) }
     );
     page
 }
@@ -114,7 +114,8 @@ fn course(said: &GoalSaid) -> String {
     band.extend(line(&|point| Some(point.low)).into_iter().rev());
     let effect = line(&|point| point.effect);
     let (none, ends) = (y(0.0), reach * 100.0);
-    let minutes = long / 60e6;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a time that went by, in microseconds")]
+    let looked = Span::from_micros(long as u64).rounded();
     format!(
         "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"the interval of the effect over time\">\n\
          <polygon points=\"{}\" fill=\"#4a7dbd\" fill-opacity=\".3\"/>\n\
@@ -122,7 +123,7 @@ fn course(said: &GoalSaid) -> String {
          <line x1=\"{LEFT}\" x2=\"{WIDTH}\" y1=\"{none:.1}\" y2=\"{none:.1}\" stroke=\"currentColor\" stroke-dasharray=\"4 4\"/>\n\
          <g font-size=\"12\" fill=\"currentColor\"><text x=\"0\" y=\"12\">{ends:+.1}</text>\
          <text x=\"0\" y=\"{none:.1}\">no effect</text><text x=\"0\" y=\"{:.1}\">{:+.1} points</text>\
-         <text x=\"{WIDTH}\" y=\"{HEIGHT}\" text-anchor=\"end\">{minutes:.1} minutes of looks</text></g>\n</svg>\n",
+         <text x=\"{WIDTH}\" y=\"{HEIGHT}\" text-anchor=\"end\">{looked} of looks</text></g>\n</svg>\n",
         band.join(" "),
         effect.join(" "),
         HEIGHT - BELOW,

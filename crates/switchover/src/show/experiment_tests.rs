@@ -31,9 +31,11 @@ fn report() -> ExperimentReport {
         lasts: Span::from_secs(3_600),
         undecided: Undecided::Drop,
         ending: Some(Ending::Won),
+        promoted_by: None,
         outcome: None,
         looks: 3,
         rules: vec![GoalRule {
+            name: "<checkout>".to_owned(),
             request: "POST /checkout 2xx".to_owned(),
             primary: true,
             better: Better::Higher,
@@ -65,7 +67,7 @@ fn report() -> ExperimentReport {
 #[test]
 fn a_report_is_a_table_with_its_verdicts() {
     let report = report();
-    let lines = experiment::lines(&report, report.ended_at.unwrap(), &TimeZone::UTC);
+    let lines = experiment::lines(&report, None, report.ended_at.unwrap(), &TimeZone::UTC);
     expect![[r#"
         experiment of release 4 of shop: r2 against r1, 50% of the clients
         ran from 22:13:20 to 22:15:21 (2m 1s of at most 1h)
@@ -78,6 +80,29 @@ fn a_report_is_a_table_with_its_verdicts() {
         <checkout> (primary): won, 15.15 % of 1003 clients against 5.12 % of 997
         split: not seen to be off, 50.15 % of 2000 clients came to the new revision, where 50% were to
         the router began to count anew once: what it had counted before is left out"#]].assert_eq(&lines.join("\n"));
+}
+
+#[test]
+fn one_that_a_person_ended_says_who() {
+    let of = |ending, undecided| {
+        let by = Some("ann".to_owned());
+        let report = ExperimentReport {
+            ending: Some(ending),
+            undecided,
+            promoted_by: by,
+            lasts: Span::from_secs(60),
+            ..report()
+        };
+        experiment::head(&report, report.ended_at.unwrap(), &TimeZone::UTC)[1..].join("\n")
+    };
+    expect![[r#"
+        ran from 22:13:20 to 22:15:21 (2m 1s of at most 1m, then a person was asked)
+        its time was over, and nothing was proven; promoted by ann"#]]
+    .assert_eq(&of(Ending::TimeOver, Undecided::Ask));
+    expect![[r#"
+        ran from 22:13:20 to 22:15:21 (2m 1s of at most 1m)
+        promoted by ann"#]]
+    .assert_eq(&of(Ending::Promoted, Undecided::Drop));
 }
 
 #[test]

@@ -1,16 +1,16 @@
 //! The releases of an app as a table.
 
 use jiff::tz::TimeZone;
-use switchover_model::Timestamp;
 use switchover_model::release::ReleaseKind;
 use switchover_model::view::ReleaseView;
+use switchover_model::{Share, Timestamp};
 
 use super::moment::clock;
 use super::release::{outcome_cause, outcome_word};
 use super::table::Table;
 
 /// One line a release, newest first.
-pub(crate) fn table(releases: &[ReleaseView], now: Timestamp, zone: &TimeZone) -> Vec<String> {
+pub(crate) fn table(releases: &[ReleaseView], width: Option<usize>, now: Timestamp, zone: &TimeZone) -> Vec<String> {
     let mut table = Table::new(&["release", "revision", "what", "by", "asked", "switched after", "outcome"], &[0]);
     for release in releases.iter().rev() {
         let kind = match release.kind {
@@ -26,7 +26,9 @@ pub(crate) fn table(releases: &[ReleaseView], now: Timestamp, zone: &TimeZone) -
             None if release.undoing => "being undone".to_owned(),
             None => match (release.stages.last(), release.steps.iter().rfind(|step| step.decided_at.is_some())) {
                 (Some(stage), Some(step)) if step.left_at.is_none() => {
-                    format!("in {}, step {} of {} at {}", stage.stage, step.step, release.steps.len(), step.share)
+                    let at = if step.share == Share::NONE { "" } else { "at " };
+                    let share = super::steps::share(step.share);
+                    format!("in {}, step {} of {} {at}{share}", stage.stage, step.step, release.steps.len())
                 }
                 (Some(stage), _) if super::shadow::is_on(release) => format!("in {}, answers compared", stage.stage),
                 (Some(stage), _) => format!("in {}", stage.stage),
@@ -43,5 +45,5 @@ pub(crate) fn table(releases: &[ReleaseView], now: Timestamp, zone: &TimeZone) -
             outcome,
         ]);
     }
-    table.lines()
+    table.lines_within(width)
 }

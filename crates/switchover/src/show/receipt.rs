@@ -3,7 +3,7 @@
 use jiff::tz::TimeZone;
 use switchover_model::receipt::{Receipt, StepReceipt, SwitchReceipt};
 use switchover_model::seam::Evidence;
-use switchover_model::{AppName, Timestamp};
+use switchover_model::{AppName, RevisionId, Timestamp};
 
 use super::moment::clock;
 use super::table::Table;
@@ -55,12 +55,15 @@ pub(crate) fn tables(app: &AppName, receipt: &Receipt, now: Timestamp, zone: &Ti
         if judged.verdicts.is_empty() {
             continue;
         }
-        lines.push(format!("checks at the end of {}:", super::checks::place(&judged.watch)));
+        if judged.experiment.is_some() {
+            lines.push(String::new());
+        }
+        lines.push(format!("checks of {}, as last looked at:", super::checks::place(&judged.watch)));
         lines.extend(super::checks::lines(&judged.verdicts).iter().map(|line| format!("  {line}")));
     }
     for switch in &receipt.switches {
         lines.push(String::new());
-        lines.extend(one_switch(switch, now, zone));
+        lines.extend(one_switch(switch, receipt, now, zone));
     }
     lines
 }
@@ -95,12 +98,12 @@ fn steps(steps: &[StepReceipt], now: Timestamp, zone: &TimeZone) -> Vec<String> 
         let batch = step.batch.map(|batch| format!("{} new, {} old", batch.new, batch.old));
         let promoted = step.promoted.then(|| "ended by a person".to_owned());
         let how = batch.into_iter().chain(promoted).collect::<Vec<_>>().join("; ");
-        table.row([step.step.to_string(), step.share.to_string(), in_force, length, how]);
+        table.row([step.step.to_string(), super::steps::share(step.share), in_force, length, how]);
     }
     table.lines()
 }
 
-fn one_switch(switch: &SwitchReceipt, now: Timestamp, zone: &TimeZone) -> Vec<String> {
+fn one_switch(switch: &SwitchReceipt, receipt: &Receipt, now: Timestamp, zone: &TimeZone) -> Vec<String> {
     let from = switch.from.map_or_else(|| "nothing".to_owned(), |from| from.to_string());
     let moment = |at: Option<Timestamp>| at.map_or_else(|| "none seen".to_owned(), |at| clock(at, now, zone));
     let span = |span: Option<switchover_model::Span>| {
@@ -108,8 +111,20 @@ fn one_switch(switch: &SwitchReceipt, now: Timestamp, zone: &TimeZone) -> Vec<St
     };
     let mut table = Table::new(&[&format!("switch {from} -> {}", switch.to), &moment(switch.flipped_at)], &[]);
     table.row(["  from decision to flip".to_owned(), span(switch.decision_to_flip)]);
-    table.row(["  first request on the new".to_owned(), after(switch.first_on_new, switch)]);
-    table.row(["  last request on the old".to_owned(), after(switch.last_on_old, switch)]);
+    let answered = |of: RevisionId| {
+        receipt.by_revision.get(&of).is_some_and(|ledger| ledger.answered.iter().any(|count| *count > 0))
+    };
+    // A revision's counters know its first and its last request, not those around a switch in between.
+    let first = match switch.first_on_new {
+        None if answered(switch.to) => "not known: it took requests before".to_owned(),
+        first => after(first, switch),
+    };
+    let last = match switch.last_on_old {
+        None if switch.from.is_some_and(answered) => "not known: it took requests again".to_owned(),
+        last => after(last, switch),
+    };
+    table.row(["  first request on the new".to_owned(), first]);
+    table.row(["  last request on the old".to_owned(), last]);
     let drain = if switch.from.is_some() { span(switch.drain) } else { "nothing to drain".to_owned() };
     table.row(["  drain".to_owned(), drain]);
     table.row(["  upgrades cut".to_owned(), switch.upgrades_cut.to_string()]);

@@ -6,7 +6,7 @@ use switchover_model::seam::{InstanceSeen, Phase};
 use switchover_model::view::{ReleaseView, SlotView, StageState, StageView, StatusView};
 use switchover_model::{Problem, Span, Timestamp};
 
-use super::{shadow, steps};
+use super::{checks, experiment, shadow, steps};
 
 /// The frames of the sign before a running stage.
 const SPIN: [&str; 8] = ["⠋", "⠙", "⠸", "⠴", "⠦", "⠧", "⠇", "⠏"];
@@ -50,6 +50,13 @@ pub(crate) fn tree(release: &ReleaseView, has_schema: bool, now: Timestamp, pace
         lines.push(format!("  {}", style("paused: `switchover resume` lets it go on").yellow()));
     }
     lines
+}
+
+/// What its checks, its comparison or its experiment say now.
+pub(crate) fn evidence(release: &ReleaseView) -> Vec<String> {
+    let checks = release.checks.iter().flat_map(|seen| checks::lines(&seen.verdicts));
+    let tried = release.checks.iter().filter_map(|seen| seen.experiment.as_deref());
+    checks.chain(tried.flat_map(experiment::said_lines)).collect()
 }
 
 /// What opens the gate that `release` waits at, and where its slot can be looked at meanwhile; nothing when it waits at

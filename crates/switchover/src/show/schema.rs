@@ -23,7 +23,8 @@ pub(crate) fn lines(seen: &SchemaSeen) -> Vec<String> {
     }
     let settled = seen.migrations.len() - pending.len();
     let pending = if pending.is_empty() { String::new() } else { format!("; {}", pending.join(", ")) };
-    lines.push(format!("{}: {settled} migrations contracted{pending}", style("schema").bold()));
+    let migrations = if settled == 1 { "migration" } else { "migrations" };
+    lines.push(format!("{}: {settled} {migrations} contracted{pending}", style("schema").bold()));
     lines.extend(rest(seen));
     lines
 }

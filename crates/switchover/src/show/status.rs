@@ -2,7 +2,7 @@
 
 use console::style;
 use jiff::tz::TimeZone;
-use switchover_model::release::Outcome;
+use switchover_model::release::{Outcome, Stage};
 use switchover_model::view::{ReleaseView, SlotView, StatusView, WayBack};
 use switchover_model::{Share, Slot, Span, Timestamp};
 
@@ -36,10 +36,7 @@ pub(crate) fn picture(status: &StatusView, frame: &Frame<'_>) -> Vec<String> {
     lines.push(String::new());
     for release in &status.releases {
         lines.extend(release::tree(release, status.schema.is_some(), frame.now, Pace::Still));
-        let checks = release.checks.iter().flat_map(|seen| super::checks::lines(&seen.verdicts));
-        lines.extend(checks.map(|line| format!("  {line}")));
-        let tried = release.checks.iter().filter_map(|seen| seen.experiment.as_deref());
-        lines.extend(tried.flat_map(super::experiment::said_lines).map(|line| format!("  {line}")));
+        lines.extend(release::evidence(release).iter().map(|line| format!("  {line}")));
         lines.extend(super::hooks::lines(&release.hooks).iter().map(|line| format!("  {line}")));
         lines.extend(release::gate(status, release).iter().map(|line| format!("  {line}")));
         lines.push(String::new());
@@ -48,11 +45,12 @@ pub(crate) fn picture(status: &StatusView, frame: &Frame<'_>) -> Vec<String> {
         lines.extend(super::schema::lines(schema));
         lines.push(String::new());
     }
-    if let Some(line) = newest_that_did_not_stay(status, frame) {
-        lines.push(line);
+    let ended = newest_that_did_not_stay(status, frame);
+    if !ended.is_empty() {
+        lines.extend(ended);
         lines.push(String::new());
     }
-    lines.push(way_back(&status.way_back, frame));
+    lines.push(way_back(status, frame));
     if let Some(preview) = &status.preview {
         // The token is shown where it opens something.
         lines.push(match preview.slot {
@@ -84,19 +82,30 @@ fn headline(status: &StatusView) -> String {
     format!("{}  at {url}, for {hosts}", style(&status.app).bold())
 }
 
-/// The newest release when it ended otherwise than it should and nothing of it is left to show.
-fn newest_that_did_not_stay(status: &StatusView, frame: &Frame<'_>) -> Option<String> {
-    let newest = frame.newest?;
-    match newest.outcome.as_ref()? {
-        Outcome::Succeeded { .. } => return None,
+/// The newest release when it ended otherwise than it should and nothing of it is left to show, with why.
+fn newest_that_did_not_stay(status: &StatusView, frame: &Frame<'_>) -> Vec<String> {
+    let Some((newest, outcome)) =
+        frame.newest.and_then(|newest| newest.outcome.as_ref().map(|outcome| (newest, outcome)))
+    else {
+        return Vec::new();
+    };
+    match outcome {
+        Outcome::Succeeded { .. } => return Vec::new(),
         Outcome::RolledBack { .. } | Outcome::Aborted { .. } | Outcome::Superseded { .. } | Outcome::Failed { .. } => {}
     }
     if status.releases.iter().any(|release| release.release >= newest.release) {
-        return None;
+        return Vec::new();
     }
-    let code = newest.outcome.as_ref().and_then(release::outcome_cause).map(|cause| format!(": {}", cause.code));
-    let at = newest.settled_at.map(|at| format!(" at {}", clock(at, frame.now, frame.zone)));
-    Some(format!("{}{}{}", release::head(newest), code.unwrap_or_default(), at.unwrap_or_default()))
+    let cause = release::outcome_cause(outcome);
+    let code = cause.map(|cause| format!(": {}", cause.code)).unwrap_or_default();
+    let at = newest.settled_at.map(|at| format!(" at {}", clock(at, frame.now, frame.zone))).unwrap_or_default();
+    let mut lines = vec![format!("{}{code}{at}", release::head(newest))];
+    // What failed is told below, as long as it is so.
+    if let Some(cause) = cause.filter(|cause| !status.problems.contains(cause)) {
+        lines.push(format!("  {}", crate::say::printable(&cause.cause)));
+        lines.push(format!("  next: {} Its numbers: `switchover receipt {}`.", cause.next, newest.release));
+    }
+    lines
 }
 
 fn title(status: &StatusView, slot: Slot, view: Option<&SlotView>) -> String {
@@ -135,12 +144,18 @@ fn percent(basis_points: u16) -> String {
     }
 }
 
-fn way_back(way: &WayBack, frame: &Frame<'_>) -> String {
-    match way {
+/// Its traffic moves: it does not bake yet.
+fn is_shifting(release: &ReleaseView) -> bool {
+    release.outcome.is_none() && release.stages.last().is_some_and(|stage| stage.stage == Stage::Shift)
+}
+
+fn way_back(status: &StatusView, frame: &Frame<'_>) -> String {
+    match &status.way_back {
         WayBack::Instant { to, until, ailing } => {
             let about = frame.last_switch.map(|span| format!(", about {}", span.rounded())).unwrap_or_default();
             let until = match until {
                 Some(until) => format!("warm until {}", clock(*until, frame.now, frame.zone)),
+                None if status.releases.iter().any(is_shifting) => "warm while its traffic moves".to_owned(),
                 None => "warm while the release bakes".to_owned(),
             };
             let ailing = ailing.as_ref().map(|why| format!("; some of its instances ail: {why}")).unwrap_or_default();

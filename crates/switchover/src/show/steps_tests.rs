@@ -73,11 +73,17 @@ fn the_steps_tell_what_was_is_and_will_be() {
     );
     let said = steps::waited_for(&release);
     assert_eq!(said.as_deref(), Some("10m 0s at least, then a person, then 50%"));
+    for (waiting, undoing) in
+        [("the old slot to be healthy, to go back to it", true), ("the verdicts of its checks", false)]
+    {
+        let other = ReleaseView { waiting: Some(waiting.into()), undoing, ..release.clone() };
+        assert_eq!(steps::waited_for(&other), None, "{waiting}");
+    }
     let mut held = release.clone();
     held.paused = true;
     held.steps[1].until = None;
     check(&held, at(732), expect!["steps: 5% done in 10m 0s; 20% for 2m 10s, held, then a person; 50%; all"]);
-    let table = history::table(&[release], at(732), &jiff::tz::TimeZone::UTC).join("\n");
+    let table = history::table(&[release], None, at(732), &jiff::tz::TimeZone::UTC).join("\n");
     assert!(table.contains("in shift, step 2 of 3 at 20%"), "{table}");
 }
 
@@ -100,7 +106,17 @@ fn a_batch_shows_the_instances_of_both_slots() {
         &rolling,
         at(732),
         expect![
-            "steps: 5% (1 new, 3 old) done in 10m 0s; 20% (2 new, 2 old) for 2m 10s, 7m 50s to go, then a person; 50%; all"
+            "steps: 5% (1 new, 3 old) done in 10m 0s; 20% (until 2 new, 2 old) for 2m 10s, 7m 50s to go, then a person; 50%; all"
         ],
     );
+}
+
+#[test]
+fn one_that_a_match_alone_leads_to_is_no_share_of_nothing() {
+    let mut by_match = in_the_second_step();
+    by_match.steps.truncate(1);
+    by_match.steps[0] = StepView { share: switchover_model::Share::NONE, left_at: None, ..by_match.steps[0].clone() };
+    check(&by_match, at(10), expect!["steps: by match for 9.0 s; all"]);
+    let table = history::table(&[by_match], None, at(10), &jiff::tz::TimeZone::UTC).join("\n");
+    assert!(table.contains("in shift, step 1 of 1 by match"), "{table}");
 }

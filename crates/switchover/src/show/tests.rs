@@ -219,19 +219,42 @@ fn a_status_shows_both_slots_and_the_way_back() {
 }
 
 #[test]
-fn a_newest_release_that_did_not_stay_is_one_line_in_the_status() {
+fn a_slot_is_not_said_to_be_warm_for_a_bake_that_has_not_begun() {
+    let zone = jiff::tz::TimeZone::UTC;
+    let told = |stage: Stage| {
+        let mut release = under_way();
+        release.stages.last_mut().expect("it has begun").stage = stage;
+        let way_back = WayBack::Instant { to: RevisionId(4), until: None, ailing: None };
+        let status = StatusView { releases: vec![release], way_back, ..status() };
+        let frame = Frame { now: at(9_000), zone: &zone, width: 100, last_switch: None, newest: None };
+        picture(&status, &frame).into_iter().find(|line| line.starts_with("a rollback now")).unwrap_or_default()
+    };
+    assert_eq!(told(Stage::Shift), "a rollback now: one switch to r4; warm while its traffic moves");
+    assert_eq!(told(Stage::Bake), "a rollback now: one switch to r4; warm while the release bakes");
+}
+
+#[test]
+fn a_newest_release_that_did_not_stay_is_told_with_why_in_the_status() {
     let zone = jiff::tz::TimeZone::UTC;
     let newest = undone();
     let status = StatusView { releases: Vec::new(), ..status() };
     let told = |newest| {
         let frame = Frame { now: at(9_000), zone: &zone, width: 100, last_switch: None, newest: Some(newest) };
-        picture(&status, &frame).into_iter().find(|line| line.starts_with("release 6"))
+        let lines = picture(&status, &frame);
+        let from = lines.iter().position(|line| line.starts_with("release 6")).unwrap_or(lines.len());
+        lines[from..].iter().take_while(|line| !line.is_empty()).cloned().collect::<Vec<_>>()
     };
-    assert_eq!(
-        told(&newest).as_deref(),
-        Some("release 6: r4 -> r5 to green, deploy by ann, aborted: HEALTH-NEVER-GREEN at 22:13:25")
+    check(
+        told(&newest),
+        expect![[r#"
+            release 6: r4 -> r5 to green, deploy by ann, aborted: HEALTH-NEVER-GREEN at 22:13:25
+              web was not healthy within 4s.
+              next: Look at the lines. Its numbers: `switchover receipt 6`."#]],
     );
-    assert_eq!(told(&ReleaseView { outcome: Some(Outcome::Succeeded { proven: true }), ..undone() }), None);
+    let by_a_person = ReleaseView { outcome: Some(Outcome::Aborted { cause: None }), ..undone() };
+    assert_eq!(told(&by_a_person), ["release 6: r4 -> r5 to green, deploy by ann, aborted at 22:13:25"]);
+    let stayed = ReleaseView { outcome: Some(Outcome::Succeeded { proven: true }), ..undone() };
+    assert!(told(&stayed).is_empty());
 }
 
 #[test]
@@ -249,7 +272,7 @@ fn a_release_at_its_gate_says_what_opens_it_and_where_to_look() {
 #[test]
 fn a_history_has_one_line_a_release_newest_first() {
     check(
-        history::table(&[undone(), under_way()], at(9_000), &jiff::tz::TimeZone::UTC),
+        history::table(&[undone(), under_way()], None, at(9_000), &jiff::tz::TimeZone::UTC),
         expect![[r#"
         release  revision  what    by   asked     switched after  outcome
               7  r4 -> r5  deploy  ann  22:13:20                  in verify
@@ -331,4 +354,13 @@ fn a_receipt_writes_its_sum_out() {
               drain                     1.4 s
               upgrades cut              2"#]],
     );
+
+    let mut untold = receipt;
+    untold.switches[0] = SwitchReceipt { first_on_new: None, last_on_old: None, ..untold.switches[0].clone() };
+    let told = |receipt: &Receipt| receipt::tables(&app, receipt, at(70_000), &jiff::tz::TimeZone::UTC).join("\n");
+    let lines = told(&untold);
+    assert!(lines.contains("first request on the new  not known: it took requests before"), "{lines}");
+    assert!(lines.contains("last request on the old   not known: it took requests again"), "{lines}");
+    untold.by_revision.clear();
+    assert!(told(&untold).contains("first request on the new  none"));
 }

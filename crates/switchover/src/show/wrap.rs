@@ -13,8 +13,22 @@ pub(crate) fn wrapped(text: &str, width: usize) -> Vec<String> {
     if width < NARROWEST || measure_text_width(text) <= width {
         return vec![text.to_owned()];
     }
+    broken(text, width, INDENT)
+}
+
+/// `text` in lines of at most `width` columns, each from the same column on: a cell of a table.
+pub(crate) fn folded(text: &str, width: usize) -> Vec<String> {
+    if measure_text_width(text) <= width { vec![text.to_owned()] } else { broken(text, width, 0) }
+}
+
+/// The width of the widest part of `text` that is not broken.
+pub(crate) fn widest_word(text: &str) -> usize {
+    words(text).into_iter().map(measure_text_width).max().unwrap_or(0)
+}
+
+fn broken(text: &str, width: usize, hanging: usize) -> Vec<String> {
     let lead = text.len() - text.trim_start_matches(' ').len();
-    let indent = " ".repeat(lead + INDENT);
+    let indent = " ".repeat(lead + hanging);
     let mut lines = Vec::new();
     let mut line = " ".repeat(lead);
     let mut is_begun = false;

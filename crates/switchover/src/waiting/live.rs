@@ -143,6 +143,7 @@ fn picture(
     pace: Pace,
 ) -> Vec<String> {
     let mut lines = release::tree(release, status.schema.is_some(), now, pace);
+    lines.extend(release::evidence(release).iter().map(|line| format!("  {line}")));
     lines.extend(release::gate(status, release).iter().map(|line| format!("  {line}")));
     for (slot, view) in &status.slots {
         if Some(*slot) != release.slot || view.revision != Some(release.revision) {

@@ -84,7 +84,10 @@ async fn each_who_is_told_gets_its_messages_one_by_one_in_order() {
     assert_eq!(queue.pause(at(12)), Some(Duration::from_secs(1)));
     let troubles = queue.troubles();
     assert_eq!(troubles.len(), 1);
-    assert!(troubles[0].cause.contains("http://a/") && troubles[0].cause.contains("2 tries; 2 wait"), "{troubles:?}");
+    assert!(
+        troubles[0].cause.contains("http://a/") && troubles[0].cause.contains("in 2 tries; 1 more message waits"),
+        "{troubles:?}"
+    );
 }
 
 #[tokio::test]
@@ -174,6 +177,16 @@ async fn a_queue_that_was_written_by_places_is_understood() {
     assert_eq!(due(&again, 100), due(&queue, 100));
     let causes: Vec<String> = again.troubles().into_iter().map(|one| one.cause).collect();
     assert!(causes[0].contains("http://a/") && causes[1].contains("`b` was not told of 2"), "{causes:?}");
+}
+
+#[tokio::test]
+async fn what_could_not_be_told_is_counted_as_people_do() {
+    let (_folder, mut queue) = queue(&[applied(1, TWO), opened(2), switched(3)]).await;
+    let why = |queue: &Queue| queue.troubles().into_iter().map(|one| one.cause).next().unwrap_or_default();
+    assert!(!queue.end(&key("shop-3-3000000", A), Outcome::Refused("no".into()), at(10)));
+    assert_eq!(why(&queue), "http://a/ could not be told of `switched` in 1 try: no.");
+    queue.take(&app(), &switched(4));
+    assert_eq!(why(&queue), "http://a/ could not be told of `switched` in 1 try; 1 more message waits: no.");
 }
 
 #[tokio::test]

@@ -42,7 +42,8 @@ fn tell(view: &ReplayView) {
     for Replayed { recorded, looks, again, experiment, agrees } in &view.moments {
         let agreed = if *agrees { "the same again" } else { "NOT the same again" };
         let watch = &recorded.watch;
-        say::line(format_args!("release {}, {}, {looks} looks: {agreed}", watch.release, checks::place(watch)));
+        let looks = if *looks == 1 { "1 look".to_owned() } else { format!("{looks} looks") };
+        say::line(format_args!("release {}, {}, {looks}: {agreed}", watch.release, checks::place(watch)));
         checks::lines(again).iter().for_each(|line| say::line(format_args!("  {line}")));
         let decided = |of: &Option<Box<Decided>>| {
             of.iter().flat_map(|of| show::experiment::decided_lines(of)).collect::<Vec<_>>()

@@ -98,13 +98,13 @@ fn tell(score: &score::Score) {
     for metric in &score.metrics {
         metrics.row(cells(metric));
     }
-    metrics.lines().into_iter().for_each(say::line);
+    metrics.lines_within(say::width()).into_iter().for_each(say::line);
     say::line("");
     let mut groups = Table::new(&["GROUP", "WEIGHT", "SCORE"], &[1, 2]);
     for group in &score.groups {
         groups.row([say::printable(&group.group), number(Some(group.weight)), number(group.score)]);
     }
-    groups.lines().into_iter().for_each(say::line);
+    groups.lines_within(say::width()).into_iter().for_each(say::line);
     say::line("");
     let classification = match score.classification {
         Classification::Pass => "pass",
