@@ -29,7 +29,7 @@ pub(crate) fn report(history: &History, release: Option<ReleaseId>) -> Result<Ex
     let mut app = App::new(history.app.clone());
     let mut trial: Option<Experiment> = None;
     let mut judging: Option<Judging> = None;
-    let (mut looks, mut until, mut ending, mut promoted_by) = (0, None, None, None);
+    let (mut looks, mut until, mut ending) = (0, None, None);
     for record in &history.records {
         match &record.event {
             Event::Looked { watch, look } if watch.release == release && look.goals.is_some() => {
@@ -44,11 +44,6 @@ pub(crate) fn report(history: &History, release: Option<ReleaseId>) -> Result<Ex
                 }
             }
             Event::Decided { watch, decided } if watch.release == release => ending = Some(decided.ending),
-            Event::Commanded { command: Command::Promote { release: promoted, stage: Stage::Shift, .. }, .. }
-                if *promoted == release && promoted_by.is_none() =>
-            {
-                promoted_by = Some(record.actor.told());
-            }
             _ => {}
         }
         app.apply(record);
@@ -82,7 +77,7 @@ pub(crate) fn report(history: &History, release: Option<ReleaseId>) -> Result<Ex
         lasts: trial.lasts,
         undecided: trial.undecided,
         ending,
-        promoted_by: promoted_by.filter(|_| matches!(ending, Some(Ending::TimeOver | Ending::Promoted))),
+        promoted_by: ending.and_then(|ending| promoted_by(history, release, ending)),
         outcome: found.outcome.clone(),
         looks,
         rules: rules.collect(),
@@ -96,6 +91,19 @@ pub(crate) fn report(history: &History, release: Option<ReleaseId>) -> Result<Ex
             .said(true)
         }),
     })
+}
+
+/// Who sent it on, where its evidence did not decide.
+fn promoted_by(history: &History, release: ReleaseId, ending: Ending) -> Option<String> {
+    match ending {
+        Ending::Won | Ending::Lost => return None,
+        Ending::TimeOver | Ending::Promoted => {}
+    }
+    let sends_on = |event: &Event| {
+        let Event::Commanded { command, .. } = event else { return false };
+        matches!(command, Command::Promote { release: named, stage: Stage::Shift, .. } if *named == release)
+    };
+    history.records.iter().find(|record| sends_on(&record.event)).map(|record| record.actor.told())
 }
 
 /// The newest release whose file says that it is one.
