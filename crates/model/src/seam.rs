@@ -68,6 +68,10 @@ pub struct SlotSpec {
     /// that is not there is nobody.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub without: BTreeSet<InstanceId>,
+    /// Of those that are too many, who is known to have no request any more and to get none: its drain is over. One that is
+    /// not there, or not too many, is nobody.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub idle: BTreeSet<InstanceId>,
     /// Each routed instance shall be asked for its health after this moment, at once where this is new. That it has answered
     /// well is seen as [`InstanceSeen::answered_since`].
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -26,6 +26,7 @@ pub(crate) fn run(state: &str, app: &str, spec_file: &str) -> ExitCode {
             processes,
             drain: Span::ZERO,
             without: BTreeSet::new(),
+            idle: BTreeSet::new(),
             asked_since: None,
         };
         platform.ensure(&spec).await.unwrap();

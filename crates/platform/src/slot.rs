@@ -113,7 +113,9 @@ impl Shared {
         });
         match serving {
             Some(watched) => {
-                if watched.leave(clock::now() + spec.drain + LEAVING) {
+                let now = clock::now();
+                let drain = if spec.idle.contains(&instance.id) { Span::ZERO } else { longest(spec) };
+                if watched.leave(now + drain) {
                     self.tell_change();
                 }
                 Ok(())
@@ -188,6 +190,11 @@ impl Shared {
         }
         Ok(())
     }
+}
+
+/// How long one that is too many may go on answering, where nobody says that it has nothing to answer.
+fn longest(spec: &SlotSpec) -> Span {
+    Span::from_micros(spec.drain.as_micros().saturating_add(LEAVING.as_micros()))
 }
 
 /// How many instances there shall be: a worker that stands by runs only when it works by lease.

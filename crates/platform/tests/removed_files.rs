@@ -145,6 +145,7 @@ async fn a_copy_of_the_state_directory_leaves_the_instances_of_the_original_alon
         dir: tempfile::tempdir().unwrap(),
         drain: bed.drain,
         without: bed.without.clone(),
+        idle: bed.idle.clone(),
         asked_since: None,
     };
     let mut told = Vec::new();

@@ -231,6 +231,7 @@ async fn a_sealed_revision_that_was_changed_is_not_started() {
         processes: revision.processes.keys().map(|name| (name.clone(), goal)).collect(),
         drain: Span::ZERO,
         without: BTreeSet::new(),
+        idle: BTreeSet::new(),
         asked_since: None,
     };
     // Touched, but with the same content: it is what was sealed.
@@ -240,7 +241,6 @@ async fn a_sealed_revision_that_was_changed_is_not_started() {
     bed.platform.ensure(&spec).await.unwrap();
     bed.until_healthy(1).await;
     bed.stop_all().await;
-
     fs::write(&data, "3").unwrap();
     let refused = bed.platform.ensure(&spec).await.unwrap_err();
     let SeamError::Refused(problem) = refused else { panic!("{refused:?}") };

@@ -66,6 +66,24 @@ async fn a_drain_can_be_made_shorter_while_it_runs_but_not_shorter_than_leaving_
 }
 
 #[tokio::test]
+async fn one_that_is_known_to_have_nothing_to_answer_is_told_to_stop_at_once_and_nobody_else_is() {
+    let (mut bed, revision) = serving(3).await;
+    bed.drain = Span::from_secs(600);
+    bed.ensure(&revision, Slot::Blue, 1).await;
+    let seen = bed.observe().await.instances;
+    let (leaving, staying): (Vec<_>, Vec<_>) = seen.iter().partition(|seen| is_stopping(seen));
+    let begun = Instant::now();
+    // Who is not too many is not told by this.
+    bed.idle = [leaving[0].id.clone(), staying[0].id.clone()].into();
+    bed.ensure(&revision, Slot::Blue, 1).await;
+    let left = bed.until("one has ended", |seen| seen.len() == 2).await;
+    assert!(begun.elapsed() < Duration::from_secs(4), "it waited for nothing");
+    assert!(left.iter().all(|seen| seen.id != leaving[0].id), "{left:#?}");
+    assert!(left.iter().all(answers), "{left:#?}");
+    bed.end().await;
+}
+
+#[tokio::test]
 async fn one_that_is_wanted_again_while_it_drains_stays() {
     let (mut bed, revision) = serving(2).await;
     let before: Vec<_> = bed.observe().await.instances.into_iter().map(|seen| seen.id).collect();

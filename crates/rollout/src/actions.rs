@@ -67,7 +67,8 @@ fn slot_action(turn: &Turn<'_>, slot: Slot) -> Option<Action> {
         let without = state.renewal.map(|renewal| renewal.instances).unwrap_or_default();
         let (app, revision) = (turn.app.name.clone(), sealed.revision.clone());
         let asked_since = state.asked_since;
-        let spec = SlotSpec { app, slot, revision, processes, drain, without, asked_since };
+        let idle = room::idle(turn, slot);
+        let spec = SlotSpec { app, slot, revision, processes, drain, without, idle, asked_since };
         return Some(Action::Ensure(Box::new(spec)));
     }
     (state.stopping.is_some() || drift::is_to_be_cleared(turn, slot)).then_some(Action::Stop { slot })

@@ -126,6 +126,8 @@ pub enum Bug {
     OldSlotStaysSmall,
     /// Heirs of who is replaced come at once, whatever the surge leaves.
     HeirsBeyondTheSurge,
+    /// Who leaves is told to stop though it has requests.
+    BusyOnesAreIdle,
     /// An experiment that is lost goes on.
     LostGoesOn,
     /// An experiment is decided though its split is off.
@@ -136,7 +138,7 @@ pub enum Bug {
 
 impl Bug {
     /// Every planted mistake.
-    pub const ALL: [Self; 64] = [
+    pub const ALL: [Self; 65] = [
         Self::RouteBeforeHealthy,
         Self::HalfScale,
         Self::UnknownIsHealthy,
@@ -198,6 +200,7 @@ impl Bug {
         Self::GivesBackUnseen,
         Self::OldSlotStaysSmall,
         Self::HeirsBeyondTheSurge,
+        Self::BusyOnesAreIdle,
         Self::LostGoesOn,
         Self::SplitOffDecides,
         Self::NobodyIsEnough,

@@ -158,7 +158,7 @@ pub(crate) fn told_way_back(app: &App, release: &Release) -> Option<(u32, String
         format!("a rolling release has left it {} of its instances", sizes.held.rest())
     };
     let why = format!(
-        "{left}; each batch takes a boot and a drain of {}",
+        "{left}; each batch takes a boot and a drain of at most {}",
         longer(app.drain_limit(), limits::DRAIN_ALLOWANCE)
     );
     Some((u32::try_from(batches).unwrap_or(u32::MAX), why))

@@ -59,7 +59,26 @@ pub(crate) fn keep_within(
     }
 }
 
-/// How long those who leave a slot may take: their requests have the time of a drain, they themselves their grace.
+/// Those who leave `slot` and are seen to have no request, by a look at routes in force that name them no more.
+pub(crate) fn idle(turn: &Turn<'_>, slot: Slot) -> BTreeSet<InstanceId> {
+    let Some(traffic) = turn.sight.traffic else { return BTreeSet::new() };
+    let (Some(routes), Some(busy)) = (&traffic.routes, &traffic.busy) else { return BTreeSet::new() };
+    let shown = routes.preview.iter().map(|preview| &preview.arm).chain(routes.mirror.iter().map(|mirror| &mirror.arm));
+    let arms: Vec<_> = routes.arms.iter().chain(shown).collect();
+    let is_named = |id: &InstanceId| {
+        let mut endpoints = arms.iter().flat_map(|arm| &arm.processes).flat_map(|process| &process.endpoints);
+        endpoints.any(|endpoint| endpoint.instance == *id)
+    };
+    let has_nothing = |id: &InstanceId| busy.get(id).is_none_or(|count| *count == 0) || planted!(turn, BusyOnesAreIdle);
+    // An older look may be one of before it came.
+    let leaving = turn.sight.in_slot(slot).filter(|seen| match seen.phase {
+        Phase::Stopping { since } => traffic.at > since,
+        Phase::Starting { .. } | Phase::Healthy { .. } | Phase::Unhealthy { .. } | Phase::Crashed { .. } => false,
+    });
+    leaving.map(|seen| &seen.id).filter(|id| !is_named(id) && has_nothing(id)).cloned().collect()
+}
+
+/// How long those who leave a slot may take at most: their requests have the time of a drain, they themselves their grace.
 pub(crate) fn leaving_limit(turn: &Turn<'_>, slot: Slot) -> Span {
     let drain = longer(turn.app.drain_limit(), limits::DRAIN_ALLOWANCE);
     longer(drain, empty_limit(&turn.app, turn.occupant(slot)))

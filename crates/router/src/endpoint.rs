@@ -83,6 +83,11 @@ impl EndpointState {
         Self { endpoint, in_flight: Cell::new(0), ejected_until_ms: Cell::new(0), kind, drain: Deadline::none() }
     }
 
+    /// Requests and tunnels that it has.
+    pub(crate) fn in_flight(&self) -> u32 {
+        self.in_flight.get()
+    }
+
     /// Whether it has requests or tunnels.
     pub(crate) fn is_busy(&self) -> bool {
         self.in_flight.get() > 0

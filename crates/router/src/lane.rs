@@ -244,7 +244,8 @@ impl Lane {
             let live = Owner { app: Some(app.clone()), kind: Kind::Live };
             let preview = Owner { app: Some(app.clone()), kind: Kind::Preview };
             let in_flight = self.memory.in_flight(&live);
-            LaneApp { app, in_flight, live: self.ledger.read(&live), preview: self.ledger.read(&preview) }
+            let busy = self.memory.busy(&app);
+            LaneApp { app, in_flight, busy, live: self.ledger.read(&live), preview: self.ledger.read(&preview) }
         };
         LaneSeen {
             generation: self.table().table.generation,

@@ -332,6 +332,13 @@ impl Memory {
         }
     }
 
+    /// What each instance of the app has in flight here, tunnels too, whether it is in the table or not.
+    pub(crate) fn busy(&self, app: &AppName) -> Vec<(InstanceId, u64)> {
+        let endpoints = self.endpoints.borrow();
+        let own = endpoints.iter().filter(|(_, state)| state.kind.0 == *app && state.is_busy());
+        own.map(|((instance, _), state)| (instance.clone(), u64::from(state.in_flight()))).collect()
+    }
+
     /// What this lane has in flight for `owner`: revision, requests, tunnels.
     pub(crate) fn in_flight(&self, owner: &Owner) -> Vec<(RevisionId, u64, u64)> {
         self.revisions

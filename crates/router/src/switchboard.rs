@@ -227,8 +227,7 @@ impl Switchboard {
         let ended = self.begin.living.extract_if(.., |living| living.has_ended());
         self.begin.left_over.extend(ended.map(|living| living.ledger));
         let Some(until) = self.before_routes_until else { return };
-        let lives = !self.begin.living.is_empty() || handover::is_handed_over(&self.begin.directory);
-        if lives && Instant::now() < until {
+        if self.follows_a_living_one() && Instant::now() < until {
             return;
         }
         self.before_routes_until = None;
@@ -236,6 +235,11 @@ impl Switchboard {
             // A client that went away needs no answer.
             let _ = to.send(self.answer(command).await);
         }
+    }
+
+    /// Whether a router of before may still answer requests: which instances have them is not known.
+    fn follows_a_living_one(&self) -> bool {
+        !self.begin.living.is_empty() || handover::is_handed_over(&self.begin.directory)
     }
 
     /// Counters that no lane of ours writes.
@@ -386,6 +390,7 @@ impl Switchboard {
             at: Lane::exact_now(),
             routes: in_force.map(|app| app.routes.clone()),
             in_force_since: in_force.map(|app| app.since),
+            busy: (!self.follows_a_living_one()).then(BTreeMap::new),
             ..TrafficSeen::default()
         };
         Sum { seen, preview: Ledger::default() }
@@ -393,9 +398,12 @@ impl Switchboard {
 
     fn sum(&self, lanes: Vec<LaneSeen>) -> BTreeMap<AppName, Sum> {
         let mut sums: BTreeMap<AppName, Sum> = BTreeMap::new();
-        for LaneApp { app, in_flight, live, preview } in lanes.into_iter().flat_map(|lane| lane.apps) {
+        for LaneApp { app, in_flight, busy, live, preview } in lanes.into_iter().flat_map(|lane| lane.apps) {
             let sum = sums.entry(app.clone()).or_insert_with(|| self.untouched(&app));
             sum.hold(in_flight);
+            for (instance, count) in busy {
+                sum.seen.busy.iter_mut().for_each(|busy| *busy.entry(instance.clone()).or_default() += count);
+            }
             ledger::add(&mut sum.seen.ledger, live);
             ledger::add(&mut sum.preview, preview);
         }

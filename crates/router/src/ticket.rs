@@ -130,13 +130,19 @@ impl Ticket {
         &self.table.arm(self.way).processes[self.way.process]
     }
 
-    /// The instance to send it to: the one with the least in flight that is not in `tried`. Asked again, the count moves.
+    /// The instance to send it to: the one with the least in flight that is not in `tried`. Asked again, the count moves, and the table
+    /// in force says who is there.
     ///
     /// When nobody of its own table is left and another table is in force, the request goes where that one says: an
     /// instance that is gone since the switch loses nothing.
     pub(crate) fn pick(&mut self, tried: &[Endpoint]) -> Option<Endpoint> {
+        let is_again = self.endpoint.is_some() || !tried.is_empty();
         self.leave_endpoint();
         let now_ms = self.lane.now_ms();
+        if is_again {
+            // Who has left the table since is told to stop as soon as it has nothing in flight.
+            self.move_on();
+        }
         let mut chosen = self.backends().choose(tried, now_ms).cloned();
         if chosen.is_none() && self.move_on() {
             chosen = self.backends().choose(tried, now_ms).cloned();

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 use switchover_model::receipt::Ledger;
 use switchover_model::seam::{Routes, ShadowSeen, TrafficSeen};
-use switchover_model::{AppName, Problem, RevisionId, Timestamp};
+use switchover_model::{AppName, InstanceId, Problem, RevisionId, Timestamp};
 
 use crate::meter::MeterReading;
 
@@ -138,6 +138,8 @@ pub(crate) struct LaneApp {
     pub(crate) app: AppName,
     /// By revision: requests in flight, tunnels open.
     pub(crate) in_flight: Vec<(RevisionId, u64, u64)>,
+    /// By instance, both together.
+    pub(crate) busy: Vec<(InstanceId, u64)>,
     pub(crate) live: Ledger,
     pub(crate) preview: Ledger,
 }

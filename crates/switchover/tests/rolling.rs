@@ -144,6 +144,23 @@ fn a_rollback_in_the_bake_starts_the_old_revision_by_batches() {
 }
 
 #[test]
+fn who_leaves_waits_for_no_drain_where_it_has_nothing_to_answer() {
+    let house = House::start();
+    house.sample("instances = 4", &ROLLING.replace("drain = \"1s\"", "drain = \"10m\""));
+    house.cli(&["deploy", "--wait"]).ended(0);
+    let census = Census::begin(house.state());
+    house.write("VERSION", "v2");
+    house.cli(&["deploy"]).ended(0);
+    waits_at(&house, 1);
+    house.cli(&["promote", "--full"]).ended(0);
+    house.wait_for("the bake", |house| house.is_in("bake"));
+    house.wait_for("the old slot is empty", |house| house::processes_of_apps(&house.state()).len() == 4);
+    house.cli(&["rollback", "--wait"]).ended(0);
+    let most = census.end();
+    assert!(most <= MOST, "{most} processes at once");
+}
+
+#[test]
 fn a_plan_shows_the_batches_the_capacity_and_the_way_back() {
     let house = House::start();
     house.sample("instances = 4", ROLLING);

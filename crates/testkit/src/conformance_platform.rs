@@ -105,8 +105,8 @@ impl<B: PlatformBed> Case<B> {
             processes.iter().map(|(name, count, role)| (process(name), ProcessGoal { count: *count, role: *role }));
         let revision = self.revisions[&RevisionId(id)].clone();
         let (app, without, asked_since) = (self.bed.app(), self.without.clone(), self.asked_since);
-        let spec =
-            SlotSpec { app, slot, revision, processes: goals.collect(), drain: Span::ZERO, without, asked_since };
+        let (processes, idle) = (goals.collect(), BTreeSet::new());
+        let spec = SlotSpec { app, slot, revision, processes, drain: Span::ZERO, without, idle, asked_since };
         self.bed.platform().ensure(&spec).await.expect("ensured");
     }
 

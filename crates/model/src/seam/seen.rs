@@ -121,6 +121,10 @@ pub struct TrafficSeen {
     pub in_flight: BTreeMap<RevisionId, u64>,
     /// Upgraded connections (WebSockets and other tunnels) open on each revision.
     pub upgrades: BTreeMap<RevisionId, u64>,
+    /// Both together on each instance, asked after the flip. One that is not named has none. Nothing from a traffic that does not
+    /// know it of each instance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub busy: Option<BTreeMap<InstanceId, u64>>,
     /// Counters since the app was first routed.
     pub ledger: Ledger,
     /// What the router answered itself and can count for no app, by cause as in [`Ledger::own`]: the same for every app.

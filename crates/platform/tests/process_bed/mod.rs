@@ -35,6 +35,8 @@ pub(crate) struct ProcessBed {
     pub(crate) dir: tempfile::TempDir,
     /// How long an instance that is too many may go on answering.
     pub(crate) drain: Span,
+    /// Who is known to have nothing to answer any more.
+    pub(crate) idle: BTreeSet<InstanceId>,
     /// Who shall be none of the slot.
     pub(crate) without: BTreeSet<InstanceId>,
     /// The moment after which everybody shall be asked for its health.
@@ -47,7 +49,15 @@ pub(crate) async fn bed() -> ProcessBed {
     // Unlike the app of every other test, also of those in other programs: it is how what is left over is found.
     let app = format!("bed-{}-{number}", std::process::id()).parse().unwrap();
     let platform = platform_at(&dir.path().join("state"));
-    ProcessBed { app, platform, dir, drain: Span::ZERO, without: BTreeSet::new(), asked_since: None }
+    ProcessBed {
+        app,
+        platform,
+        dir,
+        drain: Span::ZERO,
+        idle: BTreeSet::new(),
+        without: BTreeSet::new(),
+        asked_since: None,
+    }
 }
 
 pub(crate) fn platform_at(state: &Path) -> Arc<ProcessPlatform> {
@@ -109,6 +119,7 @@ impl ProcessBed {
             processes: goals.collect(),
             drain: self.drain,
             without: self.without.clone(),
+            idle: self.idle.clone(),
             asked_since: self.asked_since,
         };
         self.platform.ensure(&spec).await.unwrap();

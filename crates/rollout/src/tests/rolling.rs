@@ -3,7 +3,7 @@
 use expect_test::expect;
 use switchover_model::config::{Handover, Rolling, Strategy, Surge};
 use switchover_model::release::{Command, Outcome, Stage};
-use switchover_model::seam::Phase;
+use switchover_model::seam::{Action, Phase};
 use switchover_model::{Problem, ReleaseId, Share, Slot, Span, Timestamp};
 
 use super::bed::{Bed, file, file_with_worker, sick};
@@ -128,6 +128,33 @@ fn a_batch_starts_when_those_who_leave_are_gone_and_rises_when_it_is_healthy() {
     assert_eq!(bed.split(), "50%: 2 green, 3 blue");
     bed.pass(Span::from_secs(2));
     assert_eq!(bed.split(), "50%: 2 green, 2(1) blue");
+}
+
+#[test]
+fn who_leaves_is_told_to_stop_when_it_is_seen_to_have_nothing_and_not_where_nobody_knows() {
+    let idle = |bed: &Bed| -> usize {
+        let specs = bed.last.actions.iter().filter_map(|action| match action {
+            Action::Ensure(spec) => Some(spec.idle.len()),
+            _ => None,
+        });
+        specs.sum()
+    };
+    let mut bed = bed();
+    bed.rolls();
+    bed.stops_slowly = true;
+    bed.pass(Span::from_secs(61));
+    assert_eq!((bed.split().as_str(), idle(&bed)), ("25%: 1 green, 3(1) blue", 0), "nobody knows");
+    let leaving =
+        bed.instances_mut().iter().find(|seen| matches!(seen.phase, Phase::Stopping { .. })).unwrap().id.clone();
+    bed.seen.traffic.as_mut().unwrap().busy = Some([(leaving.clone(), 1)].into());
+    bed.run();
+    assert_eq!(idle(&bed), 0, "it has a request");
+    bed.seen.traffic.as_mut().unwrap().busy = Some([(leaving, 0)].into());
+    bed.run();
+    assert_eq!(idle(&bed), 1);
+    bed.seen.traffic = None;
+    bed.run();
+    assert_eq!(idle(&bed), 0, "nobody could look");
 }
 
 #[test]

@@ -20,8 +20,10 @@ fn a_rollback_goes_back_by_the_same_batches() {
         panic!("it takes a while")
     };
     assert_eq!(to, RevisionId(1));
-    expect!["a rolling release has left it 2 of 4 of its instances; each batch takes a boot and a drain of 34s"]
-        .assert_eq(&why);
+    expect![
+        "a rolling release has left it 2 of 4 of its instances; each batch takes a boot and a drain of at most 34s"
+    ]
+    .assert_eq(&why);
     bed.log.clear();
     bed.command(BACK).unwrap();
     expect![[r#"
@@ -72,7 +74,8 @@ fn a_rollback_in_the_bake_starts_the_old_revision_by_batches() {
         panic!("it has to be started")
     };
     assert_eq!(to, RevisionId(1));
-    expect!["a rolling release leaves no instance of it; each batch takes a boot and a drain of 34s"].assert_eq(&why);
+    expect!["a rolling release leaves no instance of it; each batch takes a boot and a drain of at most 34s"]
+        .assert_eq(&why);
     bed.boots_forever = true;
     bed.command(BACK).unwrap();
     assert_eq!(bed.split(), "100%: 4 green, 1 blue");

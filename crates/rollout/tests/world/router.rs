@@ -147,12 +147,18 @@ impl Router {
         for upgrade in &self.upgrades {
             *upgrades.entry(upgrade.revision).or_insert(0) += 1;
         }
+        let mut busy = BTreeMap::new();
+        let requests = self.requests.iter().map(|request| &request.instance);
+        for instance in requests.chain(self.upgrades.iter().map(|upgrade| &upgrade.instance)) {
+            *busy.entry(instance.clone()).or_insert(0) += 1;
+        }
         Some(TrafficSeen {
             at: Timestamp::from_micros(now),
             routes: self.table.clone(),
             in_force_since: self.in_force_since.map(Timestamp::from_micros),
             in_flight,
             upgrades,
+            busy: Some(busy),
             ledger: self.ledger.clone(),
             unrouted: BTreeMap::new(),
             ..TrafficSeen::default()

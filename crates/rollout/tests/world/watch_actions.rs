@@ -3,7 +3,7 @@
 use switchover_model::framework::Step;
 use switchover_model::release::{Outcome, Stage};
 use switchover_model::seam::{Action, Seen, SlotSpec};
-use switchover_model::{RevisionId, Share, Slot};
+use switchover_model::{InstanceId, RevisionId, Share, Slot};
 
 use super::platform::Told;
 use super::state::World;
@@ -41,10 +41,8 @@ impl World {
                     }
                 }
                 Action::Schema(goal) => self.watch_schema_goal(seen, goal),
-                Action::Ensure(_)
-                | Action::CancelAttempt { .. }
-                | Action::MarkSchema { .. }
-                | Action::KeepRevisions { .. } => {}
+                Action::Ensure(spec) => self.watch_idle(spec),
+                Action::CancelAttempt { .. } | Action::MarkSchema { .. } | Action::KeepRevisions { .. } => {}
             }
         }
         self.watch_capacity(actions);
@@ -58,6 +56,20 @@ impl World {
         let left = self.slots_with_share().into_iter().find(|slot| !ensured(*slot));
         if let Some(slot) = left.filter(|_| seen.platform.is_some()) {
             self.violate("a slot with a share is kept running", || slot.to_string());
+        }
+    }
+
+    /// Who is told to stop at once has no request, and gets none.
+    fn watch_idle(&mut self, spec: &SlotSpec) {
+        let table = self.router.table.as_ref().filter(|_| !self.router.edited);
+        let named = |id: &InstanceId| {
+            let mut endpoints = table.iter().flat_map(|table| &table.arms).flat_map(|arm| &arm.processes);
+            endpoints.any(|process| process.endpoints.iter().any(|endpoint| endpoint.instance == *id))
+        };
+        let has_some = |id: &&InstanceId| self.router.in_flight_on(id) + self.router.upgrades_on(id) > 0 || named(id);
+        if let Some(id) = spec.idle.iter().find(has_some) {
+            let what = id.to_string();
+            self.violate("who leaves at once has nothing to answer", || what);
         }
     }
 

@@ -270,3 +270,23 @@ fn an_instance_that_just_refused_is_healthy_as_long_as_it_is_listed() {
     assert_eq!(own(&router, "no-healthy-instance"), (1, 0));
     assert_eq!(own(&router, "connect-failed"), (2, 2));
 }
+
+#[test]
+fn what_each_instance_still_has_is_told_whether_the_table_names_it_or_not() {
+    let (first, second) = (Upstream::start("first"), Upstream::start("second"));
+    let router = Router::start(2);
+    router.ensure(&routes(1, &[(1, true, &[&first])]));
+    let mut client = router.connect();
+    client.write_all(b"GET /slow HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n").unwrap();
+    let mut tunnel = router.connect();
+    tunnel.write_all(b"GET / HTTP/1.1\r\nHost: shop\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n").unwrap();
+    wait_for("both are there", || first.asked() == 2);
+    router.ensure(&routes(1, &[(1, true, &[&second])]));
+    let busy = || router.observe().busy.unwrap();
+    assert_eq!(busy(), [("shop.r1.first".parse().unwrap(), 2)].into());
+    first.open_gate();
+    assert_eq!(read_answer(&mut client).unwrap(), "200 first");
+    wait_for("the request is over", || busy().values().eq(&[1]));
+    drop(tunnel);
+    wait_for("the tunnel is over", || busy().is_empty());
+}
