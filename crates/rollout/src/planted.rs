@@ -132,6 +132,8 @@ pub enum Bug {
     SplitOffDecides,
     /// An experiment that nobody took part in is promoted at its end.
     NobodyIsEnough,
+    /// An experiment is decided by a goal of which nothing is known.
+    BlindDecides,
 }
 
 impl Bug {
@@ -201,5 +203,6 @@ impl Bug {
         Self::LostGoesOn,
         Self::SplitOffDecides,
         Self::NobodyIsEnough,
+        Self::BlindDecides,
     ];
 }

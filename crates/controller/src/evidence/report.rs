@@ -1,7 +1,8 @@
 //! The report of an experiment, reached from what its journal holds.
 
 use switchover_model::ReleaseId;
-use switchover_model::config::Experiment;
+use switchover_model::config::{Experiment, Goal, GoalSource};
+use switchover_model::evidence::{FIRST_GOAL, Look};
 use switchover_model::experiment::{ExperimentReport, GoalRule};
 use switchover_model::record::{Event, History};
 use switchover_model::view::SCHEMA_VERSION;
@@ -23,7 +24,7 @@ pub(crate) fn report(history: &History, release: Option<ReleaseId>) -> Option<Ex
     let (mut looks, mut until, mut ending) = (0, None, None);
     for record in &history.records {
         match &record.event {
-            Event::Looked { watch, look } if watch.release == release && look.goals.is_some() => {
+            Event::Looked { watch, look } if watch.release == release && is_of_goals(look) => {
                 if judging.as_ref().is_none_or(|judging| judging.watch != *watch) {
                     judging = Judging::new(&app, *watch);
                     looks = 0;
@@ -45,12 +46,7 @@ pub(crate) fn report(history: &History, release: Option<ReleaseId>) -> Option<Ex
     let (trial, found) = (trial?, app.any_release(release)?);
     let step = found.steps.first();
     let said = judging.and_then(|judging| judging.tried());
-    let rules = trial.goals.iter().map(|goal| GoalRule {
-        request: goal.request.to_string(),
-        primary: goal.primary,
-        better: goal.better,
-        effect: goal.effect,
-    });
+    let rules = trial.goals.iter().map(rule);
     Some(ExperimentReport {
         schema_version: SCHEMA_VERSION,
         app: history.app.clone(),
@@ -77,6 +73,20 @@ pub(crate) fn report(history: &History, release: Option<ReleaseId>) -> Option<Ex
             .said(true)
         }),
     })
+}
+
+/// Whether a look tells of goals.
+fn is_of_goals(look: &Look) -> bool {
+    look.goals.is_some() || look.numbers.iter().any(|number| number.check >= FIRST_GOAL)
+}
+
+fn rule(goal: &Goal) -> GoalRule {
+    let source = Some(goal.source.to_string());
+    let (request, number) = match goal.source {
+        GoalSource::Request(_) => (source, None),
+        GoalSource::Number(_) => (None, source),
+    };
+    GoalRule { request, number, primary: goal.primary, better: goal.better, effect: goal.effect }
 }
 
 /// The newest release whose file says that it is one.
