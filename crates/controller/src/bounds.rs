@@ -58,7 +58,7 @@ pub(crate) const NOTIFY_LONGEST: Duration = Duration::from_secs(15 * 60);
 pub(crate) const NOTIFY_AGE: Span = Span::from_secs(3 * 24 * 3600);
 /// Longest wait for a release in one call.
 pub(crate) const WAIT: Duration = Duration::from_secs(60);
-/// Numbers of checks that are asked for at once, an app.
+/// Numbers of checks and goals that are asked for at once, an app; each of one slot or of both.
 pub(crate) const NUMBERS_AT_ONCE: usize = 8;
 /// The longest answer with a number in it, in bytes.
 pub(crate) const NUMBER_BYTES: usize = 1 << 20;

@@ -29,7 +29,7 @@ mod act;
 mod observe;
 
 /// The program as snapshots name it: another version folds for itself.
-const PROGRAM: &str = concat!(env!("CARGO_PKG_VERSION"), "+fold-10");
+const PROGRAM: &str = concat!(env!("CARGO_PKG_VERSION"), "+fold-11");
 
 /// One app and what is known of it.
 pub(crate) struct Turner {

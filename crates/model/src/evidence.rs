@@ -21,6 +21,8 @@ pub const DETAIL_LINES: usize = 24;
 pub const SPLIT_CHECK: usize = MAX_CHECKS;
 /// The place of the built-in check of `[release.shadow]`.
 pub const SHADOW_CHECK: usize = MAX_CHECKS + 1;
+/// The place of an experiment's first goal among what is asked for numbers; the others follow in the order of the file.
+pub const FIRST_GOAL: usize = MAX_CHECKS + 2;
 
 /// One interval of what is measured of a release, with the numbers that came in it. Journaled before anything is made of
 /// it, so that a verdict can be reached again from the journal alone.
@@ -94,7 +96,7 @@ pub enum Blind {
 /// One number that somebody else was asked for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NumberSeen {
-    /// The check's place in `[[release.check]]`.
+    /// The check's place in `[[release.check]]`; from [`FIRST_GOAL`] on it is a goal's.
     pub check: usize,
     /// Of whom.
     pub side: Side,

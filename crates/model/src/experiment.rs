@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::config::{Better, Undecided};
 use crate::decimal::Decimal;
-use crate::evidence::Verdict;
+use crate::evidence::{Side, Verdict};
 use crate::name::{AppName, ReleaseId, RevisionId, Share};
 use crate::release::Outcome;
 use crate::time::{Span, Timestamp};
@@ -50,12 +50,35 @@ pub struct GoalSaid {
     pub low: Decimal,
     /// Its other end.
     pub high: Decimal,
-    /// On which numbers, in a line.
+    /// On which numbers, in a line; or why nothing is known.
     pub why: String,
+    /// Nothing is known of it now, or can be: what was asked for its numbers did not answer with ones that can be judged. An
+    /// experiment is never decided by such a goal.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_blind: bool,
+    /// What was answered last on each side, where its numbers are asked for. Only where it is recorded or reported.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub answers: Vec<GoalAnswer>,
     /// The judge's verdicts whole, whether more reach it and whether fewer do: with their interval over time. Only where it is
     /// recorded or reported.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub evidence: Value,
+}
+
+/// What was answered last when the number of a goal was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GoalAnswer {
+    /// Of whom.
+    pub side: Side,
+    /// When it was asked for.
+    pub at: Timestamp,
+    /// What was asked, with everything filled in.
+    pub asked: String,
+    /// The beginning of the answer as it came, or why none came.
+    pub answer: String,
+    /// What it was when it began to count: of before the experiment, and left out. Nothing until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<u64>,
 }
 
 /// How often a goal was reached on one side.
@@ -63,7 +86,7 @@ pub struct GoalSaid {
 pub struct Conversions {
     /// By so many different clients.
     pub clients: u64,
-    /// By so many requests.
+    /// By so many requests; none where its number is asked for.
     pub requests: u64,
 }
 
@@ -183,8 +206,12 @@ pub struct ExperimentReport {
 pub struct GoalRule {
     /// `name`.
     pub name: String,
-    /// `request`.
-    pub request: String,
+    /// `request`, as it is written; nothing where its number is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<String>,
+    /// What is asked for its number, and whom; nothing where requests are counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<String>,
     /// Whether the experiment is decided by it.
     pub primary: bool,
     /// Which way is better.

@@ -374,10 +374,12 @@ pub struct NumberCall {
     pub timeout: Span,
     /// The release it belongs to.
     pub release: ReleaseId,
-    /// The check's place in `AppConfig::release.evidence`.
+    /// The check's place in `AppConfig::release.evidence`; from [`FIRST_GOAL`](crate::evidence::FIRST_GOAL) on it is a goal's.
     pub check: usize,
     /// The slot that is asked about.
     pub slot: Slot,
+    /// When the experiment began whose goal is counted; nothing where a check asks.
+    pub since: Option<Timestamp>,
 }
 
 /// What a hook answered, with the last lines of its output. That it failed is a [`Problem`].

@@ -3,7 +3,7 @@
 use switchover_model::config::AppConfig;
 use switchover_model::revision::Revision;
 use switchover_model::seam::NumberCall;
-use switchover_model::{Problem, ReleaseId, Slot, Span};
+use switchover_model::{Problem, ReleaseId, Slot, Span, Timestamp};
 
 use crate::builder::{HOOK_VARIABLE, hooks_of};
 use crate::environment::Sealed;
@@ -20,6 +20,8 @@ struct Asked<'a> {
     release: ReleaseId,
     /// The slot that is asked about, where there is one.
     slot: Option<Slot>,
+    /// Since when something is counted, where that is asked.
+    since: Option<Timestamp>,
     /// What it is, where it is told of and found again.
     name: String,
     words: Words,
@@ -43,7 +45,7 @@ pub(crate) async fn backup(
         place: "database.backup.command",
     };
     let (command, timeout) = (backup.command.as_str(), backup.timeout);
-    let asked = Asked { command, timeout, release, slot: None, name: "backup".to_owned(), words };
+    let asked = Asked { command, timeout, release, slot: None, since: None, name: "backup".to_owned(), words };
     run(layout, config, revision, asked).await
 }
 
@@ -62,7 +64,7 @@ pub(crate) async fn number(
     };
     let (command, timeout, slot) = (call.command.as_str(), call.timeout, Some(call.slot));
     let name = format!("check-{}-{}", call.check, call.slot);
-    let asked = Asked { command, timeout, release: call.release, slot, name, words };
+    let asked = Asked { command, timeout, release: call.release, slot, since: call.since, name, words };
     run(layout, config, revision, asked).await
 }
 
@@ -72,7 +74,7 @@ async fn run(
     revision: &Revision,
     asked: Asked<'_>,
 ) -> Result<Vec<String>, Problem> {
-    let Asked { command, timeout, release, slot, name, words } = asked;
+    let Asked { command, timeout, release, slot, since, name, words } = asked;
     let dir = layout.revision(&config.name, revision.id);
     let contents = Sealed::read(&dir).map_err(|_| seal::missing(revision.id))?;
     let mut variables = contents.variables();
@@ -83,6 +85,8 @@ async fn run(
     ];
     variables.extend(own.map(|(name, value)| (name.to_owned(), value)));
     variables.extend(slot.map(|slot| ("SWITCHOVER_SLOT".to_owned(), slot.to_string())));
+    let seconds = |since: Timestamp| (since.as_micros() / 1_000_000).to_string();
+    variables.extend(since.map(|since| ("SWITCHOVER_SINCE".to_owned(), seconds(since))));
     let timeout = timeout.to_std();
     let run = Run {
         command,

@@ -34,7 +34,7 @@ pub(crate) fn routes(
         return (Vec::new(), None);
     };
     let matches = experiment.matches.iter().map(|condition| Match { slot, revision, when: vec![condition.clone()] });
-    let requests = experiment.goals.iter().map(|goal| goal.request.clone()).collect();
+    let requests = experiment.requests().cloned().collect();
     (matches.collect(), Some(Goals { experiment: version, requests }))
 }
 
@@ -76,7 +76,8 @@ pub(crate) fn lets_go_on(turn: &mut Turn<'_>, id: ReleaseId, (since, held): (Tim
         None => {}
     }
     if turn.over(since, longer(experiment.at_least, held)) && !is_off {
-        match said.and_then(|said| said.goals.get(experiment.primary())) {
+        let goal = said.and_then(|said| said.goals.get(experiment.primary()));
+        match goal.filter(|goal| !goal.is_blind || planted!(turn, BlindDecides)) {
             Some(goal) if goal.verdict == GoalVerdict::Won => {
                 record(turn, id, Ending::Won);
                 return checks_let_it_on(turn, id);
@@ -103,8 +104,10 @@ fn after_its_time(turn: &mut Turn<'_>, id: ReleaseId, experiment: &Experiment) -
     let said = decided(turn, id).map(|decided| decided.said.clone());
     let is_off = said.as_ref().is_some_and(is_off);
     let has_clients = said.as_ref().is_some_and(|said| said.new > 0 && said.old > 0) || planted!(turn, NobodyIsEnough);
+    let goal = said.as_ref().and_then(|said| said.goals.get(experiment.primary()));
+    let is_known = goal.is_some_and(|goal| !goal.is_blind) || planted!(turn, BlindDecides);
     match experiment.undecided {
-        Undecided::Promote if has_clients && !is_off => checks_let_it_on(turn, id),
+        Undecided::Promote if has_clients && is_known && !is_off => checks_let_it_on(turn, id),
         Undecided::Ask => {
             let limit = turn.app.config.as_ref().map_or(limits::APPROVE, |config| config.release.approve_timeout);
             if turn.waited_out(id, wait::EXPERIMENT_ENDED, limit) {

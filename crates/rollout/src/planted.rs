@@ -134,6 +134,8 @@ pub enum Bug {
     SplitOffDecides,
     /// An experiment that nobody took part in is promoted at its end.
     NobodyIsEnough,
+    /// An experiment is decided by a goal of which nothing is known.
+    BlindDecides,
 }
 
 impl Bug {
@@ -204,5 +206,6 @@ impl Bug {
         Self::LostGoesOn,
         Self::SplitOffDecides,
         Self::NobodyIsEnough,
+        Self::BlindDecides,
     ];
 }

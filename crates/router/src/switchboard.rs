@@ -459,7 +459,6 @@ impl Switchboard {
 fn both(mut one: ShadowSeen, other: ShadowSeen) -> ShadowSeen {
     match one.revision.cmp(&other.revision) {
         std::cmp::Ordering::Equal => {
-            one.since = one.since.min(other.since);
             one.add(other);
             one
         }

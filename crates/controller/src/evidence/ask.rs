@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use switchover_fetch::{Bounds, Client, Method, Request, without};
 use switchover_model::config::{AppConfig, NumberFrom};
@@ -33,13 +34,14 @@ pub(super) struct Question {
     pub(super) timeout: Span,
     pub(super) at: Timestamp,
     pub(super) about: Vec<About>,
+    /// When the experiment began whose goal is counted; nothing where a check asks.
+    pub(super) since: Option<Timestamp>,
 }
 
 impl Question {
-    /// Asks about each, one after the other. Bounded by the question's own time for each.
+    /// Asks about both slots at the same time, so that what is compared is of one moment. Bounded by the question's own time.
     pub(super) async fn ask(self, client: Client, builder: Arc<dyn Builder>) -> Vec<NumberSeen> {
-        let mut seen = Vec::new();
-        for about in &self.about {
+        let each = self.about.iter().map(|about| async {
             let (asked, came) = self.one(about, &client, &*builder).await;
             let (answer, value) = match came {
                 Ok((answer, Ok(value))) => (answer, Some(value)),
@@ -47,9 +49,9 @@ impl Question {
                 Err(why) => (why, None),
             };
             let (check, side, at) = (self.check, about.side, self.at);
-            seen.push(NumberSeen { check, side, at, asked, answer: beginning(&answer), value });
-        }
-        seen
+            NumberSeen { check, side, at, asked, answer: beginning(&answer), value }
+        });
+        join_all(each).await
     }
 
     /// What was asked, and the answer with its number, or why none came.
@@ -57,7 +59,6 @@ impl Question {
         match &self.from {
             NumberFrom::Prometheus { url, query, token } => {
                 let query = self.filled(query, about);
-                let seconds = |moment: Timestamp| moment.as_micros() / 1_000_000;
                 let mut target = format!(
                     "{}/api/v1/query?query={}",
                     url.trim_end_matches('/'),
@@ -90,6 +91,7 @@ impl Question {
                     release: self.release,
                     check: self.check,
                     slot: about.slot,
+                    since: self.since,
                 };
                 let printed = builder.number(&self.config, &about.revision, &call).await;
                 let came = printed.map_err(|problem| problem.cause).map(|lines| {
@@ -133,11 +135,18 @@ impl Question {
 
     /// `text` with what is asked about filled in. Names and numbers of ours hold no character that means anything in a query.
     fn filled(&self, text: &str, about: &About) -> String {
+        let text =
+            self.since.map_or_else(|| text.to_owned(), |since| text.replace("$SINCE", &seconds(since).to_string()));
         text.replace("$SLOT", &about.slot.to_string())
             .replace("$REVISION", &about.revision.id.to_string())
             .replace("$RELEASE", &self.release.to_string())
             .replace("$APP", self.app.as_str())
     }
+}
+
+/// Whole seconds since 1970.
+fn seconds(moment: Timestamp) -> u64 {
+    moment.as_micros() / 1_000_000
 }
 
 /// An answer with its number or why it is none; or why there is no answer.

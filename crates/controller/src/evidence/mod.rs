@@ -3,8 +3,10 @@
 
 mod ask;
 mod built_in;
+mod counter;
 mod crossing;
 mod judging;
+mod numbers;
 mod past;
 mod prometheus;
 mod replay;
@@ -16,8 +18,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use switchover_fetch::Client;
-use switchover_model::config::{Bound, CheckSource, During, Measure, NumberFrom};
-use switchover_model::evidence::{Blind, CheckVerdict, ChecksSeen, Look, NumberSeen, SHADOW_CHECK, Side, Watch};
+use switchover_model::config::{Bound, CheckSource, During, Measure};
+use switchover_model::evidence::{Blind, CheckVerdict, ChecksSeen, FIRST_GOAL, Look, NumberSeen, SHADOW_CHECK, Watch};
 use switchover_model::experiment::ExperimentSaid;
 use switchover_model::histogram::Histogram;
 use switchover_model::record::{Event, Record};
@@ -28,7 +30,6 @@ use tokio::sync::Semaphore;
 use tokio::task::{Id, JoinSet};
 
 use crate::bounds::NUMBERS_AT_ONCE;
-use ask::{About, Question};
 use judging::Judging;
 use past::Past;
 use rules::Sides;
@@ -251,10 +252,8 @@ impl Watcher {
             said.at = said.at.max(now);
             (judging, said)
         });
-        if let Some(config) = app.config_of(watch.release) {
-            let numbers =
-                rules::looked_at(config, watch).filter(|(_, check)| matches!(check.source, CheckSource::Number { .. }));
-            self.due = numbers.map(|(place, _)| (place, now)).collect();
+        if let (Some(config), Some((judging, _))) = (app.config_of(watch.release), &self.current) {
+            self.due = numbers::places(config, judging).map(|place| (place, now)).collect();
         }
     }
 
@@ -279,41 +278,6 @@ impl Watcher {
         });
         if let (true, Some(live), Some(measured)) = (compares, app.live(), measured) {
             self.past.grow(live.revision, measured);
-        }
-    }
-
-    // === Numbers ===
-
-    /// Takes in what was answered, and asks for what is due.
-    fn gather_numbers(&mut self, app: &App, builder: &Arc<dyn Builder>, now: Timestamp) {
-        let Some((judging, _)) = &self.current else { return };
-        let watch = judging.watch;
-        let Some(config) = app.config_of(watch.release) else { return };
-        while let Some(done) = self.asked.try_join_next_with_id() {
-            // One that broke down is asked for again like one that answered nothing.
-            let (id, numbers) = done.unwrap_or_else(|broken| (broken.id(), Vec::new()));
-            let Some(place) = self.asking.remove(&id) else { continue };
-            let check = config.release.evidence.checks.get(place);
-            if let Some(CheckSource::Number { interval, .. }) = check.map(|check| &check.source) {
-                let asked_at = numbers.first().map_or(now, |number| number.at);
-                self.due.insert(place, asked_at + *interval);
-            }
-            self.arrived.extend(numbers);
-        }
-        let due: Vec<usize> = self.due.iter().filter(|(_, at)| **at <= now).map(|(place, _)| *place).collect();
-        if due.is_empty() {
-            return;
-        }
-        let shared = Arc::new(config.clone());
-        for place in due {
-            let Some(question) = question(app, watch, Arc::clone(&shared), place, now) else { continue };
-            self.due.remove(&place);
-            let (client, builder, at_once) = (self.client.clone(), Arc::clone(builder), Arc::clone(&self.at_once));
-            let task = self.asked.spawn(async move {
-                let Ok(_turn) = at_once.acquire().await else { return Vec::new() };
-                question.ask(client, builder).await
-            });
-            self.asking.insert(task.id(), place);
         }
     }
 }
@@ -348,47 +312,9 @@ fn note_answers(answered: &mut BTreeMap<usize, Timestamp>, judging: &Judging, lo
     }
     for number in &look.numbers {
         let together = look.numbers.iter().filter(|other| (other.check, other.at) == (number.check, number.at));
-        if together.clone().all(|one| one.value.is_some()) {
+        // A goal is no check: it says by itself how it was answered.
+        if number.check < FIRST_GOAL && together.clone().all(|one| one.value.is_some()) {
             answered.insert(number.check, number.at);
         }
     }
-}
-
-/// What is to be asked for the check at `place`.
-fn question(
-    app: &App,
-    watch: Watch,
-    config: Arc<switchover_model::config::AppConfig>,
-    place: usize,
-    now: Timestamp,
-) -> Option<Question> {
-    let check = config.release.evidence.checks.get(place)?.clone();
-    let CheckSource::Number { from, timeout, .. } = &check.source else { return None };
-    let release = app.release(watch.release)?;
-    let slot = release.slot?;
-    let sealed = |revision| app.revision(revision).cloned();
-    let mut about = vec![About { side: Side::New, slot, revision: sealed(release.revision)?, moment: None }];
-    if let (Bound::WorseBy { .. }, Some(old)) = (check.bound, release.from) {
-        // Without a live slot beside it: the same time before the switch as has gone by since.
-        let switched = release.switched_at.filter(|_| watch.during != During::Shift);
-        let moment = switched.map(|switched| {
-            let before = switched.as_micros().saturating_sub(now.since(switched).as_micros());
-            Timestamp::from_micros(before)
-        });
-        let can_tell = moment.is_none() || matches!(from, NumberFrom::Prometheus { .. });
-        if can_tell {
-            about.push(About { side: Side::Old, slot: slot.other(), revision: sealed(old)?, moment });
-        }
-    }
-    let (from, timeout) = (from.clone(), *timeout);
-    Some(Question {
-        app: app.name.clone(),
-        release: watch.release,
-        config,
-        check: place,
-        from,
-        timeout,
-        at: now,
-        about,
-    })
 }

@@ -1,7 +1,8 @@
 //! The report of an experiment, reached from what its journal holds.
 
 use switchover_model::ReleaseId;
-use switchover_model::config::Experiment;
+use switchover_model::config::{Experiment, Goal, GoalSource};
+use switchover_model::evidence::{FIRST_GOAL, Look};
 use switchover_model::experiment::{Ending, ExperimentReport, GoalRule};
 use switchover_model::record::{Event, History};
 use switchover_model::release::{Command, Stage};
@@ -32,7 +33,7 @@ pub(crate) fn report(history: &History, release: Option<ReleaseId>) -> Result<Ex
     let (mut looks, mut until, mut ending) = (0, None, None);
     for record in &history.records {
         match &record.event {
-            Event::Looked { watch, look } if watch.release == release && look.goals.is_some() => {
+            Event::Looked { watch, look } if watch.release == release && is_of_goals(look) => {
                 if judging.as_ref().is_none_or(|judging| judging.watch != *watch) {
                     judging = Judging::new(&app, *watch);
                     looks = 0;
@@ -57,13 +58,7 @@ pub(crate) fn report(history: &History, release: Option<ReleaseId>) -> Result<Ex
     }
     let step = found.steps.first();
     let said = judging.and_then(|judging| judging.tried());
-    let rules = trial.goals.iter().map(|goal| GoalRule {
-        name: goal.name.clone(),
-        request: goal.request.to_string(),
-        primary: goal.primary,
-        better: goal.better,
-        effect: goal.effect,
-    });
+    let rules = trial.goals.iter().map(rule);
     Ok(ExperimentReport {
         schema_version: SCHEMA_VERSION,
         app: history.app.clone(),
@@ -104,6 +99,21 @@ fn promoted_by(history: &History, release: ReleaseId, ending: Ending) -> Option<
         matches!(command, Command::Promote { release: named, stage: Stage::Shift, .. } if *named == release)
     };
     history.records.iter().find(|record| sends_on(&record.event)).map(|record| record.actor.told())
+}
+
+/// Whether a look tells of goals.
+fn is_of_goals(look: &Look) -> bool {
+    look.goals.is_some() || look.numbers.iter().any(|number| number.check >= FIRST_GOAL)
+}
+
+fn rule(goal: &Goal) -> GoalRule {
+    let source = Some(goal.source.to_string());
+    let (request, number) = match goal.source {
+        GoalSource::Request(_) => (source, None),
+        GoalSource::Number(_) => (None, source),
+    };
+    let name = goal.name.clone();
+    GoalRule { name, request, number, primary: goal.primary, better: goal.better, effect: goal.effect }
 }
 
 /// The newest release whose file says that it is one.

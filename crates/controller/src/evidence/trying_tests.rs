@@ -1,5 +1,7 @@
 //! What an experiment says of what was counted.
 
+use switchover_model::config::{GoalNumber, NumberFrom};
+use switchover_model::evidence::{FIRST_GOAL, NumberSeen, Side as Slot};
 use switchover_model::seam::GoalCount;
 use switchover_model::{Span, Timestamp, config};
 
@@ -14,7 +16,7 @@ fn experiment(share: &str, better: Better) -> Experiment {
         undecided: config::Undecided::Drop,
         goals: vec![Goal {
             name: "checkout".to_owned(),
-            request: "POST /checkout 2xx".parse().unwrap(),
+            source: GoalSource::Request("POST /checkout 2xx".parse().unwrap()),
             primary: true,
             better,
             effect: Decimal::from_millionths(10_000),
@@ -138,4 +140,107 @@ fn clients_that_were_on_both_sides_are_evidence_of_nothing() {
     let said = matched.said(false);
     assert_eq!(said.split.as_ref().unwrap().verdict, Verdict::Fail);
     assert_eq!(said.split.unwrap().why, "37 of 38 clients were on both sides: what is compared is not apart");
+}
+
+// === A goal whose number is asked for, beside one that is a request ===
+
+/// `POST /checkout` first, then the number, which decides.
+fn asking() -> Trying {
+    let mut both = experiment("50%", Better::Higher);
+    let number = GoalNumber {
+        from: NumberFrom::Command { command: "./buyers.sh".to_owned() },
+        interval: Span::from_secs(10),
+        timeout: Span::from_secs(5),
+        lag: Span::from_secs(60),
+    };
+    let source = GoalSource::Number(number);
+    both.goals[0].primary = false;
+    both.goals.insert(1, Goal { name: "buys".to_owned(), source, primary: true, ..both.goals[0].clone() });
+    let sides = Sides { new: RevisionId(2), old: Some(RevisionId(1)) };
+    Trying::new(&both, sides, Probability::new(0.0005).unwrap())
+}
+
+/// A look a minute after the one before: so many clients in all on each side, and what was answered.
+fn asked(minute: u64, clients: u64, (new, old): (Option<f64>, Option<f64>)) -> Look {
+    let at = Timestamp::from_micros(minute * 60_000_000);
+    let seen = |side, value: Option<f64>| {
+        let answer = value.map_or("NaN".to_owned(), |value| value.to_string());
+        NumberSeen { check: FIRST_GOAL + 1, side, at, asked: "./buyers.sh".to_owned(), answer, value }
+    };
+    let arms = vec![arm(2, Part::Share, clients, clients / 10), arm(1, Part::Share, clients, clients / 10)];
+    let numbers = vec![seen(Slot::New, new), seen(Slot::Old, old)];
+    Look { until: at, numbers, ..look(minute * 60, 0, arms) }
+}
+
+/// As it is after ten looks in which 15 of each hundred new clients and 5 of each hundred old ones are answered.
+fn won() -> Trying {
+    let mut trying = asking();
+    for minute in 1..=10 {
+        let count = |rate: u64, before: u64| Some((before + rate * (minute - 1)) as f64);
+        trying.take(&asked(minute, minute * 100, (count(15, 4_000), count(5, 9_000))));
+    }
+    assert_eq!(trying.said(false).goals[1].verdict, GoalVerdict::Won, "{}", trying.said(false).goals[1].why);
+    trying
+}
+
+#[test]
+fn a_number_that_is_asked_for_decides_like_requests() {
+    let said = won().said(true);
+    let (requests, number) = (&said.goals[0], &said.goals[1]);
+    assert_eq!((requests.new.clients, requests.verdict), (100, GoalVerdict::Undecided));
+    assert_eq!((number.new, number.old.clients), (Conversions { clients: 135, requests: 0 }, 45));
+    assert!(number.why.starts_with("13.50 % of 1000 clients against 4.50 % of 1000: +9.00 points"), "{}", number.why);
+    assert_eq!((number.answers.len(), number.answers[0].before, number.is_blind), (2, Some(4_000), false));
+}
+
+#[test]
+fn a_number_that_is_not_known_any_more_proves_nothing_whatever_it_was() {
+    let mut silent = won();
+    silent.take(&asked(11, 1_100, (None, Some(9_050.0))));
+    let goal = &silent.said(true).goals[1];
+    assert_eq!((goal.verdict, goal.is_blind, goal.new.clients), (GoalVerdict::Undecided, true, 135));
+    assert!(goal.why.contains("./buyers.sh: NaN") && goal.answers[0].answer == "NaN", "{}", goal.why);
+    silent.take(&asked(12, 1_200, (Some(4_165.0), Some(9_055.0))));
+    assert_eq!(silent.said(false).goals[1].verdict, GoalVerdict::Won, "it is known again");
+
+    let mut down = won();
+    for (minute, new) in [(11, 4_000.0), (12, 4_900.0)] {
+        down.take(&asked(minute, minute * 100, (Some(new), Some(9_055.0))));
+        let goal = &down.said(false).goals[1];
+        assert_eq!((goal.verdict, goal.is_blind), (GoalVerdict::Undecided, true));
+        assert!(goal.why.contains("it went down from 4135 to 4000"), "{}", goal.why);
+    }
+}
+
+#[test]
+fn a_number_of_more_clients_than_came_proves_nothing() {
+    let mut orders = asking();
+    orders.take(&asked(1, 10, (Some(0.0), Some(0.0))));
+    orders.take(&asked(2, 20, (Some(21.0), Some(1.0))));
+    orders.take(&asked(3, 2_000, (Some(900.0), Some(1.0))));
+    let goal = &orders.said(false).goals[1];
+    assert_eq!((goal.verdict, goal.is_blind, goal.new.clients), (GoalVerdict::Undecided, true, 0), "{}", goal.why);
+}
+
+#[test]
+fn a_router_that_counts_anew_begins_the_number_anew() {
+    let mut anew = won();
+    let again = |minute: u64, new: f64| {
+        let mut look = asked(minute, minute, (Some(new), Some(9_050.0)));
+        look.goals.as_mut().unwrap().since = 11 * 60_000_000;
+        look
+    };
+    anew.take(&again(11, 4_150.0));
+    let goal = &anew.said(false).goals[1];
+    assert!(goal.is_blind && goal.new.clients == 0, "{}", goal.why);
+    anew.take(&again(12, 4_155.0));
+    anew.take(&again(13, 4_160.0));
+    let said = anew.said(false);
+    assert_eq!((said.anew, said.goals[1].new.clients, said.goals[1].is_blind), (1, 5, false));
+}
+
+#[test]
+fn whoever_begins_anew_again_and_again_has_no_more_false_alarms() {
+    let all: f64 = (0..40).filter_map(|anew| spent(0.001, anew)).map(Probability::get).sum();
+    assert!((0.000_999..=0.001).contains(&all), "{all}");
 }

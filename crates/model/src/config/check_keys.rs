@@ -26,7 +26,7 @@ const BOUND: TextRule = TextRule {
     pattern: "^-?[0-9]+(\\.[0-9]{1,6})?(%|us|ms|s|m|h|/s)?$",
     breaks: no_rule,
 };
-const QUERY: TextRule = TextRule { what: "a query", pattern: "\\S", breaks: breaks_query };
+pub(super) const QUERY: TextRule = TextRule { what: "a query", pattern: "\\S", breaks: breaks_query };
 const WHEN: TextRule =
     TextRule { what: "\"shift\", \"bake\" or \"warm\"", pattern: "^(shift|bake|warm)$", breaks: breaks_when };
 

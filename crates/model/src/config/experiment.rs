@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::NumberFrom;
 use crate::decimal::Decimal;
 use crate::name::Share;
 use crate::seam::{Ability, Condition, GoalRequest};
@@ -31,14 +32,52 @@ pub struct Experiment {
 pub struct Goal {
     /// What people call it; no other goal of the app has it.
     pub name: String,
-    /// The request that reaches it.
-    pub request: GoalRequest,
+    /// What tells how many clients reached it.
+    #[serde(flatten)]
+    pub source: GoalSource,
     /// Whether the experiment is decided by it; the others are told.
     pub primary: bool,
     /// Whether more clients that reach it are better, or fewer.
     pub better: Better,
     /// The smallest difference that matters, as a part of all clients: 0.01 is 6 % against 5 %. Nothing: any.
     pub effect: Decimal,
+}
+
+/// What tells how many clients of each side reached a goal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GoalSource {
+    /// The router, by the request that reaches it.
+    Request(GoalRequest),
+    /// Somebody else, who is asked again and again.
+    Number(GoalNumber),
+}
+
+/// A number of clients that somebody else knows: of those who reached the goal on one side, each once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GoalNumber {
+    /// Whom to ask.
+    pub from: NumberFrom,
+    /// How often.
+    pub interval: Span,
+    /// How long an answer may take.
+    pub timeout: Span,
+    /// How long after a client came it may be counted. What is counted earlier in an experiment may be of clients from before
+    /// it, who were all of one side.
+    pub lag: Span,
+}
+
+impl std::fmt::Display for GoalSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Request(request) => write!(f, "{request}"),
+            Self::Number(GoalNumber { from: NumberFrom::Prometheus { url, query, .. }, .. }) => {
+                write!(f, "{query} of {url}")
+            }
+            Self::Number(GoalNumber { from: NumberFrom::Command { command }, .. }) => write!(f, "{command}"),
+            Self::Number(GoalNumber { from: NumberFrom::Url { url, .. }, .. }) => write!(f, "GET {url}"),
+        }
+    }
 }
 
 /// Which way a goal is better.
@@ -68,6 +107,14 @@ impl Experiment {
     #[must_use]
     pub fn primary(&self) -> usize {
         self.goals.iter().position(|goal| goal.primary).unwrap_or_default()
+    }
+
+    /// The requests that the router counts, in the order of the goals.
+    pub fn requests(&self) -> impl Iterator<Item = &GoalRequest> {
+        self.goals.iter().filter_map(|goal| match &goal.source {
+            GoalSource::Request(request) => Some(request),
+            GoalSource::Number(_) => None,
+        })
     }
 
     /// Whether chance says who gets which revision, so that its split can be held against its share.

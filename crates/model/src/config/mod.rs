@@ -11,6 +11,7 @@ mod diff;
 mod evidence;
 mod experiment;
 mod experiment_keys;
+mod goal_keys;
 mod hook;
 mod hook_keys;
 mod key;
@@ -49,7 +50,7 @@ pub use diff::{Change, diff};
 pub use evidence::{
     Bound, Check, During, EvidencePolicy, MAX_CHECKS, Measure, NoEvidence, NumberFrom, Source as CheckSource, Worse,
 };
-pub use experiment::{Better, Experiment, Goal, Undecided};
+pub use experiment::{Better, Experiment, Goal, GoalNumber, GoalSource, Undecided};
 pub use hook::{Asks, Hook, HookMethod, When};
 pub use key::{MAX_INSTANCES, MAX_KEPT_REVISIONS};
 pub use mistake::Mistake;

@@ -3,6 +3,7 @@
 mod checks;
 mod database;
 mod experiment;
+mod goal_source;
 mod hooks;
 mod notify;
 mod rolling;

@@ -3,7 +3,8 @@
 use crate::time::Span;
 
 use super::check_keys::CHECK_KEYS;
-use super::experiment_keys::{EXPERIMENT, GOAL};
+use super::experiment_keys::EXPERIMENT;
+use super::goal_keys::GOAL;
 use super::hook_keys::HOOK_KEYS;
 use super::key::{Key, Kind, MAX_KEPT_REVISIONS, key, later};
 use super::rolling_keys::ROLLING;

@@ -258,6 +258,7 @@ impl ShadowSeen {
 
     /// Adds what another lane saw of the same revision.
     pub fn add(&mut self, other: Self) {
+        self.since = self.since.min(other.since);
         self.sampled += other.sampled;
         self.dropped += other.dropped;
         self.equal += other.equal;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use switchover_model::config::{Better, Experiment, Goal, Strategy, Undecided};
+use switchover_model::config::{Better, Experiment, Goal, GoalSource, Strategy, Undecided};
 use switchover_model::decimal::Decimal;
 use switchover_model::evidence::{ChecksSeen, Verdict};
 use switchover_model::experiment::{Conversions, Ending, ExperimentSaid, GoalSaid, GoalVerdict, SplitSaid};
@@ -21,7 +21,7 @@ fn experiment(share: &str, undecided: Undecided) -> Experiment {
         undecided,
         goals: vec![Goal {
             name: "checkout".to_owned(),
-            request: "POST /checkout 2xx".parse().unwrap(),
+            source: GoalSource::Request("POST /checkout 2xx".parse().unwrap()),
             primary: true,
             better: Better::Higher,
             effect: Decimal::default(),
@@ -50,6 +50,8 @@ impl Bed {
             low: Decimal::default(),
             high: Decimal::default(),
             why: "5 % against 15 %".to_owned(),
+            is_blind: false,
+            answers: Vec::new(),
             evidence: serde_json::Value::Null,
         };
         let split = Some(SplitSaid { verdict: split, why: "40 % came".to_owned() });
@@ -127,6 +129,20 @@ fn what_proves_nothing_ends_as_the_file_says_and_nobody_is_never_enough() {
     let (mut bed, release) = on_trial("50%", Undecided::Promote);
     bed.pass(Span::from_secs(660));
     assert_eq!(bed.code(release).as_deref(), Some("EXPERIMENT-UNDECIDED"));
+}
+
+#[test]
+fn a_goal_of_which_nothing_is_known_decides_nothing_and_promotes_nothing() {
+    for verdict in [GoalVerdict::Won, GoalVerdict::Lost, GoalVerdict::Undecided] {
+        let (mut bed, release) = on_trial("50%", Undecided::Promote);
+        bed.says(verdict, Verdict::Inconclusive, 100);
+        bed.seen.checks.as_mut().unwrap().experiment.as_mut().unwrap().goals[0].is_blind = true;
+        bed.pass(Span::from_secs(590));
+        assert_eq!((bed.ending(), bed.served()), (None, None), "{verdict:?}: still split");
+        bed.pass(Span::from_secs(60));
+        assert_eq!(bed.ending(), Some(Ending::TimeOver), "{verdict:?}");
+        assert_eq!(bed.code(release).as_deref(), Some("EXPERIMENT-UNDECIDED"), "{verdict:?}");
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What an experiment is seen to say in the world, and what must follow from it.
 
-use switchover_model::config::{Better, Experiment, Goal, Undecided};
+use switchover_model::config::{Better, Experiment, Goal, GoalSource, Undecided};
 use switchover_model::decimal::Decimal;
 use switchover_model::evidence::{Verdict, Watch};
 use switchover_model::experiment::{Conversions, Decided, Ending, ExperimentSaid, GoalSaid, GoalVerdict, SplitSaid};
@@ -28,7 +28,7 @@ pub(crate) fn thrown(dice: &mut Dice) -> Experiment {
         undecided: dice.pick(&[Undecided::Drop, Undecided::Promote, Undecided::Promote, Undecided::Ask]),
         goals: vec![Goal {
             name: "checkout".to_owned(),
-            request: "POST /checkout 2xx".parse().expect("a goal"),
+            source: GoalSource::Request("POST /checkout 2xx".parse().expect("a goal")),
             primary: true,
             better: Better::Higher,
             effect: Decimal::default(),
@@ -36,11 +36,24 @@ pub(crate) fn thrown(dice: &mut Dice) -> Experiment {
     }
 }
 
-/// What an experiment will say in a watch: what is proven, after how long, whether its split is off and whether anybody comes.
-fn fate(watch: &Watch) -> (GoalVerdict, u64, bool, bool) {
+/// What an experiment will say in a watch.
+struct Fate {
+    verdict: GoalVerdict,
+    /// After so long.
+    after: u64,
+    /// Its split is off.
+    is_off: bool,
+    /// Nobody comes.
+    is_alone: bool,
+    /// Its numbers are not known.
+    is_blind: bool,
+}
+
+fn fate(watch: &Watch) -> Fate {
     let mut dice = Dice::new(watch.since.as_micros() ^ (u64::from(watch.release.0) << 40));
     let verdict = dice.pick(&[GoalVerdict::Won, GoalVerdict::Won, GoalVerdict::Lost, GoalVerdict::Undecided]);
-    (verdict, dice.below(SLOWEST), dice.chance(150), dice.chance(150))
+    let (after, is_off, is_alone) = (dice.below(SLOWEST), dice.chance(150), dice.chance(150));
+    Fate { verdict, after, is_off, is_alone, is_blind: dice.chance(150) }
 }
 
 impl World {
@@ -48,7 +61,7 @@ impl World {
     pub(crate) fn says_of_experiment(&self, watch: &Watch) -> Option<Box<ExperimentSaid>> {
         let app = &self.memory.as_ref()?.app;
         experiment(app, app.release(watch.release)?).filter(|_| watch.step.is_some())?;
-        let (verdict, after, is_off, is_alone) = fate(watch);
+        let Fate { verdict, after, is_off, is_alone, is_blind } = fate(watch);
         let is_reached = self.now >= watch.since.as_micros() + after && !is_alone;
         let clients = if is_alone { 0 } else { 100 };
         let none = Decimal::default();
@@ -61,6 +74,8 @@ impl World {
             low: none,
             high: none,
             why: String::new(),
+            is_blind,
+            answers: Vec::new(),
             evidence: serde_json::Value::Null,
         };
         let split = if is_off && is_reached { Verdict::Fail } else { Verdict::Inconclusive };
@@ -81,7 +96,8 @@ impl World {
         if entry.paused {
             return Some(("a paused release does not go on", String::new()));
         }
-        let verdict = decided.said.goals.first().map_or(GoalVerdict::Undecided, |goal| goal.verdict);
+        let known = decided.said.goals.first().filter(|goal| !goal.is_blind);
+        let verdict = known.map_or(GoalVerdict::Undecided, |goal| goal.verdict);
         let has_had = |span: Span| last.in_force_at.is_some_and(|at| self.now >= at + last.held + span.as_micros());
         let is_right = match decided.ending {
             Ending::Promoted => last.promoted || entry.full,
@@ -100,7 +116,8 @@ impl World {
             Ending::Lost => false,
             Ending::TimeOver => {
                 let said = &decided.said;
-                tries.undecided == Undecided::Promote && said.new > 0 && said.old > 0 && !is_off(said)
+                let is_known = said.goals.first().is_some_and(|goal| !goal.is_blind);
+                tries.undecided == Undecided::Promote && said.new > 0 && said.old > 0 && is_known && !is_off(said)
             }
         });
         (!may_go_on)

@@ -3,8 +3,8 @@
 use jiff::tz::TimeZone;
 use switchover_model::config::{Better, Undecided};
 use switchover_model::decimal::Decimal;
-use switchover_model::evidence::Verdict;
-use switchover_model::experiment::{Decided, Ending, ExperimentReport, ExperimentSaid, SplitSaid};
+use switchover_model::evidence::{Side, Verdict};
+use switchover_model::experiment::{Decided, Ending, ExperimentReport, ExperimentSaid, GoalRule, GoalSaid, SplitSaid};
 use switchover_model::{Share, Timestamp};
 
 use super::moment::clock;
@@ -21,6 +21,7 @@ pub(crate) fn lines(report: &ExperimentReport, width: Option<usize>, now: Timest
     for (said, rule) in report.said.goals.iter().zip(&report.rules) {
         let primary = if rule.primary { " (primary)" } else { "" };
         lines.push(format!("{}{primary}: {}, {}", printable(&said.name), said.verdict.name(), printable(&said.why)));
+        lines.extend(numbers(report, (said, rule), now, zone).iter().map(|line| format!("  {}", printable(line))));
     }
     lines.extend(report.said.split.iter().map(|split| format!("split: {}, {}", holds(split), split.why)));
     if report.share == Share::NONE {
@@ -79,6 +80,35 @@ fn ended_by(ending: Ending, report: &ExperimentReport) -> String {
     }
 }
 
+/// Where the numbers of a goal come from that is no request: who is asked, and what was answered last.
+pub(crate) fn numbers(
+    report: &ExperimentReport,
+    (said, rule): (&GoalSaid, &GoalRule),
+    now: Timestamp,
+    zone: &TimeZone,
+) -> Vec<String> {
+    let asks = rule.number.iter().map(|number| format!("its number: {number}"));
+    let answers = said.answers.iter().map(|answer| {
+        let of = match answer.side {
+            Side::New => report.revision.to_string(),
+            Side::Old => old(report),
+        };
+        let before = answer.before.map_or_else(String::new, |before| format!("; {before} of them from before"));
+        format!("{of}, asked at {}: {} answered {}{before}", clock(answer.at, now, zone), answer.asked, answer.answer)
+    });
+    asks.chain(answers).collect()
+}
+
+/// The name of the old side.
+pub(crate) fn old(report: &ExperimentReport) -> String {
+    report.from.map_or_else(|| "old".to_owned(), |from| from.to_string())
+}
+
+/// Requests that reached a goal, where they are counted.
+pub(crate) fn requests(rule: &GoalRule, requests: u64) -> String {
+    if rule.request.is_some() { requests.to_string() } else { "-".to_owned() }
+}
+
 /// Whether a split is as it was set, as far as is known.
 pub(crate) fn holds(split: &SplitSaid) -> &'static str {
     match split.verdict {
@@ -115,17 +145,18 @@ fn table(report: &ExperimentReport) -> Table {
             Better::Higher => "higher",
             Better::Lower => "lower",
         };
-        let old = report.from.map_or_else(|| "old".to_owned(), |from| from.to_string());
-        for (variant, clients, counted, is_new) in
-            [(old, report.said.old, said.old, false), (report.revision.to_string(), report.said.new, said.new, true)]
-        {
+        for (variant, clients, counted, is_new) in [
+            (old(report), report.said.old, said.old, false),
+            (report.revision.to_string(), report.said.new, said.new, true),
+        ] {
             let mut cells = if is_new {
                 vec![String::new(), String::new()]
             } else {
-                vec![printable(&format!("{} ({})", said.name, rule.request)), better.to_owned()]
+                let request = rule.request.as_ref().map(|request| format!(" ({request})")).unwrap_or_default();
+                vec![printable(&format!("{}{request}", said.name)), better.to_owned()]
             };
             cells.extend([variant, clients.to_string(), counted.clients.to_string(), rate(counted.clients, clients)]);
-            cells.push(counted.requests.to_string());
+            cells.push(requests(rule, counted.requests));
             if is_new {
                 cells.push(said.effect.map_or_else(|| "-".to_owned(), points));
                 cells.push(format!("{} to {}", points(said.low), points(said.high)));

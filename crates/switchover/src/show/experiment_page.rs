@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use jiff::tz::TimeZone;
 use serde_json::Value;
-use switchover_model::experiment::{ExperimentReport, GoalSaid};
+use switchover_model::experiment::{ExperimentReport, GoalRule, GoalSaid};
 use switchover_model::{Span, Timestamp};
 
 use super::experiment;
@@ -39,9 +39,14 @@ pub(crate) fn page(report: &ExperimentReport, now: Timestamp, zone: &TimeZone) -
             escaped(&said.name),
             said.verdict.name()
         );
-        let _ = writeln!(page, "<p><code>{}</code></p>", escaped(&rule.request));
-        page += &variants(report, said);
+        if let Some(request) = &rule.request {
+            let _ = writeln!(page, "<p><code>{}</code></p>", escaped(request));
+        }
+        page += &variants(report, (said, rule));
         let _ = writeln!(page, "<p>{}</p>", escaped(&said.why));
+        for line in experiment::numbers(report, (said, rule), now, zone) {
+            let _ = writeln!(page, "<p><code>{}</code></p>", escaped(&line));
+        }
         page += &course(said);
     }
     if let Some(split) = &report.said.split {
@@ -49,17 +54,16 @@ pub(crate) fn page(report: &ExperimentReport, now: Timestamp, zone: &TimeZone) -
     }
     let _ = writeln!(
         page,
-        "<p>From {} at what the router counted. Intervals hold at every moment at once, but for a chance of 5 %.</p>\n</html>",
+        "<p>From {} at what was counted. Intervals hold at every moment at once, but for a chance of 5 %.</p>\n</html>",
         if report.looks == 1 { "1 look".to_owned() } else { format!("{} looks", report.looks) }
     );
     page
 }
 
-fn variants(report: &ExperimentReport, said: &GoalSaid) -> String {
+fn variants(report: &ExperimentReport, (said, rule): (&GoalSaid, &GoalRule)) -> String {
     let mut rows = "<table><tr><th>variant<th>clients<th>reached it<th>rate<th>requests</tr>\n".to_owned();
-    let old = report.from.map_or_else(|| "old".to_owned(), |from| from.to_string());
     for (variant, clients, counted) in
-        [(old, report.said.old, said.old), (report.revision.to_string(), report.said.new, said.new)]
+        [(experiment::old(report), report.said.old, said.old), (report.revision.to_string(), report.said.new, said.new)]
     {
         let rate = if clients == 0 {
             "-".to_owned()
@@ -69,7 +73,8 @@ fn variants(report: &ExperimentReport, said: &GoalSaid) -> String {
         let _ = writeln!(
             rows,
             "<tr><td>{variant}<td>{clients}<td>{}<td>{rate}<td>{}</tr>",
-            counted.clients, counted.requests
+            counted.clients,
+            experiment::requests(rule, counted.requests)
         );
     }
     rows + "</table>\n"

@@ -3,8 +3,8 @@
 use expect_test::expect;
 use switchover_model::config::{Better, Undecided};
 use switchover_model::decimal::Decimal;
-use switchover_model::evidence::Verdict;
-use switchover_model::experiment::{Conversions, Ending, ExperimentSaid, GoalRule, GoalVerdict, SplitSaid};
+use switchover_model::evidence::{Side, Verdict};
+use switchover_model::experiment::{Conversions, Ending, ExperimentSaid, GoalAnswer, GoalRule, GoalVerdict, SplitSaid};
 use switchover_model::{ReleaseId, RevisionId, Span};
 
 use super::*;
@@ -36,7 +36,8 @@ fn report() -> ExperimentReport {
         looks: 3,
         rules: vec![GoalRule {
             name: "<checkout>".to_owned(),
-            request: "POST /checkout 2xx".to_owned(),
+            request: Some("POST /checkout 2xx".to_owned()),
+            number: None,
             primary: true,
             better: Better::Higher,
             effect: part(100),
@@ -53,6 +54,8 @@ fn report() -> ExperimentReport {
                 low: part(400),
                 high: part(1_600),
                 why: "15.15 % of 1003 clients against 5.12 % of 997".to_owned(),
+                is_blind: false,
+                answers: Vec::new(),
                 evidence: serde_json::json!({ "more": { "course": course } }),
             }],
             split: Some(SplitSaid {
@@ -114,4 +117,41 @@ fn a_page_holds_all_of_it_and_needs_nothing_else() {
     for foreign in ["http", "<script", "src=", "url("] {
         assert!(!page.contains(foreign), "{foreign}");
     }
+}
+
+/// The same where the goal's number is asked for.
+fn asked() -> ExperimentReport {
+    let mut report = report();
+    (report.rules[0].request, report.rules[0].number) = (None, Some("buyers <$REVISION>".to_owned()));
+    let goal = &mut report.said.goals[0];
+    (goal.new.requests, goal.old.requests) = (0, 0);
+    goal.answers = [(Side::New, 163, Some(11)), (Side::Old, 951, None)]
+        .map(|(side, answer, before)| GoalAnswer {
+            side,
+            at: report.until.unwrap(),
+            asked: format!("buyers of {side:?}"),
+            answer: format!("{answer}\u{7}"),
+            before,
+        })
+        .to_vec();
+    report
+}
+
+#[test]
+fn a_goal_whose_number_is_asked_for_shows_where_it_comes_from() {
+    let report = asked();
+    let lines = experiment::lines(&report, None, report.ended_at.unwrap(), &TimeZone::UTC);
+    expect![[r#"
+        goal        better  variant  clients  reached it     rate  requests  effect  interval (95 %)  verdict
+        <checkout>  higher  r1           997          51   5.12 %         -
+                            r2          1003         152  15.15 %         -  +10.04  +4.00 to +16.00  won
+
+        <checkout> (primary): won, 15.15 % of 1003 clients against 5.12 % of 997
+          its number: buyers <$REVISION>
+          r2, asked at 22:15:20: buyers of New answered 163 ; 11 of them from before
+          r1, asked at 22:15:20: buyers of Old answered 951 "#]]
+    .assert_eq(&lines[4..12].join("\n"));
+    let page = page(&report, report.ended_at.unwrap(), &TimeZone::UTC);
+    assert!(page.contains("<p><code>its number: buyers &lt;$REVISION&gt;</code></p>"), "{page}");
+    assert!(page.contains("<td>1003<td>152<td>15.15 %<td>-"), "{page}");
 }

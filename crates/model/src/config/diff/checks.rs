@@ -59,24 +59,29 @@ fn put_source(all: &mut Settings, key: &str, source: &CheckSource) {
             all.put(format!("{key}.measure"), Part::Policy, kind.word());
         }
         CheckSource::Number { from, interval, timeout, allowed, worse } => {
-            match from {
-                NumberFrom::Prometheus { url, query, token } => {
-                    all.put_text(format!("{key}.prometheus"), Part::Policy, url);
-                    all.put_text(format!("{key}.query"), Part::Policy, query);
-                    put_token(all, key, token.as_deref());
-                }
-                NumberFrom::Command { command } => all.put_text(format!("{key}.command"), Part::Policy, command),
-                NumberFrom::Url { url, token } => {
-                    all.put_text(format!("{key}.url"), Part::Policy, url);
-                    put_token(all, key, token.as_deref());
-                }
-            }
-            all.put(format!("{key}.interval"), Part::Policy, interval);
-            all.put(format!("{key}.timeout"), Part::Policy, timeout);
+            put_number(all, key, (from, *interval, *timeout));
             all.put(format!("{key}.allowed"), Part::Policy, allowed);
             all.put(format!("{key}.worse"), Part::Policy, worse.word());
         }
     }
+}
+
+/// Who is asked for a number, how often, and how long an answer may take.
+pub(super) fn put_number(all: &mut Settings, key: &str, (from, interval, timeout): (&NumberFrom, Span, Span)) {
+    match from {
+        NumberFrom::Prometheus { url, query, token } => {
+            all.put_text(format!("{key}.prometheus"), Part::Policy, url);
+            all.put_text(format!("{key}.query"), Part::Policy, query);
+            put_token(all, key, token.as_deref());
+        }
+        NumberFrom::Command { command } => all.put_text(format!("{key}.command"), Part::Policy, command),
+        NumberFrom::Url { url, token } => {
+            all.put_text(format!("{key}.url"), Part::Policy, url);
+            put_token(all, key, token.as_deref());
+        }
+    }
+    all.put(format!("{key}.interval"), Part::Policy, interval);
+    all.put(format!("{key}.timeout"), Part::Policy, timeout);
 }
 
 fn put_token(all: &mut Settings, key: &str, token: Option<&str>) {

@@ -1,8 +1,9 @@
 //! An experiment and its goals, as settings.
 
 use super::Settings;
+use super::checks::put_number;
 use crate::config::names::Word;
-use crate::config::{Experiment, Goal, Part};
+use crate::config::{Experiment, Goal, GoalNumber, GoalSource, Part};
 use crate::decimal::Decimal;
 use crate::name::Share;
 use crate::seam::Condition;
@@ -34,9 +35,15 @@ pub(super) fn put_experiment(all: &mut Settings, experiment: &Experiment) {
 }
 
 fn put_goal(all: &mut Settings, key: &str, goal: &Goal) {
-    let Goal { name, request, primary, better, effect } = goal;
+    let Goal { name, source, primary, better, effect } = goal;
     all.put_text(format!("{key}.name"), Part::Policy, name);
-    all.put(format!("{key}.request"), Part::Policy, request);
+    match source {
+        GoalSource::Request(request) => all.put(format!("{key}.request"), Part::Policy, request),
+        GoalSource::Number(GoalNumber { from, interval, timeout, lag }) => {
+            put_number(all, key, (from, *interval, *timeout));
+            all.put(format!("{key}.lag"), Part::Policy, lag);
+        }
+    }
     all.put(format!("{key}.primary"), Part::Policy, primary);
     all.put(format!("{key}.better"), Part::Policy, better.word());
     if *effect != Decimal::default() {

@@ -19,6 +19,8 @@ const SOURCES: [&str; 4] = ["measure", "prometheus", "command", "url"];
 const BOUNDS: [&str; 3] = ["max", "min", "worse_by"];
 /// The keys that only a number of the user's own heeds.
 const OF_NUMBERS: [&str; 4] = ["interval", "timeout", "allowed", "worse"];
+/// A query of a check, as it may be written.
+const QUERY_EXAMPLE: &str = "write: query = \"sum(rate(http_errors_total{slot=\\\"$SLOT\\\"}[1m]))\"";
 /// How many values a pass rests on where the file says nothing.
 const USUAL_VALUES: u32 = 5;
 /// The least part by which a latency can be told to be longer, in millionths: the width of the buckets it is counted in.
@@ -46,6 +48,7 @@ pub(super) fn evidence(
             mistakes.add(release.place(key), cause, "add a [[release.check]], or leave it out");
         }
     }
+    refuse_tokens_of_nothing(release, has_secrets, mistakes);
     let mut names = BTreeSet::new();
     let mut checks = Vec::new();
     for node in tables {
@@ -53,10 +56,6 @@ pub(super) fn evidence(
         if !names.insert(name.clone()) {
             let cause = format!("the check \"{name}\" stands here twice");
             mistakes.add(node.place("name"), cause, "give each a name of its own");
-        }
-        if node.has("token") && !has_secrets {
-            let cause = "\"token\" names a variable of the secrets file, and the app has none";
-            mistakes.add(node.place("token"), cause, "add: [secrets] with file = \"/etc/shop/secrets.env\"");
         }
         if let Some(source) = source(node, processes, mistakes)
             && let Some(bound) = bound(node, &source, mistakes)
@@ -119,14 +118,8 @@ fn source(node: &Node, processes: &BTreeMap<ProcessName, Process>, mistakes: &mu
             measure: measure(node, mistakes)?,
         });
     }
-    let url = || node.text(source).unwrap_or_default();
-    let from = match source {
-        "prometheus" => NumberFrom::Prometheus { url: url(), query: query(node, mistakes)?, token: node.text("token") },
-        "command" => NumberFrom::Command { command: url() },
-        _ => NumberFrom::Url { url: url(), token: node.text("token") },
-    };
     Some(CheckSource::Number {
-        from,
+        from: number_from(node, source, QUERY_EXAMPLE, mistakes)?,
         interval: node.duration("interval"),
         timeout: node.duration("timeout"),
         allowed: node.whole("allowed"),
@@ -160,10 +153,37 @@ fn without_effect(node: &Node, source: &str, mistakes: &mut Mistakes<'_>) {
     }
 }
 
-fn query(node: &Node, mistakes: &mut Mistakes<'_>) -> Option<String> {
+/// Who is asked for a number: `source` is the key that says it.
+pub(super) fn number_from(
+    node: &Node,
+    source: &str,
+    query_example: &str,
+    mistakes: &mut Mistakes<'_>,
+) -> Option<NumberFrom> {
+    let written = || node.text(source).unwrap_or_default();
+    let token = || node.text("token");
+    Some(match source {
+        "prometheus" => {
+            let query = query(node, query_example, mistakes)?;
+            NumberFrom::Prometheus { url: written(), query, token: token() }
+        }
+        "command" => NumberFrom::Command { command: written() },
+        _ => NumberFrom::Url { url: written(), token: token() },
+    })
+}
+
+/// A token is a secret by reference, wherever it stands.
+fn refuse_tokens_of_nothing(release: &Node, has_secrets: bool, mistakes: &mut Mistakes<'_>) {
+    let named = release.tables("check").iter().chain(release.tables("goal"));
+    for node in named.filter(|node| node.has("token") && !has_secrets) {
+        let cause = "\"token\" names a variable of the secrets file, and the app has none";
+        mistakes.add(node.place("token"), cause, "add: [secrets] with file = \"/etc/shop/secrets.env\"");
+    }
+}
+
+fn query(node: &Node, example: &str, mistakes: &mut Mistakes<'_>) -> Option<String> {
     if !node.has("query") && !node.was_tried("query") && !mistakes.is_broken {
-        let write = "write: query = \"sum(rate(http_errors_total{slot=\\\"$SLOT\\\"}[1m]))\"";
-        mistakes.add(node.place("prometheus"), "\"prometheus\" is asked nothing", write);
+        mistakes.add(node.place("prometheus"), "\"prometheus\" is asked nothing", example);
     }
     node.text("query")
 }

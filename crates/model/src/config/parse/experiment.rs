@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::word;
+use super::{goal_source, word};
 use crate::config::check::{Mistakes, Node};
-use crate::config::{Better, Experiment, Goal, Undecided};
+use crate::config::{Better, Experiment, Goal, GoalSource, Undecided};
 use crate::decimal::Decimal;
 use crate::name::Share;
-use crate::seam::{Condition, GOALS_MAX, GoalRequest, MATCHES_MAX};
+use crate::seam::{Condition, GOALS_MAX, MATCHES_MAX};
 use crate::time::Span;
 
 const WHO: &str = "write: share = \"50%\", or match = [{ header = \"X-Beta\", value = \"1\" }]";
@@ -34,6 +34,9 @@ pub(super) fn experiment(release: &Node, mistakes: &mut Mistakes<'_>) -> Experim
     }
     let undecided = word(&node, "undecided").unwrap_or(Undecided::Drop);
     let goals = goals(release, mistakes);
+    if share != Share::NONE && !matches.is_empty() {
+        goal_source::refuse_those_of_a_match(release.tables("goal"), mistakes);
+    }
     Experiment { share, matches, lasts, at_least, undecided, goals }
 }
 
@@ -105,7 +108,7 @@ fn goals(release: &Node, mistakes: &mut Mistakes<'_>) -> Vec<Goal> {
         mistakes.add(surplus.at.clone(), cause, "leave some of them out");
     }
     let mut names = BTreeSet::new();
-    let mut requests: Vec<GoalRequest> = Vec::new();
+    let mut sources: Vec<GoalSource> = Vec::new();
     let mut goals = Vec::new();
     for node in nodes {
         let name = node.text("name").unwrap_or_default();
@@ -113,15 +116,14 @@ fn goals(release: &Node, mistakes: &mut Mistakes<'_>) -> Vec<Goal> {
             let cause = format!("the goal \"{name}\" stands here twice");
             mistakes.add(node.place("name"), cause, "give each a name of its own");
         }
-        // One that can not be read was told with its own rule.
-        let Some(request) = node.text("request").and_then(|text| text.parse::<GoalRequest>().ok()) else { continue };
-        if requests.contains(&request) {
-            let cause = format!("\"{request}\" is two goals");
-            mistakes.add(node.place("request"), cause, "leave one of them out");
+        let Some(source) = goal_source::source(node, mistakes) else { continue };
+        if sources.contains(&source) {
+            let cause = format!("\"{source}\" is two goals");
+            mistakes.add(goal_source::place(node), cause, "leave one of them out");
         }
-        requests.push(request.clone());
+        sources.push(source.clone());
         let better = word(node, "better").unwrap_or(Better::Higher);
-        goals.push(Goal { name, request, primary: node.flag("primary"), better, effect: effect(node, mistakes) });
+        goals.push(Goal { name, source, primary: node.flag("primary"), better, effect: effect(node, mistakes) });
     }
     only_one_decides(nodes, &mut goals, mistakes);
     goals

@@ -37,7 +37,7 @@ better  = "lower"
 "#;
 
 /// The shortest, with the lines of its tables.
-fn ab(experiment: &str, goals: &str) -> String {
+pub(super) fn ab(experiment: &str, goals: &str) -> String {
     format!(
         "name = \"shop\"\n[process.web]\ncommand = \"a\"\n[release]\nstrategy = \"ab\"\n[release.experiment]\n{experiment}\n{goals}"
     )

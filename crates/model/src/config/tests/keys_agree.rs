@@ -8,6 +8,7 @@ use crate::config::*;
 use super::accepted::{COMMANDS, FRAMEWORK, FULL};
 use super::checks::CHECKS;
 use super::experiment::AB;
+use super::goals::ASKED;
 use super::rolling::ROLLING;
 use super::shadow::SHADOW;
 use super::steps::{LINEAR, PRESET};
@@ -92,9 +93,19 @@ fn experiment_with(table: &str, own: &str, example: &str) -> String {
     } else {
         String::new()
     };
-    let goal = beside("release.goal", &["name = \"a\"", "request = \"GET / 2xx\""]);
+    let source = match (table, own) {
+        ("release.goal", "prometheus") => "query = \"a{slot='$SLOT'}\"",
+        ("release.goal", "query") => "prometheus = \"http://a/\"",
+        ("release.goal", "token") => "url = \"http://a/$SLOT\"",
+        ("release.goal", "interval" | "timeout" | "lag") => "command = \"a\"",
+        ("release.goal", "url" | "command") => "",
+        (_, _) => "request = \"GET / 2xx\"",
+    };
+    let goal = beside("release.goal", &["name = \"a\"", source]);
     let tries = if own == "at_least" { tries.replace("7d", "30d") } else { tries };
-    format!("[release]\nstrategy = \"ab\"\n[release.experiment]\n{tries}{matches}[[release.goal]]\n{goal}")
+    format!(
+        "[secrets]\nfile = \"s\"\n[release]\nstrategy = \"ab\"\n[release.experiment]\n{tries}{matches}[[release.goal]]\n{goal}"
+    )
 }
 
 /// A hook with one key as its example writes it, and what that key needs beside it.
@@ -206,7 +217,7 @@ fn unnumbered(key: &str) -> String {
 
 #[test]
 fn the_full_example_writes_every_key_and_the_diff_shows_each() {
-    let all = [FULL, FRAMEWORK, COMMANDS, CHECKS, PRESET, LINEAR, ROLLING, SHADOW, AB];
+    let all = [FULL, FRAMEWORK, COMMANDS, CHECKS, PRESET, LINEAR, ROLLING, SHADOW, AB, ASKED];
     let shown: BTreeSet<String> = all
         .into_iter()
         .flat_map(|text| diff(None, &good(text)))

@@ -3,6 +3,7 @@
 mod accepted;
 mod checks;
 mod experiment;
+mod goals;
 mod hooks;
 mod keys_agree;
 mod notify;

@@ -1,0 +1,174 @@
+//! A goal whose number somebody else knows: from what was answered for both sides to how many clients reached it since the
+//! experiment began.
+//!
+//! Guarantees: what there was before is left out; an answer that is no count says nothing; a count that can not be true ends it,
+//! because nothing that is counted after it is known to be whole.
+
+use std::fmt::Display;
+
+use switchover_model::evidence::{FIRST_GOAL, NumberSeen, Side};
+use switchover_model::experiment::GoalAnswer;
+use switchover_model::{Span, Timestamp};
+
+/// The largest number up to which each whole one can be told from the next (2^53).
+const LARGEST: f64 = 9_007_199_254_740_992.0;
+
+/// How many clients, on each side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Both {
+    pub(super) new: u64,
+    pub(super) old: u64,
+}
+
+/// Who came, as the router counted: what the numbers are held against.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Came {
+    /// Since when it is counted.
+    pub(super) since: Timestamp,
+    pub(super) clients: Both,
+    /// It is of the very look that the answers are of.
+    pub(super) is_fresh: bool,
+}
+
+/// The counts of one goal.
+#[derive(Debug, Clone)]
+pub(super) struct Counter {
+    place: usize,
+    lag: Span,
+    /// What both sides said first: of before the experiment.
+    before: Option<Both>,
+    /// What they said last that can be judged, after that.
+    newest: Option<Both>,
+    answers: Vec<GoalAnswer>,
+    /// Why the newest answers say nothing.
+    fault: Option<String>,
+    /// Why no later answer will say anything.
+    broken: Option<String>,
+}
+
+/// Why answers can not be judged: these, or whatever comes after them.
+enum Unfit {
+    Now(String),
+    ForGood(String),
+}
+
+impl Counter {
+    /// Of the goal at `place` in the file.
+    pub(super) const fn new(place: usize, lag: Span) -> Self {
+        let place = FIRST_GOAL + place;
+        Self { place, lag, before: None, newest: None, answers: Vec::new(), fault: None, broken: None }
+    }
+
+    /// Counts from nothing, with what there is at the next answer as what there was before.
+    pub(super) fn begin(&mut self) {
+        (self.before, self.newest, self.fault) = (None, None, None);
+        self.answers.clear();
+    }
+
+    /// Takes the answers of a look. Whether there is something new to judge.
+    pub(super) fn take(&mut self, numbers: &[NumberSeen], came: Option<Came>) -> bool {
+        let (mut is_news, place) = (false, self.place);
+        for new in numbers.iter().filter(|seen| (seen.check, seen.side) == (place, Side::New)) {
+            let is_its = |seen: &&NumberSeen| (seen.check, seen.side, seen.at) == (place, Side::Old, new.at);
+            let old = numbers.iter().find(is_its);
+            let taken = self.take_one(new, old, came);
+            self.answers = std::iter::once(new).chain(old).map(|seen| self.answer(seen)).collect();
+            self.fault = None;
+            match taken {
+                Ok(has_counted) => is_news |= has_counted,
+                Err(Unfit::Now(why)) => self.fault = Some(why),
+                Err(Unfit::ForGood(why)) => {
+                    self.broken.get_or_insert(why);
+                }
+            }
+        }
+        is_news && self.blind().is_none()
+    }
+
+    /// Takes the answers of one moment. Whether they count.
+    fn take_one(&mut self, new: &NumberSeen, old: Option<&NumberSeen>, came: Option<Came>) -> Result<bool, Unfit> {
+        let old = old.ok_or_else(|| Unfit::Now("the old revision was not asked".to_owned()))?;
+        let now = Both { new: count(new)?, old: count(old)? };
+        let came = came.filter(|came| new.at >= came.since + self.lag);
+        let (Some(came), true) = (came, self.broken.is_none()) else { return Ok(false) };
+        let Some(before) = self.before else {
+            self.before = Some(now);
+            return Ok(false);
+        };
+        let last = self.newest.unwrap_or(before);
+        for (seen, last, now) in [(new, last.new, now.new), (old, last.old, now.old)] {
+            if now < last {
+                return Err(Unfit::ForGood(faulty(seen, format_args!("it went down from {last} to {now}"))));
+            }
+        }
+        let reached = Both { new: now.new - before.new, old: now.old - before.old };
+        let sides = [(new, reached.new, came.clients.new), (old, reached.old, came.clients.old)];
+        for (seen, reached, clients) in sides {
+            if reached > clients {
+                let why = faulty(seen, format_args!("{reached} clients reached it and only {clients} came"));
+                // Who came may not have been asked for since.
+                return Err(if came.is_fresh { Unfit::ForGood(why) } else { Unfit::Now(why) });
+            }
+        }
+        self.newest = Some(now);
+        Ok(true)
+    }
+
+    /// How many clients reached it since it is counted.
+    pub(super) fn reached(&self) -> Both {
+        let between = |before: Both, now: Both| Both { new: now.new - before.new, old: now.old - before.old };
+        self.before.zip(self.newest).map(|(before, now)| between(before, now)).unwrap_or_default()
+    }
+
+    /// Why nothing is known now; nothing where something is.
+    pub(super) fn blind(&self) -> Option<String> {
+        if let Some(why) = &self.broken {
+            return Some(format!("its number is no evidence any more: {why}"));
+        }
+        if let Some(why) = &self.fault {
+            return Some(format!("its number is not known: {why}"));
+        }
+        match (self.before, self.newest) {
+            (Some(_), Some(_)) => None,
+            (Some(_), None) => Some("its number was asked for once, which is what there was before".to_owned()),
+            (None, _) => Some(format!("its number counts {} after the experiment began", self.lag)),
+        }
+    }
+
+    /// What was answered last.
+    pub(super) fn answers(&self) -> &[GoalAnswer] {
+        &self.answers
+    }
+
+    fn answer(&self, seen: &NumberSeen) -> GoalAnswer {
+        let NumberSeen { side, at, asked, answer, .. } = seen;
+        let before = self.before.map(|before| match side {
+            Side::New => before.new,
+            Side::Old => before.old,
+        });
+        GoalAnswer { side: *side, at: *at, asked: asked.clone(), answer: answer.clone(), before }
+    }
+}
+
+/// An answer as a number of clients.
+fn count(seen: &NumberSeen) -> Result<u64, Unfit> {
+    let Some(value) = seen.value else { return Err(Unfit::Now(format!("{}: {}", seen.asked, seen.answer))) };
+    if value.fract() != 0.0 || !(0.0..=LARGEST).contains(&value) {
+        return Err(Unfit::Now(faulty(seen, format_args!("{value} is no number of clients"))));
+    }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a whole number within its bounds")]
+    Ok(value as u64)
+}
+
+/// What is wrong, of whom, with what was asked and how it was answered.
+fn faulty(seen: &NumberSeen, what: impl Display) -> String {
+    let of = match seen.side {
+        Side::New => "new",
+        Side::Old => "old",
+    };
+    format!("{what} on the {of} revision. Asked: {}. It answered: {}", seen.asked, seen.answer)
+}
+
+#[cfg(test)]
+#[path = "counter_tests.rs"]
+mod tests;

@@ -1,0 +1,109 @@
+//! What is counted of a goal's number, and what is not.
+
+use super::*;
+
+fn counter() -> Counter {
+    Counter::new(0, Span::from_secs(10))
+}
+
+fn at(second: u64) -> Timestamp {
+    Timestamp::from_micros(second * 1_000_000)
+}
+
+fn seen(side: Side, second: u64, value: Option<f64>) -> NumberSeen {
+    let (asked, answer) = (format!("buyers of {side:?}"), value.map_or("NaN".to_owned(), |value| value.to_string()));
+    NumberSeen { check: FIRST_GOAL, side, at: at(second), asked, answer, value }
+}
+
+/// Who came since the second 100: so many on each side.
+fn came(clients: u64) -> Came {
+    Came { since: at(100), clients: Both { new: clients, old: clients }, is_fresh: true }
+}
+
+/// What both sides answer at a second.
+fn says(counter: &mut Counter, second: u64, (new, old): (f64, f64)) -> bool {
+    let numbers = [seen(Side::New, second, Some(new)), seen(Side::Old, second, Some(old))];
+    counter.take(&numbers, Some(came(1_000)))
+}
+
+/// One that has counted 5 and 7 clients.
+fn counted() -> Counter {
+    let mut counter = counter();
+    says(&mut counter, 110, (100.0, 900.0));
+    assert!(says(&mut counter, 120, (105.0, 907.0)));
+    assert_eq!((counter.reached(), counter.blind()), (Both { new: 5, old: 7 }, None));
+    counter
+}
+
+#[test]
+fn what_there_was_before_is_left_out() {
+    let mut counter = counter();
+    assert!(!says(&mut counter, 109, (50.0, 800.0)), "clients from before the experiment may still reach it");
+    assert!(counter.blind().unwrap().contains("counts 10s after the experiment began"));
+    assert!(!says(&mut counter, 110, (100.0, 900.0)));
+    assert!(counter.blind().unwrap().contains("what there was before"));
+    assert!(says(&mut counter, 120, (105.0, 907.0)));
+    assert_eq!((counter.reached(), counter.blind()), (Both { new: 5, old: 7 }, None));
+    assert_eq!(counter.answers().iter().map(|answer| answer.before).collect::<Vec<_>>(), [Some(100), Some(900)]);
+}
+
+#[test]
+fn an_answer_that_is_no_count_says_nothing_and_loses_nothing() {
+    for bad in [None, Some(106.5), Some(-1.0), Some(1e17)] {
+        let mut counter = counted();
+        for side in [Side::New, Side::Old] {
+            let other = if side == Side::New { Side::Old } else { Side::New };
+            let numbers = [seen(side, 130, bad), seen(other, 130, Some(910.0))];
+            assert!(!counter.take(&numbers, Some(came(1_000))), "{bad:?}");
+            let why = counter.blind().unwrap();
+            assert!(why.contains("not known") && why.contains(&format!("buyers of {side:?}")), "{why}");
+            assert_eq!(counter.answers().len(), 2);
+        }
+        assert!(says(&mut counter, 140, (120.0, 920.0)), "{bad:?}");
+        assert_eq!((counter.reached(), counter.blind()), (Both { new: 20, old: 20 }, None), "{bad:?}");
+    }
+    let mut alone = counted();
+    assert!(!alone.take(&[seen(Side::New, 130, Some(120.0))], Some(came(1_000))));
+    assert!(alone.blind().unwrap().contains("the old revision was not asked"));
+}
+
+#[test]
+fn a_count_that_goes_down_is_no_evidence_any_more() {
+    let mut counter = counted();
+    assert!(!says(&mut counter, 130, (104.0, 910.0)));
+    let why = counter.blind().unwrap();
+    assert!(why.contains("it went down from 105 to 104 on the new revision. Asked: buyers of New"), "{why}");
+    assert!(!says(&mut counter, 140, (400.0, 920.0)), "what came meanwhile is not known");
+    assert_eq!((counter.reached(), counter.blind()), (Both { new: 5, old: 7 }, Some(why.clone())));
+    // Not when the router counts anew either: what is missing may come back.
+    counter.begin();
+    says(&mut counter, 150, (500.0, 930.0));
+    assert!(!says(&mut counter, 160, (900.0, 940.0)));
+    assert_eq!(counter.blind(), Some(why));
+}
+
+#[test]
+fn more_clients_than_came_can_not_be() {
+    let mut counter = counted();
+    let numbers = |second, new| [seen(Side::New, second, Some(new)), seen(Side::Old, second, Some(910.0))];
+    // Who came was not asked for: nothing follows from it yet.
+    let stale = Some(Came { is_fresh: false, ..came(30) });
+    assert!(!counter.take(&numbers(130, 131.0), stale));
+    assert!(counter.blind().unwrap().contains("not known: 31 clients reached it and only 30 came"));
+    assert!(counter.take(&numbers(140, 131.0), Some(came(31))));
+    assert!(!counter.take(&numbers(150, 132.0), Some(came(31))));
+    assert!(counter.blind().unwrap().contains("no evidence any more: 32 clients reached it and only 31 came"));
+    assert!(!counter.take(&numbers(160, 133.0), Some(came(1_000))));
+}
+
+#[test]
+fn other_numbers_and_clients_who_were_never_counted_are_nothing() {
+    let mut counter = counter();
+    let mut of_a_check = seen(Side::New, 120, Some(1.0));
+    of_a_check.check = 0;
+    assert!(!counter.take(&[of_a_check], Some(came(1_000))));
+    assert!(counter.answers().is_empty());
+    let numbers = [seen(Side::New, 120, Some(1.0)), seen(Side::Old, 120, Some(1.0))];
+    assert!(!counter.take(&numbers, None));
+    assert_eq!(counter.before, None);
+}

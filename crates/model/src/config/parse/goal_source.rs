@@ -1,0 +1,93 @@
+//! What tells how many clients reached a goal: one of four keys of `[[release.goal]]`.
+
+use std::ops::Range;
+
+use super::checks::number_from;
+use crate::config::check::{Mistakes, Node};
+use crate::config::{GoalNumber, GoalSource, NumberFrom};
+
+/// The keys of which one says it.
+const SOURCES: [&str; 4] = ["request", "prometheus", "command", "url"];
+/// The keys that only a number heeds.
+const OF_NUMBERS: [&str; 3] = ["interval", "timeout", "lag"];
+/// A query of a goal, as it may be written.
+const QUERY_EXAMPLE: &str = "write: query = \"sum(signed_up_total{revision=\\\"$REVISION\\\"})\"";
+
+/// Where the goal says what tells it.
+pub(super) fn place(node: &Node) -> Range<usize> {
+    written(node).first().map_or_else(|| node.at.clone(), |source| node.place(source))
+}
+
+fn written(node: &Node) -> Vec<&'static str> {
+    SOURCES.into_iter().filter(|name| node.has(name)).collect()
+}
+
+/// What tells how many reached it; nothing where that is not said, or not well.
+pub(super) fn source(node: &Node, mistakes: &mut Mistakes<'_>) -> Option<GoalSource> {
+    let written = written(node);
+    if let [first, second, ..] = written[..] {
+        let cause = format!("a goal has \"{first}\" and \"{second}\": one of them tells who reached it");
+        mistakes.add(node.place(second), cause, "write two goals, or leave one of them out");
+        return None;
+    }
+    let Some(&source) = written.first() else {
+        // One that can not be read was told with its own rule.
+        if !mistakes.is_broken && !SOURCES.into_iter().any(|name| node.was_tried(name)) {
+            let write = "write: request = \"POST /checkout 2xx\", or prometheus with query, or command, or url";
+            mistakes.add(node.at.clone(), "the goal does not say what tells who reached it", write);
+        }
+        return None;
+    };
+    without_effect(node, source, mistakes);
+    if source == "request" {
+        return node.text(source)?.parse().ok().map(GoalSource::Request);
+    }
+    let from = number_from(node, source, QUERY_EXAMPLE, mistakes)?;
+    refuse_both_sides_together(node, &from, mistakes);
+    Some(GoalSource::Number(GoalNumber {
+        from,
+        interval: node.duration("interval"),
+        timeout: node.duration("timeout"),
+        lag: node.duration("lag"),
+    }))
+}
+
+/// Keys that belong to another source than the one that is written.
+fn without_effect(node: &Node, source: &str, mistakes: &mut Mistakes<'_>) {
+    let mut refuse = |name: &str, why: &str| {
+        if node.has(name) {
+            mistakes.add(node.place(name), format!("\"{name}\" has no effect: {why}"), "leave it out");
+        }
+    };
+    if source == "request" {
+        for name in OF_NUMBERS {
+            refuse(name, "requests are counted as they come");
+        }
+    }
+    if source != "prometheus" && source != "url" {
+        refuse("token", "it belongs to \"prometheus\" and \"url\"");
+    }
+    if source != "prometheus" {
+        refuse("query", "it belongs to \"prometheus\"");
+    }
+}
+
+/// A URL is asked of each side, as a query is: that of a query holds for its text already.
+fn refuse_both_sides_together(node: &Node, from: &NumberFrom, mistakes: &mut Mistakes<'_>) {
+    let NumberFrom::Url { url, .. } = from else { return };
+    if !url.contains("$SLOT") && !url.contains("$REVISION") {
+        let cause = "the URL names no slot: it would give the number of both slots together";
+        let write = "write: url = \"http://127.0.0.1:9000/buyers?revision=$REVISION\"";
+        mistakes.add(node.place("url"), cause, write);
+    }
+}
+
+/// A number of a revision counts whomever is led to it.
+pub(super) fn refuse_those_of_a_match(nodes: &[Node], mistakes: &mut Mistakes<'_>) {
+    for node in nodes {
+        if let [source @ ("prometheus" | "command" | "url"), ..] = written(node)[..] {
+            let cause = "this number counts those of a match too, and nobody chose them by chance";
+            mistakes.add(node.place(source), cause, "leave match or share out, or write a request");
+        }
+    }
+}
