@@ -140,7 +140,7 @@ pub enum Bug {
 
 impl Bug {
     /// Every planted mistake.
-    pub const ALL: [Self; 65] = [
+    pub const ALL: [Self; 66] = [
         Self::RouteBeforeHealthy,
         Self::HalfScale,
         Self::UnknownIsHealthy,
