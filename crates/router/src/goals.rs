@@ -179,20 +179,21 @@ impl Kept {
     }
 }
 
-/// How many clients were counted for more than one revision.
+/// How many clients were counted for more than one revision. Each arm is read once, word by word.
 fn on_both(arms: &BTreeMap<ArmKey, Arc<ArmCounts>>) -> u64 {
-    let on_both = |word: usize| {
-        let (mut before, mut here, mut revision, mut twice) = (0, 0, None, 0_u64);
-        for ((of, _), arm) in arms {
-            if revision.replace(*of) != Some(*of) {
-                before |= std::mem::take(&mut here);
-            }
-            here |= arm.clients.groups[word].load(Ordering::Relaxed);
-            twice |= before & here;
+    let (mut before, mut here, mut twice) = (vec![0_u64; WORDS], vec![0_u64; WORDS], vec![0_u64; WORDS]);
+    let mut revision = None;
+    for ((of, _), arm) in arms.iter().filter(|(_, arm)| arm.clients.count() > 0) {
+        if revision.replace(*of) != Some(*of) {
+            before.iter_mut().zip(&mut here).for_each(|(before, here)| *before |= std::mem::take(here));
         }
-        u64::from(twice.count_ones())
-    };
-    (0..WORDS).map(on_both).sum()
+        let words = before.iter().zip(&mut here).zip(&mut twice).zip(&arm.clients.groups);
+        for (((before, here), twice), groups) in words {
+            *here |= groups.load(Ordering::Relaxed);
+            *twice |= before & *here;
+        }
+    }
+    twice.iter().map(|word| u64::from(word.count_ones())).sum()
 }
 
 #[cfg(test)]

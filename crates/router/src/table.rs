@@ -168,8 +168,7 @@ impl Table {
             }
             Kind::Preview => (&known.preview.as_ref()?.arm, 0, way.part),
         };
-        let process = arm.processes.iter().position(|known| known.process == *process)?;
-        Some(Way { app: place, arm: number, process, part, bucket, ..way })
+        Some(Way { app: place, arm: number, process: arm.place_of(process)?, part, bucket, ..way })
     }
 
     /// Whether an instance of the app's `process` is listed where requests of this kind may go.
@@ -285,6 +284,11 @@ impl ArmTable {
         if !self.parts.contains(&part) {
             self.parts.push(part);
         }
+    }
+
+    /// The place of a process type.
+    pub(crate) fn place_of(&self, process: &ProcessName) -> Option<usize> {
+        self.processes.iter().position(|known| known.process == *process)
     }
 
     /// Whether it lists an instance of `process`.

@@ -17,6 +17,7 @@ use crate::meter::{Measure, Meter};
 use crate::mirror::Sample;
 use crate::preview::Passes;
 use crate::split::{Bucket, Client, NewClient};
+use crate::table::Table;
 
 /// How a request ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,7 +162,7 @@ impl Ticket {
         if Rc::ptr_eq(&current, &self.table) {
             return false;
         }
-        let Some(way) = current.table.same_way(&self.table.table, self.way) else { return false };
+        let Some(way) = self.way_in(&current.table) else { return false };
         let (from, to) = (self.revision(), &current.arm(way).revision);
         from.request_ended();
         to.request_began();
@@ -175,15 +176,28 @@ impl Ticket {
         true
     }
 
+    /// Where another table leads it; who went over to another arm stays there, as long as that one has a share.
+    fn way_in(&self, table: &Table) -> Option<Way> {
+        let way = table.same_way(&self.table.table, self.way)?;
+        if !self.has_crossed {
+            return Some(way);
+        }
+        let (app, revision) = (&table.apps[way.app], self.table.table.arm(self.way).revision);
+        let process = &app.arms[way.arm].processes[way.process].process;
+        let stays = app.arms.iter().position(|arm| arm.revision == revision && arm.share != Share::NONE);
+        let there = stays.and_then(|arm| Some((arm, app.arms[arm].place_of(process)?)));
+        Some(there.map_or(way, |(arm, process)| Way { arm, process, part: Part::Share, ..way }))
+    }
+
     /// Nobody of its arm took the connection: leads it to another one with a share, once, and says whether there is one with
-    /// somebody who was not `tried`. In its own arm it is measured as failed; the ledger has it where it is answered.
+    /// somebody who was not `tried`. In its own arm it is measured as failed, and its client is counted there for an experiment;
+    /// the ledger has it where it is answered.
     ///
-    /// Who was led by a rule, or takes part in an experiment, stays on its side: there an answer of the other revision would be
-    /// worse than none.
+    /// Who was led by a rule stays on its side: it asked for that revision.
     pub(crate) fn cross_over(&mut self, tried: &[Endpoint]) -> bool {
         let app = &self.table.table.apps[self.way.app];
         let may_cross = match (self.way.kind, self.way.part) {
-            (Kind::Live, Part::Share | Part::Baseline) => app.goals.is_none() && !self.has_crossed,
+            (Kind::Live, Part::Share | Part::Baseline) => !self.has_crossed,
             (Kind::Live, Part::Matched) | (Kind::Preview, _) => false,
         };
         if !may_cross {
@@ -193,10 +207,7 @@ impl Ticket {
         let (now_ms, lane_arms) = (self.lane.now_ms(), &self.table.apps[self.way.app].arms);
         let others =
             app.arms.iter().enumerate().filter(|(arm, other)| *arm != self.way.arm && other.share != Share::NONE);
-        let places = others.filter_map(|(arm, other)| {
-            let process = other.processes.iter().position(|known| known.process == *process)?;
-            Some((arm, process))
-        });
+        let places = others.filter_map(|(arm, other)| Some((arm, other.place_of(process)?)));
         let there =
             |(arm, process): &(usize, usize)| lane_arms[*arm].processes[*process].choose(tried, now_ms).is_some();
         let Some((arm, process)) = places.into_iter().find(there) else { return false };
@@ -204,6 +215,7 @@ impl Ticket {
         if let Some(meter) = self.meter() {
             meter.failed(self.way.bucket, self.lane.io().exact_now().saturating_sub(self.began));
         }
+        self.count_for_goals(None);
         self.has_crossed = true;
         self.revision().request_ended();
         self.way = Way { arm, process, part: Part::Share, ..self.way };
