@@ -152,17 +152,6 @@ impl MirrorLane {
         }
     }
 
-    /// Whether `table` still has the mirror that the sample was drawn for.
-    fn goes_on(table: &Table, sample: &Sample) -> bool {
-        let (app, revision) = sample.of();
-        let known = table.apps.iter().find(|known| known.app == *app).and_then(|app| app.mirror.as_ref());
-        let Some(MirrorTable { arm, .. }) = known.filter(|mirror| mirror.arm.revision == revision) else {
-            return false;
-        };
-        let mut endpoints = arm.processes.iter().flat_map(|process| &process.endpoints);
-        endpoints.any(|endpoint| endpoint.address == sample.shadow())
-    }
-
     /// What came of an app's samples in this lane.
     pub(crate) fn seen(&self, app: &AppName) -> Option<ShadowSeen> {
         self.seen.borrow().get(app).cloned()

@@ -4,6 +4,8 @@ use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
+use switchover_model::seam::LeftOut;
+
 /// Samples of a lane at once, from the draw to the count: bounds the memory that they hold.
 pub(super) const SAMPLES_MAX: usize = 128;
 /// How long a user's answer may pass by while others wait for the place: after that, it is another sample's.
@@ -26,8 +28,8 @@ enum Held {
     Passing,
     /// The copies are waiting or on their way.
     Copying,
-    /// Another sample may have it.
-    GivenBack,
+    /// Another sample may have it, and this one is left out.
+    GivenBack(LeftOut),
 }
 
 impl Places {
@@ -47,25 +49,33 @@ impl Places {
 }
 
 impl Place {
-    /// Its sample is not copied: another one may have it.
-    pub(super) fn give_back(&self) {
-        self.held.set(Held::GivenBack);
+    /// Its sample is not copied: another one may have it. The first reason is told.
+    pub(super) fn give_back(&self, why: LeftOut) {
+        if self.given_back().is_none() {
+            self.held.set(Held::GivenBack(why));
+        }
     }
 
-    /// The user has the answer; false where the place is another sample's already.
-    pub(super) fn begin_copying(&self) -> bool {
-        let is_held = self.held.get() != Held::GivenBack;
-        if is_held {
-            self.held.set(Held::Copying);
+    /// Why its sample is left out.
+    pub(super) fn given_back(&self) -> Option<LeftOut> {
+        match self.held.get() {
+            Held::Passing | Held::Copying => None,
+            Held::GivenBack(why) => Some(why),
         }
-        is_held
+    }
+
+    /// The user has the answer. Errors: its sample is left out.
+    pub(super) fn begin_copying(&self) -> Result<(), LeftOut> {
+        self.given_back().map_or(Ok(()), Err)?;
+        self.held.set(Held::Copying);
+        Ok(())
     }
 
     fn stays(&self, now: Instant) -> bool {
         if self.held.get() == Held::Passing && now.duration_since(self.since) >= PASSING_TIME {
-            self.give_back();
+            self.give_back(LeftOut::Slow);
         }
-        self.held.get() != Held::GivenBack
+        self.given_back().is_none()
     }
 }
 
@@ -86,8 +96,10 @@ mod tests {
         held.pop();
         let one = places.take(now).unwrap();
         assert!(places.take(now).is_none());
-        one.give_back();
-        assert!(places.take(now).is_some() && !one.begin_copying(), "it is another's now");
+        one.give_back(LeftOut::AnswerTooLarge);
+        one.give_back(LeftOut::Slow);
+        assert!(places.take(now).is_some());
+        assert_eq!(one.begin_copying(), Err(LeftOut::AnswerTooLarge), "it is another's now");
     }
 
     #[test]
@@ -95,11 +107,11 @@ mod tests {
         let (places, now) = (Places::default(), Instant::now());
         let held = full(&places, now);
         let (endless, copied) = held.split_at(2);
-        assert!(copied.iter().all(|place| place.begin_copying()));
+        assert!(copied.iter().all(|place| place.begin_copying().is_ok()));
         assert!(places.take(now + PASSING_TIME - Duration::from_millis(1)).is_none());
         let later = now + PASSING_TIME;
         let next = [places.take(later), places.take(later)];
         assert!(next.iter().all(Option::is_some) && places.take(later).is_none());
-        assert!(!endless.iter().any(|place| place.begin_copying()));
+        assert!(endless.iter().all(|place| place.begin_copying() == Err(LeftOut::Slow)));
     }
 }

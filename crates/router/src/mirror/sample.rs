@@ -12,42 +12,45 @@ use super::answer::Answer;
 use super::compare::{self, Difference, Unreadable};
 use super::copy::{self, Failed};
 use super::place::Place;
-use super::{MirrorLane, Rules, redact};
+use super::{Rules, redact};
 use crate::lane::Lane;
+use crate::table::ArmTable;
 
 /// Headers that a copy has not, or has its own of: its body is whole when it is sent.
 const NOT_COPIED: [&[u8]; 4] = [b"content-length", b"transfer-encoding", b"expect", b"trailer"];
 
-/// What passes by, kept up to a bound.
+/// What passes by, kept up to a bound, and for as long as its sample has its place.
 #[derive(Debug)]
 pub(crate) struct Tee {
     bytes: Vec<u8>,
     most: usize,
-    is_over: bool,
+    /// What more than that is.
+    too_large: LeftOut,
     /// The sample's.
     place: Rc<Place>,
 }
 
 impl Tee {
-    fn new(most: usize, place: &Rc<Place>) -> Self {
-        Self { bytes: Vec::new(), most, is_over: false, place: Rc::clone(place) }
+    fn new(most: usize, too_large: LeftOut, place: &Rc<Place>) -> Self {
+        Self { bytes: Vec::new(), most, too_large, place: Rc::clone(place) }
     }
 
     /// `part` passed by.
     pub(crate) fn saw(&mut self, part: &[u8]) {
-        if self.is_over || self.bytes.len() + part.len() > self.most {
-            self.is_over = true;
+        if self.bytes.len() + part.len() > self.most {
+            self.place.give_back(self.too_large);
+        }
+        if self.place.given_back().is_some() {
             self.bytes = Vec::new();
-            self.place.give_back();
         } else {
             self.bytes.extend_from_slice(part);
         }
     }
+}
 
-    /// All of it; nothing when it was more than is kept.
-    fn whole(self) -> Option<Vec<u8>> {
-        (!self.is_over).then_some(self.bytes)
-    }
+/// Whether an instance of `arm` listens there.
+fn has(arm: &ArmTable, address: SocketAddr) -> bool {
+    arm.processes.iter().flat_map(|known| &known.endpoints).any(|known| known.address == address)
 }
 
 /// A request that is copied. It holds its place in the lane until it is dropped, or can not be copied any more.
@@ -89,11 +92,6 @@ impl Sample {
         (&self.app, self.revision)
     }
 
-    /// The instance that gets the copy.
-    pub(super) fn shadow(&self) -> SocketAddr {
-        self.shadow
-    }
-
     #[cfg(test)]
     pub(super) fn head(&self) -> &[u8] {
         &self.head
@@ -118,18 +116,18 @@ impl Sample {
         }
         self.head.extend_from_slice(SHADOW_FIELD.as_bytes());
         self.head.extend_from_slice(b": 1\r\n");
-        Tee::new(self.rules.body_bytes, &self.place)
+        Tee::new(self.rules.body_bytes, LeftOut::RequestTooLarge, &self.place)
     }
 
     /// The user's answer begins; where it is compared, gives what its body is kept in. One that `is_endless` is waited for by
     /// nobody.
     pub(crate) fn is_answered(&mut self, head: &ResponseHead<'_>, is_endless: bool) -> Option<Tee> {
         if is_endless {
-            self.place.give_back();
+            self.place.give_back(LeftOut::Slow);
         }
-        let compare = self.rules.compare.as_ref()?;
+        let compare = self.rules.compare.as_ref().filter(|_| self.place.given_back().is_none())?;
         self.answer = Some(Answer::of(head, compare.headers()));
-        Some(Tee::new(self.rules.body_bytes, &self.place))
+        Some(Tee::new(self.rules.body_bytes, LeftOut::AnswerTooLarge, &self.place))
     }
 
     /// The user has the whole answer, to a whole request.
@@ -137,16 +135,17 @@ impl Sample {
         self.has_ended_well = true;
     }
 
-    /// The request is over. Errors: it did not end well, or what was kept of it or of its answer is not whole.
+    /// The request is over. Errors: what was kept of it or of its answer is not whole, or it did not end well.
     pub(super) fn is_over(&mut self, body: Option<Tee>, answer: Option<Tee>) -> Result<(), LeftOut> {
+        self.place.begin_copying()?;
         if !self.has_ended_well {
             return Err(LeftOut::OriginalFailed);
         }
-        self.body = body.map_or(Some(Vec::new()), Tee::whole).ok_or(LeftOut::RequestTooLarge)?;
+        self.body = body.map(|tee| tee.bytes).unwrap_or_default();
         if let Some(known) = &mut self.answer {
-            known.body = answer.map_or(Some(Vec::new()), Tee::whole).ok_or(LeftOut::AnswerTooLarge)?;
+            known.body = answer.map(|tee| tee.bytes).unwrap_or_default();
         }
-        if self.place.begin_copying() { Ok(()) } else { Err(LeftOut::Slow) }
+        Ok(())
     }
 
     /// Sends the copies and counts what came of them.
@@ -168,10 +167,20 @@ impl Sample {
         }
     }
 
+    /// Sends a copy, where the sample's mirror is in the table in force. An instance that is there no more answers nothing: its
+    /// port may be another's.
     async fn send(&self, lane: &Lane, to: SocketAddr, headers: &[String]) -> Result<Answer, Failed> {
-        if !MirrorLane::goes_on(&lane.table().table, self) {
+        let table = lane.table();
+        let known = table.table.apps.iter().find(|known| known.app == self.app);
+        let mirror = known.and_then(|app| app.mirror.as_ref());
+        let (Some(app), Some(mirror)) = (known, mirror.filter(|mirror| mirror.arm.revision == self.revision)) else {
             return Err(Failed::Ended);
+        };
+        let mut arms = app.arms.iter().chain(std::iter::once(&mirror.arm));
+        if !arms.any(|arm| has(arm, to)) {
+            return Err(Failed::Unanswered);
         }
+        drop(table);
         let most = self.rules.body_bytes;
         let request = copy::Request { head: &self.head, body: &self.body, method: self.method, headers, most };
         copy::send(&lane.mirror().connections, to, &request).await

@@ -291,4 +291,26 @@ fn streams_that_stay_open_do_not_keep_others_from_being_compared() {
     }
     wait_for("the others are compared", || router.observe().shadow.is_some_and(|seen| seen.equal == 20));
     drop(streams);
+    assert_eq!(settled(&router, 160).left_out, [(LeftOut::Slow, 140)].into());
+}
+
+#[test]
+fn an_instance_that_hangs_and_is_taken_from_the_table_differs_all_the_same() {
+    let gate = Arc::<Gate>::default();
+    let waits = Arc::clone(&gate);
+    let blue = Instance::start(|_, _| answer(200, "", b"ok"));
+    let green = Instance::start(move |_, _| {
+        waits.pass();
+        Vec::new()
+    });
+    let other = Instance::start(|_, _| answer(200, "", b"ok"));
+    let router = Router::start(1);
+    let rules = || comparing(CompareRules::default());
+    router.ensure(&routes(1, &blue, green.address, rules()));
+    assert!(get(&router, "/", "").ends_with("ok"));
+    wait_for("it has the copy", || green.asked().len() == 1);
+    router.ensure(&routes(2, &blue, other.address, rules()));
+    gate.open();
+    let seen = settled(&router, 1);
+    assert_eq!((seen.differing, seen.left_out.len()), (1, 0), "{seen:?}");
 }
