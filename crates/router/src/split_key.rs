@@ -38,21 +38,22 @@ impl std::fmt::Debug for SplitKey {
 }
 
 impl SplitKey {
-    /// The key of this directory; where it has none that can be read, a new one, which is kept there. One that can not be kept
-    /// is for this router's life.
+    /// The key of this directory; where it has none, or one that is broken, a new one, which is kept there. One that can not be
+    /// kept is for this router's life, and so is one beside a key that can not be read: the next router may be able to.
     ///
     /// Errors: the system has no randomness.
     pub(crate) fn open(directory: &Path) -> io::Result<Self> {
-        match read(&directory.join(FILE)) {
-            Ok(Some(key)) => return Ok(Self::of(key)),
-            Ok(None) => {}
-            Err(error) => {
-                tracing::warn!(%error, "the key of the split can not be read: clients get new sides");
-            }
+        let found = read(&directory.join(FILE));
+        if let Ok(Some(key)) = found {
+            return Ok(Self::of(key));
+        }
+        if let Err(error) = &found {
+            tracing::warn!(%error, "the key of the split can not be read: clients get new sides");
         }
         let mut key = [0; KEY_BYTES];
         getrandom::fill(&mut key).map_err(io::Error::other)?;
-        if let Err(error) = keep(directory, &key) {
+        let is_there = found.is_err_and(|error| error.kind() != io::ErrorKind::InvalidData);
+        if !is_there && let Err(error) = keep(directory, &key) {
             tracing::warn!(%error, "the key of the split can not be kept: clients get new sides after a restart");
         }
         Ok(Self::of(key))
@@ -121,7 +122,8 @@ fn keep(directory: &Path, key: &[u8; KEY_BYTES]) -> io::Result<()> {
     let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
     file.write_all(key)?;
     file.sync_all()?;
-    std::fs::rename(new, directory.join(FILE))
+    std::fs::rename(new, directory.join(FILE))?;
+    File::open(directory)?.sync_all()
 }
 
 #[cfg(test)]
@@ -144,6 +146,15 @@ mod tests {
             assert_ne!(next, first);
             assert_eq!(client(), next, "the new one is kept");
         }
+    }
+
+    #[test]
+    fn a_key_that_can_not_be_read_now_is_left_for_the_next_router() {
+        let directory = tempfile::tempdir().unwrap();
+        // Nobody, not even root, reads a folder as a file.
+        std::fs::create_dir(directory.path().join(FILE)).unwrap();
+        SplitKey::open(directory.path()).unwrap();
+        assert!(directory.path().join(FILE).is_dir() && !directory.path().join(NEW_FILE).exists());
     }
 
     #[test]
