@@ -7,6 +7,7 @@ use switchover_model::seam::{InstanceSeen, Phase, ProcessGoal};
 use switchover_model::sizes::Sizes;
 use switchover_model::{InstanceId, ProcessName, RevisionId, Slot, Span};
 
+use crate::app::Sized;
 use crate::limits;
 use crate::sight::is_stopping;
 use crate::slots::{empty_limit, longer};
@@ -27,7 +28,7 @@ pub(crate) fn has_room(turn: &Turn<'_>, slot: Slot, revision: RevisionId, part: 
     })
 }
 
-/// Has nobody started in `slot` beyond the surge: where who is ill is replaced without room for both, the ill one is seen gone
+/// Has nobody started in `slot` beyond the surge while a rolling release is under way: where who is ill is replaced without room for both, the ill one is seen gone
 /// before its heir comes. Who has had all the time to leave takes no room.
 pub(crate) fn keep_within(
     turn: &Turn<'_>,
@@ -35,7 +36,10 @@ pub(crate) fn keep_within(
     revision: RevisionId,
     goals: &mut BTreeMap<ProcessName, ProcessGoal>,
 ) {
-    let Some(sized) = turn.app.sized.filter(|_| !planted!(turn, HeirsBeyondTheSurge)) else { return };
+    let is_under_way =
+        |sized: &Sized| turn.app.release(sized.release).is_some_and(|release| release.settled_at.is_none());
+    let sized = turn.app.sized.filter(is_under_way);
+    let Some(sized) = sized.filter(|_| !planted!(turn, HeirsBeyondTheSurge)) else { return };
     let (replaced, other) = (replaced(turn, slot), slot.other());
     let scale = turn.app.full_scale(revision);
     let told = turn.occupant(other).map(|revision| turn.app.scale(other, revision)).unwrap_or_default();
