@@ -170,7 +170,7 @@ fn a_source_that_lies_never_lets_an_experiment_on() {
     let several = Server::start(vec![Reply::Says(200, several.to_owned())]);
     let silent = Server::start(vec![Reply::Hangs]);
     let house = House::start();
-    house.sample("instances = 1", &policy("for = \"8s\"", "command = \"echo 5\""));
+    house.sample("instances = 1", &policy("for = \"8s\"", "command = \"echo 5\"\nlag = \"0s\""));
     house.cli(&["deploy", "--wait"]).ended(0);
     let counts = |file: &str, step: &str| {
         let file = format!("{}/{file}-$SWITCHOVER_REVISION", house.folder.path().display());

@@ -26,7 +26,9 @@ pub(super) struct Came {
     /// Since when it is counted.
     pub(super) since: Timestamp,
     pub(super) clients: Both,
-    /// It is of the very look that the answers are of.
+    /// So many they may be at most: two that look alike are counted as one.
+    pub(super) at_most: Both,
+    /// It is of the very look that the answers are of: later than those of the look before.
     pub(super) is_fresh: bool,
 }
 
@@ -40,6 +42,8 @@ pub(super) struct Counter {
     /// What they said last that can be judged, after that.
     newest: Option<Both>,
     answers: Vec<GoalAnswer>,
+    /// What an answer told of more clients than had come by then, and why that can not be, where it holds on.
+    excess: Option<(Both, String)>,
     /// Why the newest answers say nothing.
     fault: Option<String>,
     /// Why no later answer will say anything.
@@ -56,18 +60,19 @@ impl Counter {
     /// Of the goal at `place` in the file.
     pub(super) const fn new(place: usize, lag: Span) -> Self {
         let place = FIRST_GOAL + place;
-        Self { place, lag, before: None, newest: None, answers: Vec::new(), fault: None, broken: None }
+        Self { place, lag, before: None, newest: None, answers: Vec::new(), excess: None, fault: None, broken: None }
     }
 
     /// Counts from nothing, with what there is at the next answer as what there was before.
     pub(super) fn begin(&mut self) {
-        (self.before, self.newest, self.fault) = (None, None, None);
+        (self.before, self.newest, self.excess, self.fault) = (None, None, None, None);
         self.answers.clear();
     }
 
     /// Takes the answers of a look. Whether there is something new to judge.
     pub(super) fn take(&mut self, numbers: &[NumberSeen], came: Option<Came>) -> bool {
         let (mut is_news, place) = (false, self.place);
+        self.hold_against(came);
         for new in numbers.iter().filter(|seen| (seen.check, seen.side) == (place, Side::New)) {
             let is_its = |seen: &&NumberSeen| (seen.check, seen.side, seen.at) == (place, Side::Old, new.at);
             let old = numbers.iter().find(is_its);
@@ -83,6 +88,16 @@ impl Counter {
             }
         }
         is_news && self.blind().is_none()
+    }
+
+    /// More clients than came since are no clients. Who reached it may be counted as one who came a moment later.
+    fn hold_against(&mut self, came: Option<Came>) {
+        let Some(Came { at_most, is_fresh: true, .. }) = came else { return };
+        if let Some((reached, why)) = self.excess.take()
+            && (reached.new > at_most.new || reached.old > at_most.old)
+        {
+            self.broken.get_or_insert(why);
+        }
     }
 
     /// Takes the answers of one moment. Whether they count.
@@ -101,13 +116,13 @@ impl Counter {
                 return Err(Unfit::ForGood(faulty(seen, format_args!("it went down from {last} to {now}"))));
             }
         }
-        let reached = Both { new: now.new - before.new, old: now.old - before.old };
-        let sides = [(new, reached.new, came.clients.new), (old, reached.old, came.clients.old)];
+        let reached_by = Both { new: now.new - before.new, old: now.old - before.old };
+        let sides = [(new, reached_by.new, came.clients.new), (old, reached_by.old, came.clients.old)];
         for (seen, reached, clients) in sides {
             if reached > clients {
                 let why = faulty(seen, format_args!("{reached} clients reached it and only {clients} came"));
-                // Who came may not have been asked for since.
-                return Err(if came.is_fresh { Unfit::ForGood(why) } else { Unfit::Now(why) });
+                self.excess = Some((reached_by, why.clone()));
+                return Err(Unfit::Now(why));
             }
         }
         self.newest = Some(now);
@@ -148,6 +163,18 @@ impl Counter {
         });
         GoalAnswer { side: *side, at: *at, asked: asked.clone(), answer: answer.clone(), before }
     }
+}
+
+/// How many clients there may be at most where so many were counted in so many groups, of which two that fall into one are one
+/// (the expected number of groups that `n` clients fall into is `groups * (1 - exp(-n / groups))`).
+pub(super) fn at_most(counted: u64, groups: f64) -> u64 {
+    #[expect(clippy::cast_precision_loss, reason = "at most 2,560,000")]
+    let counted = counted as f64;
+    let there = -groups * (-counted / groups).ln_1p();
+    // By chance a few more.
+    let most = 4.0f64.mul_add(there.sqrt(), there);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count, or all that there can be")]
+    if most.is_finite() { most.ceil() as u64 } else { u64::MAX }
 }
 
 /// An answer as a number of clients.

@@ -17,7 +17,8 @@ fn seen(side: Side, second: u64, value: Option<f64>) -> NumberSeen {
 
 /// Who came since the second 100: so many on each side.
 fn came(clients: u64) -> Came {
-    Came { since: at(100), clients: Both { new: clients, old: clients }, is_fresh: true }
+    let clients = Both { new: clients, old: clients };
+    Came { since: at(100), clients, at_most: clients, is_fresh: true }
 }
 
 /// What both sides answer at a second.
@@ -86,14 +87,28 @@ fn a_count_that_goes_down_is_no_evidence_any_more() {
 fn more_clients_than_came_can_not_be() {
     let mut counter = counted();
     let numbers = |second, new| [seen(Side::New, second, Some(new)), seen(Side::Old, second, Some(910.0))];
-    // Who came was not asked for: nothing follows from it yet.
-    let stale = Some(Came { is_fresh: false, ..came(30) });
-    assert!(!counter.take(&numbers(130, 131.0), stale));
+    // Who came may not be counted yet: nothing follows from it.
+    assert!(!counter.take(&numbers(130, 131.0), Some(came(30))));
     assert!(counter.blind().unwrap().contains("not known: 31 clients reached it and only 30 came"));
-    assert!(counter.take(&numbers(140, 131.0), Some(came(31))));
-    assert!(!counter.take(&numbers(150, 132.0), Some(came(31))));
-    assert!(counter.blind().unwrap().contains("no evidence any more: 32 clients reached it and only 31 came"));
-    assert!(!counter.take(&numbers(160, 133.0), Some(came(1_000))));
+    let stale = Some(Came { is_fresh: false, ..came(30) });
+    assert!(!counter.take(&[], stale));
+    assert!(counter.take(&numbers(140, 131.0), Some(came(31))), "they came since");
+    assert!(!counter.take(&numbers(150, 133.0), Some(came(31))));
+    let alike = Came { at_most: Both { new: 33, old: 33 }, ..came(32) };
+    assert!(!counter.take(&numbers(155, 133.0), Some(alike)), "two of them may look alike");
+    assert!(counter.blind().unwrap().contains("not known"));
+    assert!(!counter.take(&numbers(160, 133.0), Some(came(32))));
+    assert!(counter.blind().unwrap().contains("no evidence any more: 33 clients reached it and only 32 came"));
+    assert!(!counter.take(&numbers(170, 134.0), Some(came(1_000))));
+}
+
+#[test]
+fn clients_that_look_alike_may_be_more_than_were_counted() {
+    assert_eq!(at_most(0, 1_000.0), 0);
+    assert!((100..160).contains(&at_most(100, 1_280_000.0)));
+    // 250,000 clients of half of the groups: about 227,000 are counted.
+    assert!((250_000..255_000).contains(&at_most(227_000, 1_280_000.0)));
+    assert_eq!(at_most(1_280_000, 1_280_000.0), u64::MAX);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use switchover_model::seam::{GOAL_GROUPS, GoalsMeasured, Part};
 
 /// So many of a hundred clients of the smaller side may have been on the other one, too.
 const MOST_PERCENT: f64 = 1.0;
-/// So few clients on both sides say nothing.
+/// So few clients on both sides say nothing, unless they are a tenth of a side.
 const FEW: u64 = 5;
 /// Standard deviations above what chance brings that are held to be chance.
 const DEVIATIONS: f64 = 4.0;
@@ -24,7 +24,8 @@ pub(super) fn said(
     let Some(measured) = measured else { return by_chance };
     let both = measured.on_both;
     let smaller = new.min(old);
-    let off = both > FEW && as_f64(both) > alike(measured) + as_f64(smaller) * MOST_PERCENT / 100.0;
+    let are_many = both > FEW || (smaller > 2 * FEW && both * 10 > smaller);
+    let off = are_many && as_f64(both) > alike(measured) + as_f64(smaller) * MOST_PERCENT / 100.0;
     let why = format!("{both} of {} clients were on both sides", new.saturating_add(old).saturating_sub(both));
     match (off, by_chance) {
         (true, _) => Some(SplitSaid { verdict: Verdict::Fail, why: format!("{why}: what is compared is not apart") }),
@@ -77,7 +78,8 @@ mod tests {
         assert_eq!(verdict(37, 38, 37), Verdict::Fail);
         assert_eq!(verdict(1_000, 1_000, 9), Verdict::Pass);
         assert_eq!(verdict(1_000, 1_000, 30), Verdict::Fail);
-        assert_eq!(verdict(8, 8, 5), Verdict::Pass);
+        assert_eq!(verdict(8, 8, 5), Verdict::Pass, "so few prove nothing else");
+        assert_eq!((verdict(40, 40, 5), verdict(40, 40, 4)), (Verdict::Fail, Verdict::Pass));
         assert_eq!(verdict(0, 8, 0), Verdict::Inconclusive);
     }
 

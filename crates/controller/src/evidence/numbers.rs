@@ -24,8 +24,8 @@ struct Number<'a> {
 enum Of {
     /// A check's: of the new slot, and of the old one where it is compared with it.
     Check { compares: bool },
-    /// A goal's: of both.
-    Goal,
+    /// A goal's: of both, as they are counted so long after the experiment began.
+    Goal { lag: Span },
 }
 
 /// The places of all that a watch asks for.
@@ -50,9 +50,12 @@ fn number(config: &AppConfig, place: usize) -> Option<Number<'_>> {
         return Some(Number { from, interval: *interval, timeout: *timeout, of });
     };
     match &config.release.strategy.experiment()?.goals.get(goal)?.source {
-        GoalSource::Number(goal) => {
-            Some(Number { from: &goal.from, interval: goal.interval, timeout: goal.timeout, of: Of::Goal })
-        }
+        GoalSource::Number(goal) => Some(Number {
+            from: &goal.from,
+            interval: goal.interval,
+            timeout: goal.timeout,
+            of: Of::Goal { lag: goal.lag },
+        }),
         GoalSource::Request(_) => None,
     }
 }
@@ -73,7 +76,7 @@ impl Watcher {
                 let asked_at = numbers.first().map_or(now, |number| number.at);
                 let interval = match number.of {
                     Of::Check { .. } => number.interval,
-                    Of::Goal => number.interval.max(between_looks),
+                    Of::Goal { .. } => number.interval.max(between_looks),
                 };
                 self.due.insert(place, asked_at + interval);
             }
@@ -106,7 +109,7 @@ fn question(app: &App, watch: Watch, config: Arc<AppConfig>, place: usize, now: 
     let of = |side, slot, revision, moment| Some(About { side, slot, revision: sealed(revision)?, moment });
     let about = match number.of {
         // Both of one moment, where who is asked can tell.
-        Of::Goal => {
+        Of::Goal { .. } => {
             let new = of(Side::New, slot, release.revision, Some(now))?;
             std::iter::once(new).chain(of(Side::Old, slot.other(), release.from?, Some(now))).collect()
         }
@@ -128,7 +131,8 @@ fn question(app: &App, watch: Watch, config: Arc<AppConfig>, place: usize, now: 
         }
     };
     let since = match number.of {
-        Of::Goal => Some(watch.since),
+        // What clients from before it reach meanwhile would count no more on the old side, and once again on the new one.
+        Of::Goal { lag } => Some(watch.since + lag),
         Of::Check { .. } => None,
     };
     let (from, timeout) = (number.from.clone(), number.timeout);

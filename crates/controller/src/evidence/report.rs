@@ -30,7 +30,7 @@ pub(crate) fn report(history: &History, release: Option<ReleaseId>) -> Result<Ex
     let mut app = App::new(history.app.clone());
     let mut trial: Option<Experiment> = None;
     let mut judging: Option<Judging> = None;
-    let (mut looks, mut until, mut ending) = (0, None, None);
+    let (mut looks, mut until, mut ending, mut promoted_by) = (0, None, None, None);
     for record in &history.records {
         match &record.event {
             Event::Looked { watch, look } if watch.release == release && is_of_goals(look) => {
@@ -45,6 +45,9 @@ pub(crate) fn report(history: &History, release: Option<ReleaseId>) -> Result<Ex
                 }
             }
             Event::Decided { watch, decided } if watch.release == release => ending = Some(decided.ending),
+            Event::Commanded { command, .. } if sends_on(command, &app, release) => {
+                promoted_by = Some(record.actor.told());
+            }
             _ => {}
         }
         app.apply(record);
@@ -72,7 +75,7 @@ pub(crate) fn report(history: &History, release: Option<ReleaseId>) -> Result<Ex
         lasts: trial.lasts,
         undecided: trial.undecided,
         ending,
-        promoted_by: ending.and_then(|ending| promoted_by(history, release, ending)),
+        promoted_by: promoted_by.filter(|_| matches!(ending, Some(Ending::TimeOver | Ending::Promoted))),
         outcome: found.outcome.clone(),
         looks,
         rules: rules.collect(),
@@ -88,17 +91,10 @@ pub(crate) fn report(history: &History, release: Option<ReleaseId>) -> Result<Ex
     })
 }
 
-/// Who sent it on, where its evidence did not decide.
-fn promoted_by(history: &History, release: ReleaseId, ending: Ending) -> Option<String> {
-    match ending {
-        Ending::Won | Ending::Lost => return None,
-        Ending::TimeOver | Ending::Promoted => {}
-    }
-    let sends_on = |event: &Event| {
-        let Event::Commanded { command, .. } = event else { return false };
-        matches!(command, Command::Promote { release: named, stage: Stage::Shift, .. } if *named == release)
-    };
-    history.records.iter().find(|record| sends_on(&record.event)).map(|record| record.actor.told())
+/// Whether a person sends the experiment on by it; `app` is as it was before. To pass a closed window is not that.
+fn sends_on(command: &Command, app: &App, release: ReleaseId) -> bool {
+    let is_meant = matches!(command, Command::Promote { release: named, stage: Stage::Shift, .. } if *named == release);
+    is_meant && app.release(release).is_some_and(|release| !release.waits_for_window())
 }
 
 /// Whether a look tells of goals.

@@ -8,10 +8,10 @@ use switchover_model::config::{Better, Experiment, Goal, GoalSource};
 use switchover_model::decimal::Decimal;
 use switchover_model::evidence::{Look, Verdict};
 use switchover_model::experiment::{Conversions, ExperimentSaid, GoalSaid, GoalVerdict, SplitSaid};
-use switchover_model::seam::{GoalArm, GoalsMeasured, Part};
+use switchover_model::seam::{GOAL_GROUPS, GoalArm, GoalsMeasured, Part};
 use switchover_model::{RevisionId, Share, Timestamp};
 
-use super::counter::{Both, Came, Counter};
+use super::counter::{Both, Came, Counter, at_most};
 use super::crossing;
 use super::rules::Sides;
 
@@ -114,7 +114,9 @@ impl Trying {
         let since = self.last.as_ref().map(|last| Timestamp::from_micros(last.since));
         let clients = Both { new: new.clients, old: old.clients };
         let is_fresh = look.goals.is_some();
-        let came = since.map(|since| Came { since, clients, is_fresh });
+        let (of_new, of_old) = groups(self.share);
+        let at_most = Both { new: at_most(new.clients, of_new), old: at_most(old.clients, of_old) };
+        let came = since.map(|since| Came { since, clients, at_most, is_fresh });
         for goal in &mut self.goals {
             let is_news = match &mut goal.source {
                 Source::Requests(_) => is_fresh,
@@ -250,6 +252,13 @@ impl Tried {
 /// Whether `later` counts on from `earlier`.
 fn goes_on(earlier: &GoalsMeasured, later: &GoalsMeasured) -> bool {
     (earlier.experiment, earlier.since) == (later.experiment, later.since)
+}
+
+/// The groups that clients of both sides fall into. Those of a match may fall into any.
+fn groups(share: Share) -> (f64, f64) {
+    let all = GOAL_GROUPS as f64;
+    let of = |share: Share| f64::from(share.basis_points()) / f64::from(Share::ALL.basis_points()) * all;
+    if share == Share::NONE { (all, all) } else { (of(share), of(share.rest())) }
 }
 
 fn chance(share: Share) -> Option<Probability> {

@@ -216,9 +216,12 @@ fn a_number_that_is_not_known_any_more_proves_nothing_whatever_it_was() {
 fn a_number_of_more_clients_than_came_proves_nothing() {
     let mut orders = asking();
     orders.take(&asked(1, 10, (Some(0.0), Some(0.0))));
-    orders.take(&asked(2, 20, (Some(21.0), Some(1.0))));
-    orders.take(&asked(3, 2_000, (Some(900.0), Some(1.0))));
+    orders.take(&asked(2, 20, (Some(90.0), Some(1.0))));
+    assert!(orders.said(false).goals[1].why.contains("not known: 90 clients reached it and only 20 came"));
+    orders.take(&asked(3, 30, (Some(90.0), Some(1.0))));
+    orders.take(&asked(4, 2_000, (Some(900.0), Some(1.0))));
     let goal = &orders.said(false).goals[1];
+    assert!(goal.why.contains("no evidence any more"), "{}", goal.why);
     assert_eq!((goal.verdict, goal.is_blind, goal.new.clients), (GoalVerdict::Undecided, true, 0), "{}", goal.why);
 }
 

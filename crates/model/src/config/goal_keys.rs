@@ -52,7 +52,7 @@ static GOAL_KEYS: &[Key] = &[
         Kind::Text(QUERY),
         Part::Policy,
         None,
-        "query = \"sum(signed_up_total{revision=\\\"$REVISION\\\"})\"",
+        "query = \"sum(signed_up_total{revision=\\\"$REVISION\\\"}) or vector(0)\"",
         "The instant query; it gives one number: how many clients of the slot or the revision reached the goal. `$SLOT`, `$REVISION`, `$APP` and `$RELEASE` stand for what is asked about, and one of the first two must stand in it; `$SINCE` for when the experiment began, in seconds since 1970.",
     ),
     key(
@@ -101,7 +101,7 @@ static GOAL_KEYS: &[Key] = &[
         Part::Policy,
         Some("1m"),
         "lag = \"1m\"",
-        "How long after a client came it may be counted: the time it takes to reach the goal, and until the number shows it (a scrape). What is counted before so much of the experiment has gone by is left out: it may be of clients from before it, who were all on the old revision. Only with `prometheus`, `command` or `url`.",
+        "How long after a client came it may be counted: the time it takes to reach the goal, and until the number shows it (a scrape). What is counted before so much of the experiment has gone by is left out: it may be of clients from before it, who were all on the old revision. At most a tenth of `for`. Only with `prometheus`, `command` or `url`.",
     ),
     key(
         "primary",

@@ -34,6 +34,9 @@ pub(super) fn experiment(release: &Node, mistakes: &mut Mistakes<'_>) -> Experim
     }
     let undecided = word(&node, "undecided").unwrap_or(Undecided::Drop);
     let goals = goals(release, mistakes);
+    if node.has("for") {
+        goal_source::refuse_long_lags(release.tables("goal"), lasts, mistakes);
+    }
     if share != Share::NONE && !matches.is_empty() {
         goal_source::refuse_those_of_a_match(release.tables("goal"), mistakes);
     }

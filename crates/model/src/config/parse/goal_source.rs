@@ -5,13 +5,16 @@ use std::ops::Range;
 use super::checks::number_from;
 use crate::config::check::{Mistakes, Node};
 use crate::config::{GoalNumber, GoalSource, NumberFrom};
+use crate::time::Span;
 
 /// The keys of which one says it.
 const SOURCES: [&str; 4] = ["request", "prometheus", "command", "url"];
 /// The keys that only a number heeds.
 const OF_NUMBERS: [&str; 3] = ["interval", "timeout", "lag"];
+/// So many times the lag an experiment lasts at least.
+const LAG_PART: u64 = 10;
 /// A query of a goal, as it may be written.
-const QUERY_EXAMPLE: &str = "write: query = \"sum(signed_up_total{revision=\\\"$REVISION\\\"})\"";
+const QUERY_EXAMPLE: &str = "write: query = \"sum(signed_up_total{revision=\\\"$REVISION\\\"}) or vector(0)\"";
 
 /// Where the goal says what tells it.
 pub(super) fn place(node: &Node) -> Range<usize> {
@@ -88,6 +91,24 @@ pub(super) fn refuse_those_of_a_match(nodes: &[Node], mistakes: &mut Mistakes<'_
         if let [source @ ("prometheus" | "command" | "url"), ..] = written(node)[..] {
             let cause = "this number counts those of a match too, and nobody chose them by chance";
             mistakes.add(node.place(source), cause, "leave match or share out, or write a request");
+        }
+    }
+}
+
+/// Who comes while nothing is counted yet is among all who came: with many of them every rate would be told too small.
+pub(super) fn refuse_long_lags(nodes: &[Node], lasts: Span, mistakes: &mut Mistakes<'_>) {
+    for node in nodes {
+        let lag = node.duration("lag");
+        if let ["prometheus" | "command" | "url", ..] = written(node)[..]
+            && lag.as_micros().saturating_mul(LAG_PART) > lasts.as_micros()
+        {
+            let at = if node.has("lag") { node.place("lag") } else { node.at.clone() };
+            let cause = format!("the goal counts only {lag} after the experiment began, and that ends after {lasts}");
+            let write = format!(
+                "write a lag of at most a tenth of \"for\": lag = \"{}\"",
+                Span::from_micros(lasts.as_micros() / LAG_PART)
+            );
+            mistakes.add(at, cause, write);
         }
     }
 }

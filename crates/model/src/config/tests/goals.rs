@@ -100,12 +100,12 @@ fn a_goal_is_told_by_one_thing() {
     check(
         &number("prometheus = \"http://127.0.0.1:9090\""),
         expect![[r#"
-        switchover.toml:11:14: "prometheus" is asked nothing
-           |
-        11 | prometheus = "http://127.0.0.1:9090"
-           |              ^^^^^^^^^^^^^^^^^^^^^^^
-           = write: query = "sum(signed_up_total{revision=\"$REVISION\"})"
-    "#]],
+            switchover.toml:11:14: "prometheus" is asked nothing
+               |
+            11 | prometheus = "http://127.0.0.1:9090"
+               |              ^^^^^^^^^^^^^^^^^^^^^^^
+               = write: query = "sum(signed_up_total{revision=\"$REVISION\"}) or vector(0)"
+        "#]],
     );
     check(
         &number("graphite = \"http://127.0.0.1:9090\""),
@@ -134,7 +134,7 @@ fn a_number_of_both_sides_together_is_refused() {
                |
             12 | query = "sum(signed_up_total)"
                |         ^^^^^^^^^^^^^^^^^^^^^^
-               = write a query, such as: query = "sum(signed_up_total{revision=\"$REVISION\"})"
+               = write a query, such as: query = "sum(signed_up_total{revision=\"$REVISION\"}) or vector(0)"
         "#]],
     );
     check(
@@ -159,6 +159,20 @@ fn a_number_of_both_sides_together_is_refused() {
         12 | command = "./buyers.sh"
            |           ^^^^^^^^^^^^^
            = leave match or share out, or write a request
+    "#]],
+    );
+}
+
+#[test]
+fn a_lag_of_more_than_a_tenth_of_the_experiment_is_refused() {
+    check(
+        &number("command = \"./buyers.sh\"\nlag = \"1d\""),
+        expect![[r#"
+        switchover.toml:12:7: the goal counts only 1d after the experiment began, and that ends after 1h
+           |
+        12 | lag = "1d"
+           |       ^^^^
+           = write a lag of at most a tenth of "for": lag = "6m"
     "#]],
     );
 }
