@@ -200,8 +200,9 @@ fn gather(turn: &mut Turn<'_>, id: ReleaseId, new: (Slot, RevisionId), old: (Slo
         return new;
     }
     let to = if turn.app.sizes_of(id).is_some() {
-        // Each has only a part of its instances: to where more of them can carry it.
-        if healthy(turn, new) > healthy(turn, old) { new } else { old }
+        // Each has only a part of its instances: to where more of them can carry it. Where they are as many, the old slot is not
+        // the one that can be made whole: it did not come up.
+        if healthy(turn, new) > 0 && healthy(turn, new) >= healthy(turn, old) { new } else { old }
     } else if turn.sure_fitness(old.0, old.1).can_serve() || !turn.fitness(new.0, new.1).can_serve() {
         // What is undone keeps the traffic only where the old slot answers nothing.
         old

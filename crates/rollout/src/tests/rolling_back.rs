@@ -141,6 +141,8 @@ fn a_way_back_to_what_boots_no_more_ends_where_most_of_the_instances_are_and_a_p
         matches!(&outcome, Some(Outcome::Failed { cause }) if cause.code == "NO-HEALTHY-WAY-BACK"),
         "nothing more was led to what does not come up: {outcome:?}"
     );
+    // Two are healthy on each side, and the old one can not be made whole.
+    assert!(bed.split().starts_with("100%"), "{}", bed.split());
 }
 
 #[test]
