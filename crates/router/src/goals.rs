@@ -6,7 +6,7 @@
 //! Shared by all lanes, because one client comes through several of them: a lane writes to it once a client and goal, else it
 //! reads a word. Costs [`ARM_BYTES`] of memory an arm of the split and set of clients, while the experiment is in the routes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -179,11 +179,17 @@ impl Kept {
     }
 }
 
-/// How many clients were counted for more than one revision. Each arm is read once, word by word.
+/// How many clients were counted for more than one revision. Each arm is read once, word by word. Where the split leads to both,
+/// those that a rule leads are not compared with anybody, and do not count.
 fn on_both(arms: &BTreeMap<ArmKey, Arc<ArmCounts>>) -> u64 {
+    let arms = || arms.iter().filter(|(_, arm)| arm.clients.count() > 0);
+    let is_by_rule = |part: usize| part == place(Part::Matched);
+    let split: BTreeSet<RevisionId> =
+        arms().filter(|((_, part), _)| !is_by_rule(*part)).map(|((of, _), _)| *of).collect();
+    let compared = arms().filter(|((_, part), _)| split.len() < 2 || !is_by_rule(*part));
     let (mut before, mut here, mut twice) = (vec![0_u64; WORDS], vec![0_u64; WORDS], vec![0_u64; WORDS]);
     let mut revision = None;
-    for ((of, _), arm) in arms.iter().filter(|(_, arm)| arm.clients.count() > 0) {
+    for ((of, _), arm) in compared {
         if revision.replace(*of) != Some(*of) {
             before.iter_mut().zip(&mut here).for_each(|(before, here)| *before |= std::mem::take(here));
         }

@@ -8,8 +8,8 @@ use switchover_model::seam::LeftOut;
 
 /// Samples of a lane at once, from the draw to the count: bounds the memory that they hold.
 pub(super) const SAMPLES_MAX: usize = 128;
-/// How long a user's answer may pass by while others wait for the place: after that, it is another sample's.
-const PASSING_TIME: Duration = Duration::from_secs(10);
+/// How long a user's request and answer may pass by while others wait for the place: after that, it is another sample's.
+const PASSING_TIME: Duration = Duration::from_secs(1);
 
 /// All places of a lane.
 #[derive(Debug, Default)]

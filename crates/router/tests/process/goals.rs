@@ -154,3 +154,20 @@ fn goals_beyond_their_bounds_are_refused() {
     let refused = router.block_on(router.client.ensure(&many)).expect_err("too many");
     assert!(refused.to_string().contains("9 goals"), "{refused}");
 }
+
+#[test]
+fn who_is_led_by_a_rule_beside_a_split_is_on_no_side_of_it() {
+    let (blue, green) = (Upstream::start("blue"), Upstream::start("green"));
+    let router = Router::start(1);
+    let mut ruled = split(1, &blue, &green);
+    let when = vec![Condition::Query { name: "beta".to_owned(), value: "1".to_owned() }];
+    ruled.matches = vec![Match { slot: Slot::Green, revision: RevisionId(2), when }];
+    router.ensure(&ruled);
+    for user in 0..40 {
+        let user = format!("user-{user}");
+        ask(&router, &user, "/");
+        ask(&router, &user, "/?beta=1");
+    }
+    let measured = counted(&router);
+    assert_eq!((arm(&measured, 2, Part::Matched).clients, measured.on_both), (40, 0));
+}
