@@ -90,12 +90,16 @@ pub(crate) fn noted(note: &Problem) -> String {
     format!("note: {}: {} {}", note.code, note.cause, note.next).trim_end().to_owned()
 }
 
-/// `text` without what a terminal would obey: an app's lines shall not move the cursor or change colours.
+/// `text` without what a terminal would obey: an app's lines shall not move the cursor, change colours, or turn round what
+/// stands beside them.
 pub(crate) fn printable(text: &str) -> String {
-    console::strip_ansi_codes(text)
-        .chars()
-        .map(|letter| if letter.is_control() && letter != '\t' { ' ' } else { letter })
-        .collect()
+    let obeys = |letter: char| letter.is_control() && letter != '\t' || turns(letter);
+    console::strip_ansi_codes(text).chars().map(|letter| if obeys(letter) { ' ' } else { letter }).collect()
+}
+
+/// Whether it changes the direction of what follows (Unicode Standard Annex #9, 2).
+const fn turns(letter: char) -> bool {
+    matches!(letter, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{200E}' | '\u{200F}' | '\u{061C}')
 }
 
 fn end_when_nobody_reads(written: io::Result<()>) {

@@ -180,7 +180,7 @@ fn a_source_that_lies_never_lets_an_experiment_on() {
     let lies = [
         ("command = \"echo NaN\"".to_owned(), "NaN"),
         ("command = \"exit 3\"".to_owned(), "ended with"),
-        ("command = \"echo 0.5\"".to_owned(), "0.5 is no number of clients"),
+        ("command = \"echo 0.5\"".to_owned(), "that is no number of clients"),
         (format!("url = \"{}\"\ntimeout = \"300ms\"", silent.url("/$SLOT?since=$SINCE")), "within"),
         (format!("prometheus = \"{}\"\n{query}", several.url("")), "2 series"),
         (counts("down", "-1"), "it went down from 500 to 499"),

@@ -146,6 +146,7 @@ impl Counter {
         match (self.before, self.newest) {
             (Some(_), Some(_)) => None,
             (Some(_), None) => Some("its number was asked for once, which is what there was before".to_owned()),
+            (None, _) if self.answers.is_empty() => Some("its number was not answered yet".to_owned()),
             (None, _) => Some(format!("its number counts {} after the experiment began", self.lag)),
         }
     }
@@ -181,7 +182,7 @@ pub(super) fn at_most(counted: u64, groups: f64) -> u64 {
 fn count(seen: &NumberSeen) -> Result<u64, Unfit> {
     let Some(value) = seen.value else { return Err(Unfit::Now(format!("{}: {}", seen.asked, seen.answer))) };
     if value.fract() != 0.0 || !(0.0..=LARGEST).contains(&value) {
-        return Err(Unfit::Now(faulty(seen, format_args!("{value} is no number of clients"))));
+        return Err(Unfit::Now(faulty(seen, format_args!("that is no number of clients"))));
     }
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a whole number within its bounds")]
     Ok(value as u64)

@@ -75,7 +75,10 @@ impl std::fmt::Display for GoalSource {
                 write!(f, "{query} of {url}")
             }
             Self::Number(GoalNumber { from: NumberFrom::Command { command }, .. }) => write!(f, "{command}"),
-            Self::Number(GoalNumber { from: NumberFrom::Url { url, .. }, .. }) => write!(f, "GET {url}"),
+            Self::Number(GoalNumber { from: NumberFrom::Url { url, .. }, .. }) => {
+                // Its query may be a secret.
+                write!(f, "GET {}", url.split_once('?').map_or(url.clone(), |(path, _)| format!("{path}?…")))
+            }
         }
     }
 }
