@@ -255,7 +255,7 @@ impl Turner {
 
     // === Decide and record ===
 
-    /// Decides with `drafts` applied, and appends them with what was decided in one batch. Returns whether there was any.
+    /// Decides with `drafts` applied, and appends them with what was decided in one batch. Returns whether more may follow from it.
     async fn record(&mut self, drafts: Vec<Draft>) -> Result<(Decision, bool), AppendError> {
         let mut batch = self.pending.clone();
         batch.extend(drafts);
@@ -291,7 +291,9 @@ impl Turner {
                 records.iter().for_each(|record| app.apply(record));
                 self.pending.clear();
                 self.journal_problem = None;
-                Ok((decision, true))
+                // Looks were decided on as they were taken: nothing follows from them any more.
+                let moves = !batch.iter().all(|draft| matches!(draft.event, Event::Looked { .. }));
+                Ok((decision, moves))
             }
             Err(error) => {
                 tracing::error!(app = %self.app.name, %error, "nothing could be recorded, so nothing was done");

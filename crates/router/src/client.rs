@@ -133,7 +133,7 @@ impl RouterClient {
         if answer.last() != Some(&b'\n') {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        let answer = serde_json::from_slice(&answer)?;
+        let answer = Answer::read(&answer)?;
         let mut idle = self.idle.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if idle.len() < IDLE_MAX {
             idle.push(connection);

@@ -86,6 +86,21 @@ pub(crate) enum Answer {
     },
 }
 
+impl Answer {
+    /// Reads an answer. What is seen is most of what is ever read: its parts are not kept aside until the tag is known, as they
+    /// are for the others.
+    pub(crate) fn read(line: &[u8]) -> serde_json::Result<Self> {
+        #[derive(Deserialize)]
+        struct Tag {
+            answer: String,
+        }
+        match serde_json::from_slice::<Tag>(line)?.answer.as_str() {
+            "seen" => serde_json::from_slice(line).map(Self::Seen),
+            _ => serde_json::from_slice(line),
+        }
+    }
+}
+
 /// How the router is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RouterStatus {
