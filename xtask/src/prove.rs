@@ -61,6 +61,14 @@ const PROOFS: &[Proof] = &[
         ),
     },
     Proof {
+        name: "healthy",
+        shows: "50 releases in a row that behave like the live one, under load and the checks at their default rate: none is undone",
+        way: Way::Test(
+            &["test", "--package", "switchover", "--test", "checks", "releases_that_behave", "--", "--nocapture"],
+            &[("HEALTHY_RUNS", "50")],
+        ),
+    },
+    Proof {
         name: "soak",
         shows: "ten minutes of deploys and rollbacks under load: memory, open files, threads and processes do not grow",
         way: Way::Test(
