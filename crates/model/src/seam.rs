@@ -378,7 +378,7 @@ pub struct NumberCall {
     pub check: usize,
     /// The slot that is asked about.
     pub slot: Slot,
-    /// When the experiment began whose goal is counted; nothing where a check asks.
+    /// From when on a goal is counted; nothing where a check asks.
     pub since: Option<Timestamp>,
 }
 

@@ -34,7 +34,7 @@ pub(super) struct Question {
     pub(super) timeout: Span,
     pub(super) at: Timestamp,
     pub(super) about: Vec<About>,
-    /// When the experiment began whose goal is counted; nothing where a check asks.
+    /// From when on a goal is counted; nothing where a check asks.
     pub(super) since: Option<Timestamp>,
 }
 

@@ -30,6 +30,16 @@ pub(super) const QUERY: TextRule = TextRule { what: "a query", pattern: "\\S", b
 const WHEN: TextRule =
     TextRule { what: "\"shift\", \"bake\" or \"warm\"", pattern: "^(shift|bake|warm)$", breaks: breaks_when };
 
+/// The token of who is asked for a number.
+pub(super) const TOKEN: Key = key(
+    "token",
+    Kind::Text(SECRET),
+    Part::Policy,
+    None,
+    "token = \"METRICS_TOKEN\"",
+    "The variable of the secrets file whose value goes along as `Authorization: Bearer`. It is read when the number is asked for, and never journaled or shown. Only with `prometheus` or `url`.",
+);
+
 pub(super) static CHECK_KEYS: &[Key] = &[
     required(key("name", Kind::Text(NAME), Part::Policy, None, "name = \"errors\"", "What people call it.")),
     key(
@@ -88,14 +98,7 @@ pub(super) static CHECK_KEYS: &[Key] = &[
         "url = \"http://127.0.0.1:9000/lag?slot=$SLOT\"",
         "Answers GET with a number. `$SLOT`, `$REVISION`, `$APP` and `$RELEASE` stand for what is looked at.",
     ),
-    key(
-        "token",
-        Kind::Text(SECRET),
-        Part::Policy,
-        None,
-        "token = \"METRICS_TOKEN\"",
-        "The variable of the secrets file whose value goes along as `Authorization: Bearer`. It is read when the number is asked for, and never journaled or shown. Only with `prometheus` or `url`.",
-    ),
+    TOKEN,
     key(
         "max",
         Kind::Text(BOUND),

@@ -3,8 +3,8 @@
 use crate::seam::GoalRequest;
 use crate::time::Span;
 
-use super::check_keys::QUERY;
-use super::hook_keys::{SECRET, URL};
+use super::check_keys::{QUERY, TOKEN};
+use super::hook_keys::URL;
 use super::key::{Key, Kind, key, required};
 use super::text_rule::{COMMAND, TextRule};
 use super::{Part, names};
@@ -53,7 +53,7 @@ static GOAL_KEYS: &[Key] = &[
         Part::Policy,
         None,
         "query = \"sum(signed_up_total{revision=\\\"$REVISION\\\"}) or vector(0)\"",
-        "The instant query; it gives one number: how many clients of the slot or the revision reached the goal. `$SLOT`, `$REVISION`, `$APP` and `$RELEASE` stand for what is asked about, and one of the first two must stand in it; `$SINCE` for when the experiment began, in seconds since 1970.",
+        "The instant query; it gives one number: how many clients of the slot or the revision reached the goal. `$SLOT`, `$REVISION`, `$APP` and `$RELEASE` stand for what is asked about, and one of the first two must stand in it; `$SINCE` for the moment from which it is counted, `lag` after the experiment began, in seconds since 1970.",
     ),
     key(
         "command",
@@ -61,7 +61,7 @@ static GOAL_KEYS: &[Key] = &[
         Part::Policy,
         None,
         "command = \"./buyers.sh\"",
-        "Prints that number as its last line, in the place of `request`. Run by `/bin/sh -c` once in each revision's directory, with its environment, its secrets and the variables of hooks: `SWITCHOVER_REVISION` and `SWITCHOVER_SLOT` say of whom, and `SWITCHOVER_SINCE` when the experiment began, in seconds since 1970.",
+        "Prints that number as its last line, in the place of `request`. Run by `/bin/sh -c` once in each revision's directory, with its environment, its secrets and the variables of hooks: `SWITCHOVER_REVISION` and `SWITCHOVER_SLOT` say of whom, and `SWITCHOVER_SINCE` from when on it is counted: `lag` after the experiment began, in seconds since 1970.",
     ),
     key(
         "url",
@@ -69,16 +69,9 @@ static GOAL_KEYS: &[Key] = &[
         Part::Policy,
         None,
         "url = \"http://127.0.0.1:9000/buyers?revision=$REVISION\"",
-        "Answers GET with that number, in the place of `request`. `$SLOT`, `$REVISION`, `$APP` and `$RELEASE` stand for what is asked about, and one of the first two must stand in it; `$SINCE` for when the experiment began, in seconds since 1970.",
+        "Answers GET with that number, in the place of `request`. `$SLOT`, `$REVISION`, `$APP` and `$RELEASE` stand for what is asked about, and one of the first two must stand in it; `$SINCE` for the moment from which it is counted, `lag` after the experiment began, in seconds since 1970.",
     ),
-    key(
-        "token",
-        Kind::Text(SECRET),
-        Part::Policy,
-        None,
-        "token = \"METRICS_TOKEN\"",
-        "The variable of the secrets file whose value goes along as `Authorization: Bearer`. It is read when the number is asked for, and never journaled or shown. Only with `prometheus` or `url`.",
-    ),
+    TOKEN,
     key(
         "interval",
         Kind::Duration { least: Span::from_secs(1) },

@@ -14,7 +14,13 @@ use crate::name::{ProcessName, Share};
 use crate::time::Span;
 
 /// The keys of which one says what is measured.
-const SOURCES: [&str; 4] = ["measure", "prometheus", "command", "url"];
+const SOURCES: OneOf = OneOf {
+    keys: ["measure", "prometheus", "command", "url"],
+    it: "check",
+    does: "says what is measured",
+    unsaid: "what is measured",
+    write: "write: measure = \"errors\", or prometheus with query, or command, or url",
+};
 /// The keys of which one says what it is held against.
 const BOUNDS: [&str; 3] = ["max", "min", "worse_by"];
 /// The keys that only a number of the user's own heeds.
@@ -96,21 +102,44 @@ fn false_alarms(release: &Node, mistakes: &mut Mistakes<'_>) -> Option<Share> {
     within.and_then(Share::from_basis_points)
 }
 
+/// Keys of which a table has one, and how a table is told that has none of them or two.
+pub(super) struct OneOf {
+    pub(super) keys: [&'static str; 4],
+    /// What has them: `check`.
+    pub(super) it: &'static str,
+    /// What one of them does: `says what is measured`.
+    pub(super) does: &'static str,
+    /// What is not said without them: `what is measured`.
+    pub(super) unsaid: &'static str,
+    pub(super) write: &'static str,
+}
+
+impl OneOf {
+    /// Those that are written.
+    pub(super) fn written(&self, node: &Node) -> Vec<&'static str> {
+        self.keys.into_iter().filter(|name| node.has(name)).collect()
+    }
+
+    /// The one that is written; nothing where that is not said, or not well.
+    pub(super) fn read(&self, node: &Node, mistakes: &mut Mistakes<'_>) -> Option<&'static str> {
+        let Self { keys, it, does, unsaid, write } = self;
+        let written = self.written(node);
+        if let [first, second, ..] = written[..] {
+            let cause = format!("a {it} has \"{first}\" and \"{second}\": one of them {does}");
+            mistakes.add(node.place(second), cause, format!("write two {it}s, or leave one of them out"));
+            return None;
+        }
+        // One that can not be read was told with its own rule.
+        if written.is_empty() && !mistakes.is_broken && !keys.iter().any(|name| node.was_tried(name)) {
+            mistakes.add(node.at.clone(), format!("the {it} does not say {unsaid}"), *write);
+        }
+        written.first().copied()
+    }
+}
+
 /// What is measured: one of four keys says it.
 fn source(node: &Node, processes: &BTreeMap<ProcessName, Process>, mistakes: &mut Mistakes<'_>) -> Option<CheckSource> {
-    let written: Vec<&str> = SOURCES.into_iter().filter(|name| node.has(name)).collect();
-    if let [first, second, ..] = written[..] {
-        let cause = format!("a check has \"{first}\" and \"{second}\": one of them says what is measured");
-        mistakes.add(node.place(second), cause, "write two checks, or leave one of them out");
-        return None;
-    }
-    let Some(&source) = written.first() else {
-        if !mistakes.is_broken && !SOURCES.into_iter().any(|name| node.was_tried(name)) {
-            let write = "write: measure = \"errors\", or prometheus with query, or command, or url";
-            mistakes.add(node.at.clone(), "the check does not say what is measured", write);
-        }
-        return None;
-    };
+    let source = SOURCES.read(node, mistakes)?;
     without_effect(node, source, mistakes);
     if source == "measure" {
         return Some(CheckSource::Traffic {
@@ -129,11 +158,7 @@ fn source(node: &Node, processes: &BTreeMap<ProcessName, Process>, mistakes: &mu
 
 /// Keys that belong to another source than the one that is written.
 fn without_effect(node: &Node, source: &str, mistakes: &mut Mistakes<'_>) {
-    let mut refuse = |name: &str, why: &str| {
-        if node.has(name) {
-            mistakes.add(node.place(name), format!("\"{name}\" has no effect: {why}"), "leave it out");
-        }
-    };
+    let mut refuse = |name: &str, why: &str| refuse(node, name, why, mistakes);
     if source == "measure" {
         for name in OF_NUMBERS {
             refuse(name, "what the router counts is read each second, and more of it is worse");
@@ -142,14 +167,26 @@ fn without_effect(node: &Node, source: &str, mistakes: &mut Mistakes<'_>) {
         refuse("process", "it belongs to \"measure\"");
         refuse("quantile", "it belongs to measure = \"latency\"");
     }
-    if source != "prometheus" && source != "url" {
-        refuse("token", "it belongs to \"prometheus\" and \"url\"");
-    }
-    if source != "prometheus" {
-        refuse("query", "it belongs to \"prometheus\"");
-    }
     if source != "measure" && !node.has("worse_by") {
         refuse("worse", "\"max\" and \"min\" say which way is worse");
+    }
+    without_asking(node, source, mistakes);
+}
+
+/// A key that has no effect beside what else is written.
+pub(super) fn refuse(node: &Node, name: &str, why: &str, mistakes: &mut Mistakes<'_>) {
+    if node.has(name) {
+        mistakes.add(node.place(name), format!("\"{name}\" has no effect: {why}"), "leave it out");
+    }
+}
+
+/// Keys of who is asked for a number, where another is.
+pub(super) fn without_asking(node: &Node, source: &str, mistakes: &mut Mistakes<'_>) {
+    if source != "prometheus" && source != "url" {
+        refuse(node, "token", "it belongs to \"prometheus\" and \"url\"", mistakes);
+    }
+    if source != "prometheus" {
+        refuse(node, "query", "it belongs to \"prometheus\"", mistakes);
     }
 }
 

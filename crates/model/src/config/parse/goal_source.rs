@@ -2,13 +2,19 @@
 
 use std::ops::Range;
 
-use super::checks::number_from;
+use super::checks::{OneOf, number_from, refuse, without_asking};
 use crate::config::check::{Mistakes, Node};
 use crate::config::{GoalNumber, GoalSource, NumberFrom};
 use crate::time::Span;
 
 /// The keys of which one says it.
-const SOURCES: [&str; 4] = ["request", "prometheus", "command", "url"];
+const SOURCES: OneOf = OneOf {
+    keys: ["request", "prometheus", "command", "url"],
+    it: "goal",
+    does: "tells who reached it",
+    unsaid: "what tells who reached it",
+    write: "write: request = \"POST /checkout 2xx\", or prometheus with query, or command, or url",
+};
 /// The keys that only a number heeds.
 const OF_NUMBERS: [&str; 3] = ["interval", "timeout", "lag"];
 /// So many times the lag an experiment lasts at least.
@@ -18,29 +24,12 @@ const QUERY_EXAMPLE: &str = "write: query = \"sum(signed_up_total{revision=\\\"$
 
 /// Where the goal says what tells it.
 pub(super) fn place(node: &Node) -> Range<usize> {
-    written(node).first().map_or_else(|| node.at.clone(), |source| node.place(source))
-}
-
-fn written(node: &Node) -> Vec<&'static str> {
-    SOURCES.into_iter().filter(|name| node.has(name)).collect()
+    SOURCES.written(node).first().map_or_else(|| node.at.clone(), |source| node.place(source))
 }
 
 /// What tells how many reached it; nothing where that is not said, or not well.
 pub(super) fn source(node: &Node, mistakes: &mut Mistakes<'_>) -> Option<GoalSource> {
-    let written = written(node);
-    if let [first, second, ..] = written[..] {
-        let cause = format!("a goal has \"{first}\" and \"{second}\": one of them tells who reached it");
-        mistakes.add(node.place(second), cause, "write two goals, or leave one of them out");
-        return None;
-    }
-    let Some(&source) = written.first() else {
-        // One that can not be read was told with its own rule.
-        if !mistakes.is_broken && !SOURCES.into_iter().any(|name| node.was_tried(name)) {
-            let write = "write: request = \"POST /checkout 2xx\", or prometheus with query, or command, or url";
-            mistakes.add(node.at.clone(), "the goal does not say what tells who reached it", write);
-        }
-        return None;
-    };
+    let source = SOURCES.read(node, mistakes)?;
     without_effect(node, source, mistakes);
     if source == "request" {
         return node.text(source)?.parse().ok().map(GoalSource::Request);
@@ -57,22 +46,12 @@ pub(super) fn source(node: &Node, mistakes: &mut Mistakes<'_>) -> Option<GoalSou
 
 /// Keys that belong to another source than the one that is written.
 fn without_effect(node: &Node, source: &str, mistakes: &mut Mistakes<'_>) {
-    let mut refuse = |name: &str, why: &str| {
-        if node.has(name) {
-            mistakes.add(node.place(name), format!("\"{name}\" has no effect: {why}"), "leave it out");
-        }
-    };
     if source == "request" {
         for name in OF_NUMBERS {
-            refuse(name, "requests are counted as they come");
+            refuse(node, name, "requests are counted as they come", mistakes);
         }
     }
-    if source != "prometheus" && source != "url" {
-        refuse("token", "it belongs to \"prometheus\" and \"url\"");
-    }
-    if source != "prometheus" {
-        refuse("query", "it belongs to \"prometheus\"");
-    }
+    without_asking(node, source, mistakes);
 }
 
 /// A URL is asked of each side, as a query is: that of a query holds for its text already.
@@ -88,7 +67,7 @@ fn refuse_both_sides_together(node: &Node, from: &NumberFrom, mistakes: &mut Mis
 /// A number of a revision counts whomever is led to it.
 pub(super) fn refuse_those_of_a_match(nodes: &[Node], mistakes: &mut Mistakes<'_>) {
     for node in nodes {
-        if let [source @ ("prometheus" | "command" | "url"), ..] = written(node)[..] {
+        if let [source @ ("prometheus" | "command" | "url"), ..] = SOURCES.written(node)[..] {
             let cause = "this number counts those of a match too, and nobody chose them by chance";
             mistakes.add(node.place(source), cause, "leave match or share out, or write a request");
         }
@@ -99,7 +78,7 @@ pub(super) fn refuse_those_of_a_match(nodes: &[Node], mistakes: &mut Mistakes<'_
 pub(super) fn refuse_long_lags(nodes: &[Node], lasts: Span, mistakes: &mut Mistakes<'_>) {
     for node in nodes {
         let lag = node.duration("lag");
-        if let ["prometheus" | "command" | "url", ..] = written(node)[..]
+        if let ["prometheus" | "command" | "url", ..] = SOURCES.written(node)[..]
             && lag.as_micros().saturating_mul(LAG_PART) > lasts.as_micros()
         {
             let at = if node.has("lag") { node.place("lag") } else { node.at.clone() };
