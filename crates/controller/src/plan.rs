@@ -8,7 +8,7 @@ use switchover_model::config::{
 };
 use switchover_model::record::{Actor, Event, IdempotencyKey};
 use switchover_model::release::{Command, ReleaseKind, Stage};
-use switchover_model::seam::Seen;
+use switchover_model::seam::{Seen, Sticky};
 use switchover_model::view::{SCHEMA_VERSION, WayBack};
 use switchover_model::{AppName, Problem, RevisionId, Slot, Span, Timestamp};
 use switchover_rollout::{Admission, App, admit, view};
@@ -144,7 +144,8 @@ fn tell_release(plan: &mut PlanView, app: &App, (config, kind): (&AppConfig, &Re
     let is_compared = matches!(kind, ReleaseKind::Deploy) && live.is_some();
     let shadow = config.release.shadow.as_ref().filter(|_| is_compared);
     let closed = closed_window(config, kind, clock::now());
-    plan.notes.extend(closed.into_iter().chain(shadow.and_then(done_twice)));
+    let apart = if is_compared { apart_by_host(config) } else { None };
+    plan.notes.extend(closed.into_iter().chain(shadow.and_then(done_twice)).chain(apart));
     plan.stages = stages(config, idle, is_built, plan.from, (shadow, &steps));
     if let (Some(rolling), Some(arm)) = (rolling::of(config), live) {
         rolling::tell_stages(&mut plan.stages, config, rolling, idle, &arm.revision.to_string());
@@ -246,6 +247,19 @@ fn done_twice(shadow: &Shadow) -> Option<Problem> {
     let next =
         "Leave out by `X-Switchover-Shadow: 1` what must not happen twice; or leave `methods` of [release.shadow] out.";
     (!methods.is_empty()).then(|| Problem::new("SHADOW-WRITES", cause, next))
+}
+
+/// Visitors of an experiment who would be another client at each host.
+fn apart_by_host(config: &AppConfig) -> Option<Problem> {
+    let hosts = &config.route.hosts;
+    let are_apart = config.route.sticky == Sticky::Cookie && hosts.len() > 1;
+    let cause = format!(
+        "a browser keeps another `switchover-client` cookie for each of the {} hosts, so who visits several of them is several \
+         clients, maybe on both sides: the experiment would find a smaller effect than there is.",
+        hosts.len()
+    );
+    let next = "Tell clients apart by a header or a cookie that is the same for all hosts ([route] sticky).";
+    config.release.strategy.experiment().filter(|_| are_apart).map(|_| Problem::new("HOSTS-APART", cause, next))
 }
 
 /// Traffic would wait for a time window, as it is now.

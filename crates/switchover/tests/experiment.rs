@@ -245,3 +245,17 @@ fn a_match_that_is_taken_back_leads_to_nobody() {
     assert!(ask(&house, "/version", "X-Beta: 1\r\n").contains("x-sample-revision: r1"));
     assert_eq!(newest(&house)["outcome"]["kind"], "rolled-back");
 }
+
+#[test]
+fn the_plan_says_that_visitors_of_several_hosts_would_be_several_clients() {
+    let house = House::start();
+    house.sample("instances = 1", "");
+    house.cli(&["deploy", "--wait"]).ended(0);
+    let apart = |sticky: &str| {
+        let hosts = format!("[route]\nhosts = [\"www.localhost\", \"localhost\"]\n{sticky}");
+        let file = policy("share = \"50%\"\nfor = \"1h\"");
+        house.sample("instances = 1", &file.replace("[route]\nsticky = { header = \"X-User\" }", &hosts));
+        house.cli(&["plan"]).ended(0).out.contains("HOSTS-APART")
+    };
+    assert!(apart("") && !apart("sticky = { cookie = \"visitor\" }"));
+}
