@@ -60,6 +60,7 @@ fn shop() -> AppScraped {
             // One that left the table and is still drained.
             arms: vec![new, measured(0, Part::Share)],
             goals: None,
+            split: None,
         }),
         ..TrafficSeen::default()
     };

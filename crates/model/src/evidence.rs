@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::config::{During, MAX_CHECKS};
 use crate::experiment::{Decided, ExperimentSaid};
 use crate::name::ReleaseId;
-use crate::seam::{ArmMeasured, GoalsMeasured, ShadowSeen};
+use crate::seam::{ArmMeasured, GoalsMeasured, ShadowSeen, SplitSeen};
 use crate::time::{Span, Timestamp};
 
 /// The most of a provider's raw answer that is kept, in bytes: enough to see what is wrong with it.
@@ -41,6 +41,9 @@ pub struct Look {
     /// Clients that came in it may be among those of an earlier one: they were counted anew.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub recounted: bool,
+    /// Who came to the split until its end, all in all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<SplitSeen>,
     /// What came of the copies of requests until its end, since the traffic began to count: at most
     /// [`ShadowSeen::for_the_record`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -72,11 +75,14 @@ pub enum Rules {
     /// Begun anew each hour beside that; held against the interval of a past that is used up; errors are of several clients; values
     /// of a query describe no time twice, and none from before the watch; in steps the baseline alone is compared with.
     Second,
+    /// As the second; what there was before a goal's number counts is what is answered the third time, not the first: a source
+    /// that is not ready yet says too little.
+    Third,
 }
 
 impl Rules {
     /// What is judged by now.
-    pub const NEWEST: Self = Self::Second;
+    pub const NEWEST: Self = Self::Third;
 
     fn are_first(&self) -> bool {
         *self == Self::First

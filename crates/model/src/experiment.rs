@@ -76,7 +76,7 @@ pub struct GoalAnswer {
     pub asked: String,
     /// The beginning of the answer as it came, or why none came.
     pub answer: String,
-    /// What it was when it began to count: of before the experiment, and left out. Nothing until then.
+    /// What it was when it began to count: of before the experiment, and left out. Nothing until that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<u64>,
 }

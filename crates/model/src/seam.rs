@@ -35,7 +35,7 @@ pub use client_groups::{CLIENT_GROUPS, ClientGroups};
 pub use goals::{GOAL_GROUPS, GOALS_MAX, GoalArm, GoalCount, GoalError, GoalRequest, GoalStatus, Goals, GoalsMeasured};
 pub use hook_call::HookCall;
 pub use left_out::LeftOut;
-pub use measured::{ArmMeasured, Measured, Part};
+pub use measured::{ArmMeasured, Measured, Part, SplitSeen, SplitSide};
 pub use routes::{Arm, ArmGoal, Endpoint, Preview, RoutedProcess, Routes, RoutesGoal};
 pub use seen::{Evidence, InstanceSeen, Phase, PlatformSeen, Seen, TrafficSeen};
 pub use shadow::{

@@ -161,8 +161,8 @@ impl Kept {
         }
     }
 
-    /// What was counted of an app's experiment, where it has one.
-    pub(crate) fn read(&self, app: &AppName) -> Option<GoalsMeasured> {
+    /// What was counted of an app's experiment, where it has one; by clients as the split `key` deals them.
+    pub(crate) fn read(&self, app: &AppName, key: u64) -> Option<GoalsMeasured> {
         let KeptApp { counts, arms } = self.0.get(app)?;
         let read = |((revision, part), arm): (&ArmKey, &Arc<ArmCounts>)| {
             // Read first: whoever reached a goal was counted as a client before.
@@ -175,7 +175,7 @@ impl Kept {
         };
         let on_both = on_both(arms);
         let arms = arms.iter().map(read).filter(|arm| arm.clients > 0).collect();
-        Some(GoalsMeasured { experiment: counts.experiment, since: counts.since, arms, on_both })
+        Some(GoalsMeasured { experiment: counts.experiment, since: counts.since, key, arms, on_both })
     }
 }
 

@@ -15,11 +15,11 @@ use rustix::time::{ClockId, clock_gettime};
 use switchover_model::seam::{Part, Sticky};
 use switchover_model::{AppName, Timestamp};
 
+use crate::came::Came;
 pub(crate) use crate::causes::{OwnAnswer, OwnCause};
 use crate::connection::{Asked, LaneIo};
 pub(crate) use crate::endpoint::Endpoint;
 use crate::generation::{Generation, Held};
-use crate::goals::Asks;
 use crate::lane_table::{LaneTable, Memory};
 use crate::ledger::{Kind, LaneLedger, Owner, OwnerCounters};
 use crate::mirror::MirrorLane;
@@ -62,7 +62,7 @@ impl Lane {
         table: Arc<Table>,
     ) -> Self {
         let memory = Memory::default();
-        let first = Rc::new(memory.prepare(table, &ledger));
+        let first = Rc::new(memory.prepare(table, None, &ledger));
         let nobody = ledger.owner(&Owner::NOBODY);
         let (held, mirror) = (Held::new(generation, first), MirrorLane::default());
         Self { io, held, memory, mirror, split, ledger, nobody, gave_up: Cell::new(false) }
@@ -127,6 +127,7 @@ impl Lane {
                 .find(|arm| routes.arms[*arm].share.basis_points() > 0 && has_instance(*arm))
                 .map_or((own_arm, routes.part_of(bucket)), |other| (other, Part::Share)),
         };
+        table.is_led(app, (arm, part), client);
         match place_in(arm) {
             None => own(&lane.counters, OwnCause::UnknownHost, OwnAnswer::UNKNOWN_PATH),
             Some(process) => {
@@ -148,10 +149,6 @@ impl Lane {
         counters.own(OwnCause::NoInstance, is_lost);
         if let Some(meter) = table.meter(way) {
             meter.failed(way.bucket, Duration::ZERO);
-        }
-        let routes = &table.table.apps[way.app];
-        if let Some(goals) = &routes.goals {
-            goals.saw((way.arm, way.part), routes.group_of(way.client), Asks::default(), None);
         }
         Routed::Own(OwnAnswer::NO_INSTANCE)
     }
@@ -195,8 +192,9 @@ impl Lane {
 
     /// Lays `table` ready; it comes into force with its number.
     pub(crate) fn make_ready(&self, table: Arc<Table>) {
-        let next = self.memory.prepare(table, &self.ledger);
-        Memory::begin_anew(&self.table(), &next);
+        let before = self.table();
+        let next = self.memory.prepare(table, Some(&before), &self.ledger);
+        Memory::begin_anew(&before, &next);
         self.held.make_ready(Rc::new(next));
     }
 
@@ -254,6 +252,7 @@ impl Lane {
             nobody: self.ledger.read(&Owner::NOBODY),
             measured,
             shadow: app.and_then(|app| self.mirror.seen(app)),
+            came: app.and_then(|app| self.table().came(app).map(Came::read)),
             apps: apps.into_iter().map(seen).collect(),
         }
     }

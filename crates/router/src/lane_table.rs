@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use switchover_model::{AppName, InstanceId, RevisionId, Timestamp};
 
+use crate::came::Came;
 use crate::endpoint::{Backends, Deadline, Endpoint, EndpointState};
 use crate::generation::Numbered;
 use crate::lane::Lane;
@@ -73,6 +74,8 @@ pub(crate) struct LaneApp {
     pub(crate) counters: OwnerCounters,
     /// As in the table.
     pub(crate) arms: Vec<LaneArm>,
+    /// Who came to its split, where it is split by shares.
+    pub(crate) came: Option<Came>,
     /// What is previewed now.
     pub(crate) preview: Option<LaneArm>,
     /// Counts what comes for the preview address, where there is one.
@@ -132,8 +135,8 @@ struct MeasuredApp {
 }
 
 impl Memory {
-    /// Makes `table` ready for this lane.
-    pub(crate) fn prepare(&self, table: Arc<Table>, ledger: &LaneLedger) -> LaneTable {
+    /// Makes `table` ready for this lane, to follow the one in force.
+    pub(crate) fn prepare(&self, table: Arc<Table>, before: Option<&LaneTable>, ledger: &LaneLedger) -> LaneTable {
         self.measured.borrow_mut().values_mut().for_each(|app| app.is_partial = false);
         let apps = table
             .apps
@@ -144,6 +147,7 @@ impl Memory {
                 LaneApp {
                     counters: ledger.owner(&live),
                     arms: app.arms.iter().map(|arm| self.prepare_arm(app, &live, arm, ledger)).collect(),
+                    came: Came::after(before.and_then(|before| before.came(&app.app)), app),
                     preview: app.preview.as_ref().map(|part| self.prepare_arm(app, &preview, &part.arm, ledger)),
                     preview_counters: app.has_preview_host.then(|| ledger.owner(&preview)),
                 }

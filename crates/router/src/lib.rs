@@ -11,6 +11,7 @@
 //! slot that answers nobody) and `client` (what the controller calls).
 
 mod accept;
+mod came;
 mod causes;
 mod change;
 pub mod client;
@@ -29,6 +30,7 @@ mod ledger;
 mod ledger_file;
 mod listener;
 mod log_file;
+mod measured;
 mod meter;
 mod mirror;
 mod networks;

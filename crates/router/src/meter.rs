@@ -41,7 +41,7 @@ pub(crate) struct Meter {
     errors_by: [Cell<u64>; CLIENT_GROUPS],
 }
 
-/// A bit for each bucket of clients of one arm in one lane, since one version of the routes.
+/// A bit for each bucket of clients, in one lane.
 #[derive(Debug)]
 pub(crate) struct Clients(Box<[Cell<u64>]>);
 
@@ -130,18 +130,18 @@ impl Meter {
 }
 
 impl Clients {
-    fn none() -> Self {
+    pub(crate) fn none() -> Self {
         Self(vec![Cell::new(0); CLIENT_WORDS].into())
     }
 
-    fn saw(&self, client: Bucket) {
+    pub(crate) fn saw(&self, client: Bucket) {
         let (word, bit) = (usize::from(client.0) / 64, client.0 % 64);
         // A share's last bucket is below the number of bits.
         let word = &self.0[word];
         word.set(word.get() | 1 << bit);
     }
 
-    fn read(&self) -> Vec<u64> {
+    pub(crate) fn read(&self) -> Vec<u64> {
         self.0.iter().map(Cell::get).collect()
     }
 }

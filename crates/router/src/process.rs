@@ -157,7 +157,6 @@ pub fn run(options: &RouterOptions) -> Result<(), RouterError> {
     let claims = Claims::make(directory, count);
     let split = SplitKey::open(directory).map_err(RouterError::System)?;
     let lanes = start_lanes(listeners, claims.own, seats, &split, &generation, &Arc::new(table))?;
-    let runtime = runtime().map_err(RouterError::System)?;
     let begin = Begin {
         directory: directory.to_owned(),
         http,
@@ -168,10 +167,11 @@ pub fn run(options: &RouterOptions) -> Result<(), RouterError> {
         kept,
         apps,
         goals,
+        split_key: split.fingerprint(),
         kept_problem: problem,
         is_incomplete,
     };
-    let ended = runtime.block_on(govern(begin, &lanes, &mut lock));
+    let ended = runtime().map_err(RouterError::System)?.block_on(govern(begin, &lanes, &mut lock));
     let failed = match ended {
         Ok(()) => join(lanes),
         Err(error) => Err(error),

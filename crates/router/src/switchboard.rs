@@ -24,7 +24,7 @@ use crate::incarnations::Living;
 use crate::kept::{Apps, InForce, Kept};
 use crate::lane::Lane;
 use crate::ledger::{self, Kind, LaneLedger, Owner};
-use crate::meter;
+use crate::measured;
 use crate::table::Table;
 use crate::wire::{Answer, Command, LaneApp, LaneSeen, RouterStatus, Setting};
 
@@ -52,6 +52,8 @@ pub(crate) struct Begin {
     pub(crate) apps: Apps,
     /// What is counted of the experiments in the table.
     pub(crate) goals: crate::goals::Kept,
+    /// What tells one key of the split from another.
+    pub(crate) split_key: u64,
     pub(crate) kept_problem: Option<String>,
     /// Nobody knows which other hosts are served.
     pub(crate) is_incomplete: bool,
@@ -360,17 +362,11 @@ impl Switchboard {
         Ok(TrafficSeen { unrouted, measured, shadow, ..seen })
     }
 
-    /// What the lanes have measured together, taken out of what they tell; nothing when one of them can not say it all.
+    /// What the lanes have measured together; nothing when one of them can not say it all.
     fn measured(&self, app: &AppName, lanes: &mut [LaneSeen]) -> Option<Measured> {
-        let (mut epoch, mut sum) = (self.began, meter::Sum::default());
-        for lane in lanes {
-            let (since, arms) = lane.measured.take()?;
-            epoch = epoch.max(since.unwrap_or(epoch));
-            arms.into_iter().for_each(|arm| sum.add(arm));
-        }
         let version = self.begin.apps.get(app).map(|known| known.routes.version);
-        let goals = self.begin.goals.read(app);
-        Some(Measured { at: Lane::exact_now(), epoch: epoch.as_micros(), version, arms: sum.arms(), goals })
+        let goals = self.begin.goals.read(app, self.begin.split_key);
+        Some(Measured { version, goals, ..measured::sum(lanes, self.began, self.begin.split_key)? })
     }
 
     async fn observe_all(&self) -> Result<Vec<(AppName, TrafficSeen)>, Failure> {

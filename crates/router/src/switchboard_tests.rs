@@ -13,6 +13,7 @@ fn switchboard(directory: &std::path::Path, synced: PathBuf) -> Switchboard {
         kept,
         apps: found.apps,
         goals: crate::goals::Kept::default(),
+        split_key: 1,
         kept_problem: found.problem,
         is_incomplete: found.is_incomplete,
     })

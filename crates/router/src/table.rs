@@ -243,7 +243,7 @@ impl AppTable {
         client.group(self.newest())
     }
 
-    fn newest(&self) -> RevisionId {
+    pub(crate) fn newest(&self) -> RevisionId {
         self.arms.first().map_or(RevisionId(0), |newest| newest.revision)
     }
 

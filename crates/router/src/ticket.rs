@@ -169,6 +169,9 @@ impl Ticket {
         let before = std::mem::replace(&mut self.table, current);
         let before_goals = before.table.apps[self.way.app].goals.as_ref();
         self.way = way;
+        if way.kind == Kind::Live && !self.has_crossed {
+            self.table.is_led(way.app, (way.arm, way.part), way.client);
+        }
         // Another experiment has other goals.
         if !self.goals().zip(before_goals).is_some_and(|(now, before)| now.is_same(before)) {
             self.asks = Asks::default();

@@ -7,6 +7,7 @@ use switchover_model::receipt::Ledger;
 use switchover_model::seam::{Routes, ShadowSeen, TrafficSeen};
 use switchover_model::{AppName, InstanceId, Problem, RevisionId, Timestamp};
 
+use crate::came::CameReading;
 use crate::meter::MeterReading;
 
 /// The version of this language; a router refuses another one, and says which it speaks.
@@ -145,6 +146,8 @@ pub(crate) struct LaneSeen {
     pub(crate) measured: Option<(Option<Timestamp>, Vec<MeterReading>)>,
     /// Of the one app that was asked for: what came of copies of its requests.
     pub(crate) shadow: Option<ShadowSeen>,
+    /// Of the one app that was asked for: who came to its split.
+    pub(crate) came: Option<CameReading>,
 }
 
 /// What one lane tells of one app.
@@ -200,9 +203,11 @@ mod tests {
                 goals: Some(GoalsMeasured {
                     experiment: u64::MAX,
                     since: u64::MAX,
+                    key: u64::MAX,
                     arms: vec![goal_arm; arms],
                     on_both: u64::MAX,
                 }),
+                split: None,
             };
             let answer = Answer::Seen(Box::new(TrafficSeen { measured: Some(measured), ..TrafficSeen::default() }));
             serde_json::to_vec(&answer).expect("written").len()

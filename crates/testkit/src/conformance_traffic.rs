@@ -206,6 +206,7 @@ macro_rules! traffic_conformance {
             a_cookie_keeps_a_client_on_its_side_and_whoever_has_none_is_given_one,
             a_rule_leads_to_its_slot_whatever_the_share_and_the_first_one_counts,
             a_baseline_is_measured_apart_and_clients_are_those_of_the_version,
+            nobody_changes_who_came_by_coming_again_or_staying_away,
             copies_go_to_the_mirrors_slot_and_no_user_is_answered_by_it,
         );
     };

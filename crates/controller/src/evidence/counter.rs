@@ -6,12 +6,16 @@
 
 use std::fmt::Display;
 
-use switchover_model::evidence::{FIRST_GOAL, NumberSeen, Side};
+use switchover_model::evidence::{FIRST_GOAL, NumberSeen, Rules, Side};
 use switchover_model::experiment::GoalAnswer;
 use switchover_model::{Span, Timestamp};
 
 /// The largest number up to which each whole one can be told from the next (2^53).
 const LARGEST: f64 = 9_007_199_254_740_992.0;
+
+/// What is answered so many times in a row, never less than before, is believed to be what there was before: a source that is
+/// not ready yet says too little, and what it adds when it is would look like clients of the experiment.
+const SETTLED_AFTER: u32 = 3;
 
 /// How many clients, on each side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -37,9 +41,13 @@ pub(super) struct Came {
 pub(super) struct Counter {
     place: usize,
     lag: Span,
-    /// What both sides said first: of before the experiment.
+    /// After so many answers it is known what there was before.
+    settled_after: u32,
+    /// So many came.
+    settling: u32,
+    /// What both sides said at the last of them: of before the experiment.
     before: Option<Both>,
-    /// What they said last that can be judged, after that.
+    /// What they said last that can be judged, after those.
     newest: Option<Both>,
     answers: Vec<GoalAnswer>,
     /// What an answer told of more clients than had come by then, and why that can not be, where it holds on.
@@ -60,12 +68,32 @@ impl Counter {
     /// Of the goal at `place` in the file.
     pub(super) const fn new(place: usize, lag: Span) -> Self {
         let place = FIRST_GOAL + place;
-        Self { place, lag, before: None, newest: None, answers: Vec::new(), excess: None, fault: None, broken: None }
+        Self {
+            place,
+            lag,
+            settled_after: SETTLED_AFTER,
+            settling: 0,
+            before: None,
+            newest: None,
+            answers: Vec::new(),
+            excess: None,
+            fault: None,
+            broken: None,
+        }
     }
 
-    /// Counts from nothing, with what there is at the next answer as what there was before.
+    /// Is judged by these rules from the first answer on.
+    pub(super) fn follow(&mut self, rules: Rules) {
+        self.settled_after = match rules {
+            Rules::First | Rules::Second => 1,
+            Rules::Third => SETTLED_AFTER,
+        };
+    }
+
+    /// Counts from nothing, with what there is at the next answers as what there was before.
     pub(super) fn begin(&mut self) {
         (self.before, self.newest, self.excess, self.fault) = (None, None, None, None);
+        self.settling = 0;
         self.answers.clear();
     }
 
@@ -106,16 +134,18 @@ impl Counter {
         let now = Both { new: count(new)?, old: count(old)? };
         let came = came.filter(|came| new.at >= came.since + self.lag);
         let (Some(came), true) = (came, self.broken.is_none()) else { return Ok(false) };
-        let Some(before) = self.before else {
-            self.before = Some(now);
-            return Ok(false);
-        };
-        let last = self.newest.unwrap_or(before);
+        let last = self.newest.or(self.before).unwrap_or_default();
         for (seen, last, now) in [(new, last.new, now.new), (old, last.old, now.old)] {
             if now < last {
                 return Err(Unfit::ForGood(faulty(seen, format_args!("it went down from {last} to {now}"))));
             }
         }
+        if self.settling < self.settled_after {
+            self.settling += 1;
+            self.before = Some(now);
+            return Ok(false);
+        }
+        let before = self.before.unwrap_or_default();
         let reached_by = Both { new: now.new - before.new, old: now.old - before.old };
         let sides = [(new, reached_by.new, came.clients.new), (old, reached_by.old, came.clients.old)];
         for (seen, reached, clients) in sides {
@@ -145,7 +175,15 @@ impl Counter {
         }
         match (self.before, self.newest) {
             (Some(_), Some(_)) => None,
-            (Some(_), None) => Some("its number was asked for once, which is what there was before".to_owned()),
+            (Some(_), None) if self.settled_after == 1 => {
+                Some("its number was asked for once, which is what there was before".to_owned())
+            }
+            (Some(_), None) => {
+                let answers = self.settling;
+                Some(format!(
+                    "its number was answered {answers} times; the first {SETTLED_AFTER} say what there was before"
+                ))
+            }
             (None, _) if self.answers.is_empty() => Some("its number was not answered yet".to_owned()),
             (None, _) => Some(format!("its number counts {} after the experiment began", self.lag)),
         }
@@ -158,7 +196,8 @@ impl Counter {
 
     fn answer(&self, seen: &NumberSeen) -> GoalAnswer {
         let NumberSeen { side, at, asked, answer, .. } = seen;
-        let before = self.before.map(|before| match side {
+        let before = self.before.filter(|_| self.settling >= self.settled_after);
+        let before = before.map(|before| match side {
             Side::New => before.new,
             Side::Old => before.old,
         });

@@ -66,7 +66,7 @@ mod tests {
         let arm =
             |revision, part, clients| GoalArm { revision: RevisionId(revision), part, clients, goals: Vec::new() };
         let arms = vec![arm(2, Part::Matched, matched), arm(1, Part::Share, old)];
-        GoalsMeasured { experiment: 1, since: 1, arms, on_both }
+        GoalsMeasured { experiment: 1, since: 1, key: 1, arms, on_both }
     }
 
     fn verdict(matched: u64, old: u64, on_both: u64) -> Verdict {

@@ -11,8 +11,9 @@ use switchover_model::seam::GoalsMeasured;
 use switchover_model::{Span, Timestamp};
 use switchover_rollout::{App, experiment};
 
-use super::built_in::{self, Compared, Split};
+use super::built_in::{self, Compared};
 use super::rules::{self, By, Sides};
+use super::split::Split;
 use super::trying::Trying;
 
 /// Every check that a watch looks at, and what it has seen so far.
@@ -76,6 +77,7 @@ impl Judging {
             for under_way in &mut self.checks {
                 *under_way = UnderWay::new(under_way.place, under_way.check.clone(), by);
             }
+            self.trial.iter_mut().for_each(|trial| trial.follow(look.rules));
         }
         self.split.iter_mut().for_each(|split| split.take(self.sides, look));
         self.compared.iter_mut().for_each(|compared| compared.take(look));
@@ -149,8 +151,8 @@ impl UnderWay {
     fn new(place: usize, check: Check, (alpha, watch, rules): (Probability, Watch, Rules)) -> Self {
         let judge = rules::rule(&check, alpha, watch, rules).ok().map(|rule| Judge::new(&rule));
         let reach = match (rules, &check.source) {
-            (Rules::Second, CheckSource::Number { from, .. }) => from.reach(),
-            (Rules::First, _) | (Rules::Second, CheckSource::Traffic { .. }) => Span::ZERO,
+            (Rules::Second | Rules::Third, CheckSource::Number { from, .. }) => from.reach(),
+            (Rules::First, _) | (Rules::Second | Rules::Third, CheckSource::Traffic { .. }) => Span::ZERO,
         };
         Self { place, check, judge, reach, next: watch.since }
     }

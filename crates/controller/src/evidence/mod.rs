@@ -12,6 +12,7 @@ mod prometheus;
 mod replay;
 mod report;
 mod rules;
+mod split;
 mod trying;
 
 use std::collections::BTreeMap;
@@ -205,6 +206,8 @@ impl Watcher {
             look.arms.iter_mut().for_each(|arm| arm.latency = Histogram::default());
         }
         look.arms.retain(|arm| arm.revision == sides.new || Some(arm.revision) == sides.old);
+        let has_split = look.blind.is_none() && self.current.as_ref().is_some_and(|(judging, _)| judging.has_split());
+        look.split = measured.filter(|_| has_split).and_then(|measured| measured.split.clone());
         look.until = match (look.blind, measured) {
             // The interval goes on: the next reading tells what happened in it.
             (Some(Blind::NotMeasured), _) | (_, None) => look.from,

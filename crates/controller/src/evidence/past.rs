@@ -123,7 +123,14 @@ mod tests {
     fn reading(at: u64, requests: u64) -> Measured {
         let mut arm = ArmMeasured::none(RevisionId(1), "web".parse().unwrap(), Part::Share);
         arm.answered[1] = requests;
-        Measured { at: Timestamp::from_micros(at * 1_000_000), epoch: 1, version: None, arms: vec![arm], goals: None }
+        Measured {
+            at: Timestamp::from_micros(at * 1_000_000),
+            epoch: 1,
+            version: None,
+            arms: vec![arm],
+            goals: None,
+            split: None,
+        }
     }
 
     fn requests(arms: &[ArmMeasured]) -> u64 {

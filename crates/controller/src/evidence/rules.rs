@@ -55,7 +55,7 @@ pub(super) fn rule(check: &Check, alpha: Probability, watch: Watch, rules: Rules
     }
     match rules {
         Rules::First => {}
-        Rules::Second => {
+        Rules::Second | Rules::Third => {
             rule.renewed = Some(RENEWED_AFTER);
             let is_compared =
                 matches!((&check.source, check.bound), (CheckSource::Traffic { .. }, Bound::WorseBy { .. }));
@@ -172,7 +172,7 @@ fn of_traffic(check: &Check, measure: Measure, by: By, look: &Look, arms: &[&Arm
 fn has_ended(look: &Look, old: RevisionId, rules: Rules) -> bool {
     match rules {
         Rules::First => false,
-        Rules::Second => look.past_used_up && look.arms.iter().all(|arm| arm.revision != old),
+        Rules::Second | Rules::Third => look.past_used_up && look.arms.iter().all(|arm| arm.revision != old),
     }
 }
 
@@ -181,7 +181,7 @@ fn has_ended(look: &Look, old: RevisionId, rules: Rules) -> bool {
 fn reference(arms: &[&ArmMeasured], measure: Measure, old: RevisionId, by: By) -> Counts {
     let is_set_aside = match by.rules {
         Rules::First => arms.iter().any(|arm| arm.revision == old && arm.part == Part::Baseline),
-        Rules::Second => by.during == During::Shift,
+        Rules::Second | Rules::Third => by.during == During::Shift,
     };
     let part = if is_set_aside { Part::Baseline } else { Part::Share };
     counts(arms, measure, |arm| arm.revision == old && arm.part == part)

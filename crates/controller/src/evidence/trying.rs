@@ -6,7 +6,7 @@ use switchover_judge::{
 };
 use switchover_model::config::{Better, Experiment, Goal, GoalSource};
 use switchover_model::decimal::Decimal;
-use switchover_model::evidence::{Look, Verdict};
+use switchover_model::evidence::{Look, Rules, Verdict};
 use switchover_model::experiment::{Conversions, ExperimentSaid, GoalSaid, GoalVerdict, SplitSaid};
 use switchover_model::seam::{GOAL_GROUPS, GoalArm, GoalsMeasured, Part};
 use switchover_model::{RevisionId, Share, Timestamp};
@@ -24,6 +24,9 @@ const LEFT_ANEW: f64 = 0.1;
 /// The smallest deviation of a split, or effect, where any matters.
 const ANY: f64 = 1e-6;
 
+/// What is said of a split whose clients were dealt by two keys.
+const DEALT_ANEW: &str = "the router deals clients by another key than before: some have seen both revisions";
+
 /// One experiment, and what was seen of it so far.
 pub(super) struct Trying {
     goals: Vec<Tried>,
@@ -33,6 +36,8 @@ pub(super) struct Trying {
     split: Option<Judge>,
     last: Option<GoalsMeasured>,
     anew: u32,
+    /// The key that clients are dealt by was another one meanwhile.
+    dealt_anew: bool,
 }
 
 /// One goal of it.
@@ -70,9 +75,20 @@ impl Trying {
             Tried { goal: goal.clone(), source, judges: None, taken: Default::default() }
         };
         let goals = experiment.goals.iter().enumerate().map(tried).collect();
-        let mut trying = Self { goals, share: experiment.share, sides, alpha, split: None, last: None, anew: 0 };
+        let mut trying =
+            Self { goals, share: experiment.share, sides, alpha, split: None, last: None, anew: 0, dealt_anew: false };
         trying.begin();
         trying
+    }
+
+    /// Is judged by these rules from the first look on.
+    pub(super) fn follow(&mut self, rules: Rules) {
+        for goal in &mut self.goals {
+            match &mut goal.source {
+                Source::Requests(_) => {}
+                Source::Number(counter) => counter.follow(rules),
+            }
+        }
     }
 
     /// With nothing seen.
@@ -98,6 +114,7 @@ impl Trying {
                 self.anew = self.anew.saturating_add(1);
                 self.begin();
             }
+            self.dealt_anew |= self.last.as_ref().is_some_and(|last| last.key != now.key && last.key != 0);
             let before = self.last.take().filter(|_| goes_on);
             let ((new, old), (new_before, old_before)) = (self.sums(Some(now)), self.sums(before.as_ref()));
             if let Some(split) = &mut self.split {
@@ -150,7 +167,10 @@ impl Trying {
         let (new, old) = self.sums(self.last.as_ref());
         let goals = self.goals.iter().map(|goal| goal.said(goal.conversions(&new, &old), in_full)).collect();
         let split = self.split.as_ref().map(|split| split_said(split, self.share));
-        let split = crossing::said(split, self.last.as_ref(), (new.clients, old.clients));
+        let split = match self.dealt_anew {
+            true => Some(SplitSaid { verdict: Verdict::Fail, why: DEALT_ANEW.to_owned() }),
+            false => crossing::said(split, self.last.as_ref(), (new.clients, old.clients)),
+        };
         ExperimentSaid { new: new.clients, old: old.clients, goals, split, anew: self.anew }
     }
 }

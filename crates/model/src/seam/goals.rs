@@ -175,6 +175,9 @@ pub struct GoalsMeasured {
     pub experiment: u64,
     /// When it began to be counted, in microseconds since 1970: another number means that it was counted from nothing.
     pub since: u64,
+    /// What clients are dealt by: another number means that each may be on another side. Zero where a router does not tell.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub key: u64,
     /// By arm; one that is not named had no client.
     pub arms: Vec<GoalArm>,
     /// Clients that were counted for more than one revision. Where a rule and not the split leads them, that may be two that

@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{ClientGroups, GoalsMeasured};
 use crate::histogram::Histogram;
-use crate::name::{ProcessName, RevisionId};
+use crate::name::{ProcessName, RevisionId, Share};
+
 use crate::time::Timestamp;
 
 /// A reading of all that is measured of one app.
@@ -24,6 +25,50 @@ pub struct Measured {
     /// What was counted for an experiment; nothing where none is in the routes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub goals: Option<GoalsMeasured>,
+    /// Who came to the split by shares that is in the routes; nothing where there is none, or clients are not told apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<SplitSeen>,
+}
+
+/// Who came to a split, as the shares in force deal them.
+///
+/// A client counts from its first request on, for as long as the same revisions share the traffic, whatever their shares are
+/// meanwhile and whether it comes again: on the side that it was led to, or that it has now. So nobody who has seen on which
+/// side he is can change the ratio by coming again or staying away.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SplitSeen {
+    /// When it began to be counted, in microseconds since 1970: another number means that it was counted from nothing.
+    pub since: u64,
+    /// What clients are dealt by: another number means that each may be on another side. Zero where a router does not tell.
+    #[serde(default)]
+    pub key: u64,
+    /// Each revision with a share, the newest first.
+    pub sides: Vec<SplitSide>,
+}
+
+/// Who came to one side of a split.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SplitSide {
+    /// Who has it.
+    pub revision: RevisionId,
+    /// Its share.
+    pub share: Share,
+    /// Different clients, as the split tells them apart, of 10,000 buckets; but for those that a rule led.
+    pub clients: u64,
+}
+
+impl SplitSeen {
+    /// How many came to this revision's side.
+    #[must_use]
+    pub fn clients(&self, revision: RevisionId) -> u64 {
+        self.sides.iter().find(|side| side.revision == revision).map_or(0, |side| side.clients)
+    }
+
+    /// The share of this revision.
+    #[must_use]
+    pub fn share(&self, revision: RevisionId) -> Share {
+        self.sides.iter().find(|side| side.revision == revision).map_or(Share::NONE, |side| side.share)
+    }
 }
 
 impl Measured {
@@ -58,8 +103,7 @@ pub struct ArmMeasured {
     /// Upgraded connections that were cut by the router, after a switch: a part of those that ended.
     pub upgrades_cut: u64,
     /// Different clients, as the split tells them apart, of 10,000 buckets, since this version of the routes
-    /// ([`Measured::version`]) came into force: what a sample-ratio check compares with the shares. Requests that began by an
-    /// older version are not among them.
+    /// ([`Measured::version`]) came into force. Requests that began by an older version are not among them.
     pub clients: u64,
     /// Time from the whole request head to the end of the answer, of those answered and failed, in microseconds. Of those whose
     /// client gave up on an answer, the time until then: it would have taken at least as long.

@@ -93,17 +93,22 @@ fn each_client_counts_once_on_its_side_whichever_lane_it_comes_through_and_whate
 }
 
 #[test]
-fn a_client_that_gave_up_on_its_answer_came_all_the_same() {
+fn a_client_has_come_before_it_can_know_its_side_and_also_when_it_gives_up() {
     let (blue, green) = (Upstream::start("blue"), Upstream::start("green"));
     let router = Router::start(1);
     router.ensure(&split(1, &blue, &green));
     let mut client = router.connect();
     client.write_all(b"GET /never HTTP/1.1\r\nHost: shop\r\nX-User: ann\r\n\r\n").expect("it is sent");
     wait_for("an instance has it", || blue.asked() + green.asked() == 1);
+    let came = || [1, 2].iter().map(|revision| told(&counted(&router), *revision).0).sum::<u64>();
+    assert_eq!(came(), 1, "she waits for her answer");
     SockRef::from(&client).set_linger(Some(Duration::ZERO)).expect("a reset");
     drop(client);
-    let came = || [1, 2].iter().map(|revision| told(&counted(&router), *revision).0).sum::<u64>();
-    wait_for("she is counted", || came() == 1);
+    wait_for("she has given up", || router.observe().ledger.aborted == 1);
+    assert_eq!(came(), 1);
+    // What nobody serves is asked for by a client, too.
+    ask(&router, "bob", "/");
+    assert_eq!(came(), 2);
 }
 
 #[test]

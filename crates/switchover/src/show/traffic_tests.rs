@@ -51,6 +51,7 @@ fn view(at_ms: u64, epoch: u64, arms: Vec<ArmMeasured>) -> TrafficView {
             version: Some(2),
             arms,
             goals: None,
+            split: None,
         }),
         ..TrafficSeen::default()
     };

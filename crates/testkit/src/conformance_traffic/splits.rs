@@ -184,3 +184,26 @@ pub async fn a_baseline_is_measured_apart_and_clients_are_those_of_the_version(b
         assert!(new_clients <= u64::try_from(on_new).expect("few"));
     }
 }
+
+/// Whoever has seen on which side he is counts at the next share as well, whether he comes again or not.
+pub async fn nobody_changes_who_came_by_coming_again_or_staying_away(bed: &dyn TrafficBed) {
+    if !carries(bed, &[Ability::Weights, Ability::Sticky(StickyKind::Header)]) {
+        return;
+    }
+    ensure(bed, &split(bed, 1, 2_000, by_header())).await;
+    let first = sides(bed);
+    let came = |measured: Option<Measured>| measured.map(|measured| measured.split.expect("who came is told"));
+    let Some(before) = came(measured(bed).await) else { return };
+    ensure(bed, &split(bed, 2, 5_000, by_header())).await;
+    for user in (0..CLIENTS).filter(|user| first[*user as usize]) {
+        assert!(is_new(bed.request_with(&[("X-User", &format!("user-{user}"))]).0));
+    }
+    let Some(after) = came(measured(bed).await) else { return };
+    let [new, old] = [2, 1].map(|revision| after.clients(RevisionId(revision)));
+    assert_eq!(new + old, before.clients(RevisionId(2)) + before.clients(RevisionId(1)), "{after:?}");
+    assert_eq!(after.share(RevisionId(2)).basis_points(), 5_000);
+    assert_eq!((after.since, after.key), (before.since, before.key));
+    // Half of them, within five standard deviations.
+    let off = 2 * new.abs_diff((new + old) / 2);
+    assert!(off * off <= 25 * (new + old), "{new} of {} came to the half", new + old);
+}
