@@ -101,7 +101,10 @@ pub struct ReleaseView {
     /// Whether it waits at its gate for a person, or for a time window that a person may let it pass.
     #[serde(default)]
     pub at_gate: bool,
-    /// When the time window opens that it waits for; in a status alone.
+    /// Whether it waits for its time window; in a status alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub waits_for_window: bool,
+    /// When that one opens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub opens_at: Option<Timestamp>,
     /// Whether it is held.

@@ -126,11 +126,14 @@ fn undo_undecided(turn: &mut Turn<'_>, id: ReleaseId, experiment: &Experiment, s
     let goal = said.and_then(|said| said.goals.get(experiment.primary()));
     let (name, why) = goal.map_or(("", "nothing was counted"), |goal| (goal.name.as_str(), goal.why.as_str()));
     let split = said.and_then(|said| said.split.as_ref()).filter(|split| split.verdict == Verdict::Fail);
-    let off = split.map(|split| format!(" Its split was not as it was set: {}.", split.why)).unwrap_or_default();
-    let cause = format!(
-        "the experiment of release {id} ended after {} and proved nothing of its goal \"{name}\": {why}.{off}",
-        experiment.lasts
-    );
+    let came_of_it = match split {
+        None => format!("proved nothing of its goal \"{name}\": {why}"),
+        Some(split) => format!(
+            "nothing could be decided by it, as its split was not as it was set: {}. Its goal \"{name}\" said: {why}",
+            split.why
+        ),
+    };
+    let cause = format!("the experiment of release {id} ended after {} and {came_of_it}.", experiment.lasts);
     let next = "Read `switchover experiment`. Deploy it again, and let it run longer; `switchover promote` takes it to all clients \
                 while it runs, and `undecided = \"ask\"` waits for that.";
     turn.undo(id, Problem::new("EXPERIMENT-UNDECIDED", cause, next));

@@ -162,7 +162,8 @@ fn slot_view(app: &App, sight: Sight<'_>, slot: Slot) -> SlotView {
 fn live_view(app: &App, sight: Sight<'_>, release: &Release, now: Timestamp) -> ReleaseView {
     let mut view = release_view(app, release);
     view.checks = sight.checks.filter(|seen| seen.watch.release == release.id).cloned();
-    view.opens_at = if release.waits_for_window() { windows::opening(app, now) } else { None };
+    view.waits_for_window = release.waits_for_window();
+    view.opens_at = if view.waits_for_window { windows::opening(app, now) } else { None };
     let doing = sight.schema.and_then(|schema| schema.doing.as_ref()).filter(|work| work.goal.release() == release.id);
     if let (Some(work), Some(stage)) = (doing, view.stages.last_mut().filter(|stage| stage.stage.is_of_the_schema())) {
         let rows = work.rows.map(|rows| format!(", {rows}")).unwrap_or_default();
@@ -232,6 +233,7 @@ fn release_view(app: &App, release: &Release) -> ReleaseView {
                     | wait::EXPERIMENT_ENDED
             )
         ),
+        waits_for_window: false,
         opens_at: None,
         paused: release.paused.is_some(),
         undoing: release.is_undoing(),

@@ -21,9 +21,6 @@ pub(crate) struct Meant {
     pub(crate) waits_for_window: bool,
 }
 
-/// What a release waits for that is outside of its time windows.
-const WINDOW: &str = "its time window to open";
-
 /// A release of the command line.
 pub(crate) fn release(text: &str) -> Result<u32, String> {
     text.parse()
@@ -63,7 +60,7 @@ fn find(
                 stage,
                 step: current.map(|step| step.step),
                 is_held: release.paused,
-                waits_for_window: release.waiting.as_deref() == Some(WINDOW),
+                waits_for_window: release.waits_for_window,
             })
         }
         (None, Some(said)) => {

@@ -125,7 +125,12 @@ fn one_switch(switch: &SwitchReceipt, receipt: &Receipt, now: Timestamp, zone: &
     };
     table.row(["  first request on the new".to_owned(), first]);
     table.row(["  last request on the old".to_owned(), last]);
-    let drain = if switch.from.is_some() { span(switch.drain) } else { "nothing to drain".to_owned() };
+    let is_taken_back = |from| receipt.switches.iter().any(|later| later.version > switch.version && later.to == from);
+    let drain = match switch.from {
+        None => "nothing to drain".to_owned(),
+        Some(from) if switch.drain.is_none() && is_taken_back(from) => "not seen: it got its traffic back".to_owned(),
+        Some(_) => span(switch.drain),
+    };
     table.row(["  drain".to_owned(), drain]);
     table.row(["  upgrades cut".to_owned(), switch.upgrades_cut.to_string()]);
     if switch.left > 0 {

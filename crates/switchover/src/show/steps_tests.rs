@@ -49,6 +49,7 @@ fn in_the_second_step() -> ReleaseView {
         steps: vec![first, second, step(3, "50%")],
         waiting: Some("the end of its time at this share".into()),
         at_gate: false,
+        waits_for_window: false,
         opens_at: None,
         paused: false,
         undoing: false,

@@ -47,6 +47,7 @@ fn under_way() -> ReleaseView {
         steps: Vec::new(),
         waiting: Some("hook ./smoke.sh".into()),
         at_gate: false,
+        waits_for_window: false,
         opens_at: None,
         paused: false,
         undoing: false,
@@ -361,6 +362,12 @@ fn a_receipt_writes_its_sum_out() {
     let lines = told(&untold);
     assert!(lines.contains("first request on the new  not known: it took requests before"), "{lines}");
     assert!(lines.contains("last request on the old   not known: it took requests again"), "{lines}");
+    untold.switches[0].drain = None;
+    assert!(told(&untold).contains("drain                     not seen yet"));
+    let back =
+        SwitchReceipt { version: 10, from: Some(RevisionId(5)), to: RevisionId(4), ..untold.switches[0].clone() };
+    untold.switches.push(back);
+    assert!(told(&untold).contains("drain                     not seen: it got its traffic back"));
     untold.by_revision.clear();
     assert!(told(&untold).contains("first request on the new  none"));
 }

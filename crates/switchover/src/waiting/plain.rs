@@ -208,6 +208,7 @@ mod tests {
             steps: Vec::new(),
             waiting: None,
             at_gate: false,
+            waits_for_window: false,
             opens_at: None,
             paused: false,
             undoing: false,
