@@ -175,13 +175,15 @@ fn is_plain(text: &str) -> bool {
     })
 }
 
+/// A URL, or the end of one, as it may be seen: without the query's text, which may be a secret.
+#[must_use]
+pub fn without_query(text: &str) -> String {
+    text.split_once('?').map_or_else(|| text.to_owned(), |(place, _)| format!("{place}?…"))
+}
+
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (path, query) = match self.target.split_once('?') {
-            Some((path, _)) => (path, "?…"),
-            None => (self.target.as_str(), ""),
-        };
-        write!(f, "{}{}{path}{query}", self.scheme(), self.authority())
+        write!(f, "{}{}{}", self.scheme(), self.authority(), without_query(&self.target))
     }
 }
 

@@ -64,12 +64,13 @@ pub fn diff(old: Option<&AppConfig>, new: &AppConfig) -> Vec<Change> {
 struct Setting {
     part: Part,
     value: String,
-    hidden: bool,
+    /// In its place, where not all of it may be seen.
+    shown: Option<String>,
 }
 
 impl Setting {
     fn shown(&self) -> String {
-        if self.hidden { "(not shown)".to_owned() } else { self.value.clone() }
+        self.shown.as_ref().unwrap_or(&self.value).clone()
     }
 }
 
@@ -77,7 +78,12 @@ struct Settings(BTreeMap<String, Setting>);
 
 impl Settings {
     fn put(&mut self, key: impl Into<String>, part: Part, value: impl fmt::Display) {
-        self.0.insert(key.into(), Setting { part, value: value.to_string(), hidden: false });
+        self.0.insert(key.into(), Setting { part, value: value.to_string(), shown: None });
+    }
+
+    /// A whole URL, of which the query is not shown: it may hold a secret.
+    fn put_url(&mut self, key: impl Into<String>, part: Part, whole: &str, shown: impl fmt::Display) {
+        self.0.insert(key.into(), Setting { part, value: whole.to_owned(), shown: Some(shown.to_string()) });
     }
 
     fn put_text(&mut self, key: impl Into<String>, part: Part, value: &str) {
@@ -110,7 +116,7 @@ fn settings(config: &AppConfig) -> BTreeMap<String, Setting> {
         all.put("build.on_crash", Part::Build, build.on_crash.word());
     }
     for (name, value) in env {
-        let setting = Setting { part: Part::Revision, value: value.clone(), hidden: true };
+        let setting = Setting { part: Part::Revision, value: value.clone(), shown: Some("(not shown)".to_owned()) };
         all.0.insert(format!("env.{name}"), setting);
     }
     if let Some(file) = secrets_file {
@@ -275,7 +281,7 @@ fn put_hook(all: &mut Settings, key: &str, hook: &Hook) {
     match asks {
         Asks::Command { command } => all.put_text(format!("{key}.command"), Part::Policy, command),
         Asks::Http { url, method, token } => {
-            all.put(format!("{key}.url"), Part::Policy, url);
+            all.put_url(format!("{key}.url"), Part::Policy, &url.whole(), url);
             all.put(format!("{key}.method"), Part::Policy, method);
             if let Some(token) = token {
                 all.put(format!("{key}.token"), Part::Policy, token);
@@ -292,7 +298,7 @@ fn put_notify(all: &mut Settings, key: &str, notify: &Notify) {
     let Notify { tells, events, timeout } = notify;
     match tells {
         Tells::Webhook { url, secret } => {
-            all.put(format!("{key}.url"), Part::Policy, url);
+            all.put_url(format!("{key}.url"), Part::Policy, &url.whole(), url);
             all.put(format!("{key}.secret"), Part::Policy, secret);
         }
         Tells::Command { command } => all.put_text(format!("{key}.command"), Part::Policy, command),

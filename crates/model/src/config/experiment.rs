@@ -7,6 +7,7 @@ use crate::decimal::Decimal;
 use crate::name::Share;
 use crate::seam::{Ability, Condition, GoalRequest};
 use crate::time::Span;
+use crate::url::without_query;
 
 /// `[release.experiment]`, with the `[[release.goal]]`s.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,8 +77,7 @@ impl std::fmt::Display for GoalSource {
             }
             Self::Number(GoalNumber { from: NumberFrom::Command { command }, .. }) => write!(f, "{command}"),
             Self::Number(GoalNumber { from: NumberFrom::Url { url, .. }, .. }) => {
-                // Its query may be a secret.
-                write!(f, "GET {}", url.split_once('?').map_or(url.clone(), |(path, _)| format!("{path}?…")))
+                write!(f, "GET {}", without_query(url))
             }
         }
     }

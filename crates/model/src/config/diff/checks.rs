@@ -5,6 +5,7 @@ use crate::config::names::{MeasureKind, Word};
 use crate::config::{Bound, Check, CheckSource, EvidencePolicy, Measure, NumberFrom, Part};
 use crate::decimal::Decimal;
 use crate::time::Span;
+use crate::url::without_query;
 
 pub(super) fn put_evidence(all: &mut Settings, evidence: &EvidencePolicy) {
     let EvidencePolicy { checks, false_alarms, timeout, no_evidence } = evidence;
@@ -76,7 +77,8 @@ pub(super) fn put_number(all: &mut Settings, key: &str, (from, interval, timeout
         }
         NumberFrom::Command { command } => all.put_text(format!("{key}.command"), Part::Policy, command),
         NumberFrom::Url { url, token } => {
-            all.put_text(format!("{key}.url"), Part::Policy, url);
+            let shown = without_query(url);
+            all.put_url(format!("{key}.url"), Part::Policy, url, format_args!("{shown:?}"));
             put_token(all, key, token.as_deref());
         }
     }

@@ -291,10 +291,11 @@ fn a_parsed_file_survives_its_journey_as_json() {
 }
 
 #[test]
-fn a_diff_names_what_changes_and_hides_environment_values() {
+fn a_diff_names_what_changes_and_hides_environment_values_and_queries() {
     let old = good(FULL);
     let text = FULL
         .replace("\"production\"", "\"topsecret\"")
+        .replace("?for=shop", "?for=shop&key=topsecret")
         .replace("instances = 2", "instances = 3")
         .replace("hosts = [\"shop.example.com\", \"www.shop.example.com\"]", "hosts = [\"shop.example.com\"]")
         .replace("bin/shop work mail", "bin/shop work post");
@@ -303,10 +304,18 @@ fn a_diff_names_what_changes_and_hides_environment_values() {
         ~ env.RAILS_ENV: another value (not shown)
         ~ process.mailer.command: "bin/shop work mail" -> "bin/shop work post"
         ~ process.web.instances: 2 -> 3
+        ~ release.hook.2.url: another value (not shown)
         ~ route.hosts: shop.example.com, www.shop.example.com -> shop.example.com"#]]
     .assert_eq(&shown);
     assert!(diff(Some(&old), &old).is_empty());
     assert!(!serde_json::to_string(&diff(None, &good(&text))).unwrap().contains("topsecret"));
+    let asks = |key: &str| {
+        let check = format!("name = \"a\"\nurl = \"http://a.example/n?slot=$SLOT&key={key}\"\nmax = \"1\"");
+        good(&format!("name = \"shop\"\n[process.web]\ncommand = \"a\"\n[[release.check]]\n{check}"))
+    };
+    let changes = diff(Some(&asks("topsecret")), &asks("another"));
+    assert_eq!(changes.len(), 1, "{changes:?}");
+    assert!(changes[0].to_string().ends_with("url: another value (not shown)"), "{changes:?}");
 }
 
 #[test]
