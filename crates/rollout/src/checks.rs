@@ -287,7 +287,7 @@ fn split_off(id: ReleaseId, watch: &Watch, said: &CheckVerdict) -> Problem {
         when(watch),
         said.why
     );
-    let next = "Look for what loses one side's clients (redirects, caches before the router, a cookie that is not kept); \
+    let next = "Look whether one side had nobody who could answer for a while, so that the other one got its clients; \
                 `switchover promote` goes on all the same, `switchover abort` goes back.";
     Problem::new(SPLIT_OFF, cause, next).with_detail(said.detail.clone())
 }

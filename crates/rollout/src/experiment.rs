@@ -124,14 +124,16 @@ fn after_its_time(turn: &mut Turn<'_>, id: ReleaseId, experiment: &Experiment) -
 
 fn undo_undecided(turn: &mut Turn<'_>, id: ReleaseId, experiment: &Experiment, said: Option<&ExperimentSaid>) {
     let goal = said.and_then(|said| said.goals.get(experiment.primary()));
-    let (name, why) = goal.map_or(("", "nothing was counted"), |goal| (goal.name.as_str(), goal.why.as_str()));
+    let goal = goal.map_or_else(
+        || "its goal: nothing was counted".to_owned(),
+        |goal| format!("its goal \"{}\": {}", goal.name, goal.why),
+    );
     let split = said.and_then(|said| said.split.as_ref()).filter(|split| split.verdict == Verdict::Fail);
     let came_of_it = match split {
-        None => format!("proved nothing of its goal \"{name}\": {why}"),
-        Some(split) => format!(
-            "nothing could be decided by it, as its split was not as it was set: {}. Its goal \"{name}\" said: {why}",
-            split.why
-        ),
+        None => format!("proved nothing of {goal}"),
+        Some(split) => {
+            format!("nothing could be decided by it, as its split was not as it was set: {}. Of {goal}", split.why)
+        }
     };
     let cause = format!("the experiment of release {id} ended after {} and {came_of_it}.", experiment.lasts);
     let next = "Read `switchover experiment`. Deploy it again, and let it run longer; `switchover promote` takes it to all clients \
@@ -158,8 +160,8 @@ fn tell_off_once(turn: &mut Turn<'_>, id: ReleaseId, said: Option<&ExperimentSai
     let why = said.and_then(|said| said.split.as_ref()).map(|split| split.why.clone()).unwrap_or_default();
     let cause =
         format!("the split of release {id}'s experiment is not as it was set: {why}. It is not decided by itself.");
-    let next =
-        "Look who is missing on one side (errors, redirects, caches, `sticky`), then `switchover promote` or `abort`.";
+    let next = "Look who was on both sides, or whether one had nobody to answer (`sticky`, a rule that is met now and then, \
+                instances); then `switchover promote` or `abort`.";
     turn.record(Event::Noted { release: Some(id), problem: Problem::new(code, cause, next) });
 }
 

@@ -11,10 +11,9 @@ use std::rc::Rc;
 use switchover_model::seam::{Part, SplitSeen, SplitSide, Sticky};
 use switchover_model::{AppName, RevisionId, Share};
 
-use crate::goals::Asks;
 use crate::lane_table::LaneTable;
 use crate::meter::Clients;
-use crate::split::{Bucket, Client};
+use crate::split::{Bucket, Deal};
 use crate::table::AppTable;
 
 /// Who came to one app's split in a lane.
@@ -23,16 +22,16 @@ pub(crate) struct Came {
     split: Split,
     /// Since its revisions share the traffic.
     all: Rc<Clients>,
-    /// Of them, who were led by this table; as its arms.
-    led: Vec<Clients>,
-    /// Its sides, the newest first: the place of the arm, and its buckets.
+    /// Of them, who were led while its sides are these; as the table's arms.
+    led: Vec<Rc<Clients>>,
+    /// The newest first: the place of the arm, and its buckets.
     sides: Vec<(usize, Range<u16>)>,
 }
 
 /// What a split is, whatever its shares are: clients who know their side in one know it in the other.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Split {
-    newest: RevisionId,
+    deal: Deal,
     between: Vec<RevisionId>,
     sticky: Sticky,
 }
@@ -41,8 +40,14 @@ struct Split {
 #[derive(Debug)]
 pub(crate) struct CameReading {
     all: Vec<u64>,
-    /// The revision, its buckets, and who was led to it by the table in force.
-    sides: Vec<(RevisionId, Range<u16>, Vec<u64>)>,
+    sides: Vec<SideReading>,
+}
+
+#[derive(Debug)]
+struct SideReading {
+    revision: RevisionId,
+    buckets: Range<u16>,
+    led: Vec<u64>,
 }
 
 impl Came {
@@ -59,10 +64,12 @@ impl Came {
             return None;
         }
         let between = sides.iter().map(|(place, _)| routes.arms[*place].revision).collect();
-        let split = Split { newest: routes.newest(), between, sticky: routes.sticky.clone() };
-        let all = before.filter(|before| before.split == split).map(|before| Rc::clone(&before.all));
-        let led = routes.arms.iter().map(|_| Clients::none()).collect();
-        Some(Self { split, all: all.unwrap_or_else(|| Rc::new(Clients::none())), led, sides })
+        let split = Split { deal: routes.deal, between, sticky: routes.sticky.clone() };
+        let before = before.filter(|before| before.split == split);
+        let same = before.filter(|before| before.sides == sides && before.led.len() == routes.arms.len());
+        let none = || Rc::new(Clients::none());
+        let led = same.map_or_else(|| routes.arms.iter().map(|_| none()).collect(), |same| same.led.clone());
+        Some(Self { split, all: before.map_or_else(none, |before| Rc::clone(&before.all)), led, sides })
     }
 
     /// A request of `client` is led to the arm at this place, as `part` of what it gets.
@@ -79,26 +86,16 @@ impl Came {
 
     pub(crate) fn read(&self) -> CameReading {
         let sides = self.sides.iter().zip(&self.split.between);
-        let read = |((place, buckets), revision): (&(usize, Range<u16>), &RevisionId)| {
-            (*revision, buckets.clone(), self.led[*place].read())
+        let read = |((place, buckets), revision): (&(usize, Range<u16>), &RevisionId)| SideReading {
+            revision: *revision,
+            buckets: buckets.clone(),
+            led: self.led[*place].read(),
         };
         CameReading { all: self.all.read(), sides: sides.map(read).collect() }
     }
 }
 
 impl LaneTable {
-    /// A request of the app at this place is led to an arm, as a part of what that one gets: its client counts from now on, before
-    /// it can know where it is.
-    pub(crate) fn is_led(&self, app: usize, (arm, part): (usize, Part), client: Client) {
-        let routes = &self.table.apps[app];
-        if let Some(came) = &self.apps[app].came {
-            came.saw(arm, part, routes.bucket_of(client));
-        }
-        if let Some(goals) = &routes.goals {
-            goals.saw((arm, part), routes.group_of(client), Asks::default(), None);
-        }
-    }
-
     /// Who came to an app's split.
     pub(crate) fn came(&self, app: &AppName) -> Option<&Came> {
         let mut apps = self.table.apps.iter().zip(&self.apps);
@@ -106,48 +103,64 @@ impl LaneTable {
     }
 }
 
-/// What all lanes tell, added up; nothing where one of them knows of no split, or of another one. `since`: when they began, in
-/// microseconds since 1970; `key`: [`SplitKey::fingerprint`](crate::split_key::SplitKey::fingerprint).
+/// What all lanes tell, added up; nothing where none knows of a split, and no sides where they know of different ones. `since`: when
+/// they began, in microseconds since 1970; `key`: [`SplitKey::fingerprint`](crate::split_key::SplitKey::fingerprint).
 pub(crate) fn sum((since, key): (u64, u64), lanes: impl IntoIterator<Item = Option<CameReading>>) -> Option<SplitSeen> {
+    let lanes: Vec<Option<CameReading>> = lanes.into_iter().collect();
+    let knows = lanes.iter().any(Option::is_some);
     let mut lanes = lanes.into_iter();
-    let first = lanes.next()??;
-    let all = lanes.try_fold(first, |sum, lane| sum.with(&lane?))?;
-    Some(SplitSeen { since, key, sides: all.sides() })
+    let first = lanes.next().flatten();
+    let all = lanes.try_fold(first, |sum, lane| Some(Some(sum?.with(&lane?)?))).flatten();
+    knows.then(|| SplitSeen { since, key, sides: all.map_or_else(Vec::new, |all| all.count()) })
 }
 
 impl CameReading {
     fn with(mut self, other: &Self) -> Option<Self> {
-        merge(&mut self.all, &other.all);
-        if self.sides.len() != other.sides.len() {
+        let is_same = |(one, other): (&SideReading, &SideReading)| {
+            (one.revision, &one.buckets) == (other.revision, &other.buckets)
+        };
+        if self.sides.len() != other.sides.len() || !self.sides.iter().zip(&other.sides).all(is_same) {
             return None;
         }
-        for ((revision, buckets, led), (others, other_buckets, other_led)) in self.sides.iter_mut().zip(&other.sides) {
-            if (&*revision, &*buckets) != (others, other_buckets) {
-                return None;
-            }
-            merge(led, other_led);
-        }
+        merge(&mut self.all, &other.all);
+        self.sides.iter_mut().zip(&other.sides).for_each(|(side, other)| merge(&mut side.led, &other.led));
         Some(self)
     }
 
-    fn sides(&self) -> Vec<SplitSide> {
-        let was_led = |bucket: u16| self.sides.iter().any(|(_, _, led)| is_in(led, bucket));
-        let side = |(revision, buckets, led): &(RevisionId, Range<u16>, Vec<u64>)| {
-            let led = led.iter().map(|word| u64::from(word.count_ones())).sum::<u64>();
-            let others = buckets.clone().filter(|bucket| is_in(&self.all, *bucket) && !was_led(*bucket)).count();
-            let share = Share::from_basis_points(buckets.end - buckets.start).unwrap_or(Share::NONE);
-            SplitSide { revision: *revision, share, clients: led + others as u64 }
+    /// Each client on its side; but where it was led to another one alone, on that one.
+    fn count(&self) -> Vec<SplitSide> {
+        let mut sides: Vec<SplitSide> = self.sides.iter().map(SideReading::share).collect();
+        for (word, all) in self.all.iter().enumerate() {
+            let led_home = self.sides.iter().fold(0, |led, side| led | side.led[word] & side.mask(word));
+            let led = self.sides.iter().fold(0, |led, side| led | side.led[word]);
+            for (side, told) in self.sides.iter().zip(&mut sides) {
+                let home = all & side.mask(word) & (led_home | !led);
+                let astray = side.led[word] & !led_home;
+                told.clients += u64::from((home | astray).count_ones());
+            }
+        }
+        sides
+    }
+}
+
+impl SideReading {
+    fn share(&self) -> SplitSide {
+        let share = Share::from_basis_points(self.buckets.end - self.buckets.start).unwrap_or(Share::NONE);
+        SplitSide { revision: self.revision, share, clients: 0 }
+    }
+
+    /// Its buckets in a word.
+    fn mask(&self, word: usize) -> u64 {
+        let below = |end: u16| match usize::from(end).saturating_sub(word * 64) {
+            bits if bits < 64 => (1 << bits) - 1,
+            _ => u64::MAX,
         };
-        self.sides.iter().map(side).collect()
+        below(self.buckets.end) & !below(self.buckets.start)
     }
 }
 
 fn merge(sum: &mut [u64], other: &[u64]) {
     sum.iter_mut().zip(other).for_each(|(sum, other)| *sum |= other);
-}
-
-fn is_in(clients: &[u64], bucket: u16) -> bool {
-    clients[usize::from(bucket) / 64] & (1 << (bucket % 64)) != 0
 }
 
 #[cfg(test)]
@@ -200,12 +213,18 @@ mod tests {
     }
 
     #[test]
-    fn whoever_is_led_to_the_other_side_counts_there_and_whoever_asked_for_one_nowhere() {
+    fn whoever_is_led_to_the_other_side_alone_counts_there_and_whoever_asked_for_one_nowhere() {
         let came = after(None, 2, 5_000).unwrap();
         come(&came, 1, 0..100);
         came.saw(0, Part::Matched, Bucket(7_000));
         came.saw(1, Part::Baseline, Bucket(5_000));
         assert_eq!(told([&came]), (0, 101));
+        // The next table of the same shares goes on, whatever else is in it; there, and in another lane, some come home.
+        let next = after(Some(&came), 2, 5_000).unwrap();
+        let other = after(None, 2, 5_000).unwrap();
+        come(&next, 0, 0..30);
+        come(&other, 0, 30..40);
+        assert_eq!(told([&next, &other]), (40, 61));
     }
 
     #[test]
@@ -224,7 +243,10 @@ mod tests {
     #[test]
     fn lanes_that_do_not_have_the_same_table_tell_nothing_together() {
         let [one, other] = [2_000, 3_000].map(|share| after(None, 2, share).unwrap());
-        assert_eq!(sum((1, 1), [Some(one.read()), Some(other.read())]), None);
-        assert_eq!(sum((1, 1), [Some(one.read()), None]), None);
+        let nobody = SplitSeen { since: 1, key: 1, sides: Vec::new() };
+        assert_eq!(sum((1, 1), [Some(one.read()), Some(other.read())]), Some(nobody.clone()));
+        assert_eq!(sum((1, 1), [None, Some(one.read())]), Some(nobody.clone()));
+        assert_eq!(sum((1, 1), [Some(one.read()), None]), Some(nobody));
+        assert_eq!(sum((1, 1), [None, None]), None, "nothing is split");
     }
 }

@@ -1,7 +1,7 @@
 //! Who of an app's clients reached a goal: what an experiment is judged by.
 //!
-//! Flow: a table names the goals of each app; [`Kept::give`] hands it what is counted already of the same experiment; the ticket
-//! counts in it at a request's end; the control thread reads it.
+//! Flow: a table names the goals of each app; [`Kept::give`] hands it what is counted already of the same experiment; a client is
+//! counted when its request is led somewhere, and a goal when that is answered; the control thread reads it.
 //! Guarantees: counting takes no lock and no memory; a client counts once, whichever lane and process type it came through.
 //! Shared by all lanes, because one client comes through several of them: a lane writes to it once a client and goal, else it
 //! reads a word. Costs [`ARM_BYTES`] of memory an arm of the split and set of clients, while the experiment is in the routes.
@@ -98,11 +98,14 @@ impl GoalsTable {
         Asks(asks.fold(0, |asks, (number, _)| asks | 1 << number))
     }
 
-    /// A client's request to the arm at this place ended, with an answer of this status where it got one.
-    pub(crate) fn saw(&self, (arm, part): (usize, Part), client: Group, asks: Asks, status: Option<u16>) {
+    /// A request of this client is led to the arm at this place: before it can know where it is.
+    pub(crate) fn came(&self, (arm, part): (usize, Part), client: Group) {
+        self.arms[arm][place(part)].clients.saw(client);
+    }
+
+    /// It was answered there with this status.
+    pub(crate) fn answered(&self, (arm, part): (usize, Part), client: Group, asks: Asks, status: u16) {
         let counts = &self.arms[arm][place(part)];
-        counts.clients.saw(client);
-        let Some(status) = status.filter(|_| asks != Asks::default()) else { return };
         for (number, (goal, (clients, requests))) in self.requests.iter().zip(&counts.goals).enumerate() {
             if asks.0 & (1 << number) != 0 && goal.status.is(status) {
                 clients.saw(client);

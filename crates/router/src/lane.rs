@@ -127,7 +127,15 @@ impl Lane {
                 .find(|arm| routes.arms[*arm].share.basis_points() > 0 && has_instance(*arm))
                 .map_or((own_arm, routes.part_of(bucket)), |other| (other, Part::Share)),
         };
-        table.is_led(app, (arm, part), client);
+        if let Some(came) = &lane.came {
+            // A path that its own side does not serve is no reason to count it on the other one.
+            let is_served = part == Part::Matched || place_in(own_arm).is_some();
+            let (arm, part) = if is_served { (arm, part) } else { (own_arm, routes.part_of(bucket)) };
+            came.saw(arm, part, bucket);
+        }
+        if let Some(goals) = &routes.goals {
+            goals.came((arm, part), routes.group_of(client));
+        }
         match place_in(arm) {
             None => own(&lane.counters, OwnCause::UnknownHost, OwnAnswer::UNKNOWN_PATH),
             Some(process) => {

@@ -1,14 +1,16 @@
 //! The split: which client a request is of, and on which side of the split that client is.
 //!
-//! A client is a number, hashed from what tells it apart ([`Sticky`]); with the newest revision of the table it gives one of
-//! 10,000 buckets. The hash has no memory and the router's own key ([`SplitKey`]), so every lane, every router after this one
+//! A client is a number, hashed from what tells it apart ([`Sticky`]); with the app and the newest revision of its table it
+//! gives one of 10,000 buckets. The hash has no memory and the router's own key ([`SplitKey`]), so every lane, every router after this one
 //! and every process type of the app come to the same side, and nobody else can tell which one that is.
 //! The newest revision is in it so that it is not always the same clients that get a release first. It stays the same for as
-//! long as two revisions share the traffic, so no client moves by it.
+//! long as two revisions share the traffic, so no client moves by it. The app is in it so that nobody who knows his side in one
+//! knows it in another.
 
+use siphasher::sip::SipHasher24;
 use switchover_http1::{Name, RequestHead};
 use switchover_model::seam::Sticky;
-use switchover_model::{RevisionId, Share};
+use switchover_model::{AppName, RevisionId, Share};
 
 use crate::connection::Asked;
 use crate::goals::GROUPS;
@@ -28,6 +30,10 @@ const BUCKETS: u64 = Share::ALL.basis_points() as u64;
 /// A client's number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Client(pub(crate) u64);
+
+/// What clients of one split are dealt by, beside the key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Deal(u64);
 
 /// Which ten-thousandth of all clients a client is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,22 +115,29 @@ impl NewClient {
     }
 }
 
+impl Deal {
+    /// Of `app`, while `newest` is the newest revision of its table.
+    pub(crate) fn new(app: &AppName, newest: RevisionId) -> Self {
+        Self(SipHasher24::new().hash(app.as_str().as_bytes()) ^ u64::from(newest.0).wrapping_mul(GOLDEN))
+    }
+}
+
 impl Client {
-    /// Its bucket while `newest` is the newest revision of the table.
-    pub(crate) fn bucket(self, newest: RevisionId) -> Bucket {
-        let number = self.number(newest) % BUCKETS;
+    /// Its bucket.
+    pub(crate) fn bucket(self, deal: Deal) -> Bucket {
+        let number = self.number(deal) % BUCKETS;
         Bucket(u16::try_from(number).expect("a rest of 10 000 fits"))
     }
 
     /// Its group, of [`GROUPS`] in that bucket.
-    pub(crate) fn group(self, newest: RevisionId) -> Group {
-        let number = self.number(newest);
+    pub(crate) fn group(self, deal: Deal) -> Group {
+        let number = self.number(deal);
         let (bucket, place) = (number % BUCKETS, number / BUCKETS % u64::from(GROUPS));
         Group(u32::try_from(bucket * u64::from(GROUPS) + place).expect("2 560 000 fits"))
     }
 
-    fn number(self, newest: RevisionId) -> u64 {
-        mixed(self.0 ^ u64::from(newest.0).wrapping_mul(GOLDEN))
+    fn number(self, deal: Deal) -> u64 {
+        mixed(self.0 ^ deal.0)
     }
 }
 

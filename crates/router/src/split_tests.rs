@@ -122,9 +122,13 @@ fn without_a_way_each_request_is_a_client_of_its_own() {
     assert_eq!((one.new, other.new), (None, None));
 }
 
+fn deal(app: &str, newest: u32) -> Deal {
+    Deal::new(&app.parse().unwrap(), RevisionId(newest))
+}
+
 /// How many of `clients` have a bucket below `share`.
 fn below(clients: &[Client], newest: u32, share: u16) -> u32 {
-    clients.iter().map(|client| u32::from(client.bucket(RevisionId(newest)).0 < share)).sum()
+    clients.iter().map(|client| u32::from(client.bucket(deal("shop", newest)).0 < share)).sum()
 }
 
 #[test]
@@ -158,19 +162,22 @@ fn address(ip: IpAddr) -> Client {
 #[test]
 fn the_next_release_goes_to_other_clients_first() {
     let clients: Vec<Client> = (0..20_000_u32).map(|n| key().client_of(&n.to_be_bytes())).collect();
-    let first = |newest: u32| clients.iter().map(move |client| client.bucket(RevisionId(newest)).0 < 1_000);
-    let both = first(7).zip(first(8)).filter(|pair| *pair == (true, true)).count();
-    // A tenth of a tenth of them.
-    assert!((140..260).contains(&both), "{both}");
+    let first = |deal: Deal| clients.iter().map(move |client| client.bucket(deal).0 < 1_000);
+    // Nor is it the same in another app.
+    for other in [deal("shop", 8), deal("blog", 7)] {
+        let both = first(deal("shop", 7)).zip(first(other)).filter(|pair| *pair == (true, true)).count();
+        // A tenth of a tenth of them.
+        assert!((140..260).contains(&both), "{both}");
+    }
 }
 
 #[test]
 fn a_side_is_the_same_for_ever() {
     // A router after this one, and every lane, must come to these.
     let buckets = [
-        key().client_of(ID.as_bytes()).bucket(RevisionId(2)).0,
-        address("192.0.2.1".parse().unwrap()).bucket(RevisionId(2)).0,
-        key().client_of(b"").bucket(RevisionId(2)).0,
+        key().client_of(ID.as_bytes()).bucket(deal("shop", 2)).0,
+        address("192.0.2.1".parse().unwrap()).bucket(deal("shop", 2)).0,
+        key().client_of(b"").bucket(deal("shop", 2)).0,
     ];
-    assert_eq!(buckets, [4001, 8757, 3389]);
+    assert_eq!(buckets, [2902, 3004, 7950]);
 }

@@ -12,7 +12,7 @@ use crate::ledger::Kind;
 use crate::mirror::MirrorTable;
 use crate::preview::{Admission, digest_from_hex};
 use crate::rules::Rule;
-use crate::split::{Bucket, Client, Group};
+use crate::split::{Bucket, Client, Deal, Group};
 use crate::ticket::Way;
 
 /// Longest host name that is looked up (RFC 1035 2.3.4), in bytes.
@@ -48,6 +48,7 @@ pub(crate) struct AppTable {
     pub(crate) version: u64,
     /// Newest revision first: it has the lowest buckets.
     pub(crate) arms: Vec<ArmTable>,
+    pub(crate) deal: Deal,
     /// What tells its clients apart, where that decides anything; else their address does.
     pub(crate) sticky: Sticky,
     rules: Vec<Rule>,
@@ -221,6 +222,7 @@ impl AppTable {
         Ok(Self {
             app: routes.app.clone(),
             version: routes.version,
+            deal: Deal::new(&routes.app, arms.first().map_or(RevisionId(0), |newest| newest.revision)),
             arms,
             sticky: if splits { routes.sticky.clone() } else { Sticky::Address },
             rules,
@@ -235,16 +237,12 @@ impl AppTable {
 
     /// The bucket of a client.
     pub(crate) fn bucket_of(&self, client: Client) -> Bucket {
-        client.bucket(self.newest())
+        client.bucket(self.deal)
     }
 
     /// The group of a client that goals are counted by.
     pub(crate) fn group_of(&self, client: Client) -> Group {
-        client.group(self.newest())
-    }
-
-    pub(crate) fn newest(&self) -> RevisionId {
-        self.arms.first().map_or(RevisionId(0), |newest| newest.revision)
+        client.group(self.deal)
     }
 
     /// The place of the arm that the first rule that a request meets leads to.

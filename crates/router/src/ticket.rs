@@ -169,14 +169,23 @@ impl Ticket {
         let before = std::mem::replace(&mut self.table, current);
         let before_goals = before.table.apps[self.way.app].goals.as_ref();
         self.way = way;
-        if way.kind == Kind::Live && !self.has_crossed {
-            self.table.is_led(way.app, (way.arm, way.part), way.client);
-        }
+        self.count_client();
         // Another experiment has other goals.
         if !self.goals().zip(before_goals).is_some_and(|(now, before)| now.is_same(before)) {
             self.asks = Asks::default();
         }
         true
+    }
+
+    /// Its client comes by the table that it has now.
+    fn count_client(&self) {
+        let Way { app, arm, part, kind, client, bucket, .. } = self.way;
+        if let (Kind::Live, false, Some(came)) = (kind, self.has_crossed, &self.table.apps[app].came) {
+            came.saw(arm, part, bucket);
+        }
+        if let Some(goals) = self.goals().filter(|_| !self.has_crossed) {
+            goals.came((arm, part), self.table.table.apps[app].group_of(client));
+        }
     }
 
     /// Where another table leads it; who went over to another arm stays there, as long as that one has a share.
@@ -193,10 +202,8 @@ impl Ticket {
     }
 
     /// Nobody of its arm took the connection: leads it to another one with a share, once, and says whether there is one with
-    /// somebody who was not `tried`. In its own arm it is measured as failed, and its client is counted there for an experiment;
-    /// the ledger has it where it is answered.
-    ///
-    /// Who was led by a rule stays on its side: it asked for that revision.
+    /// somebody who was not `tried`. In its own arm it is measured as failed; the ledger has it where it is answered. Who was led
+    /// by a rule stays on its side: it asked for that revision.
     pub(crate) fn cross_over(&mut self, tried: &[Endpoint]) -> bool {
         let app = &self.table.table.apps[self.way.app];
         let may_cross = match (self.way.kind, self.way.part) {
@@ -218,7 +225,6 @@ impl Ticket {
         if let Some(meter) = self.meter() {
             meter.failed(self.way.bucket, self.lane.io().exact_now().saturating_sub(self.began));
         }
-        self.count_for_goals(None);
         self.has_crossed = true;
         self.revision().request_ended();
         self.way = Way { arm, process, part: Part::Share, ..self.way };
@@ -283,30 +289,26 @@ impl Ticket {
         let client = self.way.bucket;
         let fault = match outcome {
             Outcome::Answered { status } => {
-                self.count_for_goals(Some(status));
+                self.count_for_goals(status);
                 return meter.answered(status, client, took());
             }
             Outcome::Own(cause) => cause.fault(),
             // How long it waited is the least that the answer would have taken: left out, an instance that hangs would look fast.
-            Outcome::ClientAborted { gave_up } => {
-                meter.aborted(client, gave_up.then(took));
-                return self.count_for_goals(None);
-            }
+            Outcome::ClientAborted { gave_up } => return meter.aborted(client, gave_up.then(took)),
             Outcome::Broken { .. } => OwnCause::AnswerBroken.fault(),
             Outcome::Panicked => OwnCause::RouterPanicked.fault(),
         };
         match fault {
             Fault::App => meter.failed(client, took()),
             Fault::Client => meter.aborted(client, None),
-            Fault::Router => return,
+            Fault::Router => {}
         }
-        self.count_for_goals(None);
     }
 
-    fn count_for_goals(&self, status: Option<u16>) {
-        if let Some(goals) = self.goals() {
+    fn count_for_goals(&self, status: u16) {
+        if let (Some(goals), true) = (self.goals(), self.asks != Asks::default()) {
             let client = self.table.table.apps[self.way.app].group_of(self.way.client);
-            goals.saw((self.way.arm, self.way.part), client, self.asks, status);
+            goals.answered((self.way.arm, self.way.part), client, self.asks, status);
         }
     }
 

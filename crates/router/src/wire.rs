@@ -164,9 +164,11 @@ pub(crate) struct LaneApp {
 
 #[cfg(test)]
 mod tests {
+    use switchover_model::Share;
     use switchover_model::histogram::{BUCKETS, Histogram};
     use switchover_model::seam::{
         ArmMeasured, CLIENT_GROUPS, ClientGroups, GOALS_MAX, GoalArm, GoalCount, GoalsMeasured, Measured, Part,
+        SplitSeen, SplitSide,
     };
 
     use super::*;
@@ -195,6 +197,7 @@ mod tests {
             let count = GoalCount { clients: 2_560_000, requests: u64::MAX };
             let (revision, part) = (RevisionId(u32::MAX), Part::Baseline);
             let goal_arm = GoalArm { revision, part, clients: 2_560_000, goals: vec![count; GOALS_MAX] };
+            let side = SplitSide { revision, share: Share::ALL, clients: u64::MAX };
             let measured = Measured {
                 at: Timestamp::default(),
                 epoch: u64::MAX,
@@ -207,7 +210,7 @@ mod tests {
                     arms: vec![goal_arm; arms],
                     on_both: u64::MAX,
                 }),
-                split: None,
+                split: Some(SplitSeen { since: u64::MAX, key: u64::MAX, sides: vec![side; 2] }),
             };
             let answer = Answer::Seen(Box::new(TrafficSeen { measured: Some(measured), ..TrafficSeen::default() }));
             serde_json::to_vec(&answer).expect("written").len()

@@ -13,8 +13,8 @@ use switchover_model::{Span, Timestamp};
 /// The largest number up to which each whole one can be told from the next (2^53).
 const LARGEST: f64 = 9_007_199_254_740_992.0;
 
-/// What is answered so many times in a row, never less than before, is believed to be what there was before: a source that is
-/// not ready yet says too little, and what it adds when it is would look like clients of the experiment.
+/// So many answers in a row, never less than the one before, and the last of them is taken for what there was before: a source
+/// that is not ready yet says too little, and what it adds when it is would look like clients of the experiment.
 const SETTLED_AFTER: u32 = 3;
 
 /// How many clients, on each side.
@@ -109,7 +109,12 @@ impl Counter {
             self.fault = None;
             match taken {
                 Ok(has_counted) => is_news |= has_counted,
-                Err(Unfit::Now(why)) => self.fault = Some(why),
+                Err(Unfit::Now(why)) => {
+                    self.fault = Some(why);
+                    if self.settling < self.settled_after {
+                        (self.settling, self.before) = (0, None);
+                    }
+                }
                 Err(Unfit::ForGood(why)) => {
                     self.broken.get_or_insert(why);
                 }
@@ -181,7 +186,7 @@ impl Counter {
             (Some(_), None) => {
                 let answers = self.settling;
                 Some(format!(
-                    "its number was answered {answers} times; the first {SETTLED_AFTER} say what there was before"
+                    "its number was answered {answers} times; the first {SETTLED_AFTER} in a row say what there was before"
                 ))
             }
             (None, _) if self.answers.is_empty() => Some("its number was not answered yet".to_owned()),

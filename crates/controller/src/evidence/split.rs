@@ -7,7 +7,7 @@ use switchover_judge::{
 use switchover_model::config::During;
 use switchover_model::evidence::{Blind, CheckVerdict, Look, SPLIT_CHECK, Verdict, Watch};
 use switchover_model::seam::{ArmMeasured, Part, SplitSeen, Sticky};
-use switchover_model::{ProcessName, Share};
+use switchover_model::{ProcessName, Share, Timestamp};
 use switchover_rollout::App;
 
 use super::built_in::routed;
@@ -26,6 +26,8 @@ pub(super) struct Split {
 
 /// By who came to the split, all in all.
 struct Whole {
+    /// When the release decided on its first split: whoever has come since has to be known.
+    since: Timestamp,
     judge: Judge,
     /// Of the new side and of the other one. One that a side gives back, as it was led elsewhere meanwhile, stays counted.
     taken: (u64, u64),
@@ -57,33 +59,38 @@ impl Split {
         let share = release.at_step()?.share;
         let part = f64::from(share.basis_points()) / f64::from(Share::ALL.basis_points());
         // Each request is one by itself where clients are not told apart.
-        let is_by_request = app.config.as_ref().is_some_and(|config| config.route.sticky == Sticky::None);
-        let by = if is_by_request { SplitBy::Requests } else { SplitBy::Clients };
+        let by = if app.sticky() == Sticky::None { SplitBy::Requests } else { SplitBy::Clients };
         let tolerance = Probability::new(part.min(1.0 - part) * PART_THAT_MATTERS).ok()?;
         let question = Question::SplitOff { share: Probability::new(part).ok()?, tolerance, by };
         let judge = Judge::new(&Rule::new(question, alpha));
         let judges = routed(app, release.revision).into_iter().map(|process| (process, judge.clone()));
         let by_process = ByProcess { judges: judges.collect(), has_counted: false, is_over: false };
-        Some(Self { share, by, whole: Whole { judge, taken: (0, 0), last: None, over: None }, by_process })
+        let since = release.steps.first()?.decided_at;
+        Some(Self { share, by, whole: Whole { since, judge, taken: (0, 0), last: None, over: None }, by_process })
     }
 
     pub(super) fn take(&mut self, sides: Sides, look: &Look) {
         match (&look.split, self.by) {
-            (Some(split), SplitBy::Clients) => {
+            (Some(split), SplitBy::Clients) if !self.by_process.has_counted => {
                 // Who came while another share was in force was dealt by that one.
                 if split.share(sides.new) == self.share {
                     self.whole.take(sides, look, split);
                 }
             }
-            (Some(_), SplitBy::Requests) | (None, _) => self.by_process.take(sides, look),
+            // A router that tells it went, and another one came.
+            (None, SplitBy::Clients) if self.whole.last.is_some() => {
+                if look.blind.is_none() {
+                    self.whole.over.get_or_insert(Over::CountedAnew);
+                }
+            }
+            (Some(_) | None, _) => self.by_process.take(sides, look),
         }
     }
 
     pub(super) fn verdict(&self, in_full: bool) -> CheckVerdict {
-        let (verdict, why, evidence) = match &self.whole.last {
-            Some(_) => self.whole.said(self, in_full),
-            None => self.by_process.said(self, in_full),
-        };
+        let is_told = self.whole.last.is_some() || self.whole.over.is_some();
+        let (verdict, why, evidence) =
+            if is_told { self.whole.said(self, in_full) } else { self.by_process.said(self, in_full) };
         let name = "sample ratio".to_owned();
         CheckVerdict { check: SPLIT_CHECK, name, verdict, why, detail: Vec::new(), evidence }
     }
@@ -103,12 +110,10 @@ impl Split {
 
 impl Whole {
     fn take(&mut self, sides: Sides, look: &Look, now: &SplitSeen) {
-        if let Some(last) = self.last.as_ref().filter(|_| self.over.is_none()) {
-            self.over = match (last.key == now.key, last.since == now.since) {
-                (true, true) => None,
-                (true, false) => Some(Over::CountedAnew),
-                (false, _) => Some(Over::DealtAnew),
-            };
+        if self.over.is_none() && Timestamp::from_micros(now.since) > self.since {
+            // Whoever came before and knows his side could choose now whether to be counted.
+            let has_another_key = self.last.as_ref().is_some_and(|last| last.key != now.key);
+            self.over = Some(if has_another_key { Over::DealtAnew } else { Over::CountedAnew });
         }
         if self.over.is_some() {
             return;
@@ -129,7 +134,7 @@ impl Whole {
         let mut why = split.words(None, &said);
         why.push_str(match self.over {
             None => "",
-            Some(Over::CountedAnew) => "; the router began to count anew, and nothing was added since",
+            Some(Over::CountedAnew) => "; the router began to count anew, and nothing is added in this release",
             Some(Over::DealtAnew) => {
                 "; the router deals clients by another key since, so some changed sides, and nothing was added"
             }

@@ -25,7 +25,8 @@ fn split(by: SplitBy, alpha: f64) -> Split {
     let judge = Judge::new(&Rule::new(question, Probability::new(alpha).unwrap()));
     let by_process =
         ByProcess { judges: vec![("web".parse().unwrap(), judge.clone())], has_counted: false, is_over: false };
-    Split { share, by, whole: Whole { judge, taken: (0, 0), last: None, over: None }, by_process }
+    let since = Timestamp::from_micros(1);
+    Split { share, by, whole: Whole { since, judge, taken: (0, 0), last: None, over: None }, by_process }
 }
 
 const SIDES: Sides = Sides { new: NEW, old: Some(OLD) };
@@ -42,32 +43,44 @@ fn arm(revision: RevisionId, part: Part, clients: u64) -> ArmMeasured {
 }
 
 /// How many of `runs` worlds find the split off, in which the router leads `led` of the buckets to the new side; with each run's
-/// clients in looks of a hundred, as distinct buckets.
+/// clients in looks of a hundred, as distinct buckets: told all in all, or by arm as a router of an earlier version does.
 fn found(alpha: f64, led: u64, runs: u64, clients: u64) -> u64 {
-    let is_found = |run: &u64| {
-        let mut split = split(SplitBy::Clients, alpha);
-        let mut met = vec![false; BUCKETS as usize];
-        for number in 0..clients / 100 {
-            let mut came = [0, 0];
-            for client in 0..100 {
-                let bucket = mixed(mixed(*run) ^ (number * 100 + client)) % BUCKETS;
-                if !std::mem::replace(&mut met[bucket as usize], true) {
-                    came[usize::from(bucket >= led)] += 1;
-                }
+    let off = [true, false].map(|all_in_all| {
+        let is_found =
+            |run: &u64| run_of(*run, (alpha, led, clients), all_in_all).verdict(false).verdict == Verdict::Fail;
+        (0..runs).filter(is_found).count() as u64
+    });
+    assert_eq!(off[0], off[1], "both see the same");
+    off[0]
+}
+
+fn run_of(run: u64, (alpha, led, clients): (f64, u64, u64), all_in_all: bool) -> Split {
+    let mut split = split(SplitBy::Clients, alpha);
+    let (mut met, mut all) = (vec![false; BUCKETS as usize], (0, 0));
+    for number in 0..clients / 100 {
+        let mut now = [0, 0];
+        for client in 0..100 {
+            let bucket = mixed(mixed(run) ^ (number * 100 + client)) % BUCKETS;
+            if !std::mem::replace(&mut met[bucket as usize], true) {
+                now[usize::from(bucket >= led)] += 1;
             }
-            // A baseline as large as the new side is a part of the live one.
-            let baseline = came[1] / 19;
-            let arms = vec![
-                arm(NEW, Part::Share, came[0]),
-                arm(OLD, Part::Baseline, baseline),
-                arm(OLD, Part::Share, came[1] - baseline),
-                arm(NEW, Part::Matched, 50),
-            ];
-            split.take(SIDES, &look(number, arms));
         }
-        split.verdict(false).verdict == Verdict::Fail
-    };
-    (0..runs).filter(is_found).count() as u64
+        all = (all.0 + now[0], all.1 + now[1]);
+        if all_in_all {
+            split.take(SIDES, &came(number, 1, all));
+            continue;
+        }
+        // A baseline as large as the new side is a part of the live one.
+        let baseline = now[1] / 19;
+        let arms = vec![
+            arm(NEW, Part::Share, now[0]),
+            arm(OLD, Part::Baseline, baseline),
+            arm(OLD, Part::Share, now[1] - baseline),
+            arm(NEW, Part::Matched, 50),
+        ];
+        split.take(SIDES, &look(number, arms));
+    }
+    split
 }
 
 #[test]
@@ -145,7 +158,7 @@ fn whom_another_router_counts_is_not_added_and_another_key_is_told() {
     split.take(SIDES, &came(2, 1, (900, 950)));
     let said = split.verdict(false).why;
     assert!(
-        said.starts_with(&before) && said.ends_with("the router began to count anew, and nothing was added since"),
+        said.starts_with(&before) && said.contains("the router began to count anew, and nothing is added"),
         "{said}"
     );
     let mut another = self::split(SplitBy::Clients, 0.001);
@@ -166,12 +179,24 @@ fn what_was_counted_while_another_share_was_in_force_is_no_evidence() {
 }
 
 #[test]
-fn what_each_arm_had_says_nothing_once_it_is_told_who_came() {
+fn a_watch_is_judged_by_one_of_both_to_its_end() {
+    let mut earlier = split(SplitBy::Clients, 0.001);
+    earlier.take(SIDES, &look(0, vec![arm(NEW, Part::Share, 5), arm(OLD, Part::Share, 95)]));
+    let arms = vec![arm(NEW, Part::Share, 5), arm(OLD, Part::Share, 95)];
+    earlier.take(SIDES, &Look { arms, ..came(1, 1, (300, 700)) });
+    let said = earlier.verdict(false).why;
+    assert!(said.starts_with("5.00 % of 200 clients of web"), "{said}");
     let mut split = split(SplitBy::Clients, 0.001);
-    split.take(SIDES, &look(0, vec![arm(NEW, Part::Share, 5), arm(OLD, Part::Share, 95)]));
-    assert!(split.verdict(false).why.starts_with("5.00 % of 100 clients of web"), "of an earlier router");
-    split.take(SIDES, &came(1, 1, (12, 188)));
-    split.take(SIDES, &look(2, vec![arm(NEW, Part::Share, 900)]));
+    split.take(SIDES, &came(0, 1, (5, 95)));
+    split.take(SIDES, &look(1, vec![arm(NEW, Part::Share, 900)]));
     let said = split.verdict(false).why;
-    assert!(said.starts_with("6.00 % of 200 clients,"), "{said}");
+    assert!(said.starts_with("5.00 % of 100 clients,") && said.contains("count anew"), "{said}");
+}
+
+#[test]
+fn a_router_that_began_after_the_release_knows_not_all_who_came() {
+    let mut split = split(SplitBy::Clients, 0.001);
+    split.take(SIDES, &came(0, 2, (300, 700)));
+    let said = split.verdict(false);
+    assert!(said.verdict == Verdict::Inconclusive && said.why.contains("count anew"), "{}", said.why);
 }

@@ -36,7 +36,9 @@ pub(super) struct Trying {
     split: Option<Judge>,
     last: Option<GoalsMeasured>,
     anew: u32,
-    /// The key that clients are dealt by was another one meanwhile.
+    /// What clients are dealt by, as far as it was told.
+    key: u64,
+    /// That was another one meanwhile.
     dealt_anew: bool,
 }
 
@@ -75,8 +77,17 @@ impl Trying {
             Tried { goal: goal.clone(), source, judges: None, taken: Default::default() }
         };
         let goals = experiment.goals.iter().enumerate().map(tried).collect();
-        let mut trying =
-            Self { goals, share: experiment.share, sides, alpha, split: None, last: None, anew: 0, dealt_anew: false };
+        let mut trying = Self {
+            goals,
+            share: experiment.share,
+            sides,
+            alpha,
+            split: None,
+            last: None,
+            anew: 0,
+            key: 0,
+            dealt_anew: false,
+        };
         trying.begin();
         trying
     }
@@ -114,7 +125,11 @@ impl Trying {
                 self.anew = self.anew.saturating_add(1);
                 self.begin();
             }
-            self.dealt_anew |= self.last.as_ref().is_some_and(|last| last.key != now.key && last.key != 0);
+            // A router of an earlier version does not tell.
+            if now.key != 0 {
+                let before = std::mem::replace(&mut self.key, now.key);
+                self.dealt_anew |= before != 0 && before != now.key;
+            }
             let before = self.last.take().filter(|_| goes_on);
             let ((new, old), (new_before, old_before)) = (self.sums(Some(now)), self.sums(before.as_ref()));
             if let Some(split) = &mut self.split {

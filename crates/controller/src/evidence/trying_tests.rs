@@ -113,13 +113,20 @@ fn a_split_that_is_no_chance_is_told_and_counts_from_nothing_begin_anew() {
 
 #[test]
 fn clients_that_were_dealt_by_two_keys_are_evidence_of_nothing() {
-    let mut trying = trying("50%", Better::Higher);
-    after(&mut trying, 3, 1, (15, 5));
-    let mut lost = look(10_000, 2, vec![arm(2, Part::Share, 900, 600), arm(1, Part::Share, 900, 10)]);
-    lost.goals.as_mut().unwrap().key = 2;
-    trying.take(&lost);
-    let said = after(&mut trying, 30, 3, (15, 5)).split.unwrap();
-    assert_eq!((said.verdict, said.why.as_str()), (Verdict::Fail, DEALT_ANEW));
+    let dealt_by = |keys: &[u64]| {
+        let mut trying = trying("50%", Better::Higher);
+        for (key, since) in keys.iter().zip(1..) {
+            let mut look = look(since * 100, since, vec![arm(2, Part::Share, 90, 9), arm(1, Part::Share, 90, 9)]);
+            look.goals.as_mut().unwrap().key = *key;
+            trying.take(&look);
+        }
+        let said = trying.said(false).split.unwrap();
+        assert_eq!(said.verdict == Verdict::Fail, said.why == DEALT_ANEW, "{}", said.why);
+        said.verdict == Verdict::Fail
+    };
+    assert!(dealt_by(&[1, 2]) && dealt_by(&[1, 2, 1, 1]));
+    // A router of an earlier version does not tell.
+    assert!(!dealt_by(&[1, 0, 1]) && !dealt_by(&[0, 1, 0]) && dealt_by(&[1, 0, 2]));
 }
 
 #[test]

@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 use super::{ClientGroups, GoalsMeasured};
 use crate::histogram::Histogram;
 use crate::name::{ProcessName, RevisionId, Share};
-
 use crate::time::Timestamp;
 
 /// A reading of all that is measured of one app.
@@ -37,12 +36,12 @@ pub struct Measured {
 /// side he is can change the ratio by coming again or staying away.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SplitSeen {
-    /// When it began to be counted, in microseconds since 1970: another number means that it was counted from nothing.
+    /// When who counts it began, in microseconds since 1970: whoever came earlier is not in it.
     pub since: u64,
     /// What clients are dealt by: another number means that each may be on another side. Zero where a router does not tell.
     #[serde(default)]
     pub key: u64,
-    /// Each revision with a share, the newest first.
+    /// Each revision with a share, the newest first; nobody while that changes.
     pub sides: Vec<SplitSide>,
 }
 

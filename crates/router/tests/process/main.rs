@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test bed fails loudly")]
 
 mod bed;
+mod came;
 mod conformance;
 mod crossing;
 mod ending;

@@ -19,6 +19,8 @@ const SOURCES: OneOf = OneOf {
 const OF_NUMBERS: [&str; 3] = ["interval", "timeout", "lag"];
 /// So many times the lag an experiment lasts at least.
 const LAG_PART: u64 = 10;
+/// So often a goal's number is asked for at least: three times for what there was before, and once for what came since.
+const ANSWERS_LEAST: u64 = 4;
 /// A query of a goal, as it may be written.
 const QUERY_EXAMPLE: &str = "write: query = \"sum(signed_up_total{revision=\\\"$REVISION\\\"}) or vector(0)\"";
 
@@ -88,6 +90,21 @@ pub(super) fn refuse_long_lags(nodes: &[Node], lasts: Span, mistakes: &mut Mista
                 Span::from_micros(lasts.as_micros() / LAG_PART)
             );
             mistakes.add(at, cause, write);
+        } else if let ["prometheus" | "command" | "url", ..] = SOURCES.written(node)[..] {
+            refuse_too_few_answers(node, lasts, mistakes);
         }
+    }
+}
+
+/// The first answers say what there was before.
+fn refuse_too_few_answers(node: &Node, lasts: Span, mistakes: &mut Mistakes<'_>) {
+    let (interval, lag) = (node.duration("interval"), node.duration("lag"));
+    let needs = lag.as_micros().saturating_add(interval.as_micros().saturating_mul(ANSWERS_LEAST));
+    if needs > lasts.as_micros() {
+        let at = if node.has("interval") { node.place("interval") } else { node.at.clone() };
+        let cause = format!(
+            "the goal is asked for each {interval}, and has to be {ANSWERS_LEAST} times before the experiment ends"
+        );
+        mistakes.add(at, cause, "write a shorter interval, or a longer \"for\"");
     }
 }

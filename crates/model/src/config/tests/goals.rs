@@ -178,6 +178,21 @@ fn a_lag_of_more_than_a_tenth_of_the_experiment_is_refused() {
 }
 
 #[test]
+fn a_number_that_could_never_be_counted_from_is_refused() {
+    check(
+        &number("command = \"./buyers.sh\"\ninterval = \"15m\""),
+        expect![[r#"
+        switchover.toml:12:12: the goal is asked for each 15m, and has to be 4 times before the experiment ends
+           |
+        12 | interval = "15m"
+           |            ^^^^^
+           = write a shorter interval, or a longer "for"
+    "#]],
+    );
+    good(&number("command = \"./buyers.sh\"\ninterval = \"14m\""));
+}
+
+#[test]
 fn keys_that_another_source_heeds_are_refused() {
     check(
         &number("request = \"GET / 2xx\"\nlag = \"1m\"\ninterval = \"1m\""),
