@@ -259,16 +259,12 @@ impl Turner {
     async fn record(&mut self, drafts: Vec<Draft>) -> Result<(Decision, bool), AppendError> {
         let mut batch = self.pending.clone();
         batch.extend(drafts);
-        let now = clock::now();
-        let mut decision = if batch.is_empty() {
-            decide(&self.app, &self.seen, now)
-        } else {
-            let mut after = App::clone(&self.app);
-            for (sequence, draft) in (after.sequence + 1..).zip(&batch) {
-                after.apply(&provisional(sequence, draft));
-            }
-            decide(&after, &self.seen, now)
-        };
+        let (now, given) = (clock::now(), batch.len());
+        let mut after = Arc::clone(&self.app);
+        for (sequence, draft) in (self.app.sequence + 1..).zip(&batch) {
+            Arc::make_mut(&mut after).apply(&provisional(sequence, draft));
+        }
+        let mut decision = decide(&after, &self.seen, now);
         for draft in &mut decision.drafts {
             if let Event::Judged { watch, verdicts } = &mut draft.event {
                 self.watcher.in_full(*watch, verdicts);
@@ -287,8 +283,9 @@ impl Turner {
         }
         match self.parts.journal.append(&self.app.name, self.app.sequence, &batch).await {
             Ok(records) => {
-                let app = Arc::make_mut(&mut self.app);
-                records.iter().for_each(|record| app.apply(record));
+                // What was given is in it already, as it was written.
+                records.iter().skip(given).for_each(|record| Arc::make_mut(&mut after).apply(record));
+                self.app = after;
                 self.pending.clear();
                 self.journal_problem = None;
                 // Looks were decided on as they were taken: nothing follows from them any more.

@@ -16,6 +16,9 @@ pub const WIRE_VERSION: u32 = 1;
 /// as can be, is 4.5 MB (`the_fullest_reading_there_can_be_is_well_below_the_longest_line`), and an app's routes come beside it.
 pub(crate) const LINE_BYTES_MAX: usize = 8 * 1024 * 1024;
 
+/// How a line begins that tells what is seen.
+const SEEN: &[u8] = br#"{"answer":"seen","#;
+
 /// A request.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Request {
@@ -88,17 +91,10 @@ pub(crate) enum Answer {
 }
 
 impl Answer {
-    /// Reads an answer. What is seen is most of what is ever read: its parts are not kept aside until the tag is known, as they
-    /// are for the others.
+    /// Reads an answer. What is seen is most of what is ever read: where it begins with its tag, as it is written, its parts are
+    /// not kept aside until the tag is known, as they are for the others.
     pub(crate) fn read(line: &[u8]) -> serde_json::Result<Self> {
-        #[derive(Deserialize)]
-        struct Tag {
-            answer: String,
-        }
-        match serde_json::from_slice::<Tag>(line)?.answer.as_str() {
-            "seen" => serde_json::from_slice(line).map(Self::Seen),
-            _ => serde_json::from_slice(line),
-        }
+        if line.starts_with(SEEN) { serde_json::from_slice(line).map(Self::Seen) } else { serde_json::from_slice(line) }
     }
 }
 
@@ -171,6 +167,21 @@ mod tests {
 
     use super::*;
     use crate::meter::METERS_MAX;
+
+    #[test]
+    fn what_is_seen_is_read_in_one_go_and_in_whatever_order_it_comes() {
+        let in_flight = [(RevisionId(3), 5)].into();
+        let seen = TrafficSeen { at: Timestamp::from_micros(7), in_flight, ..TrafficSeen::default() };
+        let written = serde_json::to_vec(&Answer::Seen(Box::new(seen.clone()))).expect("written");
+        let fields = written.strip_prefix(SEEN).expect("its tag comes first");
+        let other = [b"{", &fields[..fields.len() - 1], br#","answer":"seen"}"#].concat();
+        for line in [written, other] {
+            let Ok(Answer::Seen(read)) = Answer::read(&line) else { panic!("{}", String::from_utf8_lossy(&line)) };
+            assert_eq!(*read, seen);
+        }
+        assert!(matches!(Answer::read(br#"{"answer":"done"}"#), Ok(Answer::Done)));
+        assert!(Answer::read(br#"{"answer":"seen","at":"none"}"#).is_err());
+    }
 
     #[test]
     fn the_fullest_reading_there_can_be_is_well_below_the_longest_line() {

@@ -97,13 +97,14 @@ impl Notifier {
                     return false;
                 }
             };
-            if records.is_empty() {
-                return true;
-            }
             for record in &records {
                 queue.take(&self.name, record);
             }
             self.keep(queue).await;
+            // Whatever was appended since is shown, and calls again.
+            if records.len() < NOTIFY_PAGE {
+                return true;
+            }
         }
     }
 
