@@ -9,6 +9,7 @@ use switchover_model::{AppName, InstanceId, Problem, RevisionId, Timestamp};
 
 use crate::came::CameReading;
 use crate::meter::MeterReading;
+use crate::short;
 
 /// The version of this language; a router refuses another one, and says which it speaks.
 pub const WIRE_VERSION: u32 = 1;
@@ -50,6 +51,9 @@ pub(crate) enum Command {
     Observe {
         /// The app.
         app: AppName,
+        /// Who asks understands what is written [`short`].
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        in_short: bool,
     },
     /// What is seen of every app that was ever routed.
     ObserveAll,
@@ -94,7 +98,23 @@ impl Answer {
     /// Reads an answer. What is seen is most of what is ever read: where it begins with its tag, as it is written, its parts are
     /// not kept aside until the tag is known, as they are for the others.
     pub(crate) fn read(line: &[u8]) -> serde_json::Result<Self> {
+        if line.starts_with(short::BEGIN) {
+            return short::read(line).map(|seen| Self::Seen(Box::new(seen)));
+        }
         if line.starts_with(SEEN) { serde_json::from_slice(line).map(Self::Seen) } else { serde_json::from_slice(line) }
+    }
+
+    /// Writes an answer, in short where that is understood and it can be.
+    pub(crate) fn write(self, in_short: bool) -> serde_json::Result<Vec<u8>> {
+        match self {
+            Self::Seen(seen) if in_short => short::write(*seen),
+            Self::Seen(_)
+            | Self::Status(_)
+            | Self::Done
+            | Self::All { .. }
+            | Self::Refused(_)
+            | Self::Failed { .. } => serde_json::to_vec(&self),
+        }
     }
 }
 
@@ -181,6 +201,23 @@ mod tests {
         }
         assert!(matches!(Answer::read(br#"{"answer":"done"}"#), Ok(Answer::Done)));
         assert!(Answer::read(br#"{"answer":"seen","at":"none"}"#).is_err());
+    }
+
+    #[test]
+    fn who_does_not_say_that_it_understands_it_gets_nothing_in_short() {
+        let in_short = |line: &str| {
+            let Request { command, .. } = serde_json::from_str(line).expect("a request");
+            let Command::Observe { in_short, .. } = command else { panic!("{line}") };
+            in_short
+        };
+        assert!(!in_short(r#"{"version":1,"command":{"ask":"observe","app":"shop"}}"#), "an earlier version asks");
+        assert!(in_short(r#"{"version":1,"command":{"ask":"observe","app":"shop","in_short":true}}"#));
+        let answer = || Answer::Seen(Box::default());
+        assert!(answer().write(false).expect("written").starts_with(SEEN));
+        let short = answer().write(true).expect("written");
+        assert!(short.starts_with(short::BEGIN));
+        assert!(matches!(Answer::read(&short), Ok(Answer::Seen(seen)) if *seen == TrafficSeen::default()));
+        assert_eq!(Answer::Done.write(true).expect("written"), br#"{"answer":"done"}"#);
     }
 
     #[test]
