@@ -330,6 +330,7 @@ impl Supervisor {
         let (asks, asked) = mpsc::channel(COMMANDS);
         let (shown, seen) = watch::channel(Shown {
             app: Arc::new(App::new(name.clone())),
+            told_by: 0,
             seen: Arc::new(Seen::default()),
             problems: Vec::new(),
             token: None,

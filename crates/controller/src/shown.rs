@@ -14,6 +14,8 @@ use crate::token::PreviewToken;
 pub(crate) struct Shown {
     /// The fold of its journal.
     pub(crate) app: Arc<App>,
+    /// The last of its records that may be more than a look.
+    pub(crate) told_by: u64,
     /// The last look.
     pub(crate) seen: Arc<Seen>,
     /// What stands in the way now.

@@ -52,6 +52,8 @@ pub(crate) struct Turner {
     /// Why something can not be looked at now.
     unseen: BTreeMap<&'static str, String>,
     snapshot_at: u64,
+    /// The last record that may be more than a look.
+    told_by: u64,
     journal_problem: Option<Problem>,
     wake: Option<Timestamp>,
     shown: Publisher,
@@ -113,6 +115,7 @@ impl Turner {
         }
         Ok(Self {
             parts,
+            told_by: app.sequence,
             app: Arc::new(app),
             seen: Arc::new(Seen::default()),
             platform: None,
@@ -259,16 +262,12 @@ impl Turner {
     async fn record(&mut self, drafts: Vec<Draft>) -> Result<(Decision, bool), AppendError> {
         let mut batch = self.pending.clone();
         batch.extend(drafts);
-        let now = clock::now();
-        let mut decision = if batch.is_empty() {
-            decide(&self.app, &self.seen, now)
-        } else {
-            let mut after = App::clone(&self.app);
-            for (sequence, draft) in (after.sequence + 1..).zip(&batch) {
-                after.apply(&provisional(sequence, draft));
-            }
-            decide(&after, &self.seen, now)
-        };
+        let (now, given) = (clock::now(), batch.len());
+        let mut after = Arc::clone(&self.app);
+        for (sequence, draft) in (self.app.sequence + 1..).zip(&batch) {
+            Arc::make_mut(&mut after).apply(&provisional(sequence, draft));
+        }
+        let mut decision = decide(&after, &self.seen, now);
         for draft in &mut decision.drafts {
             if let Event::Judged { watch, verdicts } = &mut draft.event {
                 self.watcher.in_full(*watch, verdicts);
@@ -285,27 +284,31 @@ impl Turner {
             self.journal_problem = None;
             return Ok((decision, false));
         }
+        let only_looks = batch.iter().all(|draft| matches!(draft.event, Event::Looked { .. }));
         match self.parts.journal.append(&self.app.name, self.app.sequence, &batch).await {
             Ok(records) => {
-                let app = Arc::make_mut(&mut self.app);
-                records.iter().for_each(|record| app.apply(record));
+                // What was given is in it already, as it was written.
+                records.iter().skip(given).for_each(|record| Arc::make_mut(&mut after).apply(record));
+                self.app = after;
                 self.pending.clear();
                 self.journal_problem = None;
+                if !only_looks {
+                    self.told_by = self.app.sequence;
+                }
                 // Looks were decided on as they were taken: nothing follows from them any more.
-                let moves = !batch.iter().all(|draft| matches!(draft.event, Event::Looked { .. }));
-                Ok((decision, moves))
+                Ok((decision, !only_looks))
             }
             Err(error) => {
                 tracing::error!(app = %self.app.name, %error, "nothing could be recorded, so nothing was done");
                 if let AppendError::Conflict { .. } = error
                     && let Ok((app, _)) = read_app(&self.app.name, &self.parts).await
                 {
+                    self.told_by = app.sequence;
                     self.app = Arc::new(app);
                 }
                 self.journal_problem = Some(error.problem());
                 // A look that can not be kept (it never draws on the reserve) waits for its turn, and holds up nothing that was
                 // decided before.
-                let only_looks = batch.iter().all(|draft| matches!(draft.event, Event::Looked { .. }));
                 match error {
                     AppendError::Conflict { .. } => Err(error),
                     _ if only_looks => Ok((decision, false)),
@@ -351,6 +354,7 @@ impl Turner {
     pub(crate) fn publish(&self) {
         self.shown.show(Shown {
             app: Arc::clone(&self.app),
+            told_by: self.told_by,
             seen: Arc::clone(&self.seen),
             problems: self
                 .acts

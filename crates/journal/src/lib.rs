@@ -8,6 +8,7 @@
 //! Begin reading at `journal` (the trait), then `store`, `tables` (the file) and `reserve` (the full disk).
 
 mod chain;
+mod event;
 mod insert;
 mod journal;
 mod link;

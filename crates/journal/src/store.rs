@@ -7,6 +7,7 @@ use switchover_model::record::{Draft, Record};
 use switchover_model::{AppName, Timestamp};
 
 use crate::chain::{Broken, GENESIS, Hash, Verified};
+use crate::event;
 use crate::insert::{Failure, insert};
 use crate::journal::{AppendError, ReadError, Snapshot};
 use crate::link::link;
@@ -114,7 +115,7 @@ impl Store {
                 sequence: last + 1,
                 at: Timestamp::from_micros(unsigned(link.at)),
                 actor: serde_json::from_str(&link.actor).map_err(unreadable)?,
-                event: serde_json::from_str(&link.event).map_err(unreadable)?,
+                event: event::read(&link.event).map_err(unreadable)?,
             });
             head = Some(link.hash);
             last += 1;

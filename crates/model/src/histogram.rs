@@ -22,8 +22,13 @@ pub struct Histogram {
 }
 
 impl From<Vec<(u16, u64)>> for Histogram {
-    /// Of buckets and counts in any order.
+    /// Of buckets and counts in any order; as they are told, they are taken as they are.
     fn from(counts: Vec<(u16, u64)>) -> Self {
+        let is_told = counts.is_sorted_by(|(before, _), (after, _)| before < after)
+            && counts.iter().all(|(bucket, count)| *bucket <= LAST && *count > 0);
+        if is_told {
+            return Self { counts };
+        }
         let mut histogram = Self::default();
         counts.into_iter().filter(|(_, count)| *count > 0).for_each(|(bucket, count)| histogram.add(bucket, count));
         histogram
@@ -199,6 +204,14 @@ mod tests {
     fn what_is_read_is_put_in_order() {
         let read = Histogram::from(vec![(70, 2), (3, 0), (9, 1), (70, 1), (u16::MAX, 1)]);
         assert_eq!((read.total(), read.above(9), read.above(70)), (5, 4, 1));
+        for (told, is_read_as) in [
+            (vec![(3, 1), (70, 3)], vec![(3, 1), (70, 3)]),
+            (vec![(3, 1), (70, 2), (70, 1)], vec![(3, 1), (70, 3)]),
+            (vec![(3, 1), (70, 0)], vec![(3, 1)]),
+            (vec![(3, 1), (LAST + 1, 2)], vec![(3, 1), (LAST, 2)]),
+        ] {
+            assert_eq!(Histogram::from(told).counts(), is_read_as);
+        }
     }
 
     #[test]

@@ -43,6 +43,7 @@ mod shell;
 mod shim;
 mod shim_start;
 mod slot;
+mod sock_diag;
 mod sockets;
 mod source;
 mod steady;

@@ -149,7 +149,7 @@ fn unexpected(answer: &Answer) -> SeamError {
 #[async_trait]
 impl Traffic for RouterClient {
     async fn observe(&self, app: &AppName) -> Result<TrafficSeen, SeamError> {
-        match self.call(Command::Observe { app: app.clone() }).await? {
+        match self.call(Command::Observe { app: app.clone(), in_short: true }).await? {
             Answer::Seen(seen) => Ok(*seen),
             other => Err(unexpected(&other)),
         }

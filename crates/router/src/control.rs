@@ -96,11 +96,14 @@ async fn converse(stream: UnixStream, switchboard: mpsc::Sender<Asked>) {
     let (reader, mut writer) = stream.into_split();
     let mut reader = BufReader::new(reader);
     while let Some(line) = read_line(&mut reader).await {
-        let answer = match understood(&line) {
-            Ok(command) => ask(&switchboard, command).await,
-            Err(problem) => Answer::Refused(problem),
+        let (answer, in_short) = match understood(&line) {
+            Ok(command) => {
+                let in_short = matches!(command, Command::Observe { in_short: true, .. });
+                (ask(&switchboard, command).await, in_short)
+            }
+            Err(problem) => (Answer::Refused(problem), false),
         };
-        let Ok(mut text) = serde_json::to_vec(&answer) else { return };
+        let Ok(mut text) = answer.write(in_short) else { return };
         text.push(b'\n');
         if !matches!(tokio::time::timeout(LINE_TIME, writer.write_all(&text)).await, Ok(Ok(()))) {
             return;

@@ -37,6 +37,7 @@ mod networks;
 mod preview;
 mod process;
 mod rules;
+mod short;
 pub mod spawn;
 mod split;
 mod split_key;

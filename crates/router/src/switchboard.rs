@@ -137,7 +137,7 @@ impl Switchboard {
             Command::Status => self.status().await.map(|status| Answer::Status(Box::new(status))),
             Command::Ensure { routes, setting } => self.ensure(*routes, setting).await.map(|()| Answer::Done),
             Command::Remove { app } => self.remove(&app).await.map(|()| Answer::Done),
-            Command::Observe { app } => self.observe(app).await.map(|seen| Answer::Seen(Box::new(seen))),
+            Command::Observe { app, .. } => self.observe(app).await.map(|seen| Answer::Seen(Box::new(seen))),
             Command::ObserveAll => self.observe_all().await.map(|apps| Answer::All { apps }),
             Command::Shutdown => {
                 self.is_stopping = true;

@@ -9,12 +9,16 @@ use switchover_model::{AppName, InstanceId, Problem, RevisionId, Timestamp};
 
 use crate::came::CameReading;
 use crate::meter::MeterReading;
+use crate::short;
 
 /// The version of this language; a router refuses another one, and says which it speaks.
 pub const WIRE_VERSION: u32 = 1;
 /// Longest line, either way (bytes): a reading with as many arms as are measured, each histogram full and each count as long
 /// as can be, is 4.5 MB (`the_fullest_reading_there_can_be_is_well_below_the_longest_line`), and an app's routes come beside it.
 pub(crate) const LINE_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// How a line begins that tells what is seen.
+const SEEN: &[u8] = br#"{"answer":"seen","#;
 
 /// A request.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -47,6 +51,9 @@ pub(crate) enum Command {
     Observe {
         /// The app.
         app: AppName,
+        /// Who asks understands what is written [`short`].
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        in_short: bool,
     },
     /// What is seen of every app that was ever routed.
     ObserveAll,
@@ -88,16 +95,25 @@ pub(crate) enum Answer {
 }
 
 impl Answer {
-    /// Reads an answer. What is seen is most of what is ever read: its parts are not kept aside until the tag is known, as they
-    /// are for the others.
+    /// Reads an answer. What is seen is most of what is ever read: where it begins with its tag, as it is written, its parts are
+    /// not kept aside until the tag is known, as they are for the others.
     pub(crate) fn read(line: &[u8]) -> serde_json::Result<Self> {
-        #[derive(Deserialize)]
-        struct Tag {
-            answer: String,
+        if line.starts_with(short::BEGIN) {
+            return short::read(line).map(|seen| Self::Seen(Box::new(seen)));
         }
-        match serde_json::from_slice::<Tag>(line)?.answer.as_str() {
-            "seen" => serde_json::from_slice(line).map(Self::Seen),
-            _ => serde_json::from_slice(line),
+        if line.starts_with(SEEN) { serde_json::from_slice(line).map(Self::Seen) } else { serde_json::from_slice(line) }
+    }
+
+    /// Writes an answer, in short where that is understood and it can be.
+    pub(crate) fn write(self, in_short: bool) -> serde_json::Result<Vec<u8>> {
+        match self {
+            Self::Seen(seen) if in_short => short::write(*seen),
+            Self::Seen(_)
+            | Self::Status(_)
+            | Self::Done
+            | Self::All { .. }
+            | Self::Refused(_)
+            | Self::Failed { .. } => serde_json::to_vec(&self),
         }
     }
 }
@@ -173,6 +189,38 @@ mod tests {
 
     use super::*;
     use crate::meter::METERS_MAX;
+
+    #[test]
+    fn what_is_seen_is_read_in_one_go_and_in_whatever_order_it_comes() {
+        let in_flight = [(RevisionId(3), 5)].into();
+        let seen = TrafficSeen { at: Timestamp::from_micros(7), in_flight, ..TrafficSeen::default() };
+        let written = serde_json::to_vec(&Answer::Seen(Box::new(seen.clone()))).expect("written");
+        let fields = written.strip_prefix(SEEN).expect("its tag comes first");
+        let other = [b"{", &fields[..fields.len() - 1], br#","answer":"seen"}"#].concat();
+        for line in [written, other] {
+            let Ok(Answer::Seen(read)) = Answer::read(&line) else { panic!("{}", String::from_utf8_lossy(&line)) };
+            assert_eq!(*read, seen);
+        }
+        assert!(matches!(Answer::read(br#"{"answer":"done"}"#), Ok(Answer::Done)));
+        assert!(Answer::read(br#"{"answer":"seen","at":"none"}"#).is_err());
+    }
+
+    #[test]
+    fn who_does_not_say_that_it_understands_it_gets_nothing_in_short() {
+        let in_short = |line: &str| {
+            let Request { command, .. } = serde_json::from_str(line).expect("a request");
+            let Command::Observe { in_short, .. } = command else { panic!("{line}") };
+            in_short
+        };
+        assert!(!in_short(r#"{"version":1,"command":{"ask":"observe","app":"shop"}}"#), "an earlier version asks");
+        assert!(in_short(r#"{"version":1,"command":{"ask":"observe","app":"shop","in_short":true}}"#));
+        let answer = || Answer::Seen(Box::default());
+        assert!(answer().write(false).expect("written").starts_with(SEEN));
+        let short = answer().write(true).expect("written");
+        assert!(short.starts_with(short::BEGIN));
+        assert!(matches!(Answer::read(&short), Ok(Answer::Seen(seen)) if *seen == TrafficSeen::default()));
+        assert_eq!(Answer::Done.write(true).expect("written"), br#"{"answer":"done"}"#);
+    }
 
     #[test]
     fn the_fullest_reading_there_can_be_is_well_below_the_longest_line() {

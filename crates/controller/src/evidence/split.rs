@@ -177,11 +177,9 @@ impl ByProcess {
         if self.is_over {
             why.push_str("; the router began to count anew, and nothing was added since");
         }
-        let whole: serde_json::Map<String, Value> = all
-            .iter()
-            .map(|(name, said)| (name.to_string(), serde_json::to_value(said).unwrap_or(Value::Null)))
-            .collect();
-        let evidence = if in_full { Value::Object(whole) } else { Value::Null };
+        let whole =
+            || all.iter().map(|(name, said)| (name.to_string(), serde_json::to_value(said).unwrap_or_default()));
+        let evidence = if in_full { Value::Object(whole().collect()) } else { Value::Null };
         (verdict(outcome), why, evidence)
     }
 }

@@ -50,8 +50,7 @@ impl Notifier {
         let mut tries = FuturesUnordered::new();
         loop {
             // Before the journal is read: what comes while it is read is read the next time.
-            let last = self.shown.borrow_and_update().app.sequence;
-            let read = last <= queue.sequence() || self.read_on(&mut queue).await;
+            let read = !self.is_behind(&queue) || self.read_on(&mut queue).await;
             let kept = self.keep(&mut queue).await;
             for due in queue.due(clock::now()) {
                 queue.begin(&due.key);
@@ -70,6 +69,13 @@ impl Notifier {
                 () = sleep(pause) => {}
             }
         }
+    }
+
+    /// Whether the journal may say something that was not read. Looks say nothing: they are read with what does, or by the page.
+    fn is_behind(&mut self, queue: &Queue) -> bool {
+        let shown = self.shown.borrow_and_update();
+        let looks = shown.app.sequence.saturating_sub(queue.sequence());
+        shown.told_by > queue.sequence() || looks >= NOTIFY_PAGE as u64
     }
 
     async fn open(&mut self) -> Option<Queue> {
@@ -97,13 +103,14 @@ impl Notifier {
                     return false;
                 }
             };
-            if records.is_empty() {
-                return true;
-            }
             for record in &records {
                 queue.take(&self.name, record);
             }
             self.keep(queue).await;
+            // Whatever was appended since is shown, and calls again.
+            if records.len() < NOTIFY_PAGE {
+                return true;
+            }
         }
     }
 
