@@ -97,7 +97,11 @@ pub fn way_back(app: &App, seen: &Seen, now: Timestamp) -> WayBack {
             WayBack::Start { to, estimate: boot(app, to), why, batches: rolling::batches_to(app, to) }
         }
         Some(to) => WayBack::None { why: format!("{to} is no longer on disk") },
-        None => WayBack::None { why: format!("{} is the first revision", live.revision) },
+        None => {
+            let is_first = app.all_releases().all(|other| other.revision == live.revision || other.switches.is_empty());
+            let why = if is_first { "is the first revision" } else { "is all that can be live" };
+            WayBack::None { why: format!("{} {why}", live.revision) }
+        }
     }
 }
 

@@ -127,19 +127,19 @@ impl Lane {
                 .find(|arm| routes.arms[*arm].share.basis_points() > 0 && has_instance(*arm))
                 .map_or((own_arm, routes.part_of(bucket)), |other| (other, Part::Share)),
         };
+        // A path that its own side does not serve is no reason to count it on the other one.
+        let is_guest = part != Part::Matched && place_in(own_arm).is_none();
+        let side = if is_guest { (own_arm, routes.part_of(bucket)) } else { (arm, part) };
         if let Some(came) = &lane.came {
-            // A path that its own side does not serve is no reason to count it on the other one.
-            let is_served = part == Part::Matched || place_in(own_arm).is_some();
-            let (arm, part) = if is_served { (arm, part) } else { (own_arm, routes.part_of(bucket)) };
-            came.saw(arm, part, bucket);
+            came.saw(side.0, side.1, bucket);
         }
         if let Some(goals) = &routes.goals {
-            goals.came((arm, part), routes.group_of(client));
+            goals.came(side, routes.group_of(client));
         }
         match place_in(arm) {
             None => own(&lane.counters, OwnCause::UnknownHost, OwnAnswer::UNKNOWN_PATH),
             Some(process) => {
-                let way = Way { app, arm, process, kind: Kind::Live, part, client, bucket };
+                let way = Way { app, arm, process, kind: Kind::Live, part, client, bucket, is_guest };
                 if !has_instance(arm) {
                     // A warm slot without a share could have answered it: then it is lost.
                     let is_lost = (0..routes.arms.len()).any(has_instance);
@@ -178,7 +178,16 @@ impl Lane {
             Some(process) => {
                 let Known { client, new } = split::client(&Sticky::Address, asked, &self.split, || self.io.client_id());
                 let bucket = table.table.apps[app].bucket_of(client);
-                let way = Way { app, arm: 0, process, kind: Kind::Preview, part: Part::Share, client, bucket };
+                let way = Way {
+                    app,
+                    arm: 0,
+                    process,
+                    kind: Kind::Preview,
+                    part: Part::Share,
+                    client,
+                    bucket,
+                    is_guest: false,
+                };
                 Routed::Forward(Ticket::open(Rc::clone(self), table, way, new))
             }
         }

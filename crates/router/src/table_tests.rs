@@ -189,7 +189,7 @@ fn a_request_that_moves_to_another_table_goes_where_that_one_leads_its_client() 
     let client = SplitKey::of([7; 32]).client_of(b"somebody");
     let from = of(10_000, vec![rule(Slot::Green, 2)]);
     let bucket = from.apps[0].bucket_of(client);
-    let way = |part| Way { app: 0, arm: 0, process: 0, kind: Kind::Live, part, client, bucket };
+    let way = |part| Way { app: 0, arm: 0, process: 0, kind: Kind::Live, part, client, bucket, is_guest: false };
     let moved = |to: &Table, part| to.same_way(&from, way(part)).map(|way| (to.arm(way).revision.0, way.part));
     assert_eq!(moved(&of(0, vec![]), Part::Share), Some((1, Part::Share)));
     assert_eq!(moved(&of(0, vec![rule(Slot::Green, 2)]), Part::Matched), Some((2, Part::Matched)));

@@ -52,6 +52,9 @@ pub(crate) struct Way {
     pub(crate) client: Client,
     /// The client's, in this table.
     pub(crate) bucket: Bucket,
+    /// It goes to another arm of the split than its own, of which it is no evidence: its own one has nothing for its path, or could
+    /// not be reached.
+    pub(crate) is_guest: bool,
 }
 
 /// A request on its way. Dropped unfinished, it counts as aborted by its client; dropped by a panic, as lost by us.
@@ -67,8 +70,6 @@ pub(crate) struct Ticket {
     new_client: Option<NewClient>,
     /// The goals of its table that it may reach.
     asks: Asks,
-    /// It goes to another arm of the split than its own, where it was counted as failed already.
-    has_crossed: bool,
     is_open: bool,
 }
 
@@ -77,8 +78,7 @@ impl Ticket {
     pub(crate) fn open(lane: Rc<Lane>, table: Rc<LaneTable>, way: Way, new_client: Option<NewClient>) -> Self {
         let began = lane.io().exact_now();
         let asks = Asks::default();
-        let ticket =
-            Self { lane, table, way, endpoint: None, began, new_client, asks, has_crossed: false, is_open: true };
+        let ticket = Self { lane, table, way, endpoint: None, began, new_client, asks, is_open: true };
         ticket.counters().accepted();
         let revision = ticket.revision();
         revision.request_began();
@@ -122,9 +122,9 @@ impl Ticket {
         &self.table.arm(self.way).revision
     }
 
-    /// Where it is measured; nothing for the preview's, which are no users', and for who was measured in its own arm.
+    /// Where it is measured; nothing for the preview's, which are no users', and for guests.
     fn meter(&self) -> Option<&Measure> {
-        if self.has_crossed { None } else { self.table.meter(self.way) }
+        if self.way.is_guest { None } else { self.table.meter(self.way) }
     }
 
     fn backends(&self) -> &Backends {
@@ -179,11 +179,11 @@ impl Ticket {
 
     /// Its client comes by the table that it has now.
     fn count_client(&self) {
-        let Way { app, arm, part, kind, client, bucket, .. } = self.way;
-        if let (Kind::Live, false, Some(came)) = (kind, self.has_crossed, &self.table.apps[app].came) {
+        let Way { app, arm, part, kind, client, bucket, is_guest, .. } = self.way;
+        if let (Kind::Live, false, Some(came)) = (kind, is_guest, &self.table.apps[app].came) {
             came.saw(arm, part, bucket);
         }
-        if let Some(goals) = self.goals().filter(|_| !self.has_crossed) {
+        if let Some(goals) = self.goals().filter(|_| !is_guest) {
             goals.came((arm, part), self.table.table.apps[app].group_of(client));
         }
     }
@@ -191,7 +191,7 @@ impl Ticket {
     /// Where another table leads it; who went over to another arm stays there, as long as that one has a share.
     fn way_in(&self, table: &Table) -> Option<Way> {
         let way = table.same_way(&self.table.table, self.way)?;
-        if !self.has_crossed {
+        if !self.way.is_guest {
             return Some(way);
         }
         let (app, revision) = (&table.apps[way.app], self.table.table.arm(self.way).revision);
@@ -207,7 +207,7 @@ impl Ticket {
     pub(crate) fn cross_over(&mut self, tried: &[Endpoint]) -> bool {
         let app = &self.table.table.apps[self.way.app];
         let may_cross = match (self.way.kind, self.way.part) {
-            (Kind::Live, Part::Share | Part::Baseline) => !self.has_crossed,
+            (Kind::Live, Part::Share | Part::Baseline) => !self.way.is_guest,
             (Kind::Live, Part::Matched) | (Kind::Preview, _) => false,
         };
         if !may_cross {
@@ -225,9 +225,8 @@ impl Ticket {
         if let Some(meter) = self.meter() {
             meter.failed(self.way.bucket, self.lane.io().exact_now().saturating_sub(self.began));
         }
-        self.has_crossed = true;
         self.revision().request_ended();
-        self.way = Way { arm, process, part: Part::Share, ..self.way };
+        self.way = Way { arm, process, part: Part::Share, is_guest: true, ..self.way };
         self.revision().request_began();
         true
     }

@@ -73,7 +73,7 @@ impl std::fmt::Display for GoalSource {
         match self {
             Self::Request(request) => write!(f, "{request}"),
             Self::Number(GoalNumber { from: NumberFrom::Prometheus { url, query, .. }, .. }) => {
-                write!(f, "{query} of {url}")
+                write!(f, "{query} of {}", without_query(url))
             }
             Self::Number(GoalNumber { from: NumberFrom::Command { command }, .. }) => write!(f, "{command}"),
             Self::Number(GoalNumber { from: NumberFrom::Url { url, .. }, .. }) => {

@@ -45,7 +45,7 @@ fn draw(lane: &MirrorLane, table: &Table, request: &str, upgrades: bool) -> Opti
     assert!(matches!(parser.parse(text.as_bytes()), Ok(Progress::Complete { .. })));
     let client = SplitKey::of([7; 32]).client_of(b"a");
     let bucket = table.apps[0].bucket_of(client);
-    let way = Way { app: 0, arm: 0, process: 0, kind: Kind::Live, part: Part::Share, client, bucket };
+    let way = Way { app: 0, arm: 0, process: 0, kind: Kind::Live, part: Part::Share, client, bucket, is_guest: false };
     lane.draw(table, way, &parser.head(text.as_bytes()), upgrades)
 }
 

@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use switchover_model::seam::{Endpoint, RoutedProcess, Routes, Sticky};
+use switchover_model::seam::{Endpoint, Goals, RoutedProcess, Routes, Sticky};
 use switchover_model::{RevisionId, Share};
 
 use crate::bed::{Router, Upstream, routes, wait_for};
@@ -68,11 +68,23 @@ fn a_client_is_counted_once_by_whatever_it_could_learn_its_side() {
 fn a_path_that_one_side_alone_serves_is_no_reason_to_count_all_of_its_clients_there() {
     let (blue, green) = (Upstream::start("blue"), Upstream::start("green"));
     let router = Router::start(1);
-    router.ensure(&split(1, &blue, &green));
+    let goals = Goals { experiment: 7, requests: vec!["GET /beta 2xx".parse().unwrap()] };
+    router.ensure(&Routes { goals: Some(goals), ..split(1, &blue, &green) });
     assert!((0..100).all(|user| ask(&router, &format!("user-{user}"), "/beta").ends_with("green")));
     let (new, old) = came(&router);
     let on_new = (0..100).filter(|user| ask(&router, &format!("user-{user}"), "/shop").ends_with("green")).count();
     assert_eq!(came(&router), (new, old));
+    // Nor is what it is answered there measured, or its goal reached.
+    let measured = router.observe().measured.unwrap();
+    let of_beta = measured.arms.iter().filter(|arm| arm.process.as_str() == "beta").map(|arm| arm.requests());
+    assert_eq!(of_beta.sum::<u64>(), on_new as u64, "{measured:#?}");
+    let goals = measured.goals.unwrap();
+    assert_eq!(goals.on_both, 0, "{goals:#?}");
+    let reached = |revision| {
+        let arms = goals.arms.iter().filter(move |arm| arm.revision == RevisionId(revision));
+        arms.map(|arm| arm.goals[0].requests).sum::<u64>()
+    };
+    assert_eq!((reached(2), reached(1)), (on_new as u64, 0), "{goals:#?}");
     // Two that fall into one bucket are one client.
     assert!(new.abs_diff(on_new as u64) <= 2 && (97..=100).contains(&(new + old)), "{new} and {old}, {on_new}");
 }

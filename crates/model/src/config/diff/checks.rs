@@ -71,7 +71,8 @@ fn put_source(all: &mut Settings, key: &str, source: &CheckSource) {
 pub(super) fn put_number(all: &mut Settings, key: &str, (from, interval, timeout): (&NumberFrom, Span, Span)) {
     match from {
         NumberFrom::Prometheus { url, query, token } => {
-            all.put_text(format!("{key}.prometheus"), Part::Policy, url);
+            let shown = without_query(url);
+            all.put_url(format!("{key}.prometheus"), Part::Policy, url, format_args!("{shown:?}"));
             all.put_text(format!("{key}.query"), Part::Policy, query);
             put_token(all, key, token.as_deref());
         }
