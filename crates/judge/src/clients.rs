@@ -22,4 +22,13 @@ impl Clients {
     pub(crate) fn are_too_few(&self, least: u32) -> bool {
         self.errors.different() < least.min(self.requests.different())
     }
+
+    /// The rate of errors of all but one client, where that one sent more than half of the requests.
+    pub(crate) fn rate_of_the_others(&self) -> Option<f64> {
+        let heaviest = self.requests.heaviest();
+        let rest = |counted: &ClientGroups| counted.total().saturating_sub(counted.of(heaviest));
+        let (requests, errors) = (rest(&self.requests), rest(&self.errors));
+        #[expect(clippy::cast_precision_loss, reason = "a rate: counts beyond 2^52 lose nothing that matters")]
+        (0 < requests && requests < self.requests.of(heaviest)).then(|| errors as f64 / requests as f64)
+    }
 }

@@ -78,6 +78,7 @@ impl ErrorsWorse {
         let (new, reference) = (self.new.estimate(), self.reference.estimate());
         let effect = new.zip(reference).map(|(new, reference)| new - reference);
         let evidence = self.arms.evidence();
+        let others = self.clients.rate_of_the_others().zip(reference).map(|(others, reference)| others - reference);
         Reading {
             seen: (self.new.requests, self.reference.requests),
             has_reference: true,
@@ -90,6 +91,7 @@ impl ErrorsWorse {
             is_proven_worse: evidence >= -rule.alpha_of_bets().get().ln(),
             is_ruled_out: new_high - low < margin.get(),
             are_clients_too_few: self.clients.are_too_few(rule.clients),
+            is_good_by_one_client: rule.others_too && others.is_some_and(|others| others >= margin.get()),
             is_past_used_up: self.limit.is_some(),
         }
     }
@@ -111,7 +113,12 @@ impl ErrorsAbove {
     }
 
     pub(crate) fn reading(&self, rule: &Rule, limit: Probability) -> Reading {
-        Reading { are_clients_too_few: self.clients.are_too_few(rule.clients), ..above(self.rate, rule, limit) }
+        let others = self.clients.rate_of_the_others();
+        Reading {
+            are_clients_too_few: self.clients.are_too_few(rule.clients),
+            is_good_by_one_client: rule.others_too && others.is_some_and(|others| others > limit.get()),
+            ..above(self.rate, rule, limit)
+        }
     }
 }
 

@@ -192,7 +192,7 @@ impl Hearing {
             None
         } else if reading.is_proven_worse && reading.is_measured_bad && !reading.are_clients_too_few {
             Some((Outcome::Fail, "it is proven to be worse, and what was measured matters"))
-        } else if before.is_some() {
+        } else if before.is_some() || reading.is_good_by_one_client {
             None
         } else if reading.is_ruled_out && reading.fewest() > 0 {
             Some((Outcome::Pass, "what would matter is ruled out"))
@@ -283,6 +283,8 @@ impl Hearing {
             "nothing was seen of the new slot".to_owned()
         } else if reading.is_proven_worse && reading.is_measured_bad && reading.are_clients_too_few {
             format!("it is proven to be worse, and its errors are of fewer than {} clients", self.rule.clients)
+        } else if reading.is_good_by_one_client {
+            "most requests were one client's, and those of all others are as bad as matters".to_owned()
         } else if reading.is_proven_worse {
             "it is proven to be worse, and by less than what matters".to_owned()
         } else {

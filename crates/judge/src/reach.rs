@@ -83,6 +83,7 @@ impl ReachesMore {
             is_proven_worse: evidence >= -rule.alpha.get().ln(),
             is_ruled_out: new_high - low < margin.get(),
             are_clients_too_few: false,
+            is_good_by_one_client: false,
             is_past_used_up: false,
         }
     }

@@ -27,6 +27,8 @@ pub(crate) struct Reading {
     pub(crate) is_ruled_out: bool,
     /// Its errors are of fewer clients than it takes.
     pub(crate) are_clients_too_few: bool,
+    /// Most requests are one client's, and those of all others are measured as bad.
+    pub(crate) is_good_by_one_client: bool,
     /// The reference was a past, and has ended.
     pub(crate) is_past_used_up: bool,
 }

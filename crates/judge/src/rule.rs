@@ -30,6 +30,9 @@ pub struct Rule {
     /// told apart.
     #[serde(default, skip_serializing_if = "is_none")]
     pub clients: u32,
+    /// Where one client sent more than half of the requests, those of all others together must not be measured as bad to pass.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub others_too: bool,
 }
 
 fn is_none(clients: &u32) -> bool {
@@ -54,7 +57,16 @@ impl Rule {
     /// A rule with the usual miss and no end of waiting.
     #[must_use]
     pub fn new(question: Question, alpha: Probability) -> Self {
-        Self { question, alpha, miss: usual_miss(), wait: None, renewed: None, past: false, clients: 0 }
+        Self {
+            question,
+            alpha,
+            miss: usual_miss(),
+            wait: None,
+            renewed: None,
+            past: false,
+            clients: 0,
+            others_too: false,
+        }
     }
 
     /// The part of alpha that the bets have: all but what the interval of a past takes.
@@ -229,6 +241,9 @@ impl Rule {
                 " Errors of fewer than {} clients do not fail it, unless fewer came and all had some.",
                 self.clients
             );
+        }
+        if self.others_too {
+            words += " Where one client sent more than half of the requests, what is bad for all others does not pass.";
         }
         if self.past {
             words += " Once the past is used up, it is held against the upper end of its interval.";

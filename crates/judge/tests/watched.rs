@@ -1,11 +1,11 @@
 //! What is watched for long: a past that is used up, a change after a long time, one client that repeats itself.
 
 use switchover_judge::{
-    Counts, Judge, LEAST_CLIENTS, LatencyMargin, Look, Outcome, Probability, Question, RENEWED_AFTER, Rule, Seen,
-    Verdict, judge,
+    Counts, Judge, LEAST_CLIENTS, LatencyMargin, Look, Outcome, Probability, Question, RENEWED_AFTER, Rule, Seen, Then,
+    Verdict, Wait, judge,
 };
-use switchover_model::Timestamp;
 use switchover_model::histogram::Histogram;
+use switchover_model::{Span, Timestamp};
 
 fn chance(value: f64) -> Probability {
     Probability::new(value).expect("a probability")
@@ -195,4 +195,33 @@ fn clients_that_are_few_or_not_told_apart_still_fail_what_is_broken() {
         judge(&rule, &looks).outcome
     };
     assert_eq!([fails(&[]), fails(&[3]), fails(&[3, 4])], [Outcome::Fail; 3]);
+}
+
+#[test]
+fn one_client_that_asks_much_and_well_lets_nothing_pass_that_is_bad_for_all_others() {
+    // Of what the others ask a quarter fails.
+    let of = |one: u64, others: u64, erring: u64| {
+        let mut counts = Counts::of_errors(one + others, erring);
+        counts.requests_by.count(3, one);
+        (0..others).for_each(|client| counts.requests_by.count(4 + client as u16, 1));
+        (0..erring).for_each(|client| counts.errors_by.count(4 + client as u16, 1));
+        counts
+    };
+    let wait = Wait { longest: Span::from_secs(20), enough: 30, then: Then::Pass };
+    for rule in [errors_worse(), errors_above()] {
+        let ends = |(one, others, erring): (u64, u64, u64), others_too: bool| {
+            let rule = Rule { clients: LEAST_CLIENTS, others_too, wait: Some(wait), ..rule };
+            let looks = (0..20).map(|second| {
+                let erring = if second % 4 == 0 { erring } else { 0 };
+                look(second, of(one, others, erring), Some(Counts::of_errors(30, 0)))
+            });
+            judge(&rule, &looks.collect::<Vec<_>>())
+        };
+        let said = ends((400, 4, 4), true);
+        assert_eq!(said.outcome, Outcome::Inconclusive, "{said:?}");
+        assert!(said.why.contains("most requests were one client's"), "{}", said.why);
+        assert_eq!(ends((400, 4, 4), false).outcome, Outcome::Pass, "as it was judged before");
+        assert_eq!(ends((400, 4, 0), true).outcome, Outcome::Pass, "it is good for all");
+        assert_eq!(ends((400, 0, 0), true).outcome, Outcome::Pass, "there is nobody else");
+    }
 }

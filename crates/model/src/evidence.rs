@@ -75,8 +75,8 @@ pub enum Rules {
     /// Begun anew each hour beside that; held against the interval of a past that is used up; errors are of several clients; values
     /// of a query describe no time twice, and none from before the watch; in steps the baseline alone is compared with.
     Second,
-    /// As the second; what there was before a goal's number counts is what is answered the third time, not the first: a source
-    /// that is not ready yet says too little.
+    /// As the second; what there was before a goal's number counts is what is answered the third time, not the first, as a source
+    /// that is not ready yet says too little; errors pass by no single client's good requests.
     Third,
 }
 

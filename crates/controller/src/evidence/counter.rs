@@ -4,6 +4,7 @@
 //! Guarantees: what there was before is left out; an answer that is no count says nothing; a count that can not be true ends it,
 //! because nothing that is counted after it is known to be whole.
 
+use std::collections::VecDeque;
 use std::fmt::Display;
 
 use switchover_model::evidence::{FIRST_GOAL, NumberSeen, Rules, Side};
@@ -17,6 +18,14 @@ const LARGEST: f64 = 9_007_199_254_740_992.0;
 /// that is not ready yet says too little, and what it adds when it is would look like clients of the experiment.
 const SETTLED_AFTER: u32 = 3;
 
+/// A part of all clients of a side, one in so many: as many, and [`FEW`], may reach a goal between two answers beside those who came
+/// since.
+const LATE_PART: u64 = 4;
+/// So few may always.
+const FEW: u64 = 5;
+/// Most moments of which is known how many clients had come.
+const MOMENTS_MAX: usize = 4_096;
+
 /// How many clients, on each side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Both {
@@ -27,8 +36,9 @@ pub(super) struct Both {
 /// Who came, as the router counted: what the numbers are held against.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Came {
-    /// Since when it is counted.
+    /// Since when it is counted, and until when.
     pub(super) since: Timestamp,
+    pub(super) at: Timestamp,
     pub(super) clients: Both,
     /// So many they may be at most: two that look alike are counted as one.
     pub(super) at_most: Both,
@@ -45,6 +55,10 @@ pub(super) struct Counter {
     settled_after: u32,
     /// So many came.
     settling: u32,
+    /// When the last of all that came and were taken was given.
+    taken_at: Timestamp,
+    /// How many clients had come when, from the last answer's `lag` on.
+    moments: VecDeque<(Timestamp, Both)>,
     /// What both sides said at the last of them: of before the experiment.
     before: Option<Both>,
     /// What they said last that can be judged, after those.
@@ -73,6 +87,8 @@ impl Counter {
             lag,
             settled_after: SETTLED_AFTER,
             settling: 0,
+            taken_at: Timestamp::from_micros(0),
+            moments: VecDeque::new(),
             before: None,
             newest: None,
             answers: Vec::new(),
@@ -95,12 +111,14 @@ impl Counter {
         (self.before, self.newest, self.excess, self.fault) = (None, None, None, None);
         self.settling = 0;
         self.answers.clear();
+        self.moments.clear();
     }
 
     /// Takes the answers of a look. Whether there is something new to judge.
     pub(super) fn take(&mut self, numbers: &[NumberSeen], came: Option<Came>) -> bool {
         let (mut is_news, place) = (false, self.place);
         self.hold_against(came);
+        self.remember(came);
         for new in numbers.iter().filter(|seen| (seen.check, seen.side) == (place, Side::New)) {
             let is_its = |seen: &&NumberSeen| (seen.check, seen.side, seen.at) == (place, Side::Old, new.at);
             let old = numbers.iter().find(is_its);
@@ -147,7 +165,7 @@ impl Counter {
         }
         if self.settling < self.settled_after {
             self.settling += 1;
-            self.before = Some(now);
+            (self.before, self.taken_at) = (Some(now), new.at);
             return Ok(false);
         }
         let before = self.before.unwrap_or_default();
@@ -160,8 +178,38 @@ impl Counter {
                 return Err(Unfit::Now(why));
             }
         }
-        self.newest = Some(now);
+        if self.settled_after > 1 {
+            let arrived = self.arrived(came);
+            let grown = [
+                (new, now.new - last.new, arrived.new, came.clients.new),
+                (old, now.old - last.old, arrived.old, came.clients.old),
+            ];
+            for (seen, grown, arrived, all) in grown {
+                if grown > arrived.saturating_add(FEW.max(all / LATE_PART)) {
+                    let what = format_args!("it jumped by {grown} while {arrived} of its {all} clients came");
+                    return Err(Unfit::ForGood(faulty(seen, what)));
+                }
+            }
+        }
+        (self.newest, self.taken_at) = (Some(now), new.at);
         Ok(true)
+    }
+
+    /// Remembers how many had come, as far back as it will be asked for.
+    fn remember(&mut self, came: Option<Came>) {
+        let Some(came) = came else { return };
+        let is_before = |(at, _): &(Timestamp, Both)| *at + self.lag <= self.taken_at;
+        while self.moments.len() >= MOMENTS_MAX || self.moments.get(1).is_some_and(is_before) {
+            self.moments.pop_front();
+        }
+        self.moments.push_back((came.at, came.clients));
+    }
+
+    /// Who came since the last answer, and in the lag before it: whoever came earlier has reached it by then, as a rule.
+    fn arrived(&self, came: Came) -> Both {
+        let then = self.moments.iter().rev().find(|(at, _)| *at + self.lag <= self.taken_at);
+        let then = then.map_or_else(Both::default, |(_, then)| *then);
+        Both { new: came.clients.new.saturating_sub(then.new), old: came.clients.old.saturating_sub(then.old) }
     }
 
     /// How many clients reached it since it is counted.

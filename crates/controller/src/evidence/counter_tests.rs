@@ -15,16 +15,16 @@ fn seen(side: Side, second: u64, value: Option<f64>) -> NumberSeen {
     NumberSeen { check: FIRST_GOAL, side, at: at(second), asked, answer, value }
 }
 
-/// Who came since the second 100: so many on each side.
-fn came(clients: u64) -> Came {
+/// Who came from the second 100 on until this one: so many on each side.
+fn came(second: u64, clients: u64) -> Came {
     let clients = Both { new: clients, old: clients };
-    Came { since: at(100), clients, at_most: clients, is_fresh: true }
+    Came { since: at(100), at: at(second), clients, at_most: clients, is_fresh: true }
 }
 
 /// What both sides answer at a second.
 fn says(counter: &mut Counter, second: u64, (new, old): (f64, f64)) -> bool {
     let numbers = [seen(Side::New, second, Some(new)), seen(Side::Old, second, Some(old))];
-    counter.take(&numbers, Some(came(1_000)))
+    counter.take(&numbers, Some(came(second, 1_000)))
 }
 
 /// One that has said what there was before.
@@ -68,7 +68,7 @@ fn an_answer_that_is_no_count_says_nothing_and_loses_nothing() {
         for side in [Side::New, Side::Old] {
             let other = if side == Side::New { Side::Old } else { Side::New };
             let numbers = [seen(side, 130, bad), seen(other, 130, Some(910.0))];
-            assert!(!counter.take(&numbers, Some(came(1_000))), "{bad:?}");
+            assert!(!counter.take(&numbers, Some(came(130, 1_000))), "{bad:?}");
             let why = counter.blind().unwrap();
             assert!(why.contains("not known") && why.contains(&format!("buyers of {side:?}")), "{why}");
             assert_eq!(counter.answers().len(), 2);
@@ -77,7 +77,7 @@ fn an_answer_that_is_no_count_says_nothing_and_loses_nothing() {
         assert_eq!((counter.reached(), counter.blind()), (Both { new: 20, old: 20 }, None), "{bad:?}");
     }
     let mut alone = counted();
-    assert!(!alone.take(&[seen(Side::New, 130, Some(120.0))], Some(came(1_000))));
+    assert!(!alone.take(&[seen(Side::New, 130, Some(120.0))], Some(came(130, 1_000))));
     assert!(alone.blind().unwrap().contains("the old revision was not asked"));
 }
 
@@ -98,21 +98,69 @@ fn a_count_that_goes_down_is_no_evidence_any_more() {
 
 #[test]
 fn more_clients_than_came_can_not_be() {
-    let mut counter = counted();
+    let mut counter = counter();
     let numbers = |second, new| [seen(Side::New, second, Some(new)), seen(Side::Old, second, Some(910.0))];
+    for second in 110..113 {
+        assert!(!counter.take(&numbers(second, 100.0), Some(came(second, 0))));
+    }
     // Who came may not be counted yet: nothing follows from it.
-    assert!(!counter.take(&numbers(130, 131.0), Some(came(30))));
+    assert!(!counter.take(&numbers(130, 131.0), Some(came(130, 30))));
     assert!(counter.blind().unwrap().contains("not known: 31 clients reached it and only 30 came"));
-    let stale = Some(Came { is_fresh: false, ..came(30) });
+    let stale = Some(Came { is_fresh: false, ..came(135, 30) });
     assert!(!counter.take(&[], stale));
-    assert!(counter.take(&numbers(140, 131.0), Some(came(31))), "they came since");
-    assert!(!counter.take(&numbers(150, 133.0), Some(came(31))));
-    let alike = Came { at_most: Both { new: 33, old: 33 }, ..came(32) };
+    assert!(counter.take(&numbers(140, 131.0), Some(came(140, 31))), "they came since");
+    assert!(!counter.take(&numbers(150, 133.0), Some(came(150, 31))));
+    let alike = Came { at_most: Both { new: 33, old: 33 }, ..came(155, 32) };
     assert!(!counter.take(&numbers(155, 133.0), Some(alike)), "two of them may look alike");
     assert!(counter.blind().unwrap().contains("not known"));
-    assert!(!counter.take(&numbers(160, 133.0), Some(came(32))));
+    assert!(!counter.take(&numbers(160, 133.0), Some(came(160, 32))));
     assert!(counter.blind().unwrap().contains("no evidence any more: 33 clients reached it and only 32 came"));
-    assert!(!counter.take(&numbers(170, 134.0), Some(came(1_000))));
+    assert!(!counter.take(&numbers(170, 134.0), Some(came(170, 1_000))));
+}
+
+#[test]
+fn a_number_that_jumps_while_few_come_is_no_evidence_any_more() {
+    // Two come each second; it loads for longer than three answers.
+    let late = |jump: f64| {
+        let mut counter = counter();
+        let all = |second: u64| 2 * (second - 100);
+        for second in 100..200 {
+            let numbers = [seen(Side::New, second, Some(0.0)), seen(Side::Old, second, Some(0.0))];
+            counter.take(&numbers, Some(came(second, all(second))));
+        }
+        let numbers = [seen(Side::New, 200, Some(jump)), seen(Side::Old, 200, Some(15.0))];
+        (counter.take(&numbers, Some(came(200, all(200)))), counter.blind())
+    };
+    // In the lag of ten seconds, and one since, 22 came; and 50 of all 200 may be late.
+    assert_eq!(late(72.0), (true, None));
+    let (is_news, why) = late(73.0);
+    assert!(
+        !is_news && why.unwrap().contains("no evidence any more: it jumped by 73 while 22 of its 200 clients came")
+    );
+    // After a router that counts anew, too.
+    let mut anew = counted();
+    anew.begin();
+    anew.take(&[], Some(came(190, 1_000)));
+    for second in 200..205 {
+        says(&mut anew, second, (0.0, 0.0));
+    }
+    assert_eq!(anew.blind(), None);
+    let numbers = [seen(Side::New, 210, Some(300.0)), seen(Side::Old, 210, Some(75.0))];
+    assert!(!anew.take(&numbers, Some(came(210, 1_000))));
+    assert!(anew.blind().unwrap().contains("it jumped by 300"));
+}
+
+#[test]
+fn what_is_remembered_of_who_came_is_bounded() {
+    let mut counter = counter();
+    for second in 100..(MOMENTS_MAX as u64 + 300) {
+        counter.take(&[], Some(came(second, second)));
+    }
+    assert_eq!(counter.moments.len(), MOMENTS_MAX);
+    for second in 5_000..5_050 {
+        says(&mut counter, second, (0.0, 0.0));
+    }
+    assert!(counter.moments.len() < 16, "{}", counter.moments.len());
 }
 
 #[test]
@@ -129,7 +177,7 @@ fn other_numbers_and_clients_who_were_never_counted_are_nothing() {
     let mut counter = counter();
     let mut of_a_check = seen(Side::New, 120, Some(1.0));
     of_a_check.check = 0;
-    assert!(!counter.take(&[of_a_check], Some(came(1_000))));
+    assert!(!counter.take(&[of_a_check], Some(came(130, 1_000))));
     assert!(counter.answers().is_empty());
     let numbers = [seen(Side::New, 120, Some(1.0)), seen(Side::Old, 120, Some(1.0))];
     assert!(!counter.take(&numbers, None));

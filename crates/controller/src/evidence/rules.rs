@@ -62,6 +62,7 @@ pub(super) fn rule(check: &Check, alpha: Probability, watch: Watch, rules: Rules
             rule.past = is_compared && watch.during != During::Shift;
             if let CheckSource::Traffic { measure: Measure::Errors, .. } = check.source {
                 rule.clients = LEAST_CLIENTS;
+                rule.others_too = rules == Rules::Third;
             }
         }
     }

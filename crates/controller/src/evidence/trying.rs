@@ -56,7 +56,7 @@ struct Tried {
 enum Source {
     /// The router: so many requests of the file stand before it.
     Requests(usize),
-    Number(Counter),
+    Number(Box<Counter>),
 }
 
 /// What the router counted of one side: its clients, and what became of each request that is a goal.
@@ -72,7 +72,7 @@ impl Trying {
         let tried = |(place, goal): (usize, &Goal)| {
             let source = match &goal.source {
                 GoalSource::Request(_) => Source::Requests(requests.next().unwrap_or_default()),
-                GoalSource::Number(number) => Source::Number(Counter::new(place, number.lag)),
+                GoalSource::Number(number) => Source::Number(Box::new(Counter::new(place, number.lag))),
             };
             Tried { goal: goal.clone(), source, judges: None, taken: Default::default() }
         };
@@ -148,7 +148,7 @@ impl Trying {
         let is_fresh = look.goals.is_some();
         let (of_new, of_old) = groups(self.share);
         let at_most = Both { new: at_most(new.clients, of_new), old: at_most(old.clients, of_old) };
-        let came = since.map(|since| Came { since, clients, at_most, is_fresh });
+        let came = since.map(|since| Came { since, at: look.until, clients, at_most, is_fresh });
         for goal in &mut self.goals {
             let is_news = match &mut goal.source {
                 Source::Requests(_) => is_fresh,

@@ -53,6 +53,24 @@ impl ClientGroups {
         self.0.iter().map(|count| u32::from(*count > 0)).sum()
     }
 
+    /// All that was counted.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.0.iter().fold(0, |sum, count| sum.saturating_add(*count))
+    }
+
+    /// The group that most was counted for.
+    #[must_use]
+    pub fn heaviest(&self) -> usize {
+        self.0.iter().enumerate().max_by_key(|(_, count)| **count).map_or(0, |(group, _)| group)
+    }
+
+    /// What was counted for a group.
+    #[must_use]
+    pub fn of(&self, group: usize) -> u64 {
+        self.0.get(group).copied().unwrap_or_default()
+    }
+
     /// Whether nothing was counted, as where clients are not told apart.
     #[must_use]
     pub fn is_empty(&self) -> bool {

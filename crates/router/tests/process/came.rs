@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use switchover_model::seam::{Endpoint, Goals, RoutedProcess, Routes, Sticky};
+use switchover_model::seam::{ArmMeasured, Endpoint, Goals, RoutedProcess, Routes, Sticky};
 use switchover_model::{RevisionId, Share};
 
 use crate::bed::{Router, Upstream, routes, wait_for};
@@ -76,7 +76,7 @@ fn a_path_that_one_side_alone_serves_is_no_reason_to_count_all_of_its_clients_th
     assert_eq!(came(&router), (new, old));
     // Nor is what it is answered there measured, or its goal reached.
     let measured = router.observe().measured.unwrap();
-    let of_beta = measured.arms.iter().filter(|arm| arm.process.as_str() == "beta").map(|arm| arm.requests());
+    let of_beta = measured.arms.iter().filter(|arm| arm.process.as_str() == "beta").map(ArmMeasured::requests);
     assert_eq!(of_beta.sum::<u64>(), on_new as u64, "{measured:#?}");
     let goals = measured.goals.unwrap();
     assert_eq!(goals.on_both, 0, "{goals:#?}");
