@@ -27,7 +27,8 @@ use crate::split::{self, Known};
 use crate::split_key::SplitKey;
 use crate::table::{Found, Table};
 use crate::ticket::Way;
-pub(crate) use crate::ticket::{Outcome, Ticket, TunnelEnd, TunnelTicket};
+pub(crate) use crate::ticket::{Outcome, Ticket};
+pub(crate) use crate::tunnel_ticket::{TunnelEnd, TunnelTicket};
 use crate::wire::{LaneApp, LaneSeen};
 
 /// One lane. Always behind `Rc`, one a thread.

@@ -44,6 +44,7 @@ mod split_key;
 mod switchboard;
 mod table;
 mod ticket;
+mod tunnel_ticket;
 pub mod wire;
 
 pub use process::{RouterError, RouterOptions, STOP_TIME, run};

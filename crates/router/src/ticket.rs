@@ -13,11 +13,12 @@ use crate::goals::{Asks, GoalsTable};
 use crate::lane::Lane;
 use crate::lane_table::{LaneTable, RevisionState};
 use crate::ledger::{Kind, OwnerCounters};
-use crate::meter::{Measure, Meter};
+use crate::meter::Measure;
 use crate::mirror::Sample;
 use crate::preview::Passes;
 use crate::split::{Bucket, Client, NewClient};
 use crate::table::Table;
+use crate::tunnel_ticket::TunnelTicket;
 
 /// How a request ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +65,7 @@ pub(crate) struct Ticket {
     table: Rc<LaneTable>,
     way: Way,
     endpoint: Option<Rc<EndpointState>>,
-    /// The lane's time when its head had come whole.
+    /// The lane's time when its head had come whole, and later by as long as its client was waited for.
     began: Duration,
     /// Whom its answer gives an id.
     new_client: Option<NewClient>,
@@ -253,6 +254,11 @@ impl Ticket {
         }
     }
 
+    /// Its client was waited for so long: that is no part of what it is measured with.
+    pub(crate) fn leave_out(&mut self, time: Duration) {
+        self.began += time;
+    }
+
     /// The request is over. Gives the lane's time of that, which was read already.
     pub(crate) fn finish(mut self, outcome: Outcome) -> Duration {
         let now = self.lane.io().exact_now();
@@ -326,12 +332,7 @@ impl Ticket {
         let endpoint = self.endpoint.take();
         let (lane, meter) = (Rc::clone(&self.lane), self.meter().map(|measure| Rc::clone(&measure.meter)));
         self.end(Outcome::Answered { status: 101 }, || lane.io().exact_now());
-        revision.tunnel_began();
-        revision.counters.upgrade_opened();
-        if let Some(meter) = &meter {
-            meter.upgrade_opened();
-        }
-        TunnelTicket { revision, meter, endpoint, is_open: true }
+        TunnelTicket::open(revision, meter, endpoint)
     }
 }
 
@@ -343,56 +344,5 @@ impl Drop for Ticket {
                 if std::thread::panicking() { Outcome::Panicked } else { Outcome::ClientAborted { gave_up: false } };
             self.end(outcome, || lane.io().exact_now());
         }
-    }
-}
-
-/// How a tunnel ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum TunnelEnd {
-    /// By one of its ends.
-    Closed,
-    /// By the router.
-    Cut,
-}
-
-/// An upgraded connection. Dropped, it counts as closed; dropped by a panic, as cut.
-#[derive(Debug)]
-pub(crate) struct TunnelTicket {
-    revision: Rc<RevisionState>,
-    meter: Option<Rc<Meter>>,
-    endpoint: Option<Rc<EndpointState>>,
-    is_open: bool,
-}
-
-impl TunnelTicket {
-    /// True from the drain's deadline on, the slot's or its instance's, and when the router ends.
-    pub(crate) fn must_close(&self) -> bool {
-        self.revision.must_close() || self.endpoint.as_ref().is_some_and(|state| state.must_close())
-    }
-
-    /// The tunnel is over.
-    pub(crate) fn finish(mut self, end: TunnelEnd) {
-        self.end(end);
-    }
-
-    fn end(&mut self, end: TunnelEnd) {
-        if !self.is_open {
-            return;
-        }
-        self.is_open = false;
-        if let Some(state) = self.endpoint.take() {
-            state.leave();
-        }
-        self.revision.tunnel_ended();
-        self.revision.counters.upgrade_closed(end == TunnelEnd::Cut);
-        if let Some(meter) = &self.meter {
-            meter.upgrade_ended(end == TunnelEnd::Cut);
-        }
-    }
-}
-
-impl Drop for TunnelTicket {
-    fn drop(&mut self) {
-        self.end(if std::thread::panicking() { TunnelEnd::Cut } else { TunnelEnd::Closed });
     }
 }

@@ -106,6 +106,10 @@ pub struct ArmMeasured {
     pub clients: u64,
     /// Time from the whole request head to the end of the answer, of those answered and failed, in microseconds. Of those whose
     /// client gave up on an answer, the time until then: it would have taken at least as long.
+    ///
+    /// Left out is the time in which the client alone was waited for: to take what there was of the answer, or to send on its
+    /// body when the instance had been given all that came of it. But a client that asked for leave to send it
+    /// (`Expect: 100-continue`) waited for the instance until that gave it, unless it went ahead before.
     pub latency: Histogram,
     /// Requests that ended, by groups of clients as the split tells them apart; but for those that their client left.
     #[serde(default, skip_serializing_if = "ClientGroups::is_empty")]

@@ -217,6 +217,7 @@ impl<'a> Client<'a> {
             version: head.version(),
             is_persistent: head.is_persistent() && !self.io().is_closing(),
             asks_upgrade: upgrade.is_some(),
+            expects_continue: head.expects_continue(),
             new_client: None,
         };
         let framing = head.framing();
@@ -278,12 +279,9 @@ impl<'a> Client<'a> {
                     return self.answer_own(seat, bench, ticket, cause, own_answer::to_cause(cause), facts).await;
                 }
             };
-            if bench.upload.out.content.is_empty() {
-                // An instance may think for long; only content that may have to be sent again is kept meanwhile.
-                self.inbound.release(&io.buffers);
-            }
             let client = (&mut self.stream, &mut self.inbound);
             let ended = Exchange::new(io, seat, client, &mut reached.stream, bench, facts).run().await;
+            ticket.leave_out(bench.client_wait.take(io));
             if reached.is_reused
                 && matches!(ended, Ended::NoAnswer { cause: OwnCause::UpstreamClosed, untouched: true })
             {
@@ -339,7 +337,7 @@ impl<'a> Client<'a> {
         &mut self,
         seat: &Seat,
         bench: &mut Workbench,
-        ticket: Ticket,
+        mut ticket: Ticket,
         cause: OwnCause,
         answer: OwnAnswer,
         facts: Facts,
@@ -347,6 +345,7 @@ impl<'a> Client<'a> {
         // When nothing of the request is left on its way, the next one can follow.
         let stays = facts.is_persistent && bench.upload.is_read();
         let said = self.say(seat, bench, answer, facts.method, facts.version, stays).await;
+        ticket.leave_out(bench.client_wait.take(self.io()));
         // A client that left just before it was told of an instance's failure had waited for that instance.
         let gave_up = cause.fault() == Fault::App;
         ticket.finish(if said { Outcome::Own(cause) } else { Outcome::ClientAborted { gave_up } });
@@ -393,12 +392,14 @@ impl<'a> Client<'a> {
         version: Version,
         stays: bool,
     ) -> bool {
-        let out = &mut bench.download.out;
+        let (io, Workbench { download, client_wait, .. }) = (self.io(), bench);
+        let out = &mut download.out;
         out.clear();
         own_answer::write(&mut out.lead, answer, asked_by, version, stays);
         seat.allow(OWN_ANSWER_TIME);
         let (stream, inbound) = (&mut self.stream, &self.inbound);
-        matches!(seat.wait(|cx| out.poll_flush(cx, stream, inbound)).await, Ok(Ok(())))
+        let written = seat.wait(|cx| client_wait.around(io, || out.poll_flush(cx, stream, inbound))).await;
+        matches!(written, Ok(Ok(())))
     }
 
     /// An HTTP/1.0 client may take the end of the connection for the end of the answer; a reset tells it otherwise.

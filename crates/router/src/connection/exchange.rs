@@ -27,6 +27,8 @@ pub(super) struct Facts {
     pub(super) is_persistent: bool,
     /// The instance was asked to change the protocol.
     pub(super) asks_upgrade: bool,
+    /// Its client may wait with the body until it is told to go on (RFC 9110 10.1.1).
+    pub(super) expects_continue: bool,
     /// Whom the answer gives an id.
     pub(super) new_client: Option<NewClient>,
 }
@@ -88,6 +90,10 @@ pub(super) struct Exchange<'a> {
     answer_began: bool,
     informational: u32,
     client_side: ClientSide,
+    /// Its client may still wait for a word of the instance before it sends its body.
+    may_wait_for_leave: bool,
+    /// How long it has done so.
+    waited_for_leave: Duration,
     /// The answer is a stream of events, which ends when its client has enough of it.
     is_endless: bool,
 }
@@ -115,6 +121,8 @@ impl<'a> Exchange<'a> {
             answer_began: false,
             informational: 0,
             client_side: ClientSide::Open,
+            may_wait_for_leave: facts.expects_continue,
+            waited_for_leave: Duration::ZERO,
             is_endless: false,
         }
     }
@@ -123,8 +131,13 @@ impl<'a> Exchange<'a> {
     ///
     /// Dropping the future half-way leaves both connections in an unknown state: they must be closed.
     pub(super) async fn run(mut self) -> Ended {
+        if self.bench.upload.out.content.is_empty() {
+            // An instance may think for long; only content that may have to be sent again is kept meanwhile.
+            self.inbound.release(&self.io.buffers);
+        }
         self.seat.allow(self.time_to_wait());
         poll_fn(|cx| {
+            self.end_client_wait();
             let before = (self.progress(), self.waits_for_head());
             if let Poll::Ready(ended) = self.poll(cx) {
                 return Poll::Ready(ended);
@@ -133,6 +146,9 @@ impl<'a> Exchange<'a> {
                 self.seat.allow(self.time_to_wait());
             } else if self.seat.is_over() {
                 return Poll::Ready(self.timed_out());
+            }
+            if self.waits_for_client() {
+                self.bench.client_wait.begin(self.io);
             }
             self.seat.remember(cx);
             Poll::Pending
@@ -150,6 +166,20 @@ impl<'a> Exchange<'a> {
 
     fn waits_for_head(&self) -> bool {
         self.phase == Phase::Head && self.request_is_sent()
+    }
+
+    /// Whether nothing but its client can move it on: that one has not taken what is there of the answer, or has not sent the
+    /// rest of its body, and the instance has taken all that came.
+    fn waits_for_client(&self) -> bool {
+        let Workbench { upload, download, .. } = &*self.bench;
+        !download.out.is_flushed() || (!self.request_is_sent() && upload.out.is_flushed())
+    }
+
+    fn end_client_wait(&mut self) {
+        let waited = self.bench.client_wait.end(self.io);
+        if self.may_wait_for_leave && !self.bench.upload.has_begun() {
+            self.waited_for_leave += waited;
+        }
     }
 
     fn time_to_wait(&self) -> Duration {
@@ -250,10 +280,14 @@ impl<'a> Exchange<'a> {
 
     fn pass_head_on(&mut self, head_bytes: usize) -> Result<Phase, Ended> {
         let request_is_sent = self.bench.upload.is_over();
-        let Workbench { response, answered, upload, download, sample, .. } = &mut *self.bench;
+        let Workbench { response, answered, upload, download, sample, client_wait, .. } = &mut *self.bench;
         let head = response.head(answered.held());
         let status = head.status();
         download.out.clear();
+        // Its client waited for this; but a 408 says that the instance waited for the body (RFC 9110 15.5.9).
+        if std::mem::take(&mut self.may_wait_for_leave) && !upload.has_begun() && status != 408 {
+            client_wait.take_back(self.waited_for_leave);
+        }
         // Nothing will be sent again now; what is still on its way is read from there.
         if upload.out.is_flushed() {
             self.inbound.release(&self.io.buffers);

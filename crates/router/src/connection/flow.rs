@@ -102,6 +102,11 @@ impl Flow {
         matches!(self.reader, Reader::Over)
     }
 
+    /// True when anything of the body was read.
+    pub(super) fn has_begun(&self) -> bool {
+        self.moved_on || !self.out.content.is_empty()
+    }
+
     /// True when all that was read of this message can be written once more to another connection.
     pub(super) fn is_repeatable(&self) -> bool {
         !self.moved_on && (matches!(self.reader, Reader::Over) || self.out.content.is_empty())

@@ -19,6 +19,7 @@
 mod bounds;
 mod buffers;
 mod client;
+mod client_wait;
 mod connect;
 mod exchange;
 mod flow;

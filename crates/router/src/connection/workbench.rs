@@ -5,6 +5,7 @@ use std::ops::{Deref, DerefMut};
 use switchover_http1::{RequestParser, ResponseParser};
 
 use super::buffers::{BufferPool, Inbound};
+use super::client_wait::ClientWait;
 use super::flow::Flow;
 use super::lane_io::LaneIo;
 use crate::mirror::Sample;
@@ -21,6 +22,8 @@ pub(super) struct Workbench {
     pub(super) upload: Flow,
     /// Instance to client.
     pub(super) download: Flow,
+    /// What of the request's time was its client's.
+    pub(super) client_wait: ClientWait,
     /// The request is copied.
     pub(super) sample: Option<Box<Sample>>,
 }
@@ -32,6 +35,7 @@ impl Workbench {
         self.answered.clear(buffers);
         self.upload.clear();
         self.download.clear();
+        self.client_wait = ClientWait::default();
         self.sample = None;
     }
 }

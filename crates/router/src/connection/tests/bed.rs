@@ -10,7 +10,7 @@ use std::time::Duration;
 use switchover_model::seam::{Arm, Endpoint, RoutedProcess, Routes};
 use switchover_model::{InstanceId, RevisionId, Share, Slot};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use crate::connection::{LaneIo, TICK, serve};
 use crate::generation::Generation;
@@ -21,7 +21,10 @@ use crate::split_key::SplitKey;
 use crate::table::Table;
 
 /// Longest time a test may take: nothing here waits for real deadlines.
-const TEST_TIME: Duration = Duration::from_secs(20);
+pub(super) const TEST_TIME: Duration = Duration::from_secs(20);
+
+/// What a narrow client's kernel takes before the client reads.
+const NARROW_BYTES: u32 = 16 * 1024;
 
 /// Runs a test on a runtime like a lane's.
 pub(super) fn run(test: impl Future<Output = ()>) {
@@ -149,6 +152,13 @@ impl Bed {
 
     pub(super) async fn client(&self) -> Client {
         Client { stream: TcpStream::connect(self.address).await.expect("the router listens"), read: Vec::new() }
+    }
+
+    /// A client whose kernel takes little that it has not read.
+    pub(super) async fn narrow_client(&self) -> Client {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.set_recv_buffer_size(NARROW_BYTES).expect("a size");
+        Client { stream: socket.connect(self.address).await.expect("the router listens"), read: Vec::new() }
     }
 
     /// Sends `request` on a connection of its own, ends the sending side, and reads everything that comes.

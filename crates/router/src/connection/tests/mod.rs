@@ -4,6 +4,7 @@ mod bed;
 mod failures;
 mod forwarding;
 mod framing;
+mod latency;
 mod mixed;
 mod panics;
 mod streaming;
