@@ -155,7 +155,7 @@ pub fn run(options: &RouterOptions) -> Result<(), RouterError> {
     let generation = Generation::default();
     generation.flip(found.generation);
     let claims = Claims::make(directory, count);
-    let split = SplitKey::open(directory).map_err(RouterError::System)?;
+    let split = SplitKey::open(directory, !apps.is_empty()).map_err(RouterError::System)?;
     let lanes = start_lanes(listeners, claims.own, seats, &split, &generation, &Arc::new(table))?;
     let begin = Begin {
         directory: directory.to_owned(),

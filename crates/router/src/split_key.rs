@@ -40,15 +40,16 @@ impl std::fmt::Debug for SplitKey {
 impl SplitKey {
     /// The key of this directory; where it has none, or one that is broken, a new one, which is kept there. One that can not be
     /// kept is for this router's life, and so is one beside a key that can not be read: the next router may be able to.
+    /// `has_dealt`: a router before this one has served here.
     ///
     /// Errors: the system has no randomness.
-    pub(crate) fn open(directory: &Path) -> io::Result<Self> {
+    pub(crate) fn open(directory: &Path, has_dealt: bool) -> io::Result<Self> {
         let found = read(&directory.join(FILE));
-        if let Ok(Some(key)) = found {
-            return Ok(Self::of(key));
-        }
-        if let Err(error) = &found {
-            tracing::warn!(%error, "the key of the split can not be read: clients get new sides");
+        match &found {
+            Ok(Some(key)) => return Ok(Self::of(*key)),
+            Ok(None) if has_dealt => tracing::warn!("the key of the split is gone: clients get new sides"),
+            Ok(None) => {}
+            Err(error) => tracing::warn!(%error, "the key of the split can not be read: clients get new sides"),
         }
         let mut key = [0; KEY_BYTES];
         getrandom::fill(&mut key).map_err(io::Error::other)?;
@@ -141,7 +142,7 @@ mod tests {
     #[test]
     fn a_directory_has_one_key_that_only_its_user_can_read_and_a_broken_one_is_replaced() {
         let directory = tempfile::tempdir().unwrap();
-        let client = || SplitKey::open(directory.path()).unwrap().client_of(b"somebody");
+        let client = || SplitKey::open(directory.path(), false).unwrap().client_of(b"somebody");
         let first = client();
         assert_eq!(client(), first);
         let file = directory.path().join(FILE);
@@ -159,7 +160,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         // Nobody, not even root, reads a folder as a file.
         std::fs::create_dir(directory.path().join(FILE)).unwrap();
-        SplitKey::open(directory.path()).unwrap();
+        SplitKey::open(directory.path(), false).unwrap();
         assert!(directory.path().join(FILE).is_dir() && !directory.path().join(NEW_FILE).exists());
     }
 
@@ -168,7 +169,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         // Nobody, not even root, writes a file where a folder is.
         std::fs::create_dir_all(directory.path().join(NEW_FILE).join("in the way")).unwrap();
-        let key = SplitKey::open(directory.path()).unwrap();
+        let key = SplitKey::open(directory.path(), false).unwrap();
         assert_ne!(key.client_of(b"a"), key.client_of(b"b"));
         assert_eq!(format!("{key:?}"), "SplitKey");
     }
