@@ -129,7 +129,7 @@ impl Lane {
                 .map_or((own_arm, routes.part_of(bucket)), |other| (other, Part::Share)),
         };
         // A path that its own side does not serve is no reason to count it on the other one.
-        let is_guest = part != Part::Matched && place_in(own_arm).is_none();
+        let is_guest = arm != own_arm && part != Part::Matched && place_in(own_arm).is_none();
         let side = if is_guest { (own_arm, routes.part_of(bucket)) } else { (arm, part) };
         if let Some(came) = &lane.came {
             came.saw(side.0, side.1, bucket);

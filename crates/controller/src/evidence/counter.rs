@@ -7,16 +7,13 @@
 use std::collections::VecDeque;
 use std::fmt::Display;
 
+use switchover_model::config::ANSWERS_BEFORE;
 use switchover_model::evidence::{FIRST_GOAL, NumberSeen, Rules, Side};
 use switchover_model::experiment::GoalAnswer;
 use switchover_model::{Span, Timestamp};
 
 /// The largest number up to which each whole one can be told from the next (2^53).
 const LARGEST: f64 = 9_007_199_254_740_992.0;
-
-/// So many answers in a row, never less than the one before, and the last of them is taken for what there was before: a source
-/// that is not ready yet says too little, and what it adds when it is would look like clients of the experiment.
-const SETTLED_AFTER: u32 = 3;
 
 /// A part of all clients of a side, one in so many: as many, and [`FEW`], may reach a goal between two answers beside those who came
 /// since.
@@ -85,7 +82,7 @@ impl Counter {
         Self {
             place,
             lag,
-            settled_after: SETTLED_AFTER,
+            settled_after: ANSWERS_BEFORE,
             settling: 0,
             taken_at: Timestamp::from_micros(0),
             moments: VecDeque::new(),
@@ -102,7 +99,7 @@ impl Counter {
     pub(super) fn follow(&mut self, rules: Rules) {
         self.settled_after = match rules {
             Rules::First | Rules::Second => 1,
-            Rules::Third => SETTLED_AFTER,
+            Rules::Third => ANSWERS_BEFORE,
         };
     }
 
@@ -234,7 +231,7 @@ impl Counter {
             (Some(_), None) => {
                 let answers = self.settling;
                 Some(format!(
-                    "its number was answered {answers} times; the first {SETTLED_AFTER} in a row say what there was before"
+                    "its number was answered {answers} times; the first {ANSWERS_BEFORE} in a row say what there was before"
                 ))
             }
             (None, _) if self.answers.is_empty() => Some("its number was not answered yet".to_owned()),

@@ -9,6 +9,10 @@ use crate::seam::{Ability, Condition, GoalRequest};
 use crate::time::Span;
 use crate::url::without_query;
 
+/// So many answers of a goal's number in a row, never less than the one before, and the last of them is taken for what there was before:
+/// a source that is not ready yet says too little, and what it adds when it is would look like clients of the experiment.
+pub const ANSWERS_BEFORE: u32 = 3;
+
 /// `[release.experiment]`, with the `[[release.goal]]`s.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Experiment {

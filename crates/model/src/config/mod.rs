@@ -50,7 +50,7 @@ pub use diff::{Change, diff};
 pub use evidence::{
     Bound, Check, During, EvidencePolicy, MAX_CHECKS, Measure, NoEvidence, NumberFrom, Source as CheckSource, Worse,
 };
-pub use experiment::{Better, Experiment, Goal, GoalNumber, GoalSource, Undecided};
+pub use experiment::{ANSWERS_BEFORE, Better, Experiment, Goal, GoalNumber, GoalSource, Undecided};
 pub use hook::{Asks, Hook, HookMethod, When};
 pub use key::{MAX_INSTANCES, MAX_KEPT_REVISIONS};
 pub use mistake::Mistake;

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::checks::{OneOf, number_from, refuse, without_asking};
 use crate::config::check::{Mistakes, Node};
-use crate::config::{GoalNumber, GoalSource, NumberFrom};
+use crate::config::{ANSWERS_BEFORE, GoalNumber, GoalSource, NumberFrom};
 use crate::time::Span;
 
 /// The keys of which one says it.
@@ -19,8 +19,8 @@ const SOURCES: OneOf = OneOf {
 const OF_NUMBERS: [&str; 3] = ["interval", "timeout", "lag"];
 /// So many times the lag an experiment lasts at least.
 const LAG_PART: u64 = 10;
-/// So often a goal's number is asked for at least: three times for what there was before, and once for what came since.
-const ANSWERS_LEAST: u64 = 4;
+/// So often a goal's number is asked for at least: for what there was before, and once for what came since.
+const ANSWERS_LEAST: u32 = ANSWERS_BEFORE + 1;
 /// A query of a goal, as it may be written.
 const QUERY_EXAMPLE: &str = "write: query = \"sum(signed_up_total{revision=\\\"$REVISION\\\"}) or vector(0)\"";
 
@@ -99,7 +99,7 @@ pub(super) fn refuse_long_lags(nodes: &[Node], lasts: Span, mistakes: &mut Mista
 /// The first answers say what there was before.
 fn refuse_too_few_answers(node: &Node, lasts: Span, mistakes: &mut Mistakes<'_>) {
     let (interval, lag) = (node.duration("interval"), node.duration("lag"));
-    let needs = lag.as_micros().saturating_add(interval.as_micros().saturating_mul(ANSWERS_LEAST));
+    let needs = lag.as_micros().saturating_add(interval.as_micros().saturating_mul(ANSWERS_LEAST.into()));
     if needs > lasts.as_micros() {
         let at = if node.has("interval") { node.place("interval") } else { node.at.clone() };
         let cause = format!(
